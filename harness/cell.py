@@ -1,0 +1,111 @@
+"""A cell: one method on one category under one protocol, identified by the digest of all that can change its result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from harness.contract import ParameterValue
+from harness.digest import digest, seed_from
+from harness.errors import UsageError
+from harness.protocol import Protocol
+
+__all__ = ["Cell", "Shots", "parse_shots"]
+
+Shots = int | str
+"""5, 10, 50 or ``full``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured once and recorded once.
+
+    Parameters
+    ----------
+    method
+        Registered name.
+    parameters
+        All parameters, resolved.
+    given
+        The parameters a user named: the label in tables.
+    dataset, category
+        Where samples come from.
+    data_digest
+        Digest of the category's files.
+    shots
+        Training samples: 5, 10, 50 or ``full``.
+    split
+        Name of the few-shot list: ``first`` or a seed from 0 to 4.
+    split_digest
+        Digest of its sample ids.
+    protocol
+        What is equal for all methods.
+    checkpoint
+        Digest of released trained weights that take the place of training; empty where the method is trained.
+    """
+
+    method: str
+    parameters: Mapping[str, ParameterValue]
+    given: Mapping[str, ParameterValue]
+    dataset: str
+    category: str
+    data_digest: str
+    shots: Shots
+    split: str
+    split_digest: str
+    protocol: Protocol
+    checkpoint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the cell as plain JSON values."""
+        return {**asdict(self), "parameters": dict(self.parameters), "given": dict(self.given)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Cell:
+        """Undo :meth:`to_json`."""
+        unknown = set(value) ^ {f.name for f in fields(cls)}
+        if unknown:
+            raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
+        return cls(**{**value, "protocol": Protocol.from_json(value["protocol"])})
+
+    @property
+    def id(self) -> str:
+        """Digest of everything but the way the parameters were named."""
+        identity = self.to_json()
+        del identity["given"]
+        return digest(identity)
+
+    @property
+    def stem(self) -> str:
+        """File name of the record, without suffix: readable parts, made unique by the id."""
+        parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split, self.id)
+        return "--".join(re.sub(r"[^A-Za-z0-9_.-]", "_", str(part)) for part in parts)
+
+    @property
+    def label(self) -> str:
+        """Method and the parameters a user named, as typed: ``cfm[epochs=50]``."""
+        from harness.registry import label
+
+        return label(self.method, self.given)
+
+    @property
+    def seed(self) -> int:
+        """Seed of every random choice: the same for all methods on the same samples."""
+        return seed_from(self.dataset, self.category, self.shots, self.split)
+
+
+def parse_shots(text: str) -> Shots:
+    """Read ``5``, ``10``, ``50`` or ``full``.
+
+    Raises
+    ------
+    UsageError
+        For anything else: only these have fixed lists.
+    """
+    if text == "full":
+        return text
+    if text in ("5", "10", "50"):
+        return int(text)
+    raise UsageError(f"There is no split of '{text}' shots: choose 5, 10, 50 or full with --shots.")

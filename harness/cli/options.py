@@ -1,0 +1,86 @@
+"""Options that several verbs share, and option types of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.registry import split_list
+
+__all__ = ["NameList", "data_option", "device_option", "join", "json_option", "results_option", "weights_dir_option"]
+
+_Function = Callable[..., Any]
+
+
+class NameList(click.ParamType[tuple[str, ...]]):
+    """Names between commas; commas inside brackets belong to a name. Options of this type may be repeated."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split a text; pass a tuple on."""
+        return value if isinstance(value, tuple) else tuple(split_list(str(value)))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return how help shows the value."""
+        return "NAME[,NAME...]"
+
+
+def join(values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Flatten a repeated :class:`NameList` option, without repetitions."""
+    return tuple(dict.fromkeys(name for part in values for name in part))
+
+
+def data_option(function: _Function) -> _Function:
+    """Add ``--data``."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        envvar="HARNESS_DATA",
+        show_envvar=True,
+        help="Folder of the dataset, or one that holds it.",
+    )(function)
+
+
+def results_option(function: _Function) -> _Function:
+    """Add ``--results``."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="HARNESS_RESULTS",
+        show_envvar=True,
+        default=Path("results"),
+        show_default=True,
+        help="Folder of records.",
+    )(function)
+
+
+def weights_dir_option(function: _Function) -> _Function:
+    """Add ``--weights-dir``."""
+    return click.option(
+        "--weights-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="HARNESS_WEIGHTS_DIR",
+        show_envvar=True,
+        help="Folder of pretrained weight files; the cache by default.",
+    )(function)
+
+
+def device_option(function: _Function) -> _Function:
+    """Add ``--device``."""
+    return click.option(
+        "--device",
+        envvar="HARNESS_DEVICE",
+        show_envvar=True,
+        default="auto",
+        show_default=True,
+        help="cpu, cuda:0, ..., or auto: the first CUDA device, else the CPU.",
+    )(function)
+
+
+def json_option(function: _Function) -> _Function:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(function)

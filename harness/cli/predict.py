@@ -1,0 +1,72 @@
+"""``harness predict``: apply a fitted method to one sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import device_option, weights_dir_option
+
+__all__ = ["command"]
+
+
+@click.command("predict", short_help="Apply a fitted method to one sample.")
+@click.argument("method")
+@click.option(
+    "--fitted",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="File written by 'harness run --save-fitted'.",
+)
+@click.option("--rgb", type=click.Path(path_type=Path, dir_okay=False), required=True, help="8-bit colour image.")
+@click.option(
+    "--xyz",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("map.npy"),
+    show_default=True,
+    help="Anomaly map; a picture goes beside it.",
+)
+@click.option("--no-clean", is_flag=True, help="The cloud's background is removed already.")
+@weights_dir_option
+@click.option("--unverified", is_flag=True, help="Take weight files that differ from the published ones.")
+@device_option
+def command(
+    method: str,
+    fitted: Path,
+    rgb: Path,
+    xyz: Path,
+    out: Path,
+    no_clean: bool,
+    weights_dir: Path | None,
+    unverified: bool,
+    device: str,
+) -> None:
+    """Write the anomaly map of one sample as .npy (float32, 224 x 224) and as a picture, and print its score.
+
+    \b
+    harness run --methods cfm --save-fitted
+    harness predict cfm --fitted results/fitted/FILE.safetensors --rgb a.png --xyz a.tiff --out map.npy
+    """
+    from harness.predicting import predict_files
+
+    result = predict_files(
+        method,
+        fitted,
+        rgb,
+        xyz,
+        out,
+        clean=not no_clean,
+        weights_dir=weights_dir,
+        unverified=unverified,
+        device=device,
+    )
+    click.echo(f"score {result.score:.6g}")
+    click.echo(f"map {result.map_path}")
+    click.echo(f"picture {result.picture_path}")

@@ -1,0 +1,230 @@
+"""The contract between the harness and a method: all that the author of a method has to read.
+
+A method is a class with a constructor whose keyword arguments are its parameters, a :class:`Meta`, and four
+functions (:class:`Method`). Announce it under the entry-point group ``harness.methods`` and it takes part in every
+verb of the command line. The harness owns seeds, device, synchronisation, warm-up, timing, memory, ground truth,
+scoring and resuming; a method never does any of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Checkpointed",
+    "Meta",
+    "Method",
+    "MethodError",
+    "ParameterValue",
+    "Portable",
+    "Prediction",
+    "Progress",
+    "Sample",
+    "UsesWeights",
+    "WeightFile",
+]
+
+ParameterValue = bool | int | float | str
+
+
+class MethodError(Exception):
+    """A method can't go on with this input, told in one sentence (no valid point, a NaN loss, a corrupt file)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One RGB image with its pixel-aligned point cloud.
+
+    Parameters
+    ----------
+    id
+        Identifier inside its category, for example ``train/good/007``. Opaque in blind samples.
+    category
+        Category of the object, for example ``bagel``.
+    defect
+        Name of the defect, ``good`` for nominal samples, empty in blind samples.
+    rgb : (H, W, 3) uint8
+        Colour image, sRGB.
+    xyz : (H, W, 3) float32
+        Point of every pixel in metres, exactly (0, 0, 0) where nothing was measured or cleaning removed the point.
+    plane : (H, W) bool
+        True where cleaning removed the point as background.
+    mask : (H, W) bool, optional
+        True on anomalous pixels. Withheld (None) from every method.
+    anomalous : bool, optional
+        Label of the sample. Withheld (None) from every method.
+    """
+
+    id: str
+    category: str
+    defect: str
+    rgb: NDArray[np.uint8]
+    xyz: NDArray[np.float32]
+    plane: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None = None
+    anomalous: bool | None = None
+
+    def blind(self) -> Sample:
+        """Return the sample as a method may see it: no mask, no label, no defect name, an opaque id."""
+        opaque = sha256(f"{self.category}/{self.id}".encode()).hexdigest()[:12]
+        return replace(self, id=opaque, defect="", mask=None, anomalous=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a method says about one sample; higher is more anomalous everywhere.
+
+    Parameters
+    ----------
+    anomaly_map : (h, w) float32
+        Map in the evaluation geometry: the image zero-padded to a square. Any size; the harness resizes bilinearly.
+    score
+        Anomaly score of the whole image.
+    pixel_map : (h, w) float32, optional
+        The map that P-AUROC is computed on, where the reference of a method scales it differently per image.
+    extras
+        Further named maps, (h, w) float32 each, for figures.
+    """
+
+    anomaly_map: NDArray[np.float32]
+    score: float
+    pixel_map: NDArray[np.float32] | None = None
+    extras: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """A file of pretrained weights, described as data.
+
+    Parameters
+    ----------
+    name
+        File name under the weights folder.
+    url
+        Where ``harness weights fetch`` downloads it from.
+    licence
+        SPDX identifier, or a short name.
+    size
+        Bytes, where published.
+    sha256
+        Hexadecimal digest, where published.
+    alternatives
+        Names of other files that hold the same weights in another format, without a published digest of their own.
+    """
+
+    name: str
+    url: str
+    licence: str
+    size: int | None = None
+    sha256: str | None = None
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the harness must know of a method before it imports anything heavy.
+
+    Parameters
+    ----------
+    name
+        Name on the command line.
+    title
+        Name in tables, as the paper prints it.
+    family
+        Methods of one family share code.
+    paper
+        Citation: authors, venue, year.
+    modalities
+        Subset of ``("rgb", "xyz")``.
+    weights
+        Pretrained files the method needs; empty for a method that needs none.
+    extras
+        Extras of the package that must be installed, for example ``("faiss-cpu",)``.
+    presets
+        Parameters that a preset fills in, by preset name; parameters a user names win.
+    """
+
+    name: str
+    title: str
+    family: str
+    paper: str = ""
+    modalities: tuple[str, ...] = ("rgb", "xyz")
+    weights: tuple[WeightFile, ...] = ()
+    extras: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Told by a method how far it is; cheap enough to be called at every step."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` steps of ``stage`` are finished."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """An anomaly detector. Its constructor takes its parameters by keyword, checks them and does nothing else."""
+
+    meta: ClassVar[Meta]
+
+    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
+        """Learn from nominal samples.
+
+        Parameters
+        ----------
+        samples
+            Nominal training samples, blind, loaded when indexed: index each as often as needed, keep what is needed.
+        seed
+            Seed for every random choice; two fits with one seed on one machine give identical predictions.
+        device
+            A torch device name, ``cpu`` or ``cuda:0``.
+        progress
+            Callback for progress bars.
+        """
+
+    def prepare(self, sample: Sample) -> Any:
+        """Pad, resize, normalise and transfer: return the inputs of :meth:`infer`, on the device."""
+
+    def infer(self, inputs: Any) -> Prediction:
+        """Do everything else, from inputs on the device to a prediction in host memory."""
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Return the bytes held after fit under the keys ``weights``, ``bank`` and ``other``."""
+
+
+@runtime_checkable
+class UsesWeights(Protocol):
+    """A method with pretrained weights. Without this call it starts from seeded random weights."""
+
+    def load_weights(self, files: Mapping[str, Path]) -> None:
+        """Remember where the files of ``meta.weights`` lie, by their names; called before :meth:`Method.fit`."""
+
+
+@runtime_checkable
+class Checkpointed(Protocol):
+    """A method whose authors released trained weights that replace :meth:`Method.fit`."""
+
+    def find_checkpoint(self, folder: Path, category: str) -> tuple[Path, ...]:
+        """Return the files of a category; raise :class:`MethodError` where one is missing."""
+
+    def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
+        """Take the place of fit."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A fitted method that can be written to a safetensors file and read back."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return what fit learned, as named arrays; pretrained weights are left out."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
+        """Undo :meth:`state` on a new object with the same parameters, seed and weights."""

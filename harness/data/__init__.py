@@ -1,0 +1,1 @@
+"""Datasets: readers, cleaning, the embedded toy dataset, download and verification."""

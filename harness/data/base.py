@@ -1,0 +1,174 @@
+"""What every dataset reader offers, and where caches lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from harness.contract import Sample
+
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "cache_dir"]
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """Facts about a dataset that hold without its files.
+
+    Parameters
+    ----------
+    name, title
+        Name on the command line and in tables.
+    categories
+        All official categories, in the order of the published tables.
+    counts
+        Published number of samples over all categories, by split.
+    licence, homepage
+        As stated by the authors.
+    folder_names
+        Names under which the dataset's folder is looked for below a ``--data`` folder.
+    """
+
+    name: str
+    title: str
+    categories: tuple[str, ...]
+    counts: dict[Split, int]
+    licence: str
+    homepage: str
+    folder_names: tuple[str, ...]
+
+
+DATASETS: dict[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo(
+            name="toy",
+            title="Toy (embedded)",
+            categories=("bump", "ridge"),
+            counts={},
+            licence="Apache-2.0",
+            homepage="",
+            folder_names=("toy",),
+        ),
+        DatasetInfo(
+            name="mvtec3d",
+            title="MVTec 3D-AD",
+            categories=(
+                "bagel",
+                "cable_gland",
+                "carrot",
+                "cookie",
+                "dowel",
+                "foam",
+                "peach",
+                "potato",
+                "rope",
+                "tire",
+            ),
+            counts={"train": 2656, "validation": 294, "test": 1197},
+            licence="CC BY-NC-SA 4.0",
+            homepage="https://www.mvtec.com/company/research/datasets/mvtec-3d-ad",
+            folder_names=("mvtec3d", "mvtec_3d_anomaly_detection", "mvtec3d-ad", "mvtec_3d"),
+        ),
+        DatasetInfo(
+            name="eyecandies",
+            title="Eyecandies",
+            categories=(
+                "CandyCane",
+                "ChocolateCookie",
+                "ChocolatePraline",
+                "Confetto",
+                "GummyBear",
+                "HazelnutTruffle",
+                "LicoriceSandwich",
+                "Lollipop",
+                "Marshmallow",
+                "PeppermintCandy",
+            ),
+            counts={"train": 10000, "validation": 1000, "test": 500},
+            licence="CC BY-NC-SA 4.0",
+            homepage="https://eyecan-ai.github.io/eyecandies",
+            folder_names=("eyecandies", "Eyecandies", "eyecandies_preprocessed"),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SampleRef:
+    """The name of one sample: nothing of it is loaded yet.
+
+    Parameters
+    ----------
+    category
+        For example ``bagel``.
+    id
+        Unique inside the category and the same on every machine, for example ``train/good/007``; sorts in file order.
+    split
+        ``train``, ``validation`` or ``test``.
+    defect
+        ``good`` for nominal samples.
+    """
+
+    category: str
+    id: str
+    split: Split
+    defect: str
+
+
+class Dataset(Protocol):
+    """A dataset on disk. Opening one reads no file's content."""
+
+    info: DatasetInfo
+    root: Path
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories found on disk, in the published order."""
+
+    def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
+        """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner."""
+
+    def decode(self, ref: SampleRef) -> Sample:
+        """Read one sample's files as they are; raise DataError with the file's name where one can't be used."""
+
+    def clean(self, sample: Sample) -> Sample:
+        """Remove the background of a decoded sample: the protocol's cleaning, from its cache where it is there."""
+
+    def load(self, ref: SampleRef) -> Sample:
+        """Decode and clean."""
+
+    def digest(self, category: str) -> str:
+        """Return a digest of the category's file names and sizes and of the cleaning's settings."""
+
+
+class SampleSequence(Sequence[Sample]):
+    """Blind samples of a dataset, loaded when they are indexed; holds none in memory."""
+
+    def __init__(self, dataset: Dataset, refs: Sequence[SampleRef]) -> None:
+        self._dataset = dataset
+        self._refs = tuple(refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        if isinstance(index, slice):
+            return SampleSequence(self._dataset, self._refs[index])
+        return self._dataset.load(self._refs[index]).blind()
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+
+def cache_dir() -> Path:
+    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
+    chosen = os.environ.get("HARNESS_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "harness"

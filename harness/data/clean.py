@@ -1,0 +1,204 @@
+"""Background removal of MVTec 3D-AD clouds: the reference's plane and cluster rules, seeded and cached.
+
+The rules are those of the offline script that BTF, M3DM and CFM share (Horwitz and Hoshen, "Back to the Feature",
+CVPR Workshops 2023), without its rewriting of the files and without its zero padding, which changes no point.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dbscan import dbscan, largest_cluster
+from harness.data.plane import fit_plane
+from harness.digest import digest, seed_from
+
+__all__ = [
+    "CLEANING",
+    "CleanMasks",
+    "CleaningSettings",
+    "border_points",
+    "clean_masks",
+    "remembered_masks",
+    "valid_points",
+]
+
+_log = logging.getLogger(__name__)
+_BAD_CACHE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningSettings:
+    """Settings of the background removal; the defaults are the reference's.
+
+    Parameters
+    ----------
+    version
+        Name of these rules in the protocol; a change of the code that moves a point changes it.
+    border
+        Width of the frame whose points define the background plane, pixels.
+    inlier_distance, sample_size, iterations
+        Of the plane's RANSAC: metres, points of a hypothesis, hypotheses.
+    plane_distance
+        Points nearer than this to the plane are background, metres.
+    eps, min_points
+        Of DBSCAN: metres, neighbours of a core point with itself.
+    """
+
+    version: str = "reference-1"
+    border: int = 10
+    inlier_distance: float = 0.004
+    sample_size: int = 50
+    iterations: int = 1000
+    plane_distance: float = 0.005
+    eps: float = 0.006
+    min_points: int = 30
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        return asdict(self)
+
+
+CLEANING = CleaningSettings()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanMasks:
+    """What cleaning decides for each pixel.
+
+    Parameters
+    ----------
+    keep : (H, W) bool
+        True where the point stays.
+    plane : (H, W) bool
+        True where the point was removed with the background plane.
+    """
+
+    keep: NDArray[np.bool_]
+    plane: NDArray[np.bool_]
+
+
+def valid_points(xyz: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return where (H, W) a point was measured: all three of its coordinates differ from zero."""
+    valid: NDArray[np.bool_] = (xyz != 0).all(axis=-1)
+    return valid
+
+
+def border_points(xyz: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Return the valid points (N, 3) of the first and last rows and columns; corners count twice."""
+    strips = (xyz[:width], xyz[-width:], xyz[:, :width], xyz[:, -width:])
+    points = np.concatenate([strip.reshape(-1, 3) for strip in strips])
+    return points[valid_points(points)]
+
+
+def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING) -> CleanMasks:
+    """Decide which points belong to the object.
+
+    The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise competes as if it
+    were a cluster, and a tie goes to the lower label. Where the frame holds fewer valid points than one hypothesis of
+    the plane needs (the background is removed already), only the clusters are searched; the reference would fail. The
+    seed of RANSAC comes from the settings' version and the cloud's content, so the result depends on nothing else.
+
+    Parameters
+    ----------
+    xyz : (H, W, 3) float32
+        Metres, finite; a zero coordinate marks a missing point.
+    settings
+        Thresholds.
+
+    Returns
+    -------
+    Masks of the cloud's size. Nothing is kept where every point lies on the plane.
+    """
+    return _compute(xyz, settings, _content_digest(xyz))
+
+
+def remembered_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
+    """Return :func:`clean_masks`, from a file under ``folder`` where the same cloud was cleaned before.
+
+    A damaged file is made again. A folder that can't be written is told once as a warning and costs only time.
+    """
+    content = _content_digest(xyz)
+    path = folder / f"{digest({'settings': settings.to_json(), 'sha256': content}, 32)}.npz"
+    masks = _read(path, xyz.shape[:2])
+    if masks is None:
+        masks = _compute(xyz, settings, content)
+        _write(path, masks)
+    return masks
+
+
+def _compute(xyz: NDArray[np.float32], settings: CleaningSettings, content: str) -> CleanMasks:
+    valid = valid_points(xyz)
+    plane = valid & _near_plane(xyz, settings, seed_from("clean", settings.version, content))
+    keep = valid & ~plane
+    keep[keep] = largest_cluster(dbscan(xyz[keep], settings.eps, settings.min_points))
+    return CleanMasks(keep, plane)
+
+
+def _near_plane(xyz: NDArray[np.float32], settings: CleaningSettings, seed: int) -> NDArray[np.bool_]:
+    plane = fit_plane(
+        border_points(xyz, settings.border),
+        seed=seed,
+        inlier_distance=settings.inlier_distance,
+        sample_size=settings.sample_size,
+        iterations=settings.iterations,
+    )
+    if plane is None:
+        return np.zeros(xyz.shape[:2], dtype=np.bool_)
+    return plane.distance(xyz) < settings.plane_distance
+
+
+def _content_digest(xyz: NDArray[np.float32]) -> str:
+    content = hashlib.sha256(f"{xyz.dtype.str} {xyz.shape}".encode())
+    content.update(np.ascontiguousarray(xyz).data)
+    return content.hexdigest()
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> CleanMasks | None:
+    """Return the masks of a cache file, or None where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return CleanMasks(_unpack(stored["keep"], shape), _unpack(stored["plane"], shape))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except _BAD_CACHE as error:
+        _log.warning("the cached cleaning %s can't be read (%s) and is made again", path, error)
+        return None
+
+
+def _unpack(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    height, width = shape
+    if bits.dtype != np.uint8 or bits.shape != ((height * width + 7) // 8,):
+        raise ValueError(f"it holds {bits.dtype} of shape {bits.shape}")
+    return np.unpackbits(bits, count=height * width).astype(np.bool_).reshape(height, width)
+
+
+def _write(path: Path, masks: CleanMasks) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                np.savez_compressed(stream, keep=np.packbits(masks.keep), plane=np.packbits(masks.plane))
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        _warn_unwritable(path.parent, error.strerror or type(error).__name__)
+
+
+@functools.cache
+def _warn_unwritable(folder: Path, reason: str) -> None:
+    _log.warning("cleaned clouds can't be cached under %s (%s) and are made again at every use", folder, reason)

@@ -1,0 +1,133 @@
+"""Finding and opening a dataset by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from harness.data.base import DATASETS, Dataset, DatasetInfo, cache_dir
+from harness.data.eyecandies import Eyecandies
+from harness.data.layout import subfolders
+from harness.data.mvtec3d import MVTec3D
+from harness.errors import PrerequisiteError, UsageError
+
+__all__ = ["FoundDataset", "find_datasets", "open_dataset"]
+
+_TOY = "toy"
+
+_Reader = type[MVTec3D] | type[Eyecandies]
+_READERS: dict[str, _Reader] = {"toy": MVTec3D, "mvtec3d": MVTec3D, "eyecandies": Eyecandies}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDataset:
+    """What is there of a dataset.
+
+    Parameters
+    ----------
+    info
+        Facts of the dataset.
+    root
+        Folder of its categories, None where it was not found and for the toy dataset, which is made on its first use.
+    categories
+        Categories found, in the published order.
+    """
+
+    info: DatasetInfo
+    root: Path | None
+    categories: tuple[str, ...]
+
+
+def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
+    """Return what is there of each known dataset.
+
+    Parameters
+    ----------
+    data
+        A dataset's folder, or a folder of datasets' folders; None finds the toy dataset only.
+    """
+    return tuple(_find(info, data) for info in DATASETS.values())
+
+
+def open_dataset(name: str, data: Path | None) -> Dataset:
+    """Open a dataset by its name; the toy dataset is made first where it is not in the cache.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`harness.data.base.DATASETS`.
+    data
+        The dataset's folder, or the folder above it. The toy dataset needs none and looks at none.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, and for a folder that doesn't hold the dataset.
+    PrerequisiteError
+        Where no folder is given.
+    """
+    info = DATASETS.get(name)
+    if info is None:
+        raise UsageError(_unknown_name(name))
+    if name == _TOY:
+        from harness.data.toy import ensure_toy
+
+        return MVTec3D(ensure_toy(cache_dir()), info)
+    if data is None:
+        raise PrerequisiteError(
+            f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA, "
+            f"or download them with 'harness data fetch {name} --to DIR'."
+        )
+    root = _find(info, data).root
+    if root is None:
+        raise UsageError(_not_found(info, data))
+    return _READERS[name](root, info)
+
+
+def _find(info: DatasetInfo, data: Path | None) -> FoundDataset:
+    if info.name == _TOY:
+        return FoundDataset(info, None, info.categories)
+    for root in _candidates(info, data):
+        categories = _READERS[info.name].categories_in(root, info)
+        if categories:
+            return FoundDataset(info, root, categories)
+    return FoundDataset(info, None, ())
+
+
+def _candidates(info: DatasetInfo, data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data
+        yield from (data / name for name in info.folder_names)
+
+
+def _unknown_name(name: str) -> str:
+    near = get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.4)
+    guess = f"did you mean '{near[0]}'" if near else f"choose one of {', '.join(DATASETS)}"
+    return f"There is no dataset '{name}': {guess}?"
+
+
+def _not_found(info: DatasetInfo, data: Path) -> str:
+    """Return one sentence: what was looked for, what is there instead, and what mends it."""
+    if not data.is_dir():
+        kind = "is a file" if data.exists() else "does not exist"
+        return f"{data} {kind}, where {info.title}'s folder is looked for: give another one with --data DIR."
+    if data.name in info.categories:
+        return f"{data} is one category of {info.title}: give the folder above it, --data {data.parent}."
+    others = [found.info for found in find_datasets(data) if found.root is not None]
+    if others:
+        there = others[0]
+        return f"{data} holds {there.title} and not {info.title}: use --dataset {there.name}, or another --data DIR."
+    wanted = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
+    return (
+        f"{data} holds no {info.title}: looked for {wanted}, found {_content(data)}; give another folder with "
+        f"--data DIR, or download it with 'harness data fetch {info.name} --to {data}'."
+    )
+
+
+def _content(folder: Path) -> str:
+    names = [path.name for path in subfolders(folder)]
+    if names:
+        return ", ".join(names[:4]) + (f" and {len(names) - 4} more folders" if len(names) > 4 else "")
+    return "no folder in it" if any(folder.iterdir()) else "nothing"

@@ -1,0 +1,126 @@
+"""The embedded toy dataset: made on the spot in MVTec 3D-AD's layout, read by the same reader."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.data.base import DATASETS, cache_dir
+from harness.data.toy_defects import DEFECTS, spoil
+from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
+from harness.digest import seed_from
+
+__all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
+
+TOY_VERSION = "1"
+"""Part of every seed and of the folder's name: raise it with every change to what is drawn."""
+
+TOY_COUNTS: dict[tuple[str, str], int] = {
+    ("train", "good"): 50,
+    ("validation", "good"): 4,
+    ("test", "good"): 8,
+    **{("test", defect): 4 for defect in DEFECTS},
+}
+"""Samples per category, by split and defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToySample:
+    """The address of one sample of the toy dataset: ``<category>/<split>/<defect>/<index>``."""
+
+    category: str
+    split: str
+    defect: str
+    index: int
+
+
+def toy_samples() -> Iterator[ToySample]:
+    """Yield the address of every sample."""
+    for category in DATASETS["toy"].categories:
+        for (split, defect), count in TOY_COUNTS.items():
+            yield from (ToySample(category, split, defect, index) for index in range(count))
+
+
+def toy_scene(sample: ToySample) -> Scene:
+    """Return the scene of a sample; it depends on the address and on :data:`TOY_VERSION` alone."""
+    rng = np.random.default_rng(
+        seed_from("toy", TOY_VERSION, sample.category, sample.split, sample.defect, sample.index)
+    )
+    look = LOOKS[sample.category]
+    return draw_scene(look, rng) if sample.defect == "good" else spoil(look, sample.defect, sample.index, rng)
+
+
+def ensure_toy(cache: Path | None = None) -> Path:
+    """Return the folder of the toy dataset; make it first where it is not there.
+
+    Parameters
+    ----------
+    cache
+        Folder to keep it below; :func:`harness.data.base.cache_dir` where None.
+
+    Notes
+    -----
+    It is built beside its place and renamed, so a folder that exists is complete, also when several processes ask
+    at once.
+    """
+    folder = (cache or cache_dir()) / "toy" / TOY_VERSION
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f"{TOY_VERSION}.partial-", dir=folder.parent))
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(partial(_write, building), toy_samples()))
+        _publish(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def _publish(building: Path, folder: Path) -> None:
+    building.chmod(0o755)
+    try:
+        building.replace(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _write(root: Path, sample: ToySample) -> None:
+    rgb, xyz, mask = render(toy_scene(sample))
+    folder = root / sample.category / sample.split / sample.defect
+    _save_image(folder / "rgb" / f"{sample.index:03d}.png", rgb)
+    _save_cloud(folder / "xyz" / f"{sample.index:03d}.tiff", xyz)
+    if sample.defect != "good":
+        _save_image(folder / "gt" / f"{sample.index:03d}.png", mask.astype(np.uint8) * 255)
+
+
+def _save_image(path: Path, image: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, optimize=False, compress_level=6)
+
+
+def _save_cloud(path: Path, xyz: NDArray[np.float32]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    strip = lzma.compress(xyz.tobytes(), preset=0)
+    tifffile.imwrite(
+        path,
+        iter([strip]),
+        shape=xyz.shape,
+        dtype=xyz.dtype,
+        photometric="rgb",
+        compression="lzma",
+        rowsperstrip=len(xyz),
+        metadata=None,
+    )

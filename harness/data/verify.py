@@ -1,0 +1,176 @@
+"""Counting and reading every file of a dataset: what ``harness data verify`` reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.data.base import DATASETS, DatasetInfo, Split
+from harness.data.eyecandies import Eyecandies
+from harness.data.inventory import Inventory, take_inventory
+from harness.data.mvtec3d import MVTec3D
+from harness.data.toy import TOY_COUNTS
+from harness.errors import UsageError
+from harness.splits import TRAIN_COUNTS
+
+__all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
+
+VerifyProgress = Callable[[str, int, int], None]
+"""Called with the category that is read, and how many of how many samples of the dataset are read."""
+
+ALL_CATEGORIES = "all"
+"""Category of the rows that hold sums."""
+
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """Samples of a category and split on disk beside the published number, None where that is not known."""
+
+    category: str
+    split: Split
+    found: int
+    published: int | None
+
+    @property
+    def ok(self) -> bool:
+        """True unless the number differs from the published one."""
+        return self.published is None or self.found == self.published
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that can't be used, in one sentence that names it."""
+
+    category: str
+    split: Split
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was found in a dataset's folder.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    root
+        Folder of the categories.
+    counts
+        A row per category and split, then the sums.
+    missing_categories
+        Official categories that are not there.
+    problems
+        Every unmatched or unreadable file.
+    decoded
+        Number of samples that were read; 0 where only names were looked at.
+    """
+
+    dataset: str
+    root: Path
+    counts: tuple[CountRow, ...]
+    missing_categories: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    decoded: int
+
+    @property
+    def ok(self) -> bool:
+        """True where the dataset is complete and every file that was looked at can be used."""
+        return not self.missing_categories and not self.problems and all(row.ok for row in self.counts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {**asdict(self), "root": str(self.root), "ok": self.ok}
+
+
+def verify_dataset(
+    root: Path, name: str | None = None, *, fast: bool = False, progress: VerifyProgress | None = None
+) -> VerifyReport:
+    """Compare a dataset with what is published of it and look for files that can't be used.
+
+    Parameters
+    ----------
+    root
+        Folder of the categories, or the folder above it.
+    name
+        Name of the dataset; found out by the folder's content where None.
+    fast
+        Look at names only: nothing is decoded.
+    progress
+        Called after every decoded sample.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds no such dataset.
+    """
+    info, root, categories = _locate(root, name)
+    inventories = {category: take_inventory(root / category) for category in categories}
+    problems = [Problem(c, split, text) for c, found in inventories.items() for split, text in found.unmatched]
+    decoded = 0
+    if not fast:
+        problems += _decode_all(inventories, progress)
+        decoded = sum(len(found.entries) for found in inventories.values())
+    return VerifyReport(
+        dataset=info.name,
+        root=root,
+        counts=_count(info, inventories),
+        missing_categories=tuple(category for category in info.categories if category not in categories),
+        problems=tuple(problems),
+        decoded=decoded,
+    )
+
+
+def _locate(root: Path, name: str | None) -> tuple[DatasetInfo, Path, tuple[str, ...]]:
+    if name is not None and name not in DATASETS:
+        raise UsageError(f"There is no dataset '{name}': choose one of {', '.join(DATASETS)}.")
+    infos = [info for info in DATASETS.values() if name in (None, info.name)]
+    for info in infos:
+        reader = Eyecandies if info.name == "eyecandies" else MVTec3D
+        for folder in (root, *(root / below for below in info.folder_names)):
+            categories = reader.categories_in(folder, info)
+            if categories:
+                return info, folder, categories
+    wanted = " or ".join(info.title for info in infos)
+    raise UsageError(f"{root} holds no {wanted}: give the folder that has the categories' folders in it.")
+
+
+def _decode_all(inventories: dict[str, Inventory], progress: VerifyProgress | None) -> list[Problem]:
+    total = sum(len(found.entries) for found in inventories.values())
+    problems, done = [], 0
+    for category, found in inventories.items():
+        for split, entry in found.entries:
+            problems += [Problem(category, split, message) for message in entry.problems()]
+            done += 1
+            if progress is not None:
+                progress(category, done, total)
+    return problems
+
+
+def _count(info: DatasetInfo, inventories: dict[str, Inventory]) -> tuple[CountRow, ...]:
+    rows = [
+        CountRow(category, split, found.counts.get(split, 0), _published(info, category, split))
+        for category, found in inventories.items()
+        for split in _SPLITS
+    ]
+    return (*rows, *(_sum(info, rows, split, complete=len(inventories) == len(info.categories)) for split in _SPLITS))
+
+
+def _sum(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:
+    found = sum(row.found for row in rows if row.split == split)
+    return CountRow(ALL_CATEGORIES, split, found, info.counts.get(split) if complete else None)
+
+
+def _published(info: DatasetInfo, category: str, split: Split) -> int | None:
+    """Return the published number of samples; MVTec 3D-AD's is known per category for the training set only."""
+    if info.name == "toy":
+        return sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
+    if split == "train":
+        return TRAIN_COUNTS[info.name][category]
+    if info.name == "eyecandies":
+        return info.counts[split] // len(info.categories)
+    return None

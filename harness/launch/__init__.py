@@ -1,0 +1,1 @@
+"""Starting cells: on this machine, each in a process of its own."""

@@ -1,0 +1,78 @@
+"""What a number was measured on and with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["describe", "describe_torch"]
+
+_PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
+
+
+def describe() -> dict[str, Any]:
+    """Return versions and hardware, as plain JSON values, without importing torch."""
+    return {
+        "harness": _version("harness"),
+        "git": _git(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def describe_torch(device: str) -> dict[str, Any]:
+    """Return the device's name, threads and flags of this process's torch."""
+    import torch
+
+    on_cuda = device.startswith("cuda")
+    return {
+        "device": device,
+        "device_name": torch.cuda.get_device_name(device) if on_cuda else _cpu_name(),
+        "cuda": torch.version.cuda if on_cuda else None,
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _git() -> dict[str, Any] | None:
+    """Return commit and dirty flag of the checkout this package runs from; None where it is installed elsewhere."""
+    top = Path(__file__).resolve().parents[2]
+    if not (top / ".git").exists():
+        return None
+    try:
+        commit = _run_git(top, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_run_git(top, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"git could not be asked for the commit: {error}", file=sys.stderr)
+        return None
+
+
+def _run_git(top: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(top), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

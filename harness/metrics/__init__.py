@@ -1,0 +1,21 @@
+"""Accuracy of anomaly maps and scores: AUROC and AUPRO, exact and as papers print them.
+
+:func:`evaluate` gives all six numbers at once. Exact and paper-compatible AUPRO have names of their own and are never
+comparable with each other. Nothing here needs torch.
+"""
+
+from harness.metrics.auroc import auroc, pixel_auroc
+from harness.metrics.evaluation import METRICS, Evaluation, evaluate, evaluate_by_defect, evaluate_with_reasons
+from harness.metrics.pro import aupro, aupro_official
+
+__all__ = [
+    "METRICS",
+    "Evaluation",
+    "aupro",
+    "aupro_official",
+    "auroc",
+    "evaluate",
+    "evaluate_by_defect",
+    "evaluate_with_reasons",
+    "pixel_auroc",
+]

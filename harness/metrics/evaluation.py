@@ -1,0 +1,140 @@
+"""All accuracy metrics of a set of test images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from harness.metrics.auroc import auroc, auroc_of_ranks
+from harness.metrics.inputs import Images, check_count, image_labels, image_scores
+from harness.metrics.pro import aupro_of_ranks, official_aupro_of_ranks
+from harness.metrics.ranks import find_regions, rank_pixels
+
+__all__ = ["METRICS", "Evaluation", "evaluate", "evaluate_by_defect", "evaluate_with_reasons"]
+
+METRICS = ("i_auroc", "p_auroc", "aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
+"""Names of the metrics, in the order of tables; all lie in [0, 1], higher is better."""
+
+_NOMINAL = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Values of all metrics, and why some are undefined.
+
+    Parameters
+    ----------
+    values
+        One number for each of :data:`METRICS`, NaN where the metric is undefined.
+    reasons
+        Half a sentence for each metric that is NaN.
+    """
+
+    values: dict[str, float]
+    reasons: dict[str, str]
+
+
+def evaluate(
+    maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
+) -> dict[str, float]:
+    """Return I-AUROC, P-AUROC and AUPRO at 30% and 1%, exact and official.
+
+    Parameters
+    ----------
+    maps : (n, H, W) real, or n arrays of (H, W)
+        Anomaly maps, higher is more anomalous. Compared in their own precision, never modified.
+    masks : (n, H, W) bool or real, or n arrays of (H, W)
+        Ground truth of 0 and 1, or of 0 and 255.
+    labels : (n,) of 0 and 1
+        1 for anomalous images. Used for I-AUROC only; the pixel metrics follow the masks.
+    scores : (n,) real
+        Anomaly scores of the images.
+    pixel_maps : (n, H, W) real, or n arrays of (H, W), optional
+        The maps for P-AUROC, where a method's reference scales them differently.
+
+    Returns
+    -------
+    dict
+        One number in [0, 1] for each of :data:`METRICS`: ``aupro_30`` and ``aupro_1`` are exact integrals of the PRO
+        curve, the ``_official`` ones follow the code with 99 thresholds whose numbers papers print (Costanzino et al.,
+        CVPR 2024). NaN where undefined.
+
+    Raises
+    ------
+    ValueError
+        Where maps or scores are not finite, a mask is soft, a label is neither 0 nor 1, or shapes differ.
+    """
+    return evaluate_with_reasons(maps, masks, labels, scores, pixel_maps).values
+
+
+def evaluate_with_reasons(
+    maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
+) -> Evaluation:
+    """Return what :func:`evaluate` does, with a reason for every metric that is undefined."""
+    anomalous = image_labels(labels)
+    check_count("maps", len(maps), anomalous.size)
+    values = dict.fromkeys(METRICS, float("nan"))
+    reasons = {}
+    values["i_auroc"] = auroc(anomalous, scores)
+    if anomalous.all() or not anomalous.any():
+        reasons["i_auroc"] = f"every image is {'anomalous' if anomalous.any() else 'nominal'}"
+
+    regions = find_regions(masks)
+    ranks = rank_pixels(maps, regions)
+    pixel_ranks = ranks if pixel_maps is None else rank_pixels(pixel_maps, regions, "pixel_maps")
+    values["p_auroc"] = auroc_of_ranks(pixel_ranks)
+    for name, limit in (("aupro_30", 0.3), ("aupro_1", 0.01)):
+        values[name] = aupro_of_ranks(ranks, limit)
+        values[f"{name}_official"] = official_aupro_of_ranks(ranks, limit)
+    if ranks.undefined:
+        reasons |= dict.fromkeys(METRICS[1:], ranks.undefined)
+    return Evaluation(values, reasons)
+
+
+def evaluate_by_defect(
+    maps: Images,
+    masks: Images,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    defects: Sequence[str],
+    pixel_maps: Images | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return what :func:`evaluate` does for each defect by itself, against all nominal images.
+
+    Parameters
+    ----------
+    maps, masks, labels, scores, pixel_maps
+        As for :func:`evaluate`.
+    defects : (n,) str
+        Name of the defect in each image, ``good`` in nominal ones.
+
+    Returns
+    -------
+    dict
+        Metrics by the name of the defect, names ascending; empty where all images are ``good``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`evaluate`, and where not every image has a defect name.
+    """
+    anomalous = image_labels(labels)
+    ranked = image_scores(scores, anomalous.size)
+    for name, images in (("maps", maps), ("masks", masks), ("pixel_maps", pixel_maps), ("defects", defects)):
+        if images is not None:
+            check_count(name, len(images), anomalous.size)
+    results = {}
+    for defect in sorted(set(defects) - {_NOMINAL}):
+        chosen = [index for index, name in enumerate(defects) if name in (_NOMINAL, defect)]
+        of_pixels = None if pixel_maps is None else _take(pixel_maps, chosen)
+        results[defect] = evaluate(
+            _take(maps, chosen), _take(masks, chosen), anomalous[chosen], ranked[chosen], of_pixels
+        )
+    return results
+
+
+def _take(images: Images, chosen: list[int]) -> list[NDArray[Any]]:
+    return [images[index] for index in chosen]

@@ -1,0 +1,136 @@
+"""Checks of what a metric is given; every complaint is one sentence in a ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Images",
+    "check_count",
+    "check_limit",
+    "check_same_images",
+    "foregrounds",
+    "image_labels",
+    "image_scores",
+    "score_maps",
+]
+
+Images: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
+"""An (n, H, W) array, or n arrays of (H, W) whose sizes may differ from one image to the next."""
+
+_REAL_KINDS = "buif"
+
+
+def _images(images: Images, name: str) -> list[NDArray[Any]]:
+    arrays = [np.asarray(image) for image in images]
+    if not arrays:
+        raise ValueError(f"{name} holds no image.")
+    for index, array in enumerate(arrays):
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"{name}[{index}] has shape {array.shape}; every image must be (H, W) and not empty.")
+        if array.dtype.kind not in _REAL_KINDS:
+            raise ValueError(f"{name}[{index}] has dtype {array.dtype}; only real numbers can be scored.")
+    return arrays
+
+
+def _check_finite(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity, which can't be ranked.")
+
+
+def score_maps(maps: Images, name: str = "maps") -> tuple[list[NDArray[Any]], np.dtype[Any]]:
+    """Check anomaly maps and choose the dtype they are compared in.
+
+    Parameters
+    ----------
+    maps : (n, H, W) real, or n arrays of (H, W)
+        Anomaly maps, higher is more anomalous.
+    name
+        How a complaint calls them.
+
+    Returns
+    -------
+    images : list of (H, W) arrays
+        The maps as they are; nothing is copied.
+    dtype
+        A native dtype that holds the values of every map unchanged; half precision is widened to single.
+
+    Raises
+    ------
+    ValueError
+        Where a map is not (H, W), empty, not real, or holds NaN or infinity.
+    """
+    images = _images(maps, name)
+    for index, image in enumerate(images):
+        _check_finite(image, f"{name}[{index}]")
+    common = np.result_type(*{image.dtype for image in images})
+    if common == np.bool_:
+        return images, np.dtype(np.uint8)
+    if common == np.float16:
+        return images, np.dtype(np.float32)
+    return images, common.newbyteorder("=")
+
+
+def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:
+    """Return ground truth as bool images.
+
+    Parameters
+    ----------
+    masks : (n, H, W) bool or real, or n arrays of (H, W)
+        False and True, 0 and 1, or 0 and 255; the higher value is the anomaly.
+
+    Raises
+    ------
+    ValueError
+        Where a mask is not (H, W), empty, or soft: any other value, or 1 and 255 in one set of masks.
+    """
+    images = _images(masks, "masks")
+    top = 255 if max(image.max() for image in images) == 255 else 1
+    for index, image in enumerate(images):
+        if not ((image == 0) | (image == top)).all():
+            raise ValueError(f"masks[{index}] is soft: all masks must hold 0 and 1 only, or 0 and 255 only.")
+    return [image if image.dtype == np.bool_ else image != 0 for image in images]
+
+
+def check_same_images(maps: list[NDArray[Any]], masks: list[NDArray[np.bool_]], name: str = "maps") -> None:
+    """Raise ValueError unless every map has a mask of its own size."""
+    if len(maps) != len(masks):
+        raise ValueError(f"{name} holds {len(maps)} images, but masks holds {len(masks)}.")
+    for index, (image, mask) in enumerate(zip(maps, masks, strict=True)):
+        if image.shape != mask.shape:
+            raise ValueError(f"{name}[{index}] has shape {image.shape}, but masks[{index}] has shape {mask.shape}.")
+
+
+def image_labels(labels: ArrayLike) -> NDArray[np.bool_]:
+    """Return the labels of images, (n,) of 0 and 1, as bool; raise ValueError for anything else."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or array.dtype.kind not in _REAL_KINDS or not ((array == 0) | (array == 1)).all():
+        raise ValueError("labels must be a list of 0 (nominal) and 1 (anomalous), one per image.")
+    return array.astype(bool)
+
+
+def image_scores(scores: ArrayLike, count: int) -> NDArray[Any]:
+    """Return the scores of ``count`` images as an (n,) array; raise ValueError where they can't be ranked."""
+    array = np.asarray(scores)
+    if array.shape != (count,):
+        raise ValueError(f"scores has shape {array.shape}, but there are labels for {count} images.")
+    if array.dtype.kind not in _REAL_KINDS:
+        raise ValueError(f"scores has dtype {array.dtype}; only real numbers can be ranked.")
+    _check_finite(array, "scores")
+    return array
+
+
+def check_count(name: str, count: int, labels: int) -> None:
+    """Raise ValueError unless ``name`` has one entry per label."""
+    if count != labels:
+        raise ValueError(f"{name} holds {count} images, but there are {labels} labels.")
+
+
+def check_limit(limit: float) -> None:
+    """Raise ValueError unless a limit on the false positive rate lies in (0, 1]."""
+    if not 0 < limit <= 1:
+        raise ValueError(f"limit is {limit}, but the limit of the false positive rate must lie in (0, 1].")

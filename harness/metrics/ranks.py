@@ -1,0 +1,188 @@
+"""Where anomalous pixels stand among the normal ones: the one pass over all pixels that every pixel metric shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from harness.metrics.inputs import Images, check_same_images, foregrounds, score_maps
+
+__all__ = ["PixelRanks", "Regions", "find_regions", "rank_pixels"]
+
+_EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+_CHUNK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """The defects in a set of masks.
+
+    Parameters
+    ----------
+    masks : n arrays of (H, W) bool
+        True on anomalous pixels.
+    shares : (m,) float64
+        For every anomalous pixel, images in order and pixels row by row: 1 / |C|, C its 8-connected component.
+    components
+        Number of components over all images.
+    """
+
+    masks: list[NDArray[np.bool_]]
+    shares: NDArray[np.float64]
+    components: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelRanks:
+    """How many normal pixels score above and equal to anomalous ones.
+
+    The arrays have one entry for each distinct score of an anomalous pixel, scores ascending.
+
+    Parameters
+    ----------
+    share : (d,) float64
+        Sum of 1 / |C| over the anomalous pixels with this score.
+    anomalous : (d,) int64
+        Number of anomalous pixels with this score.
+    above : (d,) int64
+        Number of normal pixels with a higher score.
+    equal : (d,) int64
+        Number of normal pixels with this score.
+    normal
+        Number of normal pixels.
+    components
+        Number of 8-connected components.
+    """
+
+    share: NDArray[np.float64]
+    anomalous: NDArray[np.int64]
+    above: NDArray[np.int64]
+    equal: NDArray[np.int64]
+    normal: int
+    components: int
+
+    @property
+    def undefined(self) -> str | None:
+        """Why no pixel metric is defined, None where they are."""
+        if not self.components:
+            return "no image has an anomalous pixel"
+        return None if self.normal else "no image has a normal pixel"
+
+
+def find_regions(masks: Images) -> Regions:
+    """Label the 8-connected components of every mask.
+
+    Bool masks are not copied; others become bool, one byte a pixel.
+
+    Parameters
+    ----------
+    masks : (n, H, W) bool or real, or n arrays of (H, W)
+        Ground truth of 0 and 1, or of 0 and 255.
+
+    Raises
+    ------
+    ValueError
+        Where a mask is soft or not (H, W).
+    """
+    images = foregrounds(masks)
+    sizes = [_component_sizes(mask) for mask in images]
+    shares = 1.0 / np.concatenate([pixels for pixels, _ in sizes])
+    return Regions(images, shares, sum(count for _, count in sizes))
+
+
+def _component_sizes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Return the size of the component of each anomalous pixel, row by row, and the number of components."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return np.empty(0, dtype=np.int64), 0
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    labels, count = ndimage.label(box, _EIGHT_CONNECTED)
+    of_pixel = labels[box]
+    return np.bincount(of_pixel)[of_pixel], int(count)
+
+
+def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRanks:
+    """Rank the anomalous pixels of all maps among the normal ones.
+
+    The normal pixels pass through one buffer of a few megabytes, so that the memory needed beyond the maps grows with
+    the number of anomalous pixels only.
+
+    Parameters
+    ----------
+    maps : (n, H, W) real, or n arrays of (H, W)
+        Anomaly maps, higher is more anomalous; compared in their own precision and never modified.
+    regions
+        Defects of the same images.
+    name
+        How a complaint calls the maps.
+
+    Raises
+    ------
+    ValueError
+        Where a map is not finite, not real, or not of the size of its mask.
+    """
+    images, dtype = score_maps(maps, name)
+    check_same_images(images, regions.masks, name)
+    pairs = list(zip(images, regions.masks, strict=True))
+    found = np.concatenate([image[mask] for image, mask in pairs], dtype=dtype)
+    normal = sum(image.size for image in images) - found.size
+    scores, share, anomalous = _group(found, regions.shares)
+    above, equal = _count_normal(pairs, scores)
+    return PixelRanks(share, anomalous, above, equal, normal, regions.components)
+
+
+def _group(
+    found: NDArray[Any], shares: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the distinct scores ascending, the sum of the shares at each, and how many pixels have it."""
+    order = np.argsort(found)
+    ranked = found[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])[: ranked.size])
+    share = np.add.reduceat(shares[order], starts) if starts.size else np.empty(0)
+    return ranked[starts], share, np.diff(starts, append=ranked.size)
+
+
+def _count_normal(
+    pairs: list[tuple[NDArray[Any], NDArray[np.bool_]]], scores: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the normal pixels above and equal to each of some distinct ascending scores.
+
+    The lowest score is counted aside: it is often the exact zero of the background, and nothing below it matters.
+    """
+    above, equal = np.zeros(scores.size, dtype=np.int64), np.zeros(scores.size, dtype=np.int64)
+    if not scores.size:
+        return above, equal
+    lowest = scores[0]
+    equal[0] = sum(np.count_nonzero((image == lowest) & ~mask) for image, mask in pairs)
+    higher = (image[(image > lowest) & ~mask] for image, mask in pairs)
+    for chunk in _chunks(higher, scores.dtype):
+        chunk.sort()
+        first = np.searchsorted(chunk, scores, side="left")
+        tied = np.flatnonzero(chunk.take(first, mode="clip") == scores)
+        after = np.searchsorted(chunk, scores[tied], side="right")
+        equal[tied] += after - first[tied]
+        first[tied] = after
+        above += chunk.size - first
+    return above, equal
+
+
+def _chunks(arrays: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Pack arrays of any length into one reused buffer and yield it when it is full, and what is left at the end."""
+    buffer = np.empty(_CHUNK_BYTES // dtype.itemsize, dtype=dtype)
+    filled = 0
+    for array in arrays:
+        rest = array
+        while rest.size:
+            taken = min(rest.size, buffer.size - filled)
+            buffer[filled : filled + taken] = rest[:taken]
+            filled, rest = filled + taken, rest[taken:]
+            if filled == buffer.size:
+                yield buffer
+                filled = 0
+    if filled:
+        yield buffer[:filled]

@@ -1,0 +1,194 @@
+"""From a selection to cells: everything is checked here, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from harness import registry
+from harness.cell import Cell, Shots
+from harness.contract import Checkpointed, Meta, MethodError, ParameterValue
+from harness.data.base import DATASETS, Dataset
+from harness.data.open import open_dataset
+from harness.digest import digest, file_sha256
+from harness.errors import PrerequisiteError, UsageError
+from harness.job import Job
+from harness.protocol import Protocol, WeightsMode
+from harness.splits import load_split
+from harness.store import Store
+from harness.weights import ResolvedWeight, WeightStore
+
+__all__ = ["Plan", "PlannedCell", "Selection", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user asked for, as given on the command line.
+
+    Parameters
+    ----------
+    methods
+        Texts of methods (:func:`harness.registry.parse`).
+    dataset
+        Name of the dataset.
+    data
+        Its folder, None for the embedded one.
+    categories
+        Names or globs; empty for all that are found.
+    shots, splits
+        Training-set sizes and names of few-shot lists.
+    preset
+        None: ``quick`` on the toy dataset, ``paper`` on any other.
+    weights
+        ``auto``: ``pretrained``, but on the toy dataset ``random`` where a file is missing.
+    weights_dir
+        Folder of weight files.
+    unverified
+        Whether weight files with another SHA-256 than the published one are taken.
+    checkpoint
+        Folder of released trained weights that take the place of training.
+    """
+
+    methods: tuple[str, ...]
+    dataset: str = "toy"
+    data: Path | None = None
+    categories: tuple[str, ...] = ()
+    shots: tuple[Shots, ...] = (10,)
+    splits: tuple[str, ...] = ("first",)
+    preset: str | None = None
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    weights_dir: Path | None = None
+    unverified: bool = False
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A job and what is to become of it."""
+
+    job: Job
+    action: Literal["run", "skip"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All cells of a selection, and sentences a user should read before they run."""
+
+    cells: tuple[PlannedCell, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def to_run(self) -> tuple[Job, ...]:
+        """The jobs that are not skipped."""
+        return tuple(planned.job for planned in self.cells if planned.action == "run")
+
+
+def make_plan(selection: Selection, store: Store) -> Plan:
+    """Expand a selection into cells and decide which run.
+
+    A cell with a record of status ``ok`` is skipped.
+
+    Raises
+    ------
+    UsageError, PrerequisiteError, DataError
+        For anything that would make a cell fail later: an unknown name, a missing sample, weight file or folder.
+    """
+    specs = registry.parse(selection.methods)
+    preset = selection.preset or ("quick" if selection.dataset == "toy" else "paper")
+    resolved = [registry.resolve(spec, preset) for spec in specs]
+    dataset = open_dataset(selection.dataset, selection.data)
+    categories = _categories(selection.categories, dataset)
+    mode, weights, notes = _weights(selection, [registry.load(spec.name).meta for spec in specs])
+    protocol = Protocol.for_preset(preset, mode)
+    planned = []
+    for shots in selection.shots:
+        for split_name in selection.splits if shots != "full" else ("first",):
+            for category in categories:
+                available = [ref.id for ref in dataset.refs(category, "train")]
+                split = load_split(dataset.info.name, category, shots, split_name, available)
+                if not dataset.refs(category, "test"):
+                    raise PrerequisiteError(
+                        f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
+                        f"see 'harness data verify {dataset.root}'."
+                    )
+                for spec, parameters in zip(specs, resolved, strict=True):
+                    cell = Cell(
+                        method=spec.name,
+                        parameters=parameters,
+                        given=dict(spec.parameters),
+                        dataset=dataset.info.name,
+                        category=category,
+                        data_digest=dataset.digest(category),
+                        shots=shots,
+                        split=split_name,
+                        split_digest=split.digest,
+                        protocol=protocol,
+                        checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
+                    )
+                    job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
+                    planned.append(_decide(job, store))
+    return Plan(tuple(planned), tuple(notes))
+
+
+def _decide(job: Job, store: Store) -> PlannedCell:
+    record = store.read(job.cell)
+    if record is None:
+        return PlannedCell(job, "run", "no record yet")
+    if record.status == "ok":
+        return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
+    return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
+
+
+def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
+    if not wanted:
+        return dataset.categories
+    chosen: dict[str, None] = {}
+    for pattern in wanted:
+        matching = [name for name in dataset.categories if pattern == "all" or fnmatchcase(name, pattern)]
+        if not matching and pattern in DATASETS[dataset.info.name].categories:
+            raise PrerequisiteError(
+                f"Category '{pattern}' is not in {dataset.root} (found: {', '.join(dataset.categories)}): "
+                f"download it with 'harness data fetch {dataset.info.name}'."
+            )
+        if not matching:
+            nearest = registry.nearest_names(pattern, dataset.categories)
+            raise UsageError(f"Dataset '{dataset.info.name}' has no category '{pattern}': {nearest}")
+        chosen.update(dict.fromkeys(matching))
+    return tuple(name for name in dataset.categories if name in chosen)
+
+
+def _weights(
+    selection: Selection, metas: Sequence[Meta]
+) -> tuple[WeightsMode, Mapping[str, Mapping[str, ResolvedWeight]], list[str]]:
+    nothing: dict[str, Mapping[str, ResolvedWeight]] = {meta.name: {} for meta in metas}
+    if selection.weights == "random":
+        return "random", nothing, []
+    store = WeightStore(selection.weights_dir)
+    try:
+        found = {meta.name: store.resolve(meta.weights, unverified=selection.unverified) for meta in metas}
+    except PrerequisiteError as error:
+        if selection.weights == "pretrained" or selection.dataset != "toy":
+            raise
+        notice = (
+            "RANDOM WEIGHTS: the feature extractors are untrained, so these numbers say nothing about the methods "
+            f"on real data. {error}"
+        )
+        return "random", nothing, [notice]
+    return "pretrained", found, []
+
+
+def _checkpoint_digest(folder: Path | None, name: str, parameters: Mapping[str, ParameterValue], category: str) -> str:
+    if folder is None:
+        return ""
+    method = registry.load(name)(**parameters)
+    if not isinstance(method, Checkpointed):
+        raise UsageError(f"Method '{name}' has no released checkpoints: leave out --checkpoint.")
+    try:
+        paths = method.find_checkpoint(folder, category)
+    except MethodError as error:
+        raise PrerequisiteError(str(error)) from error
+    return digest([file_sha256(path) for path in paths])

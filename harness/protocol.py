@@ -1,0 +1,92 @@
+"""The protocol: everything that must be equal for two cells to be comparable, as one value object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from harness.digest import digest
+from harness.errors import UsageError
+
+__all__ = ["PRESETS", "LatencyBudget", "Protocol", "WeightsMode"]
+
+WeightsMode = Literal["pretrained", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyBudget:
+    """How long the latency pass measures.
+
+    Parameters
+    ----------
+    warmups
+        Calls before the first measured one.
+    min_calls, min_seconds
+        Measuring goes on until both are reached ...
+    max_seconds
+        ... or this time is over and at least one call is measured.
+    """
+
+    warmups: int = 10
+    min_calls: int = 100
+    min_seconds: float = 5.0
+    max_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What is the same for every method (the defaults are the ``paper`` preset).
+
+    Parameters
+    ----------
+    preset
+        Which set of method parameters was filled in. The cell holds the resolved ones.
+    weights
+        ``pretrained``, or ``random`` (seeded; never comparable with a published number).
+    eval_size
+        Side of the square that maps and ground truth are compared at, pixels.
+    ground_truth
+        ``zero_pad_nearest``: centred zero padding to a square, then nearest resize.
+    cleaning
+        Name and version of the background removal.
+    latency
+        Budget of the latency pass.
+    """
+
+    preset: str = "paper"
+    weights: WeightsMode = "pretrained"
+    eval_size: int = 224
+    ground_truth: str = "zero_pad_nearest"
+    cleaning: str = "reference-1"
+    latency: LatencyBudget = field(default_factory=LatencyBudget)
+
+    @classmethod
+    def for_preset(cls, preset: str, weights: WeightsMode) -> Protocol:
+        """Return the protocol of a preset name; raise UsageError for an unknown one."""
+        if preset not in PRESETS:
+            raise UsageError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)} with --preset.")
+        return cls(preset=preset, weights=weights, latency=PRESETS[preset])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the protocol as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Protocol:
+        """Undo :meth:`to_json`; keys of later versions are refused."""
+        unknown = set(value) - {f.name for f in fields(cls)}
+        if unknown:
+            raise UsageError(f"This protocol was written by another version of harness (unknown: {sorted(unknown)}).")
+        return cls(**{**value, "latency": LatencyBudget(**value["latency"])})
+
+    @property
+    def digest(self) -> str:
+        """Digest of all fields."""
+        return digest(self.to_json())
+
+
+PRESETS: dict[str, LatencyBudget] = {
+    "paper": LatencyBudget(),
+    "quick": LatencyBudget(warmups=1, min_calls=5, min_seconds=1.0, max_seconds=10.0),
+}

@@ -1,0 +1,252 @@
+"""Names of methods and their parameters: ``cfm``, ``cfm[epochs=50,aggregate=sum]``, ``cfm*``, ``all``.
+
+Methods announce themselves under the entry-point group ``harness.methods``; one is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, get_args, get_origin
+
+from harness.contract import Meta, Method, ParameterValue
+from harness.errors import UsageError
+
+__all__ = [
+    "MethodSpec",
+    "Parameter",
+    "load",
+    "method_names",
+    "nearest_names",
+    "parameters_of",
+    "parse",
+    "resolve",
+    "split_list",
+]
+
+GROUP = "harness.methods"
+
+_log = logging.getLogger(__name__)
+_SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a method: the keyword argument of its constructor."""
+
+    name: str
+    kind: type
+    default: ParameterValue
+    choices: tuple[ParameterValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """A method with the parameters a user named, checked but without defaults and presets.
+
+    Parameters
+    ----------
+    name
+        As registered.
+    parameters
+        Only those named, in the order of the constructor.
+    """
+
+    name: str
+    parameters: Mapping[str, ParameterValue]
+
+    def __str__(self) -> str:
+        return label(self.name, self.parameters)
+
+
+def label(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return the canonical text of a method with parameters, ``cfm[aggregate=sum,epochs=50]``."""
+    if not parameters:
+        return name
+    inner = ",".join(f"{key}={_text(parameters[key])}" for key in sorted(parameters))
+    return f"{name}[{inner}]"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def nearest_names(wrong: str, known: Iterable[str]) -> str:
+    """Return a sentence part that offers the nearest known names, or all of them where none is near."""
+    known = sorted(set(known))
+    near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+    return f"choose from {', '.join(known) or 'nothing (none is installed)'}."
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name in found and entry.value != found[entry.name].value:
+            _log.warning(
+                "Two plugins register a method '%s': %s is used, %s is not.",
+                entry.name,
+                found[entry.name].value,
+                entry.value,
+            )
+            continue
+        found.setdefault(entry.name, entry)
+    return found
+
+
+def method_names() -> tuple[str, ...]:
+    """Return all registered names without importing any method."""
+    return tuple(sorted(_entries()))
+
+
+@cache
+def load(name: str) -> type[Method]:
+    """Import a method.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, and for a plugin that can't be imported or breaks the contract.
+    """
+    if name not in _entries():
+        raise UsageError(f"There is no method '{name}': {nearest_names(name, method_names())}")
+    entry = _entries()[name]
+    try:
+        found = entry.load()
+    except Exception as error:  # a broken plugin is named, whatever it raises
+        raise UsageError(
+            f"Method '{name}' can't be imported from {entry.value} ({type(error).__name__}: {error}): "
+            "mend or uninstall the package that registers it."
+        ) from error
+    missing = [part for part in ("fit", "prepare", "infer", "state_bytes") if not callable(getattr(found, part, None))]
+    if missing or not isinstance(getattr(found, "meta", None), Meta):
+        lacking = ", ".join(missing) or "meta"
+        raise UsageError(f"Method '{name}' from {entry.value} breaks the contract: it has no {lacking}.")
+    return typing.cast("type[Method]", found)
+
+
+def parameters_of(name: str) -> dict[str, Parameter]:
+    """Return the parameters of a method in the order of its constructor."""
+    constructor = load(name).__init__
+    if constructor is object.__init__:
+        return {}
+    hints = typing.get_type_hints(constructor)
+    found = {}
+    for argument in list(inspect.signature(constructor).parameters.values())[1:]:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            continue
+        found[argument.name] = _parameter(name, argument, hints.get(argument.name, str))
+    return found
+
+
+def _parameter(method: str, argument: inspect.Parameter, hint: Any) -> Parameter:
+    if argument.default is argument.empty:
+        raise UsageError(f"Method '{method}' breaks the contract: its parameter '{argument.name}' has no default.")
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    kind = type(choices[0]) if choices else hint
+    if kind not in (bool, int, float, str):
+        raise UsageError(
+            f"Method '{method}' breaks the contract: parameter '{argument.name}' must be bool, int, float, str "
+            f"or a Literal of these, not {hint}."
+        )
+    return Parameter(argument.name, kind, argument.default, choices)
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas that stand outside brackets: ``cfm[a=1,b=2],btf`` has two parts."""
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def parse(selection: Iterable[str]) -> tuple[MethodSpec, ...]:
+    """Turn a selection into methods: names, globs, ``all``, parameters in brackets; duplicates are dropped.
+
+    Parameters
+    ----------
+    selection
+        Texts as typed, each of one or more methods between commas.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, parameter or value, with the nearest names.
+    """
+    specs: dict[str, MethodSpec] = {}
+    for text in selection:
+        for part in split_list(text):
+            for spec in _parse_one(part):
+                specs.setdefault(str(spec), spec)
+    if not specs:
+        raise UsageError("No method is named: give --methods, for example '--methods cfm,cfm-t' or '--methods all'.")
+    return tuple(specs.values())
+
+
+def _parse_one(part: str) -> list[MethodSpec]:
+    match = _SPEC.match(part)
+    if match is None:
+        raise UsageError(f"'{part}' is no method: write a name, or a name with parameters like 'cfm[epochs=50]'.")
+    pattern = "*" if match["name"] == "all" else match["name"]
+    names = [name for name in method_names() if fnmatchcase(name, pattern)]
+    if not names:
+        raise UsageError(f"There is no method '{match['name']}': {nearest_names(match['name'], method_names())}")
+    return [MethodSpec(name, _parse_parameters(name, match["parameters"] or "")) for name in names]
+
+
+def _parse_parameters(name: str, text: str) -> dict[str, ParameterValue]:
+    known = parameters_of(name)
+    given: dict[str, ParameterValue] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            raise UsageError(f"'{part}' in '{name}[{text}]' is no parameter: write name=value.")
+        if key not in known:
+            raise UsageError(f"Method '{name}' has no parameter '{key}': {nearest_names(key, known)}")
+        if key in given:
+            raise UsageError(f"Parameter '{key}' is given twice in '{name}[{text}]': keep one.")
+        given[key] = _convert(name, known[key], value)
+    return {key: given[key] for key in known if key in given}
+
+
+def _convert(method: str, parameter: Parameter, text: str) -> ParameterValue:
+    try:
+        value = _BOOLEANS[text.lower()] if parameter.kind is bool else parameter.kind(text)
+    except (ValueError, KeyError):
+        raise UsageError(
+            f"Parameter '{parameter.name}' of '{method}' must be of type {parameter.kind.__name__}, not '{text}'."
+        ) from None
+    if parameter.choices and value not in parameter.choices:
+        raise UsageError(
+            f"Parameter '{parameter.name}' of '{method}' can't be '{text}': "
+            f"{nearest_names(text, map(str, parameter.choices))}"
+        )
+    return typing.cast("ParameterValue", value)
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def resolve(spec: MethodSpec, preset: str) -> dict[str, ParameterValue]:
+    """Return every parameter of a method: those named, else those of the preset, else the defaults.
+
+    Raises
+    ------
+    UsageError
+        Where the method's constructor refuses the combination.
+    """
+    method = load(spec.name)
+    defaults = {name: parameter.default for name, parameter in parameters_of(spec.name).items()}
+    values = defaults | dict(method.meta.presets.get(preset, {})) | dict(spec.parameters)
+    try:
+        method(**values)
+    except ValueError as error:
+        raise UsageError(f"Method '{spec}' can't be made: {error}.") from error
+    return values

@@ -1,0 +1,105 @@
+"""Accuracy of measured methods: all metrics beside published ones, and by type of defect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from harness.report.beside import Reference, group_grid, measured_value, method_rows
+from harness.report.grid import Column, Grid, Row, Value
+from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
+from harness.report.names import ACCURACY, MetricName
+from harness.report.published import Published
+from harness.store import Record
+
+__all__ = ["accuracy_grid", "defect_grid"]
+
+
+def accuracy_grid(group: MeasuredGroup, published: Published | None) -> Grid:
+    """Return all accuracy metrics of a group: each method measured, published, and the difference.
+
+    Values are means over categories. Where a method lacks some, its row says which, and it stands beside the mean of
+    the published values of the same categories. A group that is not comparable stands alone and says why.
+
+    Parameters
+    ----------
+    group
+        Measured under one protocol.
+    published
+        None to show measured numbers only.
+    """
+    reference = Reference.of(group, published)
+    columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in ACCURACY]
+    rows: list[Row] = []
+    for method in group.methods:
+        measured = [
+            measured_value(mean_of(method, group.categories, partial(_metric, metric.id)), metric)
+            for metric in ACCURACY
+        ]
+        beside = reference.values(group, method, ACCURACY)
+        rows += method_rows(group, method, ACCURACY, measured, beside, remark=reference.remark(method))
+    return group_grid(group, "accuracy", "Accuracy", columns, rows, warning=reference.warning)
+
+
+def defect_grid(group: MeasuredGroup, metric: MetricName) -> Grid | None:
+    """Return a metric by type of defect, each against all good samples; None where no defect is recorded.
+
+    Values are means over the categories that have the defect.
+
+    Parameters
+    ----------
+    group
+        Measured under one protocol.
+    metric
+        An accuracy metric.
+    """
+    where = _categories_by_defect(group)
+    if not where:
+        return None
+    columns = [
+        Column(f"{defect}\nn={_images(group, defect, found)}", {"defect": defect, "metric": metric.id})
+        for defect, found in where.items()
+    ]
+    columns.append(Column("all", {"defect": "all", "metric": metric.id}))
+    rows: list[Row] = []
+    for method in group.methods:
+        values = [
+            _value(method, found, metric, partial(_defect_metric, defect, metric.id)) for defect, found in where.items()
+        ]
+        values.append(_value(method, group.categories, metric, partial(_metric, metric.id)))
+        rows += method_rows(group, method, [metric] * len(values), values, None)
+    caption = "each defect (n images) against all good ones, in the categories that have it"
+    return group_grid(group, "defects", f"{metric.title} by defect", columns, rows, caption=caption)
+
+
+def _metric(name: str, record: Record) -> float | None:
+    return record.metrics.get(name)
+
+
+def _defect_metric(defect: str, name: str, record: Record) -> float | None:
+    return record.by_defect[defect].get(name)
+
+
+def _value(
+    method: MeasuredMethod, categories: Sequence[str], metric: MetricName, pick: Callable[[Record], float | None]
+) -> Value:
+    lacking = [category for category in categories if category not in method.ok]
+    value = measured_value(mean_of(method, categories, pick), metric)
+    if not lacking or value.number is None:
+        return value
+    return Value(value.text, value.number, note=f"without {', '.join(lacking)}")
+
+
+def _categories_by_defect(group: MeasuredGroup) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for category in group.categories:
+        for method in group.methods:
+            for defect in method.ok[category].by_defect if category in method.ok else ():
+                found.setdefault(defect, {})[category] = None
+    return {defect: tuple(found[defect]) for defect in sorted(found)}
+
+
+def _images(group: MeasuredGroup, defect: str, categories: Sequence[str]) -> int:
+    """Return how many test images of some categories have a defect."""
+    records = [next(method.ok[name] for method in group.methods if name in method.ok) for name in categories]
+    return sum(image["defect"] == defect for record in records for image in record.images)

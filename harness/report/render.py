@@ -1,0 +1,251 @@
+"""Tables in the formats of ``harness tables``: for a terminal, for a page, for a program."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.grid import Column, Grid, Row, Value
+
+__all__ = ["FIELDS", "as_csv", "as_json", "as_markdown", "as_rich", "entries"]
+
+FIELDS = (
+    "kind",
+    "source",
+    "table",
+    "dataset",
+    "preset",
+    "weights",
+    "split",
+    "shots",
+    "method",
+    "category",
+    "defect",
+    "metric",
+    "value",
+    "note",
+)
+"""Columns of the CSV format; those that say nothing about a number are empty."""
+
+_STYLES = {"published": "cyan", "difference": "dim"}
+_PLACES = {1: "bold", 2: "underline"}
+_SUPERSCRIPTS = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
+_GAPS = (2, 1)
+"""Characters between two columns: the box has one; the narrower gap is taken where it saves a group of columns."""
+
+_FOLD = 24
+"""Characters below which no method label is broken."""
+
+
+def entries(grid: Grid) -> Iterator[dict[str, Any]]:
+    """Yield every number of a table with all that tells it from the others; ``value`` is None for a dash."""
+    for row in grid.rows:
+        for column, value in zip(grid.columns, row.values, strict=True):
+            if not value.text:
+                continue
+            notes = dict.fromkeys(note for note in (*(label.note for label in row.labels), value.note) if note)
+            yield {
+                **grid.keys,
+                **row.keys,
+                **column.keys,
+                "value": value.number,
+                "text": value.text,
+                "note": " ".join(notes),
+            }
+
+
+def as_json(grids: Sequence[Grid]) -> str:
+    """Return tables as a JSON list: title, caption, warning, and a flat list of values each."""
+    tables = [
+        {
+            "title": grid.title,
+            "caption": grid.caption,
+            "warning": grid.warning,
+            **grid.keys,
+            "values": [
+                {key: value for key, value in entry.items() if key not in grid.keys and key != "text"}
+                for entry in entries(grid)
+            ],
+        }
+        for grid in grids
+    ]
+    return json.dumps(tables, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(grids: Sequence[Grid]) -> str:
+    """Return all numbers as one CSV table with the columns :data:`FIELDS`, one number a line.
+
+    Published values keep their printed decimals, others have six.
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, FIELDS, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for grid in grids:
+        for entry in entries(grid):
+            note = " ".join(filter(None, (grid.warning, entry["note"])))
+            writer.writerow({**entry, "value": _plain_number(entry), "note": note})
+    return stream.getvalue().rstrip("\n")
+
+
+def as_markdown(grids: Sequence[Grid]) -> str:
+    """Return tables for a page: pipe tables, best bold, runner-up underlined, footnotes below."""
+    return "\n\n".join(_markdown(grid) for grid in grids)
+
+
+def as_rich(grid: Grid) -> RenderableType:
+    """Return a table for a terminal; where it is too narrow, groups of columns below each other."""
+    return _Terminal(grid)
+
+
+def _plain_number(entry: dict[str, Any]) -> str:
+    number, text = entry["value"], str(entry["text"])
+    if number is None:
+        return ""
+    return text if entry.get("source") == "published" else f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def _mark(value: Value, notes: Sequence[str]) -> str:
+    return str(notes.index(value.note) + 1).translate(_SUPERSCRIPTS) if value.note else ""
+
+
+def _markdown(grid: Grid) -> str:
+    notes = grid.notes
+    heading = [*grid.label_headings, *(column.heading.replace("\n", " ") for column in grid.columns)]
+    rules = [*("---" for _ in grid.label_headings), *("---:" for _ in grid.columns)]
+    lines = [[_markdown_value(value, notes) for value in (*row.labels, *row.values)] for row in grid.rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (heading, rules, *lines))
+    warning = f"**{grid.warning}**" if grid.warning else ""
+    below = "\n".join(f"- {str(n).translate(_SUPERSCRIPTS)} {note}" for n, note in enumerate(notes, start=1))
+    return "\n\n".join(part for part in (f"### {grid.title}", grid.caption, warning, table, below) if part)
+
+
+def _markdown_value(value: Value, notes: Sequence[str]) -> str:
+    text = value.text.replace("|", "\\|").replace("\n", " ")
+    wrapped = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(value.place, text)
+    return wrapped + _mark(value, notes)
+
+
+class _Terminal:
+    """A grid that is laid out for the width it is given."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._notes = grid.notes
+        self._marks = [
+            max((len(_mark(row.values[index], self._notes)) for row in grid.rows), default=0)
+            for index in range(len(grid.columns))
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield self.render(options.max_width)
+
+    def render(self, width: int) -> RenderableType:
+        grid = self._grid
+        parts: list[RenderableType] = [Text(grid.title, style="bold")]
+        if grid.caption:
+            parts.append(Text(grid.caption, style="dim"))
+        if grid.warning:
+            parts.append(Text(grid.warning, style="bold yellow"))
+        layout = min((self._layout(width, gap) for gap in _GAPS), key=lambda found: len(found.chunks))
+        for chunk in layout.chunks:
+            parts += [Text(), self._table(chunk, layout)]
+        parts += [_footnote(number, note) for number, note in enumerate(self._notes, start=1)]
+        return Group(*parts, Text())
+
+    def _layout(self, width: int, gap: int) -> _Layout:
+        """Return the groups of columns that fit below each other, and where method labels break."""
+        needed = [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
+        room = width - sum(needed)
+        fold = room - self._labels_width(gap, 0) if room > 0 else 0
+        fold = max(_FOLD, fold, width // 3)
+        left = self._labels_width(gap, fold)
+        chunks: list[list[int]] = [[]]
+        used = left
+        for index, column in enumerate(needed):
+            if chunks[-1] and used + column > width:
+                chunks.append([])
+                used = left
+            chunks[-1].append(index)
+            used += column
+        return _Layout(tuple(map(tuple, chunks)), fold, gap)
+
+    def _column_width(self, index: int, column: Column) -> int:
+        numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]
+        return max([len(line) for line in column.heading.split("\n")] + numbers)
+
+    def _labels_width(self, gap: int, fold: int) -> int:
+        """Return the characters of all label columns, the first one folded (left out where ``fold`` is 0)."""
+        first = 0 if fold else 1
+        count = len(self._grid.label_headings)
+        return sum(self._label_width(index, fold) for index in range(first, count)) + gap * (count - 1)
+
+    def _label_width(self, index: int, fold: int) -> int:
+        labels = [line for row in self._grid.rows for line in self._label(row, index, fold).plain.split("\n")]
+        return max(len(text) for text in (self._grid.label_headings[index], *labels))
+
+    def _label(self, row: Row, index: int, fold: int) -> Text:
+        value = row.labels[index]
+        text = "\n".join(_folded(value.text, fold)) if index == 0 else value.text
+        return Text(text + _mark(value, self._notes), style=_STYLES.get(row.keys.get("source", ""), ""))
+
+    def _table(self, chunk: Sequence[int], layout: _Layout) -> Table:
+        grid = self._grid
+        table = Table(
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, layout.gap - 1, 0, 0),
+            collapse_padding=True,
+            header_style="bold",
+        )
+        for heading in grid.label_headings:
+            table.add_column(heading, no_wrap=True, vertical="top")
+        for index in chunk:
+            table.add_column(grid.columns[index].heading, justify="right", no_wrap=True)
+        for position, row in enumerate(grid.rows):
+            if row.starts and position:
+                table.add_section()
+            labels = [self._label(row, index, layout.fold) for index in range(len(grid.label_headings))]
+            table.add_row(*labels, *(self._number(row, index) for index in chunk))
+        return table
+
+    def _number(self, row: Row, index: int) -> Text:
+        value = row.values[index]
+        mark = _mark(value, self._notes)
+        text = Text(style=_STYLES.get(row.keys.get("source", ""), ""))
+        text.append(value.text, style=_PLACES.get(value.place, ""))
+        return text.append(mark + " " * (self._marks[index] - len(mark)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Groups of columns below each other, the width at which method labels break, characters between columns."""
+
+    chunks: tuple[tuple[int, ...], ...]
+    fold: int
+    gap: int
+
+
+def _folded(label: str, width: int) -> list[str]:
+    """Break a long method label after commas; what follows is indented."""
+    lines = [""]
+    for part in label.replace(",", ",\0").split("\0"):
+        if lines[-1].strip() and len(lines[-1]) + len(part) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return lines
+
+
+def _footnote(number: int, note: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text(str(number).translate(_SUPERSCRIPTS), style="dim"), Text(note, style="dim"))
+    return grid

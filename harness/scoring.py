@@ -1,0 +1,93 @@
+"""The score pass: every test sample through the method, every map into the evaluation geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.contract import MethodError, Prediction, Sample
+from harness.geometry import resize_nearest, square_pad
+
+__all__ = ["Scored", "check_prediction", "ground_truth", "resize_map"]
+
+
+def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
+    """Return the mask in the evaluation geometry: zero-padded to a centred square, nearest resize; (size, size)."""
+    if sample.mask is None:
+        raise ValueError(f"sample {sample.id} carries no mask")
+    return resize_nearest(square_pad(sample.mask), size, centred=True)
+
+
+def resize_map(anomaly_map: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
+    """Resize a square map bilinearly (pixel centres aligned, no antialiasing) to (size, size); same dtype."""
+    if anomaly_map.shape == (size, size):
+        return anomaly_map
+    rows = _axis_weights(anomaly_map.shape[0], size)
+    columns = _axis_weights(anomaly_map.shape[1], size)
+    return (rows @ anomaly_map.astype(np.float64) @ columns.T).astype(anomaly_map.dtype)
+
+
+def _axis_weights(source: int, target: int) -> NDArray[np.float64]:
+    centres = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    low = np.minimum(np.floor(centres).astype(int), source - 1)
+    high = np.minimum(low + 1, source - 1)
+    part = centres - low
+    weights = np.zeros((target, source))
+    np.add.at(weights, (np.arange(target), low), 1 - part)
+    np.add.at(weights, (np.arange(target), high), part)
+    return weights
+
+
+def check_prediction(prediction: Prediction, sample_id: str) -> None:
+    """Raise MethodError where a prediction can't be scored: wrong dimensions, NaN or infinity."""
+    maps = {"anomaly_map": prediction.anomaly_map}
+    if prediction.pixel_map is not None:
+        maps["pixel_map"] = prediction.pixel_map
+    for name, values in maps.items():
+        if values.ndim != 2 or values.shape[0] != values.shape[1]:
+            raise MethodError(f"The {name} of sample {sample_id} has shape {values.shape}, not that of a square.")
+        if not np.isfinite(values).all():
+            raise MethodError(f"The {name} of sample {sample_id} holds NaN or infinity.")
+    if not np.isfinite(prediction.score):
+        raise MethodError(f"The score of sample {sample_id} is {prediction.score}.")
+
+
+@dataclass(slots=True)
+class Scored:
+    """Predictions and ground truth of a test set, in the evaluation geometry.
+
+    Parameters
+    ----------
+    size
+        Side of the evaluation geometry, pixels.
+    """
+
+    size: int
+    maps: list[NDArray[Any]] = field(default_factory=list)
+    pixel_maps: list[NDArray[Any]] = field(default_factory=list)
+    masks: list[NDArray[np.bool_]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample, prediction: Prediction) -> None:
+        """Check a prediction and keep what scoring needs."""
+        check_prediction(prediction, sample.id)
+        pixel = prediction.anomaly_map if prediction.pixel_map is None else prediction.pixel_map
+        self.maps.append(resize_map(prediction.anomaly_map, self.size))
+        self.pixel_maps.append(resize_map(pixel, self.size))
+        self.masks.append(ground_truth(sample, self.size))
+        self.labels.append(int(bool(sample.anomalous)))
+        self.scores.append(float(prediction.score))
+        self.defects.append(sample.defect)
+        self.ids.append(sample.id)
+
+    def images(self) -> Iterable[dict[str, Any]]:
+        """Yield id, defect, label and score of every image."""
+        for row in zip(self.ids, self.defects, self.labels, self.scores, strict=True):
+            yield dict(zip(("id", "defect", "label", "score"), row, strict=True))

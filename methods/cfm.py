@@ -1,0 +1,221 @@
+"""Crossmodal Feature Mapping (CFM) and its layer-pruned variants.
+
+Costanzino, Zama Ramirez, Lisanti, Di Stefano: "Multimodal Industrial Anomaly Detection by Crossmodal Feature
+Mapping", CVPR 2024. The reference mode is deterministic: BatchNorm uses the statistics of each cloud, as the authors'
+code does, and DropPath, which is live in the authors' code, is off unless asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.weights import DINO_VIT_B8, POINT_MAE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from methods.parts.features import Extractors, Inputs
+    from methods.parts.mapping import MappingPair
+
+__all__ = ["CFM", "CFMMedium", "CFMSmall", "CFMTiny"]
+
+_QUICK: dict[str, bool | int | float | str] = {"epochs": 25, "group_size": 32, "pixels": 2048}
+
+
+class CFM:
+    """Map features of each modality to the other; an anomaly is where prediction and feature disagree.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training samples.
+    lr
+        Learning rate of Adam.
+    batch
+        Images in a training step.
+    pixels
+        Pixels drawn from a batch for one step, 0 for all (published).
+    centres, group_size
+        Groups of the cloud, and points in each: 128 in the authors' code, 32 in the paper's text.
+    bn_stats
+        ``batch``: BatchNorm of the point encoder uses the cloud's own statistics, as the authors' code does;
+        ``running``: those of pre-training.
+    drop_path
+        ``on``: DropPath of the point transformer is live in training and at test time, as in the authors' code.
+    aggregate
+        How the two distances are combined (Table 6).
+    mapping
+        ``cross``, or ``intra`` for the paper's Table 7.
+    smoothing
+        ``box`` (code), ``gaussian`` (paper) or ``none``.
+    precision
+        ``fp32``, or ``bf16`` under autocast.
+    """
+
+    layers: ClassVar[int] = 12
+    meta: ClassVar[Meta] = Meta(
+        name="cfm",
+        title="CFM",
+        family="cfm",
+        paper="Costanzino et al., CVPR 2024",
+        weights=(DINO_VIT_B8, POINT_MAE),
+        presets={"quick": _QUICK},
+    )
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 250,
+        lr: float = 1e-3,
+        batch: int = 4,
+        pixels: int = 0,
+        centres: int = 1024,
+        group_size: int = 128,
+        bn_stats: Literal["batch", "running"] = "batch",
+        drop_path: Literal["off", "on"] = "off",
+        aggregate: Literal["product", "sum", "max", "2d", "3d"] = "product",
+        mapping: Literal["cross", "intra"] = "cross",
+        smoothing: Literal["box", "gaussian", "none"] = "box",
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        for name, value in {"epochs": epochs, "batch": batch, "centres": centres, "group_size": group_size}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if not lr > 0:
+            raise ValueError(f"lr must be positive, not {lr}")
+        if pixels < 0:
+            raise ValueError(f"pixels must be 0 (all) or positive, not {pixels}")
+        self.epochs, self.lr, self.batch, self.pixels = epochs, lr, batch, pixels
+        self.centres, self.group_size = centres, group_size
+        self.bn_stats, self.drop_path, self.precision = bn_stats, drop_path, precision
+        self.aggregate, self.mapping, self.smoothing = aggregate, mapping, smoothing
+        self._files: Mapping[str, Path] = {}
+        self._extractors: Extractors | None = None
+        self._pair: MappingPair | None = None
+        self.losses_: list[float] = []
+
+    def load_weights(self, files: Mapping[str, Path]) -> None:
+        """Remember where the pretrained files lie."""
+        self._files = dict(files)
+
+    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
+        """Extract features once a sample and train both mappings on them (section 3.2)."""
+        from methods.parts.cfm_training import Schedule, train
+
+        extractors, pair = self._build(seed, device)
+        embedded = []
+        for position, sample in enumerate(samples):
+            progress("extract", position, len(samples))
+            embedded.append(extractors.embed(extractors.prepare(sample)))
+        progress("extract", len(samples), len(samples))
+        fixed = None if extractors.drop_path else [extractors.finish(one) for one in embedded]
+        self.losses_ = train(
+            pair,
+            lambda epoch, index: fixed[index] if fixed else extractors.finish(embedded[index], epoch, index),
+            len(embedded),
+            Schedule(self.epochs, self.lr, self.batch, self.pixels),
+            seed=seed,
+            progress=progress,
+            autocast=extractors.autocast,
+        )
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Pad, resize, normalise and transfer one sample."""
+        return self._fitted()[0].prepare(sample)
+
+    def infer(self, inputs: Inputs) -> Prediction:
+        """Return the anomaly map, the map that P-AUROC is computed on, and the score (section 3.3)."""
+        import torch
+
+        from methods.parts.cfm_maps import anomaly_maps
+
+        extractors, pair = self._fitted()
+        with torch.inference_mode(), extractors.autocast():
+            maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate=self.aggregate, smoothing=self.smoothing)
+        return Prediction(
+            anomaly_map=maps.localisation.cpu().numpy(),
+            score=float(maps.score),
+            pixel_map=maps.pixel.cpu().numpy(),
+            extras={"map_2d": maps.distance_2d.cpu().numpy(), "map_3d": maps.distance_3d.cpu().numpy()},
+        )
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Return the bytes of both extractors and both mappings; CFM keeps no bank."""
+        extractors, pair = self._fitted()
+        trained = sum(tensor.numel() * tensor.element_size() for tensor in pair.state_dict().values())
+        return {"weights": extractors.nbytes() + trained, "bank": 0, "other": 0}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the trained mappings."""
+        return {name: tensor.cpu().numpy() for name, tensor in self._fitted()[1].state_dict().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
+        """Take trained mappings over."""
+        import torch
+
+        _, pair = self._build(seed, device)
+        pair.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+
+    def find_checkpoint(self, folder: Path, category: str) -> tuple[Path, ...]:
+        """Return the authors' two files of a category, ``CFM_2Dto3D_...`` and ``CFM_3Dto2D_...``."""
+        from methods.parts.cfm_checkpoint import find_pair
+
+        return find_pair(folder, category, self.epochs, self.batch)
+
+    def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
+        """Evaluate the authors' released mappings without training."""
+        from methods.parts.cfm_checkpoint import load_pair
+
+        _, pair = self._build(seed, device)
+        load_pair(pair, self.find_checkpoint(folder, category))
+
+    def _build(self, seed: int, device: str) -> tuple[Extractors, MappingPair]:
+        from methods.parts.features import Extractors
+        from methods.parts.mapping import MappingPair
+
+        self._extractors = Extractors(
+            layers=self.layers,
+            centres=self.centres,
+            group_size=self.group_size,
+            statistics=self.bn_stats,
+            precision=self.precision,
+            drop_path=self.drop_path == "on",
+            vit_weights=self._files.get(DINO_VIT_B8.name),
+            point_weights=self._files.get(POINT_MAE.name),
+            seed=seed,
+            device=device,
+        )
+        self._pair = MappingPair(*self._extractors.channels, self.mapping)
+        self._pair.randomise(seed)
+        self._pair.to(device)
+        return self._extractors, self._pair
+
+    def _fitted(self) -> tuple[Extractors, MappingPair]:
+        if self._extractors is None or self._pair is None:
+            raise MethodError(f"{self.meta.name} is not fitted: call fit, load_checkpoint or restore first.")
+        return self._extractors, self._pair
+
+
+class CFMMedium(CFM):
+    """CFM on the first 8 blocks of both networks."""
+
+    layers = 8
+    meta = replace(CFM.meta, name="cfm-m", title="CFM-M")
+
+
+class CFMSmall(CFM):
+    """CFM on the first 4 blocks of both networks."""
+
+    layers = 4
+    meta = replace(CFM.meta, name="cfm-s", title="CFM-S")
+
+
+class CFMTiny(CFM):
+    """CFM on the first block of both networks; its 3D features have 384 channels."""
+
+    layers = 1
+    meta = replace(CFM.meta, name="cfm-t", title="CFM-T")

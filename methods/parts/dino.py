@@ -1,0 +1,66 @@
+"""The 2D feature extractor: DINO ViT-B/8 (CFM section 3.1), built by timm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from harness.geometry import square_pad
+from methods.parts.initialise import randomise
+from methods.parts.weight_files import fill_from, read_tensors
+
+__all__ = ["GRID", "build_vit", "image_input", "vit_tokens"]
+
+GRID = 28
+"""Tokens on a side: 224 pixels in patches of 8."""
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
+    """Return a (3, size, size) float32 tensor: edge-replicated to a square, bicubic, ImageNet mean and deviation.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    size
+        Side of the result, pixels.
+    """
+    square = Image.fromarray(square_pad(rgb, "edge"))
+    resized = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
+    return torch.from_numpy(((resized - _MEAN) / _STD).transpose(2, 0, 1).copy())
+
+
+def build_vit(layers: int, *, weights: Path | None, seed: int) -> nn.Module:
+    """Build the first ``layers`` blocks of ViT-B/8 with its final LayerNorm, frozen, on the CPU.
+
+    Parameters
+    ----------
+    layers
+        1 to 12.
+    weights
+        DINO's release (.pth) or timm's safetensors; None for seeded random weights.
+    seed
+        For random weights only.
+    """
+    with torch.device("meta"):
+        vit = timm.create_model("vit_base_patch8_224", pretrained=False, num_classes=0, depth=layers)
+    vit = vit.to_empty(device="cpu")
+    if weights is None:
+        randomise(vit, seed, "vit")
+    else:
+        fill_from(vit, read_tensors(weights), weights)
+    return vit.eval().requires_grad_(False)
+
+
+def vit_tokens(vit: nn.Module, image: Tensor) -> Tensor:
+    """Return the patch tokens of one image after the final LayerNorm: (3, S, S) to (patches, channels)."""
+    features: Tensor = vit.forward_features(image[None])  # type: ignore[operator]
+    return features[0, 1:]

@@ -1,0 +1,214 @@
+"""Frozen multimodal features: DINO tokens of the image, Point-MAE tokens of the cloud, and their way to the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.contract import MethodError, Sample
+from harness.geometry import resize_nearest, square_pad
+from methods.parts.dino import GRID, build_vit, image_input, vit_tokens
+from methods.parts.interpolation import bilinear_rows, cloud_rows
+from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
+from methods.parts.sparse_rows import SparseRows
+
+__all__ = ["SIZE", "Embedded", "Extractors", "Inputs", "Precision", "Tokens", "cloud_input"]
+
+SIZE = 224
+"""Side of the images that features live on, pixels."""
+
+_RANDOM_WEIGHTS = 0
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """One sample, ready for the networks and on their device.
+
+    Parameters
+    ----------
+    image : (3, 224, 224) float32
+    points : (N, 3) float32
+        Valid points in raster order, metres.
+    pixels : (N,) int64
+        Flat pixel of each point.
+    draw
+        Number that depends on the cloud alone: DropPath's draws at test time come from it.
+    """
+
+    image: Tensor
+    points: Tensor
+    pixels: Tensor
+    draw: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """Everything of a sample that stays the same from epoch to epoch, DropPath or not."""
+
+    image_tokens: Tensor
+    group_tokens: Tensor
+    centres: Tensor
+    pixels: Tensor
+    to_cloud_pixels: SparseRows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Features at token resolution, and the matrices that carry them to the pixels the cloud reaches.
+
+    Parameters
+    ----------
+    image : (784, 768) float
+    cloud : (1024, C) float
+    pixels : (n,) int64
+        Flat pixels with 3D features, ascending.
+    to_image_pixels, to_cloud_pixels
+        (n, 784) and (n, 1024) sparse.
+    """
+
+    image: Tensor
+    cloud: Tensor
+    pixels: Tensor
+    to_image_pixels: SparseRows
+    to_cloud_pixels: SparseRows
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
+        return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the features of all pixels in order, ``size`` pixels at a time."""
+        for start in range(0, len(self), size):
+            stop = start + size
+            yield (
+                self.to_image_pixels.slice(start, stop) @ self.image,
+                self.to_cloud_pixels.slice(start, stop) @ self.cloud,
+            )
+
+
+def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """Zero-pad to a square, resize by nearest pixel and keep the valid points, in raster order.
+
+    A pixel is valid only if x, y and z are all non-zero.
+
+    Parameters
+    ----------
+    xyz : (H, W, 3) float32
+
+    Returns
+    -------
+    points (N, 3) float32 and flat pixel indices (N,) int64.
+    """
+    flat = resize_nearest(square_pad(xyz), size).reshape(-1, 3)
+    pixels = np.flatnonzero((flat != 0).all(1))
+    return np.ascontiguousarray(flat[pixels]), pixels.astype(np.int64)
+
+
+class Extractors:
+    """Both frozen networks.
+
+    Parameters
+    ----------
+    layers
+        Blocks kept of each network.
+    centres, group_size
+        Of the cloud.
+    statistics
+        What the point encoder's BatchNorm normalises with: the cloud's own statistics or the running ones.
+    precision
+        ``bf16`` runs the networks under autocast.
+    drop_path
+        Whether DropPath is live.
+    vit_weights, point_weights
+        Pretrained files; None for random weights, which are the same for every seed, as pretrained ones are.
+    seed
+        Of DropPath's draws.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        centres: int,
+        group_size: int,
+        statistics: BatchNormStatistics,
+        precision: Precision,
+        drop_path: bool,
+        vit_weights: Path | None,
+        point_weights: Path | None,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS).to(device)
+        self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS).to(device)
+        self.centres, self.group_size, self.statistics = centres, group_size, statistics
+        self.drop_path, self.seed = drop_path, seed
+        self.device = torch.device(device)
+        self.precision = precision
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Channels of 2D and 3D features."""
+        return int(self.vit.embed_dim), self.points.channels  # type: ignore[arg-type]
+
+    def autocast(self) -> torch.autocast:
+        """Return the context that ``precision`` asks for."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Pad, resize, normalise, transfer; raise MethodError for a cloud smaller than a group."""
+        points, pixels = cloud_input(sample.xyz)
+        if len(points) < self.group_size:
+            raise MethodError(
+                f"Sample {sample.category}/{sample.id} has {len(points)} valid points at {SIZE}x{SIZE}, "
+                f"fewer than one group of {self.group_size}: its cloud is empty or cleaning removed the object."
+            )
+        return Inputs(
+            image=image_input(sample.rgb, SIZE).to(self.device),
+            points=torch.from_numpy(points).to(self.device),
+            pixels=torch.from_numpy(pixels).to(self.device),
+            draw=crc32(points.tobytes()),
+        )
+
+    @torch.inference_mode()
+    def embed(self, inputs: Inputs) -> Embedded:
+        """Run the image network and the point encoder, and build the interpolation."""
+        grouped = group_points(inputs.points, self.centres, self.group_size)
+        with self.autocast():
+            image = vit_tokens(self.vit, inputs.image).float()
+            tokens = self.points.embed(grouped, self.statistics).float()
+        pixels, to_cloud = cloud_rows(inputs.points, inputs.pixels, grouped.centres, SIZE)
+        return Embedded(image, tokens, grouped.centres, pixels, to_cloud)
+
+    @torch.inference_mode()
+    def finish(self, embedded: Embedded, *draw: int) -> Tokens:
+        """Run the point transformer; ``draw`` numbers DropPath's draws where it is on."""
+        drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
+        with self.autocast():
+            cloud = self.points.transform(embedded.group_tokens, embedded.centres, drop).float()
+        to_image = bilinear_rows(embedded.pixels, SIZE, GRID, cloud.dtype)
+        return Tokens(embedded.image_tokens, cloud, embedded.pixels, to_image, embedded.to_cloud_pixels)
+
+    def tokens(self, inputs: Inputs) -> Tokens:
+        """Extract all features of one sample."""
+        return self.finish(self.embed(inputs), inputs.draw)
+
+    def nbytes(self) -> int:
+        """Return the bytes of all parameters and buffers."""
+        return sum(
+            tensor.numel() * tensor.element_size()
+            for network in (self.vit, self.points)
+            for tensor in network.state_dict().values()
+        )

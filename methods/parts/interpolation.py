@@ -1,0 +1,117 @@
+"""From tokens to pixels, as sparse matrices: CFM section 3.1 and the facts of its implementation.
+
+Everything between tokens and pixel features is linear and the same for every channel, so it is one sparse matrix per
+sample: bilinear upsampling for the image, and inverse-distance weighting, scatter and pooling for the cloud.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from methods.parts.sampling import nearest
+from methods.parts.sparse_rows import SparseRows
+
+__all__ = ["bilinear_rows", "cloud_rows", "pooling_window"]
+
+_NEIGHBOURS = 3
+_WEIGHT_FLOOR = 1e-8
+"""Added to squared distances in square metres."""
+
+
+def bilinear_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = torch.float32) -> SparseRows:
+    """Return the rows of bilinear upsampling (``align_corners=False``) from a token grid to pixels.
+
+    Parameters
+    ----------
+    pixels : (n,) int64
+        Flat pixel indices in a ``size`` x ``size`` image.
+    size, grid
+        Sides of the image and of the token grid.
+    dtype
+        Of the weights.
+    """
+    low_y, high_y, part_y = _bilinear_axis(pixels // size, size, grid, dtype)
+    low_x, high_x, part_x = _bilinear_axis(pixels % size, size, grid, dtype)
+    columns = torch.stack(
+        [low_y * grid + low_x, low_y * grid + high_x, high_y * grid + low_x, high_y * grid + high_x], 1
+    )
+    weights = torch.stack(
+        [(1 - part_y) * (1 - part_x), (1 - part_y) * part_x, part_y * (1 - part_x), part_y * part_x], 1
+    )
+    starts = torch.arange(0, columns.numel() + 1, 4, device=pixels.device)
+    return SparseRows(starts, columns.flatten(), weights.flatten())
+
+
+def _bilinear_axis(index: Tensor, size: int, grid: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    centre = ((index.to(dtype) + 0.5) * (grid / size) - 0.5).clamp_min(0)
+    low = centre.floor().long().clamp_max(grid - 1)
+    return low, (low + 1).clamp_max(grid - 1), centre - low
+
+
+def pooling_window(size: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Return, for one axis, the pixels that each pooled pixel averages.
+
+    The reference smooths with an unpadded 3-pixel mean (size to size - 2), then an adaptive mean back to ``size``,
+    whose windows are 1 or 2 long: together at most 4 pixels.
+
+    Returns
+    -------
+    indices (size, 4) int64 and weights (size, 4); unused places have weight 0.
+    """
+    inner = size - 2
+    indices = torch.zeros(size, 4, dtype=torch.long)
+    weights = torch.zeros(size, 4, dtype=dtype)
+    for pixel in range(size):
+        start, stop = pixel * inner // size, -((-(pixel + 1) * inner) // size)
+        for place, source in enumerate(range(start, stop + 2)):
+            windows = sum(start <= w < stop for w in (source - 2, source - 1, source))
+            indices[pixel, place] = source
+            weights[pixel, place] = windows / (3 * (stop - start))
+    return indices, weights
+
+
+@lru_cache(maxsize=4)
+def _pooling_table(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    indices, weights = pooling_window(size, dtype)
+    flat = (indices[:, None, :, None] * size + indices[None, :, None, :]).reshape(size * size, 16)
+    product = (weights[:, None, :, None] * weights[None, :, None, :]).reshape(size * size, 16)
+    return flat.to(device), product.to(device)
+
+
+def cloud_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int) -> tuple[Tensor, SparseRows]:
+    """Return the pixels that the pooled cloud features reach, and the matrix that makes them from centre tokens.
+
+    Each valid point mixes the tokens of its three nearest centres with weights proportional to 1 / (d^2 + 1e-8),
+    is written to its pixel of an otherwise zero image, and the image is pooled (:func:`pooling_window`). Zeros of
+    the background take part, so weights of a row may add up to less than 1.
+
+    Parameters
+    ----------
+    points : (N, 3) float
+        Valid points, metres.
+    pixels : (N,) int64
+        Flat pixel index of each point.
+    centres : (M, 3) float
+    size
+        Side of the image, pixels.
+
+    Returns
+    -------
+    reached pixels (n,) int64, ascending, and a matrix of n rows and M columns.
+    """
+    squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
+    share = 1 / (squared + _WEIGHT_FLOOR)
+    share = share / share.sum(1, keepdim=True)
+    point_at = torch.full((size * size,), -1, dtype=torch.long, device=points.device)
+    point_at[pixels] = torch.arange(len(points), device=points.device)
+    window, weight = _pooling_table(size, points.dtype, points.device)
+    source = point_at[window]
+    weight = weight * (source >= 0)
+    reached = weight.sum(1).nonzero()[:, 0]
+    source, weight = source[reached].clamp_min(0), weight[reached]
+    columns = index[source].flatten(1)
+    weights = (share[source] * weight[..., None]).flatten(1)
+    return reached, SparseRows.from_padded(columns, weights, len(centres))

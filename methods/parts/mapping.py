@@ -1,0 +1,78 @@
+"""The crossmodal mappings of CFM (section 3.2) and their loss (equation 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from methods.parts.initialise import named_generator, randomise_linear
+
+__all__ = ["Direction", "Mapping", "MappingPair", "cosine_loss", "unit_distance"]
+
+Direction = Literal["cross", "intra"]
+_COSINE_EPS = 1e-6
+_NORM_EPS = 1e-12
+
+
+class Mapping(nn.Module):
+    """Three linear layers with exact GELU between, hidden width (inputs + outputs) // 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        hidden = (inputs + outputs) // 2
+        self.input = nn.Linear(inputs, hidden)
+        self.projection = nn.Linear(hidden, hidden)
+        self.output = nn.Linear(hidden, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map rows of features, (n, inputs) to (n, outputs)."""
+        hidden = functional.gelu(self.input(features))
+        return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
+
+
+class MappingPair(nn.Module):
+    """Both mappings.
+
+    Parameters
+    ----------
+    channels_2d, channels_3d
+        Channels of the image's and of the cloud's features.
+    direction
+        ``cross`` predicts each modality from the other; ``intra`` from itself (the paper's Table 7).
+    """
+
+    def __init__(self, channels_2d: int, channels_3d: int, direction: Direction = "cross") -> None:
+        super().__init__()
+        self.direction = direction
+        crossing = direction == "cross"
+        self.to_3d = Mapping(channels_2d if crossing else channels_3d, channels_3d)
+        self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d)
+
+    def randomise(self, seed: int) -> None:
+        """Start training anew: every layer from the seed and its own name."""
+        for name, layer in self.named_modules():
+            if isinstance(layer, nn.Linear):
+                randomise_linear(layer, named_generator(seed, "mapping", name))
+
+    def forward(self, features_2d: Tensor, features_3d: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the predicted 2D and 3D features of the same rows."""
+        if self.direction == "cross":
+            return self.to_2d(features_3d), self.to_3d(features_2d)
+        return self.to_2d(features_2d), self.to_3d(features_3d)
+
+
+def cosine_loss(predicted: Tensor, real: Tensor) -> Tensor:
+    """Return 1 - mean cosine similarity over rows, eps 1e-6."""
+    return 1 - functional.cosine_similarity(predicted, real, dim=1, eps=_COSINE_EPS).mean()
+
+
+def unit_distance(predicted: Tensor, real: Tensor) -> Tensor:
+    """Return the Euclidean distance of L2-normalised rows (eps 1e-12), in [0, 2]: CFM equation 4."""
+    difference = functional.normalize(predicted, dim=1, eps=_NORM_EPS) - functional.normalize(
+        real, dim=1, eps=_NORM_EPS
+    )
+    distance: Tensor = torch.linalg.vector_norm(difference, dim=1)
+    return distance

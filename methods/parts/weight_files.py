@@ -1,0 +1,82 @@
+"""Reading weight files in their published formats, without ever running code from a file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from harness.contract import MethodError
+
+__all__ = ["fill_from", "read_tensors"]
+
+
+def _harmless_globals() -> list[Any]:
+    """Return the numpy scalar types that training scripts leave beside the tensors (an accuracy, an epoch)."""
+    dtypes = {type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8")}
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *dtypes]
+
+
+def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
+    """Read named tensors from a safetensors file or a PyTorch checkpoint.
+
+    Parameters
+    ----------
+    path
+        ``*.safetensors``, else a file written by ``torch.save``.
+    inside
+        Key of the dictionary that holds the tensors, where there is one (``base_model`` in Point-MAE's release).
+
+    Raises
+    ------
+    MethodError
+        Where the file is missing, corrupt, or holds something other than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        with torch.serialization.safe_globals(_harmless_globals()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise MethodError(f"The weight file {path} does not exist: fetch it with 'harness weights fetch'.") from None
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise MethodError(
+            f"The weight file {path} can't be read ({first}): it is truncated or no weight file; "
+            "delete it and fetch it again with 'harness weights fetch'."
+        ) from error
+    if inside is not None and isinstance(content, Mapping) and inside in content:
+        content = content[inside]
+    if not isinstance(content, Mapping):
+        raise MethodError(f"The weight file {path} holds a {type(content).__name__}, not named tensors.")
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def fill_from(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy every tensor that ``module`` needs; further ones (deeper blocks, a decoder) are ignored.
+
+    Raises
+    ------
+    MethodError
+        Where one is missing or has another shape.
+    """
+    own = module.state_dict()
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    missing = [name for name in needed if name not in tensors]
+    if missing:
+        raise MethodError(f"The weight file {path} lacks {len(missing)} tensors, the first is '{missing[0]}'.")
+    for name in needed:
+        if tensors[name].shape != own[name].shape:
+            raise MethodError(
+                f"The weight file {path} has '{name}' of shape {tuple(tensors[name].shape)}, "
+                f"expected {tuple(own[name].shape)}."
+            )
+    module.load_state_dict({name: tensors[name].float() for name in needed}, strict=False)

@@ -1,0 +1,26 @@
+"""The pretrained weight files that methods need, described as data."""
+
+from __future__ import annotations
+
+from harness.contract import WeightFile
+
+__all__ = ["DINO_VIT_B8", "POINT_MAE"]
+
+DINO_VIT_B8 = WeightFile(
+    name="dino_vitbase8_pretrain.pth",
+    url="https://dl.fbaipublicfiles.com/dino/dino_vitbase8_pretrain/dino_vitbase8_pretrain.pth",
+    licence="Apache-2.0",
+    size=343_279_349,
+    sha256="575f0efc4838938314afa09897a62ed2b87919928b5edcd133abb907328995eb",
+    alternatives=("vit_base_patch8_224.dino.safetensors", "model.safetensors"),
+)
+"""DINO ViT-B/8, ImageNet-1k without labels; timm's ``vit_base_patch8_224.dino`` holds the same weights."""
+
+POINT_MAE = WeightFile(
+    name="pretrain.pth",
+    url="https://github.com/Pang-Yatian/Point-MAE/releases/download/main/pretrain.pth",
+    licence="MIT",
+    size=348_288_755,
+    sha256="27ded932bb0a2625d5a8eb006df199b2578598c774aee6d86b985300b6a5fd20",
+)
+"""Point-MAE, pre-trained on ShapeNet."""

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data.base import DATASETS, Dataset, SampleSequence
+from harness.data.clean import clean_masks, valid_points
+from harness.data.mvtec3d import MVTec3D
+from harness.errors import DataError, UsageError
+
+Scene = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def dataset(bagel, tmp_path: Path) -> MVTec3D:
+    return MVTec3D(bagel.root, cache=tmp_path / "cache")
+
+
+def refs(dataset: Dataset, split: str) -> list[str]:
+    return [ref.id for ref in dataset.refs("bagel", split)]
+
+
+def decode_only(dataset: Dataset, split: str = "test") -> object:
+    (ref,) = dataset.refs("bagel", split)
+    return dataset.decode(ref)
+
+
+def test_ids_are_paths_in_order(dataset: MVTec3D) -> None:
+    assert refs(dataset, "train") == ["train/good/000", "train/good/001", "train/good/002"]
+    assert refs(dataset, "validation") == ["validation/good/000"]
+    assert refs(dataset, "test") == ["test/crack/000", "test/good/000", "test/good/001", "test/hole/000"]
+    assert [ref.defect for ref in dataset.refs("bagel", "test")] == ["crack", "good", "good", "hole"]
+
+
+def test_categories_come_in_the_published_order(mvtec) -> None:
+    for category in ("tire", "carrot", "bagel", "something_else"):
+        mvtec.write(f"{category}/train/good")
+    (mvtec.root / "cookie").mkdir()
+    assert MVTec3D(mvtec.root).categories == ("bagel", "carrot", "tire")
+
+
+def test_other_categories_need_their_own_facts(mvtec) -> None:
+    mvtec.write("ridge/train/good")
+    assert MVTec3D(mvtec.root).categories == ()
+    toy = MVTec3D(mvtec.root, DATASETS["toy"])
+    assert toy.categories == ("ridge",)
+    assert len(toy.refs("ridge", "train")) == 1
+
+
+def test_a_folder_is_listed_once(dataset: MVTec3D, bagel) -> None:
+    before = dataset.refs("bagel", "train")
+    bagel.write("bagel/train/good", "007")
+    assert dataset.refs("bagel", "train") == before
+    assert len(MVTec3D(bagel.root).refs("bagel", "train")) == 4
+
+
+def test_missing_split_has_no_samples(mvtec) -> None:
+    mvtec.write("bagel/train/good")
+    assert MVTec3D(mvtec.root).refs("bagel", "validation") == ()
+
+
+def test_unknown_category_names_the_nearest(dataset: MVTec3D) -> None:
+    with pytest.raises(UsageError, match=r"There is no category 'bagle' in .*: did you mean 'bagel'\?"):
+        dataset.refs("bagle", "train")
+
+
+def test_sample_holds_what_the_files_hold(mvtec, scene: Scene) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    gt = np.zeros((40, 56), np.uint8)
+    gt[3, 4] = 1
+    mvtec.write("bagel/test/hole", "012", rgb=rgb, xyz=scene(1, 40, 56), gt=gt)
+    sample = decode_only(MVTec3D(mvtec.root))
+    assert (sample.id, sample.category, sample.defect) == ("test/hole/012", "bagel", "hole")
+    assert np.array_equal(sample.rgb, rgb)
+    assert np.array_equal(sample.xyz, scene(1, 40, 56))
+    assert np.argwhere(sample.mask).tolist() == [[3, 4]]
+    assert sample.anomalous is True
+    assert not sample.plane.any()
+    assert (sample.rgb.dtype, sample.xyz.dtype, sample.mask.dtype, sample.plane.dtype) == (
+        np.uint8,
+        np.float32,
+        bool,
+        bool,
+    )
+
+
+def test_point_with_one_zero_coordinate_becomes_zero(mvtec, scene: Scene) -> None:
+    xyz = scene()
+    xyz[5, 6, 1] = 0
+    mvtec.write("bagel/train/good", xyz=xyz)
+    sample = decode_only(MVTec3D(mvtec.root), "train")
+    assert sample.xyz[5, 6].tolist() == [0, 0, 0]
+    assert valid_points(sample.xyz).sum() == valid_points(xyz).sum()
+
+
+@pytest.mark.parametrize("gt", [None, np.zeros((56, 56), np.uint8)], ids=["no mask file", "mask file"])
+def test_good_samples_have_an_empty_mask(mvtec, gt: np.ndarray | None) -> None:
+    mvtec.write("bagel/test/good", gt=gt)
+    sample = decode_only(MVTec3D(mvtec.root))
+    assert sample.anomalous is False
+    assert sample.mask.shape == (56, 56)
+    assert not sample.mask.any()
+
+
+def test_load_removes_table_and_marks_it(dataset: MVTec3D) -> None:
+    for ref in dataset.refs("bagel", "test"):
+        raw, sample = dataset.decode(ref), dataset.load(ref)
+        masks = clean_masks(raw.xyz)
+        assert np.array_equal(sample.xyz[masks.keep], raw.xyz[masks.keep])
+        assert not sample.xyz[~masks.keep].any()
+        assert np.array_equal(sample.plane, masks.plane)
+        assert 0.1 < masks.keep.mean() < 0.5 < masks.plane.mean()
+        assert np.array_equal(sample.rgb, raw.rgb)
+
+
+def test_cleaning_twice_changes_nothing(dataset: MVTec3D) -> None:
+    once = dataset.load(dataset.refs("bagel", "train")[0])
+    twice = dataset.clean(once)
+    assert np.array_equal(once.xyz, twice.xyz)
+    assert np.array_equal(once.plane, twice.plane)
+
+
+def test_dataset_is_never_written(dataset: MVTec3D, bagel) -> None:
+    def state() -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in bagel.root.rglob("*")}
+
+    before = state()
+    for split in ("train", "test"):
+        for ref in dataset.refs("bagel", split):
+            dataset.load(ref)
+    assert state() == before
+
+
+def test_samples_of_a_sequence_are_blind(dataset: MVTec3D) -> None:
+    sequence = SampleSequence(dataset, dataset.refs("bagel", "test"))
+    for sample in sequence:
+        assert sample.mask is None
+        assert sample.anomalous is None
+        assert sample.defect == ""
+        assert "crack" not in sample.id
+    assert len(sequence[1:3]) == 2
+
+
+def test_hidden_and_foreign_files_are_no_samples(dataset: MVTec3D, bagel) -> None:
+    folder = bagel.root / "bagel/train/good/rgb"
+    for name in ("._000.png", ".DS_Store", "notes.txt", "Thumbs.db"):
+        (folder / name).write_bytes(b"x")
+    assert len(refs(dataset, "train")) == 3
+
+
+@pytest.mark.parametrize(
+    ("left_out", "alone", "partner"),
+    [("xyz", "rgb/000.png", "xyz"), ("rgb", "xyz/000.tiff", "rgb"), ("gt", "rgb/000.png", "gt")],
+)
+def test_file_without_partner_is_named(mvtec, left_out: str, alone: str, partner: str) -> None:
+    mvtec.write("bagel/test/hole", "000", **{left_out: None})
+    mvtec.write("bagel/test/hole", "001")
+    with pytest.raises(DataError) as error:
+        MVTec3D(mvtec.root).refs("bagel", "test")
+    folder = mvtec.root / "bagel/test/hole"
+    assert str(error.value).startswith(f"{folder / alone} has no partner of the same name in {folder / partner}: ")
+    assert "harness data fetch mvtec3d" in str(error.value)
+    assert f"harness data verify {mvtec.root}" in str(error.value)
+
+
+def test_several_files_without_partner_are_counted(mvtec) -> None:
+    for stem in ("000", "001", "002"):
+        mvtec.write("bagel/train/good", stem, xyz=None)
+    with pytest.raises(DataError, match=r"000\.png has no partner .*\(and 2 more like it\)"):
+        MVTec3D(mvtec.root).refs("bagel", "train")
+
+
+def test_mask_without_image_is_named(mvtec) -> None:
+    mvtec.write("bagel/test/hole", "000")
+    mvtec.write("bagel/test/hole", "001", rgb=None, xyz=None)
+    with pytest.raises(DataError, match=r"gt/001\.png has no partner"):
+        MVTec3D(mvtec.root).refs("bagel", "test")
+
+
+def test_image_and_cloud_of_different_size(mvtec, scene: Scene) -> None:
+    mvtec.write("bagel/test/hole", rgb=np.zeros((20, 30, 3), np.uint8), xyz=scene(0, 20, 40))
+    with pytest.raises(DataError, match=r"rgb/000\.png has 30x20 pixels but .*xyz/000\.tiff has 40x20"):
+        decode_only(MVTec3D(mvtec.root))
+
+
+def test_mask_of_different_size(mvtec) -> None:
+    mvtec.write("bagel/test/hole", gt=np.ones((5, 6), np.uint8))
+    with pytest.raises(DataError, match=r"gt/000\.png has 6x5 pixels but .*rgb/000\.png has 56x56"):
+        decode_only(MVTec3D(mvtec.root))
+
+
+def test_empty_mask_of_a_defect(mvtec) -> None:
+    mvtec.write("bagel/test/hole", gt=np.zeros((56, 56), np.uint8))
+    with pytest.raises(DataError, match=r"gt/000\.png marks no pixel although its sample is anomalous"):
+        decode_only(MVTec3D(mvtec.root))
+
+
+def test_cloud_without_a_valid_point(mvtec, scene: Scene) -> None:
+    xyz = scene()
+    xyz[..., 2] = 0
+    mvtec.write("bagel/train/good", xyz=xyz)
+    with pytest.raises(DataError, match=r"xyz/000\.tiff has no valid point"):
+        decode_only(MVTec3D(mvtec.root), "train")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_cloud_that_is_not_finite(mvtec, scene: Scene, value: float) -> None:
+    xyz = scene()
+    xyz[2, 3, 1] = value
+    mvtec.write("bagel/train/good", xyz=xyz)
+    with pytest.raises(DataError, match=r"xyz/000\.tiff holds NaN or infinite coordinates at 1 pixels"):
+        decode_only(MVTec3D(mvtec.root), "train")
+
+
+@pytest.mark.parametrize("name", ["rgb/000.png", "xyz/000.tiff", "gt/000.png"])
+def test_cut_file_is_named_with_what_mends_it(mvtec, name: str) -> None:
+    path = mvtec.write("bagel/test/hole") / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError) as error:
+        decode_only(MVTec3D(mvtec.root))
+    assert str(error.value).startswith(f"{path} can't be read as a")
+    assert "harness data fetch mvtec3d" in str(error.value)
+
+
+def test_bad_toy_file_is_mended_by_making_it_anew(mvtec) -> None:
+    path = mvtec.write("bump/train/good") / "rgb/000.png"
+    path.write_bytes(b"")
+    toy = MVTec3D(mvtec.root, DATASETS["toy"])
+    with pytest.raises(DataError, match=f"delete {mvtec.root} and run the command again"):
+        toy.load(toy.refs("bump", "train")[0])
+
+
+def test_sample_that_was_removed_is_named(dataset: MVTec3D, bagel) -> None:
+    ref = dataset.refs("bagel", "train")[1]
+    (bagel.root / "bagel/train/good/rgb/001.png").unlink()
+    with pytest.raises(DataError, match=r"rgb/001\.png can't be read .*\(it does not exist\)"):
+        dataset.decode(ref)
+    (bagel.root / "bagel/train/good/xyz/001.tiff").unlink()
+    with pytest.raises(DataError, match="has no sample train/good/001"):
+        MVTec3D(bagel.root).decode(ref)
+
+
+def test_digest_knows_names_and_sizes(bagel, scene: Scene) -> None:
+    before = MVTec3D(bagel.root).digest("bagel")
+    assert MVTec3D(bagel.root).digest("bagel") == before
+    bagel.write("cookie/train/good")
+    assert MVTec3D(bagel.root).digest("bagel") == before
+    (bagel.root / "bagel/validation/good/rgb/000.png").rename(bagel.root / "bagel/validation/good/rgb/001.png")
+    (bagel.root / "bagel/validation/good/xyz/000.tiff").rename(bagel.root / "bagel/validation/good/xyz/001.tiff")
+    renamed = MVTec3D(bagel.root).digest("bagel")
+    bagel.write("bagel/test/hole", xyz=scene(0, 60, 60), gt=np.ones((60, 60), np.uint8))
+    assert len({before, renamed, MVTec3D(bagel.root).digest("bagel")}) == 3
+
+
+def test_digest_is_the_same_in_another_folder(bagel, tmp_path: Path) -> None:
+    before = MVTec3D(bagel.root).digest("bagel")
+    moved = bagel.root.rename(tmp_path / "moved")
+    assert MVTec3D(moved).digest("bagel") == before
+
+
+def test_broken_link_is_named(dataset: MVTec3D, bagel) -> None:
+    path = bagel.root / "bagel/train/good/rgb/001.png"
+    path.unlink()
+    path.symlink_to(bagel.root / "gone.png")
+    with pytest.raises(DataError, match=r"rgb/001\.png can't be read .*\(it does not exist\)"):
+        dataset.load(dataset.refs("bagel", "train")[1])
+    with pytest.raises(DataError, match=r"rgb/001\.png can't be read \(No such file or directory\)"):
+        dataset.digest("bagel")
