@@ -11,11 +11,9 @@ from harness.contract import ParameterValue
 from harness.digest import digest, seed_from
 from harness.errors import UsageError
 from harness.protocol import Protocol
+from harness.splits import Shots
 
-__all__ = ["Cell", "Shots", "parse_shots"]
-
-Shots = int | str
-"""5, 10, 50 or ``full``."""
+__all__ = ["Cell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +92,3 @@ class Cell:
     def seed(self) -> int:
         """Seed of every random choice: the same for all methods on the same samples."""
         return seed_from(self.dataset, self.category, self.shots, self.split)
-
-
-def parse_shots(text: str) -> Shots:
-    """Read ``5``, ``10``, ``50`` or ``full``.
-
-    Raises
-    ------
-    UsageError
-        For anything else: only these have fixed lists.
-    """
-    if text == "full":
-        return text
-    if text in ("5", "10", "50"):
-        return int(text)
-    raise UsageError(f"There is no split of '{text}' shots: choose 5, 10, 50 or full with --shots.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import registry
-from harness.cell import Cell, Shots
+from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue
 from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
@@ -17,7 +17,7 @@ from harness.digest import digest, file_sha256
 from harness.errors import PrerequisiteError, UsageError
 from harness.job import Job
 from harness.protocol import Protocol, WeightsMode
-from harness.splits import load_split
+from harness.splits import Shots, load_split
 from harness.store import Store
 from harness.weights import ResolvedWeight, WeightStore
 

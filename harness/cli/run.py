@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import click
 
-from harness.cell import parse_shots
 from harness.cli.options import NameList, data_option, device_option, join, results_option, weights_dir_option
 from harness.errors import ExitCode
+from harness.splits import parse_shots
 
 __all__ = ["command"]
 

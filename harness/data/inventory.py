@@ -159,10 +159,8 @@ def _enter_official(inventory: Inventory, folder: Path, data: Path, split: Split
 def _decode_official(
     reader: Official, ref: SampleRef | None, category: str, split: Split, stem: str, mask: Path | None
 ) -> Sample:
-    if ref is None:
-        anomalous = mask is not None and read_mask(mask, HINT).any()
-        ref = SampleRef(category, f"{split}/{stem}", split, "bad" if anomalous else GOOD)
-    return reader.decode(ref)
+    anomalous = mask is not None and read_mask(mask, HINT).any()
+    return reader.decode(ref or SampleRef(category, f"{split}/{stem}", split, "bad" if anomalous else GOOD))
 
 
 def _official_checks(data: Path, stem: str, mask: Path | None) -> tuple[FileCheck, ...]:

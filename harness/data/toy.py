@@ -20,6 +20,7 @@ from harness.data.base import DATASETS, cache_dir
 from harness.data.toy_defects import DEFECTS, spoil
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
 from harness.digest import seed_from
+from harness.errors import PrerequisiteError
 
 __all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
 
@@ -69,14 +70,29 @@ def ensure_toy(cache: Path | None = None) -> Path:
     cache
         Folder to keep it below; :func:`harness.data.base.cache_dir` where None.
 
+    Raises
+    ------
+    PrerequisiteError
+        Where the cache can't be written.
+
     Notes
     -----
     It is built beside its place and renamed, so a folder that exists is complete, also when several processes ask
     at once.
     """
     folder = (cache or cache_dir()) / "toy" / TOY_VERSION
-    if folder.is_dir():
-        return folder
+    if not folder.is_dir():
+        try:
+            _build(folder)
+        except OSError as error:
+            raise PrerequisiteError(
+                f"The toy dataset can't be made in {folder.parent} ({error.strerror or error}): set HARNESS_CACHE to a "
+                "folder that can be written."
+            ) from error
+    return folder
+
+
+def _build(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f"{TOY_VERSION}.partial-", dir=folder.parent))
     try:
@@ -85,7 +101,6 @@ def ensure_toy(cache: Path | None = None) -> Path:
         _publish(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return folder
 
 
 def _publish(building: Path, folder: Path) -> None:

@@ -73,7 +73,7 @@ class Part:
     height
         Of its highest point above the body; 0 for a part that is only painted.
     profile
-        Cross-section: ``round`` is a half ellipse, ``cone`` falls linearly, ``ripple`` is a wave and a half.
+        Cross-section: ``round`` is a half ellipse, ``cone`` falls linearly, ``ring`` is a half ellipse on a circle.
     """
 
     u: float
@@ -83,7 +83,7 @@ class Part:
     radius: float
     height: float
     paint: Paint
-    profile: Literal["round", "cone", "ripple"] = "round"
+    profile: Literal["round", "cone", "ring"] = "round"
 
     def local(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Return coordinates along and across the axis."""
@@ -101,7 +101,7 @@ class Part:
         section: dict[str, Floats] = {
             "round": np.sqrt(1 - reach**2),
             "cone": 1 - reach,
-            "ripple": np.sin(3 * np.pi * reach),
+            "ring": np.sqrt(np.maximum(0, 1 - ((reach - 0.55) / 0.45) ** 2)),
         }
         return self.height * section[self.profile]
 
@@ -171,14 +171,14 @@ class Scene:
 
 _RED = Paint((226, 60, 48), (128, 16, 24), "stripes", 6.4)
 _BLUE = Paint((170, 206, 255), (28, 60, 200), "dots", 5.6)
-_GREEN = Paint((96, 176, 84), (24, 92, 52), "checks", 9.0)
-_YELLOW = Paint((255, 214, 60), (168, 116, 8), "stripes", 5.6)
+_GREEN = Paint((52, 116, 84), (12, 56, 40), "checks", 9.0)
+_YELLOW = Paint((255, 244, 130), (240, 150, 20), "stripes", 5.6)
 _WHITE = Paint((255, 255, 250), (236, 236, 228), "checks", 8.0)
 _VIOLET = Paint((240, 60, 240), (200, 20, 210), "checks", 8.0)
 
 LOOKS: dict[str, Look] = {
     "bump": Look(_RED, Part(0, 0, 0, 0, 9.5, 8.0, _BLUE), (3, 5), _WHITE),
-    "ridge": Look(_GREEN, Part(0, 0, 0, 24, 6.5, 5.5, _YELLOW), (2, 3), _VIOLET),
+    "ridge": Look(_GREEN, Part(0, 0, 0, 18, 8.5, 8.0, _YELLOW), (2, 3), _VIOLET),
 }
 """Category name to its nominal relation."""
 

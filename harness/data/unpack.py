@@ -54,6 +54,8 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
             else:
                 stream.seek(0)
                 _unpack_tar(stream, archive, building, report)
+        if not any(building.iterdir()):
+            raise EOFError("it holds nothing")
         building.chmod(0o755)
         building.rename(folder)
     except _BROKEN as error:

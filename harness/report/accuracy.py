@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
 from harness.report.grid import Column, Grid, Row, Value
@@ -12,7 +11,7 @@ from harness.report.names import ACCURACY, MetricName
 from harness.report.published import Published
 from harness.store import Record
 
-__all__ = ["accuracy_grid", "defect_grid"]
+__all__ = ["accuracy_grid", "accuracy_value", "defect_grid"]
 
 
 def accuracy_grid(group: MeasuredGroup, published: Published | None) -> Grid:
@@ -32,10 +31,7 @@ def accuracy_grid(group: MeasuredGroup, published: Published | None) -> Grid:
     columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in ACCURACY]
     rows: list[Row] = []
     for method in group.methods:
-        measured = [
-            measured_value(mean_of(method, group.categories, partial(_metric, metric.id)), metric)
-            for metric in ACCURACY
-        ]
+        measured = [accuracy_value(method, group.categories, metric) for metric in ACCURACY]
         beside = reference.values(group, method, ACCURACY)
         rows += method_rows(group, method, ACCURACY, measured, beside, remark=reference.remark(method))
     return group_grid(group, "accuracy", "Accuracy", columns, rows, warning=reference.warning)
@@ -63,31 +59,33 @@ def defect_grid(group: MeasuredGroup, metric: MetricName) -> Grid | None:
     columns.append(Column("all", {"defect": "all", "metric": metric.id}))
     rows: list[Row] = []
     for method in group.methods:
-        values = [
-            _value(method, found, metric, partial(_defect_metric, defect, metric.id)) for defect, found in where.items()
-        ]
-        values.append(_value(method, group.categories, metric, partial(_metric, metric.id)))
+        values = [accuracy_value(method, found, metric, defect) for defect, found in where.items()]
+        values.append(accuracy_value(method, group.categories, metric))
         rows += method_rows(group, method, [metric] * len(values), values, None)
     caption = "each defect (n images) against all good ones, in the categories that have it"
     return group_grid(group, "defects", f"{metric.title} by defect", columns, rows, caption=caption)
 
 
-def _metric(name: str, record: Record) -> float | None:
-    return record.metrics.get(name)
+def accuracy_value(method: MeasuredMethod, categories: Sequence[str], metric: MetricName, defect: str = "") -> Value:
+    """Return the mean of an accuracy metric over categories.
 
+    Parameters
+    ----------
+    method, categories
+        Its records in these categories.
+    metric
+        An accuracy metric.
+    defect
+        One type of defect against all good samples; all where empty.
+    """
 
-def _defect_metric(defect: str, name: str, record: Record) -> float | None:
-    return record.by_defect[defect].get(name)
+    def pick(record: Record) -> float | None:
+        return (record.by_defect.get(defect, {}) if defect else record.metrics).get(metric.id)
 
+    def why(record: Record) -> str:
+        return "" if defect else record.undefined.get(metric.id, "")
 
-def _value(
-    method: MeasuredMethod, categories: Sequence[str], metric: MetricName, pick: Callable[[Record], float | None]
-) -> Value:
-    lacking = [category for category in categories if category not in method.ok]
-    value = measured_value(mean_of(method, categories, pick), metric)
-    if not lacking or value.number is None:
-        return value
-    return Value(value.text, value.number, note=f"without {', '.join(lacking)}")
+    return measured_value(mean_of(method, categories, pick, why), metric)
 
 
 def _categories_by_defect(group: MeasuredGroup) -> Mapping[str, tuple[str, ...]]:

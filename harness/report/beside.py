@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from statistics import fmean
 
 from harness import registry
@@ -58,16 +58,16 @@ class Reference:
         metrics
             Looked for under the same id: exact and official AUPRO never meet.
         """
-        labels = published_labels(method, self.published) if self.published else ()
-        if self.published is None or not labels:
-            return None
         covered = tuple(category for category in group.categories if category in method.ok)
-
-        def find(category: str, metric: str) -> PublishedRow | None:
-            assert self.published is not None
-            return self.published.find(group.dataset, labels, group.shots, category, metric)
-
-        return tuple(_published_value(find, metric.id, covered, group.categories) for metric in metrics)
+        if self.published is None or not covered:
+            return None
+        labels = published_labels(method, self.published)
+        find = partial(self.published.find, group.dataset, labels, group.shots)
+        return (
+            tuple(_published_value(find, metric.id, covered, group.categories) for metric in metrics)
+            if labels
+            else None
+        )
 
     def remark(self, method: MeasuredMethod) -> str:
         """Return a footnote for a method that stands alone although its group is comparable."""
@@ -122,7 +122,8 @@ def difference(measured: Value, published: Value, metric: MetricName) -> Value:
     if measured.number is None or published.number is None or metric.of_machine:
         return Value("")
     number = measured.number - published.number
-    return Value(f"{number:+.{metric.digits}f}", number)
+    text = f"{number:+.{metric.digits}f}"
+    return Value(text if float(text) else text[1:], number)
 
 
 def note(group: MeasuredGroup, method: MeasuredMethod) -> str:
@@ -214,11 +215,12 @@ def group_grid(
         Sentences below the title.
     """
     with_source = any(row.keys["source"] != "measured" for row in rows)
+    headings: tuple[str, ...] = ("method", "")
     shown = slice(None) if with_source else slice(1)
     kept = [replace(row, labels=row.labels[shown], starts=row.starts and with_source) for row in rows]
     return Grid(
         title=f"{title}: {group.title}",
-        label_headings=("method", "")[shown],
+        label_headings=headings[shown],
         columns=tuple(columns),
         rows=rank_columns(kept, columns),
         caption="; ".join(filter(None, (_over(group), caption))),
@@ -231,4 +233,6 @@ def _over(group: MeasuredGroup) -> str:
     names = group.categories
     if len(names) == 1:
         return f"category {names[0]}"
-    return f"means over {f'all {len(names)} categories' if len(names) > _NAMED else ' and '.join(names)}"
+    if all(len(method.ok) == len(names) for method in group.methods):
+        return f"means over {f'all {len(names)} categories' if len(names) > _NAMED else ' and '.join(names)}"
+    return f"means over all {len(names)} categories, or over as many as the brackets say"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
-from harness.report.grid import Column, Grid, Row, Value
+from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
-from harness.report.names import metric_name
+from harness.report.names import MetricName, metric_name
 from harness.report.published import Published
 from harness.store import Record
 
-__all__ = ["cost_grid"]
+__all__ = ["cost_grid", "cost_value"]
 
 _METRICS = tuple(metric_name(metric) for metric in ("infer_ms", "end_to_end_ms", "fps", "memory_mb"))
 _CAPTION = "median latency at batch 1; device: infer only, end to end: prepare and infer; memory: parameters and bank"
@@ -21,8 +21,8 @@ _CAPTION = "median latency at batch 1; device: infer only, end to end: prepare a
 def cost_grid(group: MeasuredGroup, published: Published | None) -> Grid:
     """Return latency, frames a second and memory of a group, means over categories, beside published ones.
 
-    Frames a second are those of the device window, which the published ones have too; no difference is given, because
-    the machine is another one. Memory is the paper's column: bytes of parameters and bank.
+    Frames a second are those of the device window, which the authors of CFM say they timed; no difference is given,
+    because the machine is another one. Memory is the paper's column: bytes of parameters and bank.
 
     Parameters
     ----------
@@ -35,20 +35,30 @@ def cost_grid(group: MeasuredGroup, published: Published | None) -> Grid:
     columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in _METRICS]
     rows: list[Row] = []
     for method in group.methods:
-        measured = [measured_value(_mean(group, method, metric.id), metric) for metric in _METRICS]
+        measured = [cost_value(method, group.categories, metric) for metric in _METRICS]
         beside = reference.values(group, method, _METRICS)
         remark = "; ".join(filter(None, (_machine(method), reference.remark(method))))
         rows += method_rows(group, method, _METRICS, measured, _told(beside), remark=remark)
     return group_grid(group, "costs", "Speed and memory", columns, rows, caption=_CAPTION, warning=reference.warning)
 
 
-def _mean(group: MeasuredGroup, method: MeasuredMethod, metric: str) -> Mean:
-    if metric != "memory_mb" and len(_devices(method)) > 1:
-        return Mean(None, (), f"measured on several devices: {', '.join(_devices(method))}")
-    mean = mean_of(method, group.categories, _PICK[metric])
-    if metric == "fps" and mean.value:
-        return Mean(1000 / mean.value, mean.categories)
-    return mean
+def cost_value(method: MeasuredMethod, categories: Sequence[str], metric: MetricName) -> Value:
+    """Return the mean of a time, of frames a second or of memory over categories; times of one device only.
+
+    Parameters
+    ----------
+    method, categories
+        Its records in these categories.
+    metric
+        ``infer_ms``, ``end_to_end_ms``, ``fps`` or ``memory_mb``.
+    """
+    devices = _devices(method)
+    if metric.of_machine and len(devices) > 1:
+        return missing(f"measured on several devices: {', '.join(devices)}")
+    mean = mean_of(method, categories, _PICK[metric.id])
+    if metric.id == "fps" and mean.value:
+        mean = Mean(1000 / mean.value, mean.categories)
+    return measured_value(mean, metric)
 
 
 def _told(published: Sequence[Value] | None) -> list[Value] | None:
@@ -75,7 +85,9 @@ def _devices(method: MeasuredMethod) -> tuple[str, ...]:
 def _device(device: str, environment: Mapping[str, object]) -> str:
     name = environment.get("device_name") or device or "an unknown device"
     threads = environment.get("threads")
-    return f"{name}, {threads} threads" if device == "cpu" and threads else str(name)
+    if device != "cpu" or not threads:
+        return str(name)
+    return f"{name}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _window(name: str) -> Callable[[Record], float | None]:

@@ -8,13 +8,14 @@ from functools import cached_property
 from math import fsum
 from textwrap import shorten
 
-from harness.cell import Cell, Shots
+from harness.cell import Cell
 from harness.contract import ParameterValue
 from harness.data.base import DATASETS
 from harness.digest import digest
 from harness.protocol import PRESETS, Protocol
 from harness.registry import label
 from harness.report.published import Published
+from harness.splits import Shots
 from harness.store import Record
 
 __all__ = ["Mean", "MeasuredGroup", "MeasuredMethod", "group_records", "mean_of", "why_not_comparable"]
@@ -136,7 +137,12 @@ def group_records(records: Iterable[Record]) -> tuple[MeasuredGroup, ...]:
     return tuple(sorted((_group(found) for found in groups.values()), key=_order))
 
 
-def mean_of(method: MeasuredMethod, categories: Sequence[str], pick: Callable[[Record], float | None]) -> Mean:
+def mean_of(
+    method: MeasuredMethod,
+    categories: Sequence[str],
+    pick: Callable[[Record], float | None],
+    why: Callable[[Record], str] = lambda record: "",
+) -> Mean:
     """Return the mean of a number over those of some categories that have a record.
 
     Parameters
@@ -147,13 +153,16 @@ def mean_of(method: MeasuredMethod, categories: Sequence[str], pick: Callable[[R
         Where to look.
     pick
         Takes the number from a record; None where it is undefined, and then the mean is too.
+    why
+        Takes the reason from a record where the number is undefined.
     """
     found = {category: pick(method.ok[category]) for category in categories if category in method.ok}
-    undefined = [category for category, value in found.items() if value is None]
     if not found:
         return Mean(None, (), "no category is measured")
+    undefined = [category for category, value in found.items() if value is None]
     if undefined:
-        return Mean(None, tuple(found), f"undefined in {', '.join(undefined)}")
+        reasons = ", ".join(dict.fromkeys(filter(None, (why(method.ok[category]) for category in undefined))))
+        return Mean(None, tuple(found), f"undefined in {', '.join(undefined)}{f': {reasons}' if reasons else ''}")
     values = [value for value in found.values() if value is not None]
     return Mean(fsum(values) / len(values), tuple(found))
 

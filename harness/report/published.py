@@ -14,11 +14,11 @@ from math import isfinite
 from pathlib import Path
 
 from harness.bundled import published_dir
-from harness.cell import Shots, parse_shots
 from harness.data.base import DATASETS
 from harness.errors import DataError, HarnessError
 from harness.registry import split_list
 from harness.report.names import METRICS
+from harness.splits import Shots, parse_shots
 
 __all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_published"]
 

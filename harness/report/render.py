@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,8 @@ _SUPERSCRIPTS = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
 _GAPS = (2, 1)
 """Characters between two columns: the box has one; the narrower gap is taken where it saves a group of columns."""
 
-_FOLD = 24
-"""Characters below which no method label is broken."""
+_UNFOLDED = 1000
+"""A width at which no method label breaks."""
 
 
 def entries(grid: Grid) -> Iterator[dict[str, Any]]:
@@ -140,6 +141,7 @@ class _Terminal:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._notes = grid.notes
+        self._styles = _STYLES if len({row.keys.get("source") for row in grid.rows}) > 1 else {}
         self._marks = [
             max((len(_mark(row.values[index], self._notes)) for row in grid.rows), default=0)
             for index in range(len(grid.columns))
@@ -155,28 +157,22 @@ class _Terminal:
             parts.append(Text(grid.caption, style="dim"))
         if grid.warning:
             parts.append(Text(grid.warning, style="bold yellow"))
-        layout = min((self._layout(width, gap) for gap in _GAPS), key=lambda found: len(found.chunks))
+        layout = self._layout(width)
         for chunk in layout.chunks:
             parts += [Text(), self._table(chunk, layout)]
         parts += [_footnote(number, note) for number, note in enumerate(self._notes, start=1)]
         return Group(*parts, Text())
 
-    def _layout(self, width: int, gap: int) -> _Layout:
-        """Return the groups of columns that fit below each other, and where method labels break."""
-        needed = [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
-        room = width - sum(needed)
-        fold = room - self._labels_width(gap, 0) if room > 0 else 0
-        fold = max(_FOLD, fold, width // 3)
-        left = self._labels_width(gap, fold)
-        chunks: list[list[int]] = [[]]
-        used = left
-        for index, column in enumerate(needed):
-            if chunks[-1] and used + column > width:
-                chunks.append([])
-                used = left
-            chunks[-1].append(index)
-            used += column
-        return _Layout(tuple(map(tuple, chunks)), fold, gap)
+    def _layout(self, width: int) -> _Layout:
+        """Return the layout with the fewest groups of columns below each other; whole labels, wide gaps if possible."""
+        layouts = []
+        for gap in _GAPS:
+            needed = [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
+            others = self._labels_width(gap, 0)
+            for cost, fold in enumerate((_UNFOLDED, width - sum(needed) - others, width // 3)):
+                chunks = _chunks(needed, self._labels_width(gap, max(fold, 1)), width)
+                layouts.append((len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
+        return min(layouts, key=lambda found: found[:2])[2]
 
     def _column_width(self, index: int, column: Column) -> int:
         numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]
@@ -195,7 +191,7 @@ class _Terminal:
     def _label(self, row: Row, index: int, fold: int) -> Text:
         value = row.labels[index]
         text = "\n".join(_folded(value.text, fold)) if index == 0 else value.text
-        return Text(text + _mark(value, self._notes), style=_STYLES.get(row.keys.get("source", ""), ""))
+        return Text(text + _mark(value, self._notes), style=self._styles.get(row.keys.get("source", ""), ""))
 
     def _table(self, chunk: Sequence[int], layout: _Layout) -> Table:
         grid = self._grid
@@ -221,7 +217,7 @@ class _Terminal:
     def _number(self, row: Row, index: int) -> Text:
         value = row.values[index]
         mark = _mark(value, self._notes)
-        text = Text(style=_STYLES.get(row.keys.get("source", ""), ""))
+        text = Text(style=self._styles.get(row.keys.get("source", ""), ""))
         text.append(value.text, style=_PLACES.get(value.place, ""))
         return text.append(mark + " " * (self._marks[index] - len(mark)))
 
@@ -235,12 +231,26 @@ class _Layout:
     gap: int
 
 
+def _chunks(needed: Sequence[int], left: int, width: int) -> tuple[tuple[int, ...], ...]:
+    """Return indices of columns, group by group, each as wide as it may be beside ``left`` characters of labels."""
+    chunks: list[list[int]] = [[]]
+    used = left
+    for index, column in enumerate(needed):
+        if chunks[-1] and used + column > width:
+            chunks.append([])
+            used = left
+        chunks[-1].append(index)
+        used += column
+    return tuple(map(tuple, chunks))
+
+
 def _folded(label: str, width: int) -> list[str]:
-    """Break a long method label after commas; what follows is indented."""
+    """Break a long method label after commas and before a bracket; what follows is indented."""
     lines = [""]
-    for part in label.replace(",", ",\0").split("\0"):
+    for part in re.split(r"(?<=,)|(?= \()", label):
         if lines[-1].strip() and len(lines[-1]) + len(part) > width:
             lines.append("  ")
+            part = part.lstrip()
         lines[-1] += part
     return lines
 

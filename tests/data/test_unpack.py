@@ -104,7 +104,9 @@ def test_a_zip_entry_that_leaves_the_folder_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize(("kind", "link"), LINKS)
 def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, link):
-    archive = tar_of(tmp_path / "a", "w", [tar_entry("inside"), tar_entry("way", kind=kind, link=link), tar_entry("way/x")])
+    archive = tar_of(
+        tmp_path / "a", "w", [tar_entry("inside"), tar_entry("way", kind=kind, link=link), tar_entry("way/x")]
+    )
     with pytest.raises(DataError, match="'way' is a link or a device"):
         unpack(archive, tmp_path / "out")
     assert nothing_left(tmp_path, archive)

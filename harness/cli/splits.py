@@ -1,0 +1,108 @@
+"""``harness splits``: the fixed few-shot lists, and the samples in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import json_option
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.splits import SplitRow
+
+__all__ = ["command"]
+
+
+@click.command("splits", short_help="List the fixed few-shot splits.")
+@click.option("--dataset", "-d", help="One dataset, with the digest of every list.")
+@click.option("--category", "-c", help="One category of it.")
+@click.option("--shots", "-n", help="Print the sample ids of one list: 5, 10, 50 or full.")
+@click.option("--split", "name", default="first", show_default=True, help="Which list: first, 0 to 4.")
+@json_option
+def command(dataset: str | None, category: str | None, shots: str | None, name: str, as_json: bool) -> None:
+    """List the committed few-shot lists; each file is checked against its digest.
+
+    \b
+    harness splits
+    harness splits --dataset mvtec3d
+    harness splits --dataset toy --category bump --shots 5 --split 0        the ids, one a line
+    """
+    _check(dataset, category)
+    if shots is not None:
+        if dataset is None or category is None:
+            raise UsageError("The samples of a list are asked for without its place: add --dataset D --category C.")
+        _print_ids(dataset, category, shots, name, as_json)
+        return
+    from harness.splits import list_splits
+
+    rows = list_splits([dataset] if dataset else None)
+    _print_rows([row for row in rows if category in (None, row.category)], dataset, as_json)
+
+
+def _check(dataset: str | None, category: str | None) -> None:
+    from harness.data.base import DATASETS
+    from harness.registry import nearest_names
+
+    if dataset is not None and dataset not in DATASETS:
+        raise UsageError(f"There is no dataset '{dataset}': {nearest_names(dataset, DATASETS)}")
+    if category is None:
+        return
+    if dataset is None:
+        raise UsageError(f"Category '{category}' is named without its dataset: add --dataset D.")
+    known = DATASETS[dataset].categories
+    if category not in known:
+        raise UsageError(f"Dataset '{dataset}' has no category '{category}': {nearest_names(category, known)}")
+
+
+def _print_ids(dataset: str, category: str, shots: str, name: str, as_json: bool) -> None:
+    from harness.cli.output import print_json
+    from harness.splits import load_split, parse_shots, train_ids
+
+    split = load_split(dataset, category, parse_shots(shots), name, train_ids(dataset, category))
+    if as_json:
+        about = {"dataset": dataset, "category": category, "shots": split.shots, "split": name}
+        print_json({**about, "digest": split.digest, "ids": list(split.ids)})
+    else:
+        for one in split.ids:
+            click.echo(one)
+
+
+def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from harness.cli.output import listing, print_json
+    from harness.report.console import stdout
+
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    if dataset is None:
+        table = listing(("dataset", "category", "lists", "shots", "digests"))
+        for where, names, shots in _summary(rows):
+            table.add_row(*where, ", ".join(names), ", ".join(map(str, shots)), "[green]verified[/]")
+    else:
+        shots_shown = list(dict.fromkeys(row.shots for row in rows))
+        table = listing(("category", "list", *(f"{shots} shots" for shots in shots_shown)))
+        for (category, name), digests in _by_list(rows).items():
+            table.add_row(category, name, *digests)
+    stdout.print(table)
+    hint = "The ids of a list: harness splits --dataset D --category C --shots 5 --split 0."
+    stdout.print(f"\n{hint}", style="dim")
+
+
+def _summary(rows: Sequence[SplitRow]) -> list[tuple[tuple[str, str], list[str], list[int]]]:
+    found = []
+    for where in dict.fromkeys((row.dataset, row.category) for row in rows):
+        own = [row for row in rows if (row.dataset, row.category) == where]
+        found.append((where, list(dict.fromkeys(row.name for row in own)), sorted({row.shots for row in own})))
+    return found
+
+
+def _by_list(rows: Sequence[SplitRow]) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        found.setdefault((row.category, row.name), []).append(row.digest)
+    return found

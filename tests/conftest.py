@@ -1,0 +1,88 @@
+"""Fixtures of the whole suite: a private cache, a tiny dataset, and a real plugin installed beside the package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from samples import make_sample
+
+PLUGIN = Path(__file__).parent / "plugin"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep a user's cache, data and settings out of the tests."""
+    for name in [name for name in os.environ if name.startswith("HARNESS_") and name != "HARNESS_TEST_DATA"]:
+        del os.environ[name]
+    os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["COLUMNS"] = "120"
+
+
+@pytest.fixture(scope="session")
+def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the plugin project, as its users would, into a folder of its own."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(site), str(PLUGIN)], check=True)
+    return site
+
+
+Harness = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def harness(plugin_site: Path, tmp_path: Path) -> Harness:
+    """Run the command line in a folder of its own, with the plugin installed."""
+
+    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "harness", *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(plugin_site)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def write_sample(folder: Path, name: str, seed: int, defect: str) -> None:
+    """Write one sample in the layout of MVTec 3D-AD, 96 x 96 pixels, with a bright square where it is defective."""
+    sample = make_sample(seed, height=96, width=96, radius=30)
+    mask = np.zeros((96, 96), np.uint8)
+    rgb = np.full_like(sample.rgb, 90) + (sample.rgb // 8)
+    if defect != "good":
+        mask[40:56, 40:56] = 255
+        rgb[40:56, 40:56] = (255, 255, 0)
+    for kind in ("rgb", "xyz", "gt"):
+        (folder / defect / kind).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(folder / defect / "rgb" / f"{name}.png")
+    tifffile.imwrite(folder / defect / "xyz" / f"{name}.tiff", sample.xyz, photometric="rgb")
+    Image.fromarray(mask).save(folder / defect / "gt" / f"{name}.png")
+
+
+def write_tiny_mvtec(root: Path, categories: tuple[str, ...] = ("bagel", "carrot"), train: int = 5) -> Path:
+    """Write a tiny dataset that the reader of MVTec 3D-AD takes."""
+    for category in categories:
+        for index in range(train):
+            write_sample(root / category / "train", f"{index:03d}", index, "good")
+        for index in range(3):
+            write_sample(root / category / "test", f"{index:03d}", 20 + index, "good")
+            write_sample(root / category / "test", f"{index:03d}", 30 + index, "hole")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_mvtec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two categories of a tiny dataset; never written to."""
+    return write_tiny_mvtec(tmp_path_factory.mktemp("data") / "mvtec3d")

@@ -1,0 +1,125 @@
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.report.paper import paper_grids
+from harness.report.published import read_published
+from harness.report.render import FIELDS, as_csv, as_json, as_markdown, as_rich
+
+GRID = Grid(
+    title="A table",
+    label_headings=("method", ""),
+    columns=(Column("AUPRO@1%\nexact", {"metric": "aupro_1"}), Column("fps", {"metric": "fps"})),
+    rows=(
+        Row(
+            (Value("cfm[a=1|2]", note="odd"), Value("measured")),
+            (Value("0.613", 0.61299, place=1), missing("not timed")),
+            {"method": "cfm[a=1|2]", "source": "measured"},
+            starts=True,
+        ),
+        Row((Value(""), Value("published")), (Value("0.60", 0.6, place=2), Value("")), {"source": "published"}),
+    ),
+    caption="a caption",
+    warning="a warning",
+    keys={"kind": "accuracy", "dataset": "mvtec3d"},
+)
+
+
+def drawn(grid, width, *, color=False):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=color, color_system="standard" if color else None)
+    console.print(as_rich(grid))
+    return stream.getvalue()
+
+
+def test_markdown():
+    assert as_markdown([GRID]) == (
+        "### A table\n\n"
+        "a caption\n\n"
+        "**a warning**\n\n"
+        "| method |  | AUPRO@1% exact | fps |\n"
+        "| --- | --- | ---: | ---: |\n"
+        "| cfm[a=1\\|2]¹ | measured | **0.613** | -² |\n"
+        "|  | published | <u>0.60</u> |  |\n\n"
+        "- ¹ odd\n"
+        "- ² not timed"
+    )
+
+
+def test_csv_holds_one_number_a_line_with_its_note():
+    lines = list(csv.DictReader(io.StringIO(as_csv([GRID]))))
+    assert [tuple(line) for line in lines] == [FIELDS] * 3
+    first, dash, published = lines
+    assert (first["value"], first["note"], first["metric"]) == ("0.61299", "a warning odd", "aupro_1")
+    assert (dash["value"], dash["note"]) == ("", "a warning odd not timed")
+    assert (published["value"], published["source"]) == ("0.60", "published"), "printed decimals are kept"
+
+
+def test_json_holds_numbers_and_null_with_a_reason():
+    (table,) = json.loads(as_json([GRID]))
+    assert {key: table[key] for key in ("title", "caption", "warning", "kind", "dataset")} == {
+        "title": "A table",
+        "caption": "a caption",
+        "warning": "a warning",
+        "kind": "accuracy",
+        "dataset": "mvtec3d",
+    }
+    assert [(value["metric"], value["value"]) for value in table["values"]] == [
+        ("aupro_1", 0.61299),
+        ("fps", None),
+        ("aupro_1", 0.6),
+    ]
+    assert table["values"][1]["note"] == "odd not timed"
+
+
+def test_the_terminal_shows_best_in_bold_and_runner_up_underlined():
+    text = drawn(GRID, 100, color=True)
+    assert "\x1b[1m0.613\x1b[0m" in text
+    assert "\x1b[4;36m0.60\x1b[0m" in text
+
+
+def test_the_terminal_shows_every_part():
+    text = drawn(GRID, 100)
+    for part in ("A table", "a caption", "a warning", "cfm[a=1|2]¹", "-²", "¹ odd", "² not timed", "AUPRO@1%", "exact"):
+        assert part in text
+
+
+@pytest.fixture(scope="module")
+def published_grids():
+    return paper_grids(read_published())
+
+
+@settings(max_examples=25, deadline=None)
+@given(width=st.integers(34, 140), data=st.data())
+def test_no_number_is_cut_and_no_line_too_long_at_any_width(published_grids, width, data):
+    grid = data.draw(st.sampled_from(published_grids))
+    text = drawn(grid, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for row in grid.rows:
+        assert row.labels[0].text.partition(",")[0] in text
+        for value in row.values:
+            assert value.text in text
+
+
+@pytest.mark.parametrize(("width", "headings"), [(80, 1), (60, 2), (40, 3)])
+def test_a_narrow_terminal_gets_the_columns_in_groups_below_each_other(published_grids, width, headings):
+    lines = drawn(published_grids[0], width).splitlines()
+    assert sum(line.startswith("method") for line in lines) == headings
+    assert sum(line.startswith("cfm-m") for line in lines) == headings
+
+
+def test_a_long_label_breaks_after_commas(published_grids):
+    lines = drawn(published_grids[-1], 60).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("cfm[mapping=intra,"))
+    assert [line.split()[0] for line in lines[start : start + 3]] == [
+        "cfm[mapping=intra,",
+        "epochs=50,",
+        "aggregate=2d]",
+    ]

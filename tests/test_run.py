@@ -1,0 +1,186 @@
+"""``harness run`` as its users meet it: real processes, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CATEGORIES = ("bagel", "carrot")
+
+
+@pytest.fixture
+def run(harness, tiny_mvtec):
+    def call(methods: str, *more: str | Path):
+        return harness(
+            "run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", *more
+        )
+
+    return call
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted((folder / "results" / "cells").glob("*.json"))]
+
+
+def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_path: Path) -> None:
+    first = run("colour-distance[floor=2.0]")
+    assert first.returncode == 0, first.stderr
+    assert "AUROC" in first.stdout
+    assert "mean of 2" in first.stdout
+    written = records(tmp_path)
+    assert [record["cell"]["category"] for record in written] == list(CATEGORIES)
+    for record in written:
+        assert record["status"] == "ok"
+        assert record["metrics"]["i_auroc"] == 1.0
+        assert record["by_defect"]["hole"]["p_auroc"] > 0.9
+        assert record["cell"]["parameters"] == {"size": 56, "floor": 2.0}
+        assert record["samples"] == {"train": 5, "test": 6}
+        assert record["latency"]["device"]["calls"] >= 100
+        assert record["environment"]["packages"]["numpy"]
+        assert not [note for note in record["notes"] if "random" in note]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "cells").iterdir()}
+    second = run("colour-distance[floor=2.0]")
+    assert second.returncode == 0
+    assert "Nothing to do" in second.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_dry_run_says_why_and_writes_nothing(run, tmp_path: Path) -> None:
+    result = run("colour-distance", "--dry-run")
+    assert result.returncode == 0
+    assert "no record yet" in result.stdout
+    assert "2 of 2 cells to run" in result.stdout
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--methods", "colour-distanse"], "did you mean 'colour-distance'"),
+        (["--methods", "colour-distance[flor=2]"], "did you mean 'floor'"),
+        (["--methods", "colour-distance[floor=two]"], "must be of type float"),
+        (["--methods", "colour-distance[size=2]"], "size must be at least 8"),
+        (["--methods", "misbehaving[how=sleeep]"], "did you mean 'sleep'"),
+        (["--methods", "cfm["], "is no method"),
+        (["--methods", "colour-distance", "--categories", "bagle"], "did you mean 'bagel'"),
+        (["--methods", "colour-distance", "--shots", "7"], "choose 5, 10, 50 or full"),
+        (["--methods", "colour-distance", "--split", "9"], "There is no split '9'"),
+        (["--methods", "colour-distance", "--preset", "fast"], "choose one of paper, quick"),
+        (["--methods", "colour-distance", "--dataset", "mvtec"], "mvtec3d"),
+        (["--methods", "colour-distance", "--checkpoint", "."], "no released checkpoints"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_request_fails_before_any_work(run, tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = run(*arguments[1:2], *arguments[2:])
+    assert result.returncode == 2
+    assert said in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_more_shots_than_samples(run) -> None:
+    result = run("colour-distance", "--shots", "10")
+    assert result.returncode == 5
+    assert "bagel of mvtec3d has 5 training samples on disk, fewer than 10 shots" in result.stderr
+
+
+def test_a_split_with_missing_samples_names_them(run) -> None:
+    result = run("colour-distance", "--split", "0")
+    assert result.returncode == 5
+    assert "train/good/" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "said"),
+    [
+        ("raise", "failed", "RuntimeError: the method broke"),
+        ("refuse", "failed", "this sample can't be used"),
+        ("nan", "failed", "NaN"),
+        ("die", "killed", "SIGKILL"),
+    ],
+)
+def test_a_cell_that_goes_wrong_is_recorded_and_the_others_finish(run, tmp_path: Path, how, status, said) -> None:
+    result = run(f"misbehaving[how={how},category=bagel]")
+    assert result.returncode == 3
+    broken, fine = records(tmp_path)
+    assert (broken["status"], fine["status"]) == (status, "ok")
+    assert said in broken["reason"]
+    assert said in " ".join(result.stderr.split())
+    again = run(f"misbehaving[how={how},category=bagel]", "--dry-run")
+    assert "1 of 2 cells to run" in again.stdout
+
+
+def test_ctrl_c_keeps_finished_cells_and_leaves_nothing_running(plugin_site, tiny_mvtec, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--methods", "misbehaving[how=sleep,category=carrot]"]
+    command += ["--dataset", "mvtec3d", "--data", str(tiny_mvtec), "--shots", "5"]
+    environment = os.environ | {"PYTHONPATH": str(plugin_site)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "results" / "logs"
+    for _ in range(600):
+        if len(list(log.glob("*carrot*"))) == 1 and records(tmp_path):
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert [record["cell"]["category"] for record in records(tmp_path)] == ["bagel"]
+    assert not list((tmp_path / "results").rglob("*.tmp"))
+    alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in alive.splitlines() if "harness.worker" in line and str(tmp_path) in line]
+
+
+def test_missing_weights_are_named_with_their_digest(run) -> None:
+    result = run("cfm-t")
+    assert result.returncode == 5
+    said = " ".join(result.stderr.split())
+    for fact in ("dino_vitbase8_pretrain.pth", "575f0efc4838938314afa09897a62ed2b87919928b5edcd133abb907328995eb"):
+        assert fact in said
+    assert "harness weights fetch" in said
+
+
+def test_corrupt_weights_need_consent_and_then_fail_with_a_reason(run, tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("dino_vitbase8_pretrain.pth", "pretrain.pth"):
+        (folder / name).write_bytes(b"not a checkpoint")
+    refused = run("cfm-t", "--weights-dir", folder)
+    assert refused.returncode == 5
+    assert "--unverified" in refused.stderr
+    tried = run("cfm-t", "--weights-dir", folder, "--unverified", "--categories", "bagel")
+    assert tried.returncode == 3
+    assert "can't be read" in records(tmp_path)[0]["reason"]
+
+
+def test_a_results_folder_that_cannot_be_written(run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run("colour-distance", "--results", tmp_path / "file" / "results")
+    assert result.returncode == 5
+    assert "--results" in result.stderr
+
+
+def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Path) -> None:
+    method = "cfm-t[epochs=2,group_size=16,centres=32,pixels=256]"
+    result = run(method, "--weights", "random", "--categories", "bagel", "--save-fitted", "--preset", "quick")
+    assert result.returncode == 0, result.stderr
+    assert "random weights: not comparable with published numbers" in records(tmp_path)[0]["notes"]
+    (fitted,) = (tmp_path / "results" / "fitted").iterdir()
+    test = tiny_mvtec / "bagel" / "test" / "hole"
+    files = ("--rgb", test / "rgb" / "000.png", "--xyz", test / "xyz" / "000.tiff")
+    predicted = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.npy")
+    assert predicted.returncode == 0, predicted.stderr
+    expected = next(image["score"] for image in records(tmp_path)[0]["images"] if image["id"] == "test/hole/000")
+    assert float(predicted.stdout.split()[1]) == pytest.approx(expected, rel=1e-5)
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    other = harness("predict", "cfm", "--fitted", fitted, *files)
+    assert other.returncode == 2
+    assert "holds 'cfm-t'" in other.stderr
