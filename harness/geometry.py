@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nearest_indices", "resize_nearest", "square_pad"]
+__all__ = ["resize_nearest", "square_pad"]
 
 
 def square_pad(image: NDArray[Any], mode: Literal["constant", "edge"] = "constant") -> NDArray[Any]:
@@ -36,23 +36,10 @@ def square_pad(image: NDArray[Any], mode: Literal["constant", "edge"] = "constan
     return np.pad(image, widths, mode=mode)
 
 
-def nearest_indices(source: int, target: int, *, centred: bool = False) -> NDArray[np.intp]:
-    """Return the source index of each target index.
+def resize_nearest(image: NDArray[Any], size: int) -> NDArray[Any]:
+    """Resize the first two axes of an (H, W, ...) array to ``size`` x ``size``.
 
-    Parameters
-    ----------
-    source, target
-        Lengths in pixels.
-    centred
-        False picks floor(i * source / target), as torch's ``nearest`` does (the reference's point clouds); True
-        picks floor((i + 1/2) * source / target), as Pillow's ``NEAREST`` does (the reference's ground truth).
+    Pixel i comes from floor(i * source / size), as in torch's ``nearest``: what the references do to point clouds.
     """
-    steps = 2 * np.arange(target) + 1 if centred else 2 * np.arange(target)
-    return np.minimum(steps * source // (2 * target), source - 1).astype(np.intp)
-
-
-def resize_nearest(image: NDArray[Any], size: int, *, centred: bool = False) -> NDArray[Any]:
-    """Resize the first two axes of an (H, W, ...) array to ``size`` x ``size`` by picking nearest pixels."""
-    rows = nearest_indices(image.shape[0], size, centred=centred)
-    columns = nearest_indices(image.shape[1], size, centred=centred)
+    rows, columns = (np.arange(size) * source // size for source in image.shape[:2])
     return image[np.ix_(rows, columns)]

@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from harness.contract import MethodError, Prediction, Sample
-from harness.geometry import resize_nearest, square_pad
+from harness.geometry import square_pad
 
 __all__ = ["Scored", "check_prediction", "ground_truth", "resize_map"]
 
 
 def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
-    """Return the mask in the evaluation geometry: zero-padded to a centred square, nearest resize; (size, size)."""
+    """Return the mask in the evaluation geometry, (size, size): zero-padded to a centred square, resized by Pillow.
+
+    Pillow's ``NEAREST`` is what the references use; its rounding at exact ties is part of the protocol.
+    """
     if sample.mask is None:
         raise ValueError(f"sample {sample.id} carries no mask")
-    return resize_nearest(square_pad(sample.mask), size, centred=True)
+    padded = Image.fromarray(square_pad(sample.mask).astype(np.uint8))
+    return np.asarray(padded.resize((size, size), Image.Resampling.NEAREST)) != 0
 
 
 def resize_map(anomaly_map: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:

@@ -18,9 +18,7 @@ CATEGORIES = ("bagel", "carrot")
 @pytest.fixture
 def run(harness, tiny_mvtec):
     def call(methods: str, *more: str | Path):
-        return harness(
-            "run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", *more
-        )
+        return harness("run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", *more)
 
     return call
 

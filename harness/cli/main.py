@@ -72,7 +72,7 @@ def cli(ctx: click.Context) -> None:
 def main() -> None:
     """Run the command line and exit with its code; an error that a user can mend is one sentence."""
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name="harness", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)
     except HarnessError as error:
         click.echo(f"harness: {error}", err=True)

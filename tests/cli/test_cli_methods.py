@@ -1,0 +1,109 @@
+import json
+
+from harness.registry import method_names
+
+BUILT_IN = ["cfm", "cfm-m", "cfm-s", "cfm-t"]
+
+PLUGIN = """
+from harness.contract import Meta, WeightFile
+
+class Plain:
+    \"\"\"Score by brightness.
+
+    More text.
+    \"\"\"
+
+    meta = Meta(name="plain", title="Plain", family="plain", paper="Nobody, 2030", presets={"quick": {"steps": 2}},
+                weights=(WeightFile("plain.pth", "https://example.org/plain.pth", "MIT"),), extras=("faiss-cpu",))
+
+    def __init__(self, *, steps: int = 10, sharp: bool = False) -> None:
+        self.steps = steps
+
+    def fit(self, samples, *, seed, device, progress): ...
+    def prepare(self, sample): ...
+    def infer(self, inputs): ...
+    def state_bytes(self): ...
+
+class Halfway:
+    meta = Meta(name="halfway", title="Halfway", family="plain")
+"""
+
+
+def test_every_method_is_listed(call):
+    outcome = call("methods")
+    assert outcome.code == 0
+    for name in method_names():
+        assert f"\n{name} " in outcome.out
+    assert "Costanzino et al., CVPR 2024" in " ".join(outcome.out.split())
+
+
+def test_json_describes_methods_with_their_parameters(call):
+    found = {method["name"]: method for method in json.loads(call("methods", "--json").out)}
+    assert set(BUILT_IN) <= set(found)
+    parameters = {parameter["name"]: parameter for parameter in found["cfm"]["parameters"]}
+    assert parameters["epochs"]["default"] == parameters["epochs"]["presets"]["paper"] == 250
+    assert parameters["epochs"]["presets"]["quick"] < 250
+    assert parameters["aggregate"]["choices"] == ["product", "sum", "max", "2d", "3d"]
+    assert [file["sha256"] is not None for file in found["cfm"]["weights"]] == [True, True]
+
+
+def test_a_named_method_shows_types_choices_defaults_and_presets(call):
+    out = call("methods", "cfm").out
+    assert "product | sum | max | 2d | 3d" in out
+    (epochs,) = [line.split() for line in out.splitlines() if line.startswith("epochs")]
+    assert epochs[:4] == ["epochs", "int", "250", "250"]
+    assert "CFM-T" not in out
+
+
+def test_globs_choose_methods(call):
+    found = json.loads(call("methods", "cfm-*", "--json").out)
+    assert [method["name"] for method in found] == ["cfm-m", "cfm-s", "cfm-t"]
+
+
+def test_an_unknown_method_is_an_error_with_the_nearest_names(call):
+    outcome = call("methods", "cfn")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "did you mean 'cfm'" in outcome.err
+
+
+def test_a_plugin_takes_part(call, plugin):
+    plugin(PLUGIN, {"plain": "some_plugin:Plain"})
+    (method,) = json.loads(call("methods", "plain", "--json").out)
+    assert method["summary"] == "Score by brightness."
+    assert method["extras"] == ["faiss-cpu"]
+    assert method["parameters"][1] == {
+        "name": "sharp",
+        "type": "bool",
+        "default": False,
+        "choices": [],
+        "presets": {"paper": False, "quick": False},
+    }
+    out = call("methods", "plain").out
+    assert "harness[faiss-cpu]" in out
+    assert "false" in out
+
+
+def test_a_broken_plugin_is_a_warning_that_names_it(call, plugin):
+    plugin(PLUGIN, {"plain": "some_plugin:Plain", "gone": "some_plugin:Gone", "halfway": "some_plugin:Halfway"})
+    outcome = call("methods")
+    assert outcome.code == 0
+    warnings = " ".join(outcome.err.split())
+    assert "warning: Method 'gone' can't be imported from some_plugin:Gone" in warnings
+    assert "warning: Method 'halfway' from some_plugin:Halfway breaks the contract: it has no fit" in warnings
+    assert "\nplain " in outcome.out
+    assert "\ngone " in outcome.out
+    assert "\ncfm " in outcome.out
+
+
+def test_json_of_a_broken_plugin_is_its_error(call, plugin):
+    plugin("raise RuntimeError('no such device')", {"broken": "some_plugin:Broken"})
+    found = {method["name"]: method for method in json.loads(call("methods", "--json").out)}
+    assert "RuntimeError: no such device" in found["broken"]["error"]
+    assert set(BUILT_IN) <= set(found)
+
+
+def test_a_broken_plugin_asked_for_by_name_is_an_error(call, plugin):
+    plugin(PLUGIN, {"gone": "some_plugin:Gone"})
+    outcome = call("methods", "gone")
+    assert outcome.code == 2
+    assert "mend or uninstall the package" in outcome.err

@@ -1,0 +1,94 @@
+"""Sampling, neighbours and the sparse way from tokens to pixels, as properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle_cfm as oracle
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from harness.contract import MethodError
+from methods.parts.interpolation import bilinear_rows, cloud_rows, pooling_window
+from methods.parts.sampling import farthest_points, nearest
+from methods.parts.sparse_rows import SparseRows
+
+
+def cloud(seed: int, count: int, scale: float = 0.3) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(0, scale, (count, 3)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 80), st.integers(1, 100), st.sampled_from([0.01, 0.03, 0.3]))
+def test_farthest_points_are_the_reference_s_picks(seed: int, points: int, count: int, scale: float) -> None:
+    positions = cloud(seed, points, scale)
+    assert farthest_points(positions, count).tolist() == oracle.farthest_points(positions.numpy(), count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 20), st.integers(3, 60))
+def test_nearest_are_sorted_and_the_nearest(seed: int, queries: int, points: int) -> None:
+    asked, known = cloud(seed, queries), cloud(seed + 1, points)
+    squared, index = nearest(asked, known, 3)
+    everything = torch.cdist(asked, known).square()
+    np.testing.assert_allclose(squared.numpy(), everything.sort(1).values[:, :3].numpy(), rtol=1e-9)
+    np.testing.assert_allclose(everything.gather(1, index).numpy(), squared.numpy(), rtol=1e-9)
+
+
+def test_too_few_points_for_a_group() -> None:
+    with pytest.raises(MethodError, match="has 5 valid points but a group needs 8"):
+        nearest(cloud(0, 2), cloud(1, 5), 8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 30), st.integers(2, 40))
+def test_bilinear_rows_are_torch_s_upsampling(grid: int, size: int) -> None:
+    tokens = torch.randn(grid * grid, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(grid))
+    expected = functional.interpolate(
+        tokens.T.reshape(1, 3, grid, grid), size=(size, size), mode="bilinear", align_corners=False
+    )
+    rows = bilinear_rows(torch.arange(size * size), size, grid, torch.float64) @ tokens
+    np.testing.assert_allclose(rows.numpy(), expected[0].flatten(1).T.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [4, 5, 16, 56, 224])
+def test_pooling_windows_are_the_mean_and_the_adaptive_mean(size: int) -> None:
+    indices, weights = pooling_window(size, torch.float64)
+    line = torch.randn(1, 1, size, dtype=torch.float64, generator=torch.Generator().manual_seed(size))
+    expected = functional.adaptive_avg_pool1d(functional.avg_pool1d(line, 3, stride=1), size)[0, 0]
+    np.testing.assert_allclose((line[0, 0][indices] * weights).sum(1).numpy(), expected.numpy(), atol=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 200), st.integers(3, 12))
+def test_cloud_rows_are_the_dense_path(seed: int, count: int, centres: int) -> None:
+    size = 24
+    draw = np.random.default_rng(seed)
+    pixels = np.sort(draw.choice(size * size, min(count, size * size), replace=False))
+    points, middle = cloud(seed, len(pixels)), cloud(seed + 1, centres)
+    tokens = torch.from_numpy(draw.uniform(0.5, 1.5, (centres, 4)))
+    reached, matrix = cloud_rows(points, torch.from_numpy(pixels), middle, size)
+    dense = oracle.pool_3d(
+        oracle.scatter(oracle.interpolate(points.numpy(), middle.numpy(), tokens.numpy()), pixels, size)
+    )
+    np.testing.assert_array_equal(reached.numpy(), np.flatnonzero(dense.any(2)))
+    np.testing.assert_allclose((matrix @ tokens).numpy(), dense.reshape(-1, 4)[reached.numpy()], atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 6), st.integers(1, 9))
+def test_sparse_rows_are_a_matrix(seed: int, rows: int, entries: int, width: int) -> None:
+    draw = np.random.default_rng(seed)
+    columns = draw.integers(0, width, (rows, entries))
+    weights = draw.normal(size=(rows, entries)) * (draw.random((rows, entries)) < 0.7)
+    dense = np.zeros((rows, width))
+    np.add.at(dense, (np.arange(rows)[:, None], columns), weights)
+    matrix = SparseRows.from_padded(torch.from_numpy(columns), torch.from_numpy(weights), width)
+    tokens = torch.from_numpy(draw.normal(size=(width, 5)))
+    np.testing.assert_allclose((matrix @ tokens).numpy(), dense @ tokens.numpy(), atol=1e-12)
+    chosen = torch.from_numpy(draw.integers(0, rows, 7))
+    np.testing.assert_allclose((matrix.rows(chosen) @ tokens).numpy(), (dense @ tokens.numpy())[chosen], atol=1e-12)
+    middle = rows // 2
+    np.testing.assert_allclose((matrix.slice(middle, rows + 3) @ tokens).numpy(), (dense @ tokens.numpy())[middle:])
