@@ -24,7 +24,8 @@ def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
     if sample.mask is None:
         raise ValueError(f"sample {sample.id} carries no mask")
     padded = Image.fromarray(square_pad(sample.mask).astype(np.uint8))
-    return np.asarray(padded.resize((size, size), Image.Resampling.NEAREST)) != 0
+    resized: NDArray[np.uint8] = np.asarray(padded.resize((size, size), Image.Resampling.NEAREST))
+    return resized != 0
 
 
 def resize_map(anomaly_map: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
