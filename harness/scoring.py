@@ -25,7 +25,8 @@ def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
         raise ValueError(f"sample {sample.id} carries no mask")
     padded = Image.fromarray(square_pad(sample.mask).astype(np.uint8))
     resized: NDArray[np.uint8] = np.asarray(padded.resize((size, size), Image.Resampling.NEAREST))
-    return resized != 0
+    mask: NDArray[np.bool_] = resized != 0
+    return mask
 
 
 def resize_map(anomaly_map: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:

@@ -68,10 +68,11 @@ class _Run:
             self.memory["static"] = meter.level()
         with self.stage("score"):
             meter.reset_peak()
-            scored, reading = self._score(method, dataset, test)
+            scored = self._score(method, dataset, test)
             self.memory["peak_score"] = meter.peak()
         with self.stage("latency"):
-            timing = self._time(method, dataset, test)
+            reading, samples = _timed_reading(dataset, test)
+            timing = self._time(method, samples)
         with self.stage("metrics"):
             result = self._record(scored, timing, reading, len(train), method)
         if self.job.save_fitted is not None:
@@ -96,23 +97,19 @@ class _Run:
             method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
         torch_state.synchronise(device)
 
-    def _score(
-        self, method: Method, dataset: Dataset, test: Sequence[SampleRef]
-    ) -> tuple[Scored, dict[str, list[float]]]:
+    def _score(self, method: Method, dataset: Dataset, test: Sequence[SampleRef]) -> Scored:
         scored = Scored(self.cell.protocol.eval_size)
-        reading: dict[str, list[float]] = {"decode": [], "clean": []}
         for position, ref in enumerate(test):
             self.events.progress("score", position, len(test))
-            sample = _timed_load(dataset, ref, reading)
+            sample = dataset.load(ref)
             scored.add(sample, method.infer(method.prepare(sample.blind())))
         self.events.progress("score", len(test), len(test))
-        return scored, reading
+        return scored
 
-    def _time(self, method: Method, dataset: Dataset, test: Sequence[SampleRef]) -> Timing:
-        chosen = SampleSequence(dataset, test[:: max(1, len(test) // _LATENCY_SAMPLES)][:_LATENCY_SAMPLES])
+    def _time(self, method: Method, samples: Sequence[Sample]) -> Timing:
         return measure_latency(
             method,
-            list(chosen),
+            samples,
             self.cell.protocol.latency,
             lambda: torch_state.synchronise(self.job.device),
             lambda done, total: self.events.progress("latency", done, total),
@@ -158,14 +155,19 @@ class _Run:
         return tuple(notes)
 
 
-def _timed_load(dataset: Dataset, ref: SampleRef, reading: dict[str, list[float]]) -> Sample:
-    begin = perf_counter_ns()
-    raw = dataset.decode(ref)
-    decoded = perf_counter_ns()
-    sample = dataset.clean(raw)
-    reading["decode"].append((decoded - begin) / 1e6)
-    reading["clean"].append((perf_counter_ns() - decoded) / 1e6)
-    return sample
+def _timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> tuple[dict[str, list[float]], list[Sample]]:
+    """Read some test samples, and note how long decoding and cleaning (never from the cache) take, in ms."""
+    times: dict[str, list[float]] = {"decode": [], "clean": []}
+    samples = []
+    for ref in test[:: max(1, len(test) // _LATENCY_SAMPLES)][:_LATENCY_SAMPLES]:
+        begin = perf_counter_ns()
+        raw = dataset.decode(ref)
+        decoded = perf_counter_ns()
+        sample = dataset.clean(raw, remember=False)
+        times["decode"].append((decoded - begin) / 1e6)
+        times["clean"].append((perf_counter_ns() - decoded) / 1e6)
+        samples.append(sample.blind())
+    return times, samples
 
 
 def _nullable(values: dict[str, float]) -> dict[str, float | None]:

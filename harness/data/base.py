@@ -136,8 +136,16 @@ class Dataset(Protocol):
     def decode(self, ref: SampleRef) -> Sample:
         """Read one sample's files as they are; raise DataError with the file's name where one can't be used."""
 
-    def clean(self, sample: Sample) -> Sample:
-        """Remove the background of a decoded sample: the protocol's cleaning, from its cache where it is there."""
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
+        """Remove the background of a decoded sample: the protocol's cleaning.
+
+        Parameters
+        ----------
+        sample
+            As :meth:`decode` returns it.
+        remember
+            Take the result from the cache where it is there; False computes it anew, to time it.
+        """
 
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""

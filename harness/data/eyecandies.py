@@ -79,7 +79,7 @@ class Eyecandies:
         """
         return self._layout(ref.category).decode(ref)
 
-    def clean(self, sample: Sample) -> Sample:
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Remove the background by the dataset's geometric rule and mark it in ``plane``.
 
         Converted data comes without background: there every pixel without a point is marked.

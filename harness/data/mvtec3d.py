@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.contract import Sample
 from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split, cache_dir
-from harness.data.clean import CLEANING, remembered_masks
+from harness.data.clean import CLEANING, clean_masks, remembered_masks
 from harness.data.layout import PairedFiles, decode_paired, files_digest, hint_for, match_files, subfolders
 from harness.errors import DataError, UsageError
 
@@ -81,13 +81,13 @@ class MVTec3D:
             raise DataError(f"{self.root / ref.category} has no sample {ref.id}: {self._hint}.")
         return decode_paired(files, category=ref.category, id=ref.id, defect=ref.defect, hint=self._hint)
 
-    def clean(self, sample: Sample) -> Sample:
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Remove the background plane and all but the largest cluster, from the cache where it is there.
 
         Points on the plane are marked in ``plane``. A sample that was cleaned before stays as it is unless its object
         reaches the image's frame. The cloud may end up empty.
         """
-        masks = remembered_masks(sample.xyz, self._cache)
+        masks = remembered_masks(sample.xyz, self._cache) if remember else clean_masks(sample.xyz)
         xyz = sample.xyz.copy()
         xyz[~masks.keep] = 0
         return replace(sample, xyz=xyz, plane=sample.plane | masks.plane)
