@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -143,12 +144,14 @@ def _mismatch(path: Path, sha256: str | None, md5: str | None, size: int | None)
     if size is not None and found != size:
         return f"{found:,} bytes instead of {size:,}"
     for name, published in (("sha256", sha256), ("md5", md5)):
-        if published is not None:
-            with path.open("rb") as stream:
-                value = hashlib.file_digest(stream, lambda name=name: hashlib.new(name, usedforsecurity=False))
-            if value.hexdigest() != published.lower():
-                return f"{name} {value.hexdigest()} instead of {published}"
+        if published is not None and (value := _hash(path, name)) != published.lower():
+            return f"{name} {value} instead of {published}"
     return None
+
+
+def _hash(path: Path, name: str) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, partial(hashlib.new, name, usedforsecurity=False)).hexdigest()
 
 
 def _receive(wanted: _Wanted, progress: DownloadProgress | None) -> None:

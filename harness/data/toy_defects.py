@@ -4,10 +4,10 @@
 Name      The picture                       The cloud
 ========  ================================  =======================================
 colour    a patch of a foreign colour       nominal
-shape     nominal                           a spike or a ring, a foreign shape
+shape     nominal                           a spike or a roof, a foreign shape
 mismatch  nominal: shows a part             nominal: shows the body at that place
           or: shows the body                or: shows a part at that place
-both      a patch of a foreign colour       a spike or a ring at the same place
+both      a patch of a foreign colour       a spike or a roof at the same place
 ========  ================================  =======================================
 
 The picture of a shape defect is that of the nominal surface, its shading included, so no method can see it in 2D.
@@ -19,13 +19,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.data.toy_scene import Look, Part, Scene, draw_scene, place
+from harness.data.toy_scene import Look, Paint, Part, Scene, draw_scene, place
 
 __all__ = ["DEFECTS", "spoil"]
 
 DEFECTS = ("colour", "shape", "mismatch", "both")
 
-_RADIUS, _SPIKE, _RING = 12.0, 12.0, 7.0
+_UNPAINTED = Paint((0, 0, 0), (0, 0, 0), "checks", 1.0)
+_SPIKE = Part(0, 0, 0, 0, 12.0, 14.0, _UNPAINTED, "sharp")
+_ROOF = Part(0, 0, 0, 12.0, 9.0, 12.0, _UNPAINTED, "sharp")
 
 
 def spoil(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scene:
@@ -38,7 +40,7 @@ def spoil(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scen
     defect
         One of :data:`DEFECTS`.
     index
-        Even and odd ones differ in kind: spike or ring, part in the picture only or in the cloud only.
+        Even and odd ones differ in kind: spike or roof, part in the picture only or in the cloud only.
     rng
         Draws everything.
     """
@@ -57,5 +59,5 @@ def spoil(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scen
 
 
 def _foreign(look: Look, defect: str, spike: bool) -> Part:
-    height = 0.0 if defect == "colour" else _SPIKE if spike else _RING
-    return Part(0, 0, 0, 0, _RADIUS, height, look.foreign, "cone" if spike else "ring")
+    part = _SPIKE if spike or defect == "colour" else _ROOF
+    return replace(part, paint=look.foreign, height=0.0 if defect == "colour" else part.height)

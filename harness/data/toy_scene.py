@@ -73,7 +73,7 @@ class Part:
     height
         Of its highest point above the body; 0 for a part that is only painted.
     profile
-        Cross-section: ``round`` is a half ellipse, ``cone`` falls linearly, ``ring`` is a half ellipse on a circle.
+        Cross-section: ``round`` is a half ellipse, ``sharp`` a triangle.
     """
 
     u: float
@@ -83,7 +83,7 @@ class Part:
     radius: float
     height: float
     paint: Paint
-    profile: Literal["round", "cone", "ring"] = "round"
+    profile: Literal["round", "sharp"] = "round"
 
     def local(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Return coordinates along and across the axis."""
@@ -98,12 +98,7 @@ class Part:
     def rise(self, u: Floats, v: Floats) -> Floats:
         """Return what the part adds to the height of the body."""
         reach = np.minimum(self.reach(u, v), 1)
-        section: dict[str, Floats] = {
-            "round": np.sqrt(1 - reach**2),
-            "cone": 1 - reach,
-            "ring": np.sqrt(np.maximum(0, 1 - ((reach - 0.55) / 0.45) ** 2)),
-        }
-        return self.height * section[self.profile]
+        return self.height * (np.sqrt(1 - reach**2) if self.profile == "round" else 1 - reach)
 
     def room(self, others: Iterable[Part]) -> float:
         """Return the distance to the nearest of the other parts and of the body's rim; negative where they overlap."""
@@ -169,16 +164,16 @@ class Scene:
     wrong: tuple[Part, ...] = ()
 
 
-_RED = Paint((226, 60, 48), (128, 16, 24), "stripes", 6.4)
-_BLUE = Paint((170, 206, 255), (28, 60, 200), "dots", 5.6)
+_RED = Paint((168, 32, 28), (92, 8, 16), "stripes", 6.4)
+_BLUE = Paint((206, 232, 255), (70, 120, 250), "dots", 5.6)
 _GREEN = Paint((52, 116, 84), (12, 56, 40), "checks", 9.0)
 _YELLOW = Paint((255, 244, 130), (240, 150, 20), "stripes", 5.6)
-_WHITE = Paint((255, 255, 250), (236, 236, 228), "checks", 8.0)
+_LIME = Paint((240, 255, 40), (196, 236, 12), "checks", 8.0)
 _VIOLET = Paint((240, 60, 240), (200, 20, 210), "checks", 8.0)
 
 LOOKS: dict[str, Look] = {
-    "bump": Look(_RED, Part(0, 0, 0, 0, 9.5, 8.0, _BLUE), (3, 5), _WHITE),
-    "ridge": Look(_GREEN, Part(0, 0, 0, 18, 8.5, 8.0, _YELLOW), (2, 3), _VIOLET),
+    "bump": Look(_RED, Part(0, 0, 0, 0, 9.5, 11.0, _BLUE), (3, 5), _LIME),
+    "ridge": Look(_GREEN, Part(0, 0, 0, 18, 8.5, 9.0, _YELLOW), (2, 3), _VIOLET),
 }
 """Category name to its nominal relation."""
 

@@ -18,7 +18,9 @@ def named_generator(seed: int, *names: str | int) -> torch.Generator:
 
 
 def randomise(module: nn.Module, seed: int, scope: str) -> None:
-    """Fill a frozen feature extractor: matrices with variance 1 / fan-in, tables with 0.02, norms as identity.
+    """Fill a frozen feature extractor: matrices uniform within 1 / sqrt(fan-in), tables 0.02, norms as identity.
+
+    This is PyTorch's default without biases: residual branches stay small, so features stay local.
 
     Parameters
     ----------
@@ -42,9 +44,12 @@ def randomise(module: nn.Module, seed: int, scope: str) -> None:
             elif name.endswith("bias"):
                 tensor.zero_()
             else:
-                is_table = name.endswith(("cls_token", "pos_embed"))
-                std = 0.02 if is_table else 1 / math.sqrt(tensor[0].numel())
-                tensor.normal_(0, std, generator=named_generator(seed, scope, name))
+                generator = named_generator(seed, scope, name)
+                if name.endswith(("cls_token", "pos_embed")):
+                    tensor.normal_(0, 0.02, generator=generator)
+                else:
+                    bound = 1 / math.sqrt(tensor[0].numel())
+                    tensor.uniform_(-bound, bound, generator=generator)
         for child in module.modules():
             if isinstance(child, nn.BatchNorm1d):
                 child.reset_running_stats()
