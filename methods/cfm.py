@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CFM", "CFMMedium", "CFMSmall", "CFMTiny"]
 
-_QUICK: dict[str, bool | int | float | str] = {"epochs": 100, "group_size": 32, "pixels": 384}
+_QUICK: dict[str, bool | int | float | str] = {"epochs": 80, "centres": 512, "group_size": 32, "pixels": 384}
 
 
 class CFM:

@@ -48,9 +48,11 @@ def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> 
 
 
 def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smoothing: Smoothing) -> Maps:
-    """Compare predicted with real features on the pixels that have both; every other pixel is 0."""
-    pairs = [_distances(pair, *features) for features in tokens.chunks(_CHUNK)]
-    distance_2d, distance_3d = (torch.cat(part) for part in zip(*pairs, strict=True))
+    """Compare predicted with real features on the pixels that have both; every other pixel is 0.
+
+    The first layer of each mapping runs on tokens: it is linear, and so is the way from tokens to pixels.
+    """
+    distance_2d, distance_3d = _distances(pair, tokens)
     raw = aggregate_maps(distance_2d, distance_3d, aggregate)
     smoothed = smooth(_as_image(raw, tokens.pixels), smoothing)
     inside = smoothed != 0
@@ -64,9 +66,20 @@ def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smo
     )
 
 
-def _distances(pair: MappingPair, real_2d: Tensor, real_3d: Tensor) -> tuple[Tensor, Tensor]:
-    predicted_2d, predicted_3d = pair(real_2d, real_3d)
-    return unit_distance(predicted_2d.to(real_2d), real_2d), unit_distance(predicted_3d.to(real_3d), real_3d)
+def _distances(pair: MappingPair, tokens: Tokens) -> tuple[Tensor, Tensor]:
+    crossing = pair.direction == "cross"
+    started_3d = pair.to_3d.start(tokens.image if crossing else tokens.cloud)
+    started_2d = pair.to_2d.start(tokens.cloud if crossing else tokens.image)
+    distances_2d, distances_3d = [], []
+    for start in range(0, len(tokens), _CHUNK):
+        from_image = tokens.to_image_pixels.slice(start, start + _CHUNK)
+        from_cloud = tokens.to_cloud_pixels.slice(start, start + _CHUNK)
+        real_2d, real_3d = from_image @ tokens.image, from_cloud @ tokens.cloud
+        predicted_3d = pair.to_3d.finish((from_image if crossing else from_cloud) @ started_3d.to(real_3d))
+        predicted_2d = pair.to_2d.finish((from_cloud if crossing else from_image) @ started_2d.to(real_2d))
+        distances_2d.append(unit_distance(predicted_2d.to(real_2d), real_2d))
+        distances_3d.append(unit_distance(predicted_3d.to(real_3d), real_3d))
+    return torch.cat(distances_2d), torch.cat(distances_3d)
 
 
 def _as_image(values: Tensor, pixels: Tensor) -> Tensor:

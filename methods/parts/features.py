@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,15 +86,6 @@ class Tokens:
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
         return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
-
-    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the features of all pixels in order, ``size`` pixels at a time."""
-        for start in range(0, len(self), size):
-            stop = start + size
-            yield (
-                self.to_image_pixels.slice(start, stop) @ self.image,
-                self.to_cloud_pixels.slice(start, stop) @ self.cloud,
-            )
 
 
 def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:

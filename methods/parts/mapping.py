@@ -32,6 +32,15 @@ class Mapping(nn.Module):
         hidden = functional.gelu(self.input(features))
         return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
 
+    def start(self, features: Tensor) -> Tensor:
+        """Apply the first layer without its bias: linear, so it may run on tokens before they become pixels."""
+        return functional.linear(features, self.input.weight)
+
+    def finish(self, started: Tensor) -> Tensor:
+        """Add the first bias to what :meth:`start` gave, and apply the other layers."""
+        hidden = functional.gelu(started + self.input.bias)
+        return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
+
 
 class MappingPair(nn.Module):
     """Both mappings.
