@@ -69,7 +69,7 @@ def train(
         Where the loss is NaN or infinite.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr)
+    optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr, fused=True)
     losses: list[float] = []
     for epoch in range(schedule.epochs):
         progress("train", epoch, schedule.epochs)
