@@ -182,3 +182,20 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     other = harness("predict", "cfm", "--fitted", fitted, *files)
     assert other.returncode == 2
     assert "holds 'cfm-t'" in other.stderr
+
+
+@pytest.mark.data
+@pytest.mark.skipif("HARNESS_TEST_DATA" not in os.environ, reason="HARNESS_TEST_DATA is not set")
+def test_real_eyecandies(harness, tmp_path: Path) -> None:
+    method = "cfm-t[epochs=2,group_size=16,centres=64,pixels=256]"
+    where = ("--dataset", "eyecandies", "--data", os.environ["HARNESS_TEST_DATA"], "--categories", "CandyCane")
+    result = harness("run", "--methods", method, *where, "--shots", "5", "--preset", "quick", "--weights", "random")
+    assert result.returncode == 0, result.stderr
+    (record,) = records(tmp_path)
+    assert record["samples"] == {"train": 5, "test": 50}
+    assert sum(image["label"] for image in record["images"]) == 25
+    assert set(record["by_defect"]) == {"bumps", "colors", "dents", "mixed", "normals"}
+    assert 0.5 < record["metrics"]["p_auroc"] <= 1
+    missing = harness("run", "--methods", method, *where, "--shots", "50", "--split", "0", "--weights", "random")
+    assert missing.returncode == 5
+    assert "train/" in missing.stderr
