@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from harness.contract import ParameterValue
@@ -42,6 +42,8 @@ class Cell:
         What is equal for all methods.
     checkpoint
         Digest of released trained weights that take the place of training; empty where the method is trained.
+    weights
+        SHA-256 of each pretrained file by name; empty for random weights and for methods that need none.
     """
 
     method: str
@@ -55,10 +57,16 @@ class Cell:
     split_digest: str
     protocol: Protocol
     checkpoint: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the cell as plain JSON values."""
-        return {**asdict(self), "parameters": dict(self.parameters), "given": dict(self.given)}
+        return {
+            **asdict(self),
+            "parameters": dict(self.parameters),
+            "given": dict(self.given),
+            "weights": dict(self.weights),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:

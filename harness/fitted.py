@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from harness import registry
 from harness.cell import Cell
-from harness.contract import Method, Portable, UsesWeights
+from harness.contract import Method, MethodError, Portable, UsesWeights
 from harness.errors import PrerequisiteError, UsageError
 from harness.store import write_atomically
 from harness.weights import WeightStore
@@ -70,7 +70,7 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
     """
     opened = _open(path)
     header = _header(path, opened.metadata())
-    method = registry.load(header.cell.method)(**header.cell.parameters)
+    method = _build(path, header)
     if header.weights and isinstance(method, UsesWeights):
         found = WeightStore(weights_dir).resolve(method.meta.weights, unverified=unverified)
         other = [name for name, one in found.items() if header.weights.get(name) != one.sha256]
@@ -83,8 +83,21 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{header.cell.method}' can't be loaded from a file: it has no restore().")
     state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
-    method.restore(state, seed=header.cell.seed, device=device)
+    try:
+        method.restore(state, seed=header.cell.seed, device=device)
+    except (MethodError, RuntimeError, KeyError, ValueError) as error:
+        raise PrerequisiteError(f"{path} can't be restored: {error}") from error
     return method, header
+
+
+def _build(path: Path, header: FittedHeader) -> Method:
+    try:
+        return registry.load(header.cell.method)(**header.cell.parameters)
+    except (TypeError, ValueError) as error:
+        raise PrerequisiteError(
+            f"{path} was written by another version of '{header.cell.method}' ({error}): fit it again with "
+            "'harness run ... --save-fitted'."
+        ) from error
 
 
 def _open(path: Path) -> Any:
@@ -99,5 +112,10 @@ def _open(path: Path) -> Any:
 def _header(path: Path, metadata: dict[str, str] | None) -> FittedHeader:
     if not metadata or _KEY not in metadata:
         raise PrerequisiteError(f"{path} is no fitted method: write one with 'harness run ... --save-fitted'.")
-    value = json.loads(metadata[_KEY])
-    return FittedHeader(Cell.from_json(value["cell"]), value["weights"])
+    try:
+        value = json.loads(metadata[_KEY])
+        return FittedHeader(Cell.from_json(value["cell"]), value["weights"])
+    except (ValueError, KeyError, TypeError, UsageError) as error:
+        raise PrerequisiteError(
+            f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
+        ) from error

@@ -10,14 +10,14 @@ from typing import Literal
 
 from harness import registry
 from harness.cell import Cell
-from harness.contract import Checkpointed, Meta, MethodError, ParameterValue
+from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
 from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
 from harness.digest import digest, file_sha256
 from harness.errors import PrerequisiteError, UsageError
 from harness.job import Job
 from harness.protocol import Protocol, WeightsMode
-from harness.splits import Shots, load_split
+from harness.splits import SPLIT_NAMES, Shots, load_split
 from harness.store import Store
 from harness.weights import ResolvedWeight, WeightStore
 
@@ -50,6 +50,8 @@ class Selection:
         Whether weight files with another SHA-256 than the published one are taken.
     checkpoint
         Folder of released trained weights that take the place of training.
+    save_fitted
+        Whether fitted methods are kept: a measured cell without its file runs again.
     """
 
     methods: tuple[str, ...]
@@ -63,6 +65,7 @@ class Selection:
     weights_dir: Path | None = None
     unverified: bool = False
     checkpoint: Path | None = None
+    save_fitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +101,14 @@ def make_plan(selection: Selection, store: Store) -> Plan:
         For anything that would make a cell fail later: an unknown name, a missing sample, weight file or folder.
     """
     specs = registry.parse(selection.methods)
+    _check(selection, specs)
     preset = selection.preset or ("quick" if selection.dataset == "toy" else "paper")
     resolved = [registry.resolve(spec, preset) for spec in specs]
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
-    mode, weights, notes = _weights(selection, [registry.load(spec.name).meta for spec in specs])
+    mode, weights, notes = _weights(selection, {spec.name: registry.load(spec.name).meta for spec in specs})
     protocol = Protocol.for_preset(preset, mode)
-    planned = []
+    planned: dict[str, PlannedCell] = {}
     for shots in selection.shots:
         for split_name in selection.splits if shots != "full" else ("first",):
             for category in categories:
@@ -128,16 +132,33 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         split_digest=split.digest,
                         protocol=protocol,
                         checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
+                        weights={name: one.sha256 for name, one in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
-                    planned.append(_decide(job, store))
-    return Plan(tuple(planned), tuple(notes))
+                    planned.setdefault(cell.id, _decide(job, store, selection.save_fitted))
+    return Plan(tuple(planned.values()), tuple(notes))
 
 
-def _decide(job: Job, store: Store) -> PlannedCell:
+def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
+    """Refuse what no cell could do."""
+    for name in selection.splits:
+        if name not in SPLIT_NAMES:
+            raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
+    if selection.checkpoint is not None and selection.shots != ("full",):
+        raise UsageError(
+            "Released checkpoints were trained on all samples, so --checkpoint goes with '--shots full' alone."
+        )
+    for spec in specs if selection.save_fitted else ():
+        if not issubclass(registry.load(spec.name), Portable):
+            raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
+
+
+def _decide(job: Job, store: Store, save_fitted: bool) -> PlannedCell:
     record = store.read(job.cell)
     if record is None:
         return PlannedCell(job, "run", "no record yet")
+    if record.status == "ok" and save_fitted and not store.fitted_path(job.cell).is_file():
+        return PlannedCell(job, "run", "measured, but the fitted method was not kept")
     if record.status == "ok":
         return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
     return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
@@ -162,14 +183,14 @@ def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
 
 
 def _weights(
-    selection: Selection, metas: Sequence[Meta]
+    selection: Selection, metas: Mapping[str, Meta]
 ) -> tuple[WeightsMode, Mapping[str, Mapping[str, ResolvedWeight]], list[str]]:
-    nothing: dict[str, Mapping[str, ResolvedWeight]] = {meta.name: {} for meta in metas}
+    nothing: dict[str, Mapping[str, ResolvedWeight]] = {name: {} for name in metas}
     if selection.weights == "random":
         return "random", nothing, []
     store = WeightStore(selection.weights_dir)
     try:
-        found = {meta.name: store.resolve(meta.weights, unverified=selection.unverified) for meta in metas}
+        found = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
     except PrerequisiteError as error:
         if selection.weights == "pretrained" or selection.dataset != "toy":
             raise

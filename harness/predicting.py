@@ -76,6 +76,10 @@ def predict_files(
     UsageError, PrerequisiteError, DataError
         Where the file holds another method, or an input can't be used.
     """
+    if out.suffix != ".npy":
+        raise UsageError(
+            f"The map's file must end in .npy, not '{out.suffix}': '--out map.npy'; a picture goes beside."
+        )
     sample = _read(rgb, xyz)
     header = read_header(fitted)
     if header.cell.method != method:

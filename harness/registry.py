@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import math
 import re
 import typing
 from collections.abc import Iterable, Mapping
@@ -219,6 +220,8 @@ def _parse_parameters(name: str, text: str) -> dict[str, ParameterValue]:
 def _convert(method: str, parameter: Parameter, text: str) -> ParameterValue:
     try:
         value = _BOOLEANS[text.lower()] if parameter.kind is bool else parameter.kind(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(text)
     except (ValueError, KeyError):
         raise UsageError(
             f"Parameter '{parameter.name}' of '{method}' must be of type {parameter.kind.__name__}, not '{text}'."

@@ -106,6 +106,10 @@ class Store:
         """Return where the record of a cell lies once it is complete."""
         return self.cells / f"{cell.stem}.json"
 
+    def fitted_path(self, cell: Cell) -> Path:
+        """Return where a cell's fitted method is kept, where that was asked for."""
+        return self.folder / "fitted" / f"{cell.stem}.safetensors"
+
     def ensure_writable(self) -> None:
         """Raise PrerequisiteError, before any work, where no record could be written."""
         try:

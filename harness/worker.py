@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
@@ -75,9 +76,17 @@ class _Run:
             timing = self._time(method, samples)
         with self.stage("metrics"):
             result = self._record(scored, timing, reading, len(train), method)
-        if self.job.save_fitted is not None:
-            save_fitted(self.job.save_fitted, method, self.cell, self._weight_digests())
-        return result
+        return self._kept(method, result)
+
+    def _kept(self, method: Method, record: Record) -> Record:
+        """Save the fitted method where that was asked for; a failure to do so is a note, not a lost measurement."""
+        if self.job.save_fitted is None:
+            return record
+        try:
+            save_fitted(self.job.save_fitted, method, self.cell, dict(self.cell.weights))
+        except (HarnessError, OSError) as error:
+            return replace(record, notes=(*record.notes, f"the fitted method was not saved: {error}"))
+        return record
 
     def _refs(self, dataset: Dataset) -> tuple[list[SampleRef], tuple[SampleRef, ...]]:
         by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
@@ -92,7 +101,11 @@ class _Run:
     def _fit(self, method: Method, dataset: Dataset, train: Sequence[SampleRef]) -> None:
         seed, device = self.cell.seed, self.job.device
         if self.job.checkpoint is None:
-            method.fit(SampleSequence(dataset, train), seed=seed, device=device, progress=self.events.progress)
+            samples = SampleSequence(dataset, train)
+            try:
+                method.fit(samples, seed=seed, device=device, progress=self.events.progress)
+            except MethodError as error:
+                raise MethodError(f"{error} (last training sample read: {samples.last_read})") from error
         elif isinstance(method, Checkpointed):
             method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
         torch_state.synchronise(device)
@@ -102,7 +115,10 @@ class _Run:
         for position, ref in enumerate(test):
             self.events.progress("score", position, len(test))
             sample = dataset.load(ref)
-            scored.add(sample, method.infer(method.prepare(sample.blind())))
+            try:
+                scored.add(sample, method.infer(method.prepare(sample.blind())))
+            except MethodError as error:
+                raise MethodError(f"Sample {ref.category}/{ref.id}: {error}") from error
         self.events.progress("score", len(test), len(test))
         return scored
 
@@ -137,19 +153,16 @@ class _Run:
             },
             memory=self.memory,
             seconds=self.seconds,
-            samples={"train": trained_on, "test": len(scored.ids)},
+            samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(scored.ids)},
             images=tuple(scored.images()),
             weights={name: {"sha256": one.sha256, "verified": one.verified} for name, one in self.job.weights.items()},
             environment=environment.describe() | environment.describe_torch(self.job.device),
             notes=self._notes(),
         )
 
-    def _weight_digests(self) -> dict[str, str]:
-        return {name: one.sha256 for name, one in self.job.weights.items()}
-
     def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if self.cell.protocol.weights == "random":
+        notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
+        if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
             notes.append("random weights: not comparable with published numbers")
         notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
         return tuple(notes)
@@ -195,12 +208,12 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
 
 def _status_of(error: Exception) -> Any:
-    return "oom" if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" else "failed"
+    said = str(error)
+    exhausted = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return "oom" if exhausted or "can't allocate memory" in said else "failed"
 
 
 def _stamped(record: Record, store: Store) -> Record:
-    from dataclasses import replace
-
     stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
     if not stamped.environment:
         stamped = replace(stamped, environment=environment.describe())

@@ -13,6 +13,7 @@ from harness.cell import Cell
 from harness.digest import canonical_json, digest, seed_from
 from harness.errors import PrerequisiteError, UsageError
 from harness.protocol import LatencyBudget, Protocol
+from harness.report.frame import records_frame
 from harness.store import Record, Store
 
 CELL = Cell(
@@ -40,6 +41,7 @@ def test_everything_that_can_change_a_result_changes_the_id() -> None:
         replace(CELL, split="0"),
         replace(CELL, split_digest="t"),
         replace(CELL, checkpoint="c"),
+        replace(CELL, weights={"pretrain.pth": "00"}),
         replace(CELL, protocol=Protocol(weights="random")),
         replace(CELL, protocol=Protocol(latency=LatencyBudget(warmups=1))),
     ]
@@ -88,6 +90,16 @@ def test_records_survive_the_store(tmp_path) -> None:
     assert store.all() == [record]
     assert [p.name for p in store.cells.iterdir()] == [path.name]
     assert store.read(replace(CELL, shots=5)) is None
+
+
+def test_records_as_a_table() -> None:
+    memory = {"static": {"mb": 5.0, "source": "x"}, "paper_mb": 2.0}
+    latency = {"device": {"median_ms": 3.0}}
+    measured = Record(cell=CELL, status="ok", metrics={"i_auroc": 0.5}, latency=latency, memory=memory)
+    frame = records_frame([measured, Record(cell=replace(CELL, category="ridge"), status="failed", reason="x")])
+    assert list(frame["category"]) == ["bump", "ridge"]
+    assert frame.loc[0, ["i_auroc", "device_ms", "static_mb", "paper_mb"]].tolist() == [0.5, 3.0, 5.0, 2.0]
+    assert frame.loc[1, ["i_auroc", "device_ms"]].isna().all()
 
 
 def test_a_broken_record_is_named(tmp_path) -> None:

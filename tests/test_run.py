@@ -18,6 +18,7 @@ CATEGORIES = ("bagel", "carrot")
 @pytest.fixture
 def run(harness, tiny_mvtec):
     def call(methods: str, *more: str | Path):
+        shots = () if "--shots" in more else ("--shots", "5")
         return harness("run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", *more)
 
     return call
@@ -72,7 +73,12 @@ def test_dry_run_says_why_and_writes_nothing(run, tmp_path: Path) -> None:
         (["--methods", "colour-distance", "--split", "9"], "There is no split '9'"),
         (["--methods", "colour-distance", "--preset", "fast"], "choose one of paper, quick"),
         (["--methods", "colour-distance", "--dataset", "mvtec"], "mvtec3d"),
-        (["--methods", "colour-distance", "--checkpoint", "."], "no released checkpoints"),
+        (["--methods", "colour-distance", "--shots", "full", "--checkpoint", "."], "no released checkpoints"),
+        (["--methods", "cfm", "--shots", "10", "--checkpoint", "."], "--shots full"),
+        (["--methods", "colour-distance", "--save-fitted"], "can't be saved"),
+        (["--methods", "colour-distance[floor=inf]"], "must be of type float"),
+        (["--methods", "colour-distance", "--device", "cudaxyz"], "There is no device 'cudaxyz'"),
+        (["--methods", "colour-distance", "--shots", "full", "--split", "nonsense"], "There is no split"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -100,7 +106,7 @@ def test_a_split_with_missing_samples_names_them(run) -> None:
     ("how", "status", "said"),
     [
         ("raise", "failed", "RuntimeError: the method broke"),
-        ("refuse", "failed", "this sample can't be used"),
+        ("refuse", "failed", "bagel/test/good/000: this sample can't be used"),
         ("nan", "failed", "NaN"),
         ("die", "killed", "SIGKILL"),
     ],
@@ -179,6 +185,10 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     expected = next(image["score"] for image in records(tmp_path)[0]["images"] if image["id"] == "test/hole/000")
     assert float(predicted.stdout.split()[1]) == pytest.approx(expected, rel=1e-5)
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    again = run(method, "--weights", "random", "--categories", "bagel", "--save-fitted", "--preset", "quick")
+    assert "Nothing to do" in again.stderr
+    picture = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.png")
+    assert picture.returncode == 2
     other = harness("predict", "cfm", "--fitted", fitted, *files)
     assert other.returncode == 2
     assert "holds 'cfm-t'" in other.stderr
@@ -199,3 +209,28 @@ def test_real_eyecandies(harness, tmp_path: Path) -> None:
     missing = harness("run", "--methods", method, *where, "--shots", "50", "--split", "0", "--weights", "random")
     assert missing.returncode == 5
     assert "train/" in missing.stderr
+
+
+def test_released_checkpoints_are_evaluated_without_training(run, tiny_mvtec: Path, tmp_path: Path) -> None:
+    import torch
+
+    from methods.cfm import CFMTiny
+
+    pair = CFMTiny()._build(0, "cpu")[1]
+    (tmp_path / "released" / "bagel").mkdir(parents=True)
+    for direction, mapping in (("2Dto3D", pair.to_3d), ("3Dto2D", pair.to_2d)):
+        torch.save(mapping.state_dict(), tmp_path / "released" / "bagel" / f"CFM_{direction}_bagel_250ep_4bs.pth")
+    method = "cfm-t[group_size=16,centres=32,epochs=250]"
+    more = ("--weights", "random", "--categories", "bagel", "--preset", "quick", "--shots", "full")
+    result = run(method, *more, "--checkpoint", tmp_path / "released")
+    assert result.returncode == 0, result.stderr
+    (record,) = records(tmp_path)
+    assert record["samples"]["train"] == 0
+    assert record["cell"]["checkpoint"]
+    missing = run("cfm-t[epochs=50]", *more, "--checkpoint", tmp_path / "released")
+    assert missing.returncode == 5
+    assert "CFM_2Dto3D_bagel_50ep_4bs.pth" in missing.stderr
+
+
+def test_two_spellings_of_a_cell_are_one_cell(run) -> None:
+    assert "2 of 2 cells" in run("colour-distance,colour-distance[floor=1.0]", "--dry-run").stdout

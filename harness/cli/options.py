@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,13 @@ __all__ = ["NameList", "data_option", "device_option", "join", "json_option", "r
 _Function = Callable[..., Any]
 
 
-class NameList(click.ParamType[tuple[str, ...]]):
+if TYPE_CHECKING:
+    _Names = click.ParamType[tuple[str, ...]]
+else:  # generic only in recent versions of click
+    _Names = click.ParamType
+
+
+class NameList(_Names):
     """Names between commas; commas inside brackets belong to a name. Options of this type may be repeated."""
 
     name = "names"

@@ -22,7 +22,11 @@ __all__ = ["command"]
 @data_option
 @click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all that are found.")
 @click.option(
-    "--shots", "-n", type=NameList(), multiple=True, default=[("10",)], help="5, 10, 50, full.  [default: 10]"
+    "--shots",
+    "-n",
+    type=NameList(),
+    multiple=True,
+    help="5, 10, 50, full.  [default: 10; full with --checkpoint]",
 )
 @click.option(
     "--split",
@@ -76,6 +80,7 @@ def command(
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     """
     from harness.cli.running import execute
+    from harness.launch.device import choose_device
     from harness.plan import Selection, make_plan
     from harness.report.console import print_plan
     from harness.store import Store
@@ -85,18 +90,20 @@ def command(
         dataset=dataset,
         data=data,
         categories=join(categories),
-        shots=tuple(parse_shots(text) for text in join(shots)),
+        shots=tuple(parse_shots(text) for text in join(shots) or ("full" if where["checkpoint"] else "10",)),
         splits=join(splits),
         preset=preset,
         weights=weights,
         weights_dir=where["weights_dir"],
         unverified=where["unverified"],
         checkpoint=where["checkpoint"],
+        save_fitted=save_fitted,
     )
+    chosen = choose_device(device)
     store = Store(results)
     plan = make_plan(selection, store)
     if dry_run:
         print_plan(plan)
         return ExitCode.OK
     store.ensure_writable()
-    return execute(plan, store, device=device, save_fitted=save_fitted)
+    return execute(plan, store, device=chosen, save_fitted=save_fitted)

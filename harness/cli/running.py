@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from harness.errors import ExitCode
 from harness.job import Job
-from harness.launch.device import choose_device
 from harness.launch.events import Event
 from harness.launch.local import run_jobs
 from harness.plan import Plan
@@ -25,21 +23,18 @@ _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.4, "latency": 0.1, "metrics": 0
 def execute(plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
     """Run what is to run, print the table of all cells of the plan, and return the exit code."""
     for note in plan.notes:
-        stderr.print(f"[bold yellow]{note}[/]", highlight=False)
+        stderr.print(f"[bold yellow]{escape(note)}[/]")
     jobs = plan.to_run
     if jobs:
-        chosen = choose_device(device)
-        placed = [job.placed(store.folder, chosen, _fitted_path(store, job) if save_fitted else None) for job in jobs]
+        placed = [
+            job.placed(store.folder, device, store.fitted_path(job.cell) if save_fitted else None) for job in jobs
+        ]
         _run(placed)
     else:
         stderr.print(f"Nothing to do: all {len(plan.cells)} cells are measured already, in {store.cells}.")
     records = [record for planned in plan.cells if (record := store.read(planned.job.cell)) is not None]
     print_summary(records)
     return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
-
-
-def _fitted_path(store: Store, job: Job) -> Path:
-    return store.folder / "fitted" / f"{job.cell.stem}.safetensors"
 
 
 def _run(jobs: list[Job]) -> None:

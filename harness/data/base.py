@@ -160,6 +160,7 @@ class SampleSequence(Sequence[Sample]):
     def __init__(self, dataset: Dataset, refs: Sequence[SampleRef]) -> None:
         self._dataset = dataset
         self._refs = tuple(refs)
+        self.last_read = "none"
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -167,7 +168,9 @@ class SampleSequence(Sequence[Sample]):
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         if isinstance(index, slice):
             return SampleSequence(self._dataset, self._refs[index])
-        return self._dataset.load(self._refs[index]).blind()
+        ref = self._refs[index]
+        self.last_read = f"{ref.category}/{ref.id}"
+        return self._dataset.load(ref).blind()
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))

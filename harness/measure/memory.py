@@ -25,6 +25,7 @@ class MemoryMeter:
         self._device = device
         self._cuda = device.startswith("cuda")
         self._base = self._level()
+        self._reset = True
 
     def reset_peak(self) -> None:
         """Start a new stage: the peak becomes the present level."""
@@ -33,7 +34,7 @@ class MemoryMeter:
 
             torch.cuda.reset_peak_memory_stats(self._device)
         else:
-            _reset_high_water()
+            self._reset = _reset_high_water()
 
     def level(self) -> dict[str, Any]:
         """Return what is held now."""
@@ -46,6 +47,9 @@ class MemoryMeter:
             import torch
 
             return self._number(torch.cuda.max_memory_allocated(self._device), "cuda max_memory_allocated")
+        if not self._reset:
+            source = "VmHWM after clear_refs"
+            return {"mb": None, "source": source, "reason": "this system does not let the high-water mark be reset"}
         return self._number(_status_bytes("VmHWM"), "VmHWM after clear_refs")
 
     def _level(self) -> int | None:
@@ -70,8 +74,9 @@ def _status_bytes(field: str) -> int | None:
     return int(found[0][1]) * 1024 if found else None
 
 
-def _reset_high_water() -> None:
+def _reset_high_water() -> bool:
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return
+        return False
+    return True

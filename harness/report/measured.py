@@ -194,7 +194,8 @@ def _group(records: Sequence[Record]) -> MeasuredGroup:
     by_method: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda one: one.created):
         found = record.cell
-        key = digest({"method": found.method, "parameters": dict(found.parameters), "released": bool(found.checkpoint)})
+        settings = {"method": found.method, "parameters": dict(found.parameters), "weights": dict(found.weights)}
+        key = digest(settings | {"released": bool(found.checkpoint)})
         by_method.setdefault(key, []).append(record)
     methods = _told_apart([_method(found) for found in by_method.values()])
     return MeasuredGroup(cell.dataset, cell.shots, cell.split, cell.protocol, methods)

@@ -19,12 +19,12 @@ def find_pair(folder: Path, category: str, epochs: int, batch: int) -> tuple[Pat
     folder
         Holds ``<category>/CFM_2Dto3D_<category>_<epochs>ep_<batch>bs.pth`` and its ``3Dto2D`` partner.
     epochs, batch
-        Which training to take where the folder holds several.
+        Of the training, as in the files' names.
 
     Raises
     ------
     MethodError
-        Where one is missing, or several fit.
+        Where one is missing; other trainings in the folder are named.
     """
     return _find(folder, category, "2Dto3D", epochs, batch), _find(folder, category, "3Dto2D", epochs, batch)
 
@@ -34,8 +34,6 @@ def _find(folder: Path, category: str, direction: str, epochs: int, batch: int) 
     if exact.is_file():
         return exact
     others = sorted((folder / category).glob(f"CFM_{direction}_{category}_*ep_*bs.pth"))
-    if len(others) == 1:
-        return others[0]
     found = ", ".join(path.name for path in others) or "none"
     raise MethodError(
         f"The checkpoint folder {folder} has no {category}/{exact.name} (others of this kind: {found}): "

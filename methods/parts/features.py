@@ -162,8 +162,8 @@ class Extractors:
         points, pixels = cloud_input(sample.xyz)
         if len(points) < self.group_size:
             raise MethodError(
-                f"Sample {sample.category}/{sample.id} has {len(points)} valid points at {SIZE}x{SIZE}, "
-                f"fewer than one group of {self.group_size}: its cloud is empty or cleaning removed the object."
+                f"The cloud has {len(points)} valid points at {SIZE}x{SIZE}, fewer than one group of "
+                f"{self.group_size}: it is empty, or cleaning removed the object."
             )
         return Inputs(
             image=image_input(sample.rgb, SIZE).to(self.device),

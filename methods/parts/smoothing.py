@@ -20,16 +20,20 @@ def smooth(image: Tensor, how: Smoothing) -> Tensor:
     """Return a smoothed (H, W) map of the same dtype."""
     if how not in get_args(Smoothing):
         raise ValueError(f"smoothing must be one of {get_args(Smoothing)}, not {how!r}")
-    plane = image[None, None]
+    with torch.autocast(image.device.type, enabled=False):
+        return _filtered(image[None, None], how)[0, 0]
+
+
+def _filtered(plane: Tensor, how: Smoothing) -> Tensor:
     if how == "box":
         for width, times in ((5, 5), (7, 3)):
             for _ in range(times):
                 plane = functional.avg_pool2d(plane, width, stride=1, padding=width // 2)
     if how == "gaussian":
-        kernel = _gaussian(4.0, image)
+        kernel = _gaussian(4.0, plane)
         plane = functional.conv2d(plane, kernel[None, None, :, None], padding=(len(kernel) // 2, 0))
         plane = functional.conv2d(plane, kernel[None, None, None, :], padding=(0, len(kernel) // 2))
-    return plane[0, 0]
+    return plane
 
 
 def _gaussian(sigma: float, like: Tensor) -> Tensor:

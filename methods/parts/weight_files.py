@@ -38,10 +38,11 @@ def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
     MethodError
         Where the file is missing, corrupt, or holds something other than tensors.
     """
+    harmless = torch.serialization.safe_globals(_harmless_globals())
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        with torch.serialization.safe_globals(_harmless_globals()):
+        with harmless:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise MethodError(f"The weight file {path} does not exist: fetch it with 'harness weights fetch'.") from None

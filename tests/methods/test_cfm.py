@@ -43,8 +43,9 @@ def test_drop_path_does_not_depend_on_what_was_predicted_before() -> None:
     np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
 
 
-def test_half_precision_is_close() -> None:
-    full, half = predict(fit()), predict(fit(precision="bf16"))
+@pytest.mark.parametrize("smoothing", ["box", "gaussian"])
+def test_half_precision_is_close(smoothing: str) -> None:
+    full, half = predict(fit(smoothing=smoothing)), predict(fit(precision="bf16", smoothing=smoothing))
     assert half.anomaly_map.dtype == np.float32
     assert np.abs(full.anomaly_map - half.anomaly_map).mean() < 0.1 * full.anomaly_map.max()
 

@@ -1,0 +1,50 @@
+"""Records as a pandas table, for analyses of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from harness.store import Record
+
+__all__ = ["records_frame"]
+
+
+def records_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row for each record: identity, status, metrics, median latencies in ms, memory in MB, seconds.
+
+    Parameters
+    ----------
+    records
+        For example ``Store(Path("results")).all()``.
+
+    Returns
+    -------
+    DataFrame
+        Missing numbers are NaN. Metrics have their ids as names; latencies end in ``_ms``, memory in ``_mb``.
+    """
+    return pd.DataFrame([_row(record) for record in records])
+
+
+def _row(record: Record) -> dict[str, object]:
+    cell = record.cell
+    row: dict[str, object] = {
+        "id": cell.id,
+        "method": cell.label,
+        "dataset": cell.dataset,
+        "category": cell.category,
+        "shots": str(cell.shots),
+        "split": cell.split,
+        "preset": cell.protocol.preset,
+        "weights": cell.protocol.weights,
+        "status": record.status,
+    }
+    row |= record.metrics
+    row |= {f"{window}_ms": values["median_ms"] for window, values in record.latency.items()}
+    row |= {name if name.endswith("_mb") else f"{name}_mb": _mb(value) for name, value in record.memory.items()}
+    return row | {"seconds": sum(record.seconds.values()), "created": record.created}
+
+
+def _mb(value: object) -> object:
+    return value.get("mb", sum(value.values())) if isinstance(value, dict) else value
