@@ -61,12 +61,7 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return the cell as plain JSON values."""
-        return {
-            **asdict(self),
-            "parameters": dict(self.parameters),
-            "given": dict(self.given),
-            "weights": dict(self.weights),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:

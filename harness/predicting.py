@@ -77,9 +77,7 @@ def predict_files(
         Where the file holds another method, or an input can't be used.
     """
     if out.suffix != ".npy":
-        raise UsageError(
-            f"The map's file must end in .npy, not '{out.suffix}': '--out map.npy'; a picture goes beside."
-        )
+        raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
     sample = _read(rgb, xyz)
     header = read_header(fitted)
     if header.cell.method != method:

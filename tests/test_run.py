@@ -19,7 +19,7 @@ CATEGORIES = ("bagel", "carrot")
 def run(harness, tiny_mvtec):
     def call(methods: str, *more: str | Path):
         shots = () if "--shots" in more else ("--shots", "5")
-        return harness("run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", *more)
+        return harness("run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, *shots, *more)
 
     return call
 

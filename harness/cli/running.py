@@ -26,10 +26,8 @@ def execute(plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
         stderr.print(f"[bold yellow]{escape(note)}[/]")
     jobs = plan.to_run
     if jobs:
-        placed = [
-            job.placed(store.folder, device, store.fitted_path(job.cell) if save_fitted else None) for job in jobs
-        ]
-        _run(placed)
+        kept = {job.cell.id: store.fitted_path(job.cell) for job in jobs if save_fitted}
+        _run([job.placed(store.folder, device, kept.get(job.cell.id)) for job in jobs])
     else:
         stderr.print(f"Nothing to do: all {len(plan.cells)} cells are measured already, in {store.cells}.")
     records = [record for planned in plan.cells if (record := store.read(planned.job.cell)) is not None]

@@ -42,9 +42,10 @@ def _row(record: Record) -> dict[str, object]:
     }
     row |= record.metrics
     row |= {f"{window}_ms": values["median_ms"] for window, values in record.latency.items()}
-    row |= {name if name.endswith("_mb") else f"{name}_mb": _mb(value) for name, value in record.memory.items()}
+    row |= {f"{name}_mb": value["mb"] for name, value in record.memory.items() if "mb" in _fields(value)}
+    row["paper_mb"] = record.memory.get("paper_mb")
     return row | {"seconds": sum(record.seconds.values()), "created": record.created}
 
 
-def _mb(value: object) -> object:
-    return value.get("mb", sum(value.values())) if isinstance(value, dict) else value
+def _fields(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, dict) else ()
