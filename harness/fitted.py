@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from harness import registry
+from harness.atomic import write_atomically
 from harness.cell import Cell
 from harness.contract import Method, MethodError, Portable, UsesWeights
 from harness.errors import PrerequisiteError, UsageError
-from harness.store import write_atomically
 from harness.weights import WeightStore
 
 __all__ = ["FittedHeader", "load_fitted", "read_header", "save_fitted"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.atomic import write_atomically
 from harness.contract import MethodError, Sample
 from harness.data.clean import clean_masks
 from harness.data.images import read_rgb, read_xyz
@@ -17,7 +18,6 @@ from harness.launch.device import choose_device
 from harness.measure import torch_state
 from harness.report.picture import draw_prediction
 from harness.scoring import check_prediction, resize_map
-from harness.store import write_atomically
 
 __all__ = ["PredictedFiles", "predict_files"]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.atomic import write_atomically
 from harness.cell import Cell
 from harness.errors import HarnessError, PrerequisiteError
 
-__all__ = ["Record", "Status", "Store", "write_atomically"]
+__all__ = ["Record", "Status", "Store"]
 
 Status = Literal["ok", "failed", "oom", "timeout", "killed", "unsupported"]
 SCHEMA = 1
@@ -148,17 +148,3 @@ def _read(path: Path) -> Record:
             f"The record {path} can't be read ({type(error).__name__}: {error}): "
             "move it away and run its cell again with 'harness run'."
         ) from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or not there: temporary name, flush to disk, rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.atomic import write_atomically
 from harness.contract import WeightFile
 from harness.data.base import cache_dir
 from harness.data.download import DownloadProgress, download
@@ -181,11 +181,7 @@ class _DigestCache:
         """Keep the digests; a cache that can't be written costs time and nothing else."""
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=self._path.parent, prefix=".weights-", delete=False
-            ) as stream:
-                json.dump(known, stream, indent=1)
-            Path(stream.name).replace(self._path)
+            write_atomically(self._path, json.dumps(known, indent=1).encode())
 
 
 def _describe(file: WeightFile) -> str:

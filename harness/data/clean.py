@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import logging
-import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.atomic import write_atomically
 from harness.data.dbscan import dbscan, largest_cluster
 from harness.data.plane import fit_plane
 from harness.digest import digest, seed_from
@@ -187,14 +187,9 @@ def _unpack(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_
 def _write(path: Path, masks: CleanMasks) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez_compressed(stream, keep=np.packbits(masks.keep), plane=np.packbits(masks.plane))
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        stream = io.BytesIO()
+        np.savez_compressed(stream, keep=np.packbits(masks.keep), plane=np.packbits(masks.plane))
+        write_atomically(path, stream.getvalue())
     except OSError as error:
         _warn_unwritable(path.parent, error.strerror or type(error).__name__)
 
