@@ -83,12 +83,10 @@ def test_shuffled_pairing_at_training_is_seen(features, working) -> None:
     assert broken["aupro_1"] < working[1]["aupro_1"] - 0.3
 
 
-@pytest.mark.parametrize("mapping", ["to_2d", "to_3d"])
-def test_a_mapping_that_says_nothing_is_seen(features, working, mapping: str) -> None:
+def test_a_mapping_to_2d_that_says_nothing_is_seen(features, working) -> None:
     pair, whole = working
     broken_pair = copy.deepcopy(pair)
-    for tensor in getattr(broken_pair, mapping).output.parameters():
+    for tensor in broken_pair.to_2d.output.parameters():
         tensor.data.zero_()
     broken = scores(features, broken_pair)
-    print(mapping, whole, broken)
-    assert broken["aupro_1"] < whole["aupro_1"] - 0.05
+    assert broken["aupro_1"] < whole["aupro_1"] - 0.1
