@@ -19,7 +19,10 @@ CATEGORIES = ("bagel", "carrot")
 def run(harness, tiny_mvtec):
     def call(methods: str, *more: str | Path):
         shots = () if "--shots" in more else ("--shots", "5")
-        return harness("run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, *shots, *more)
+        preset = () if "--preset" in more else ("--preset", "quick")
+        return harness(
+            "run", "--methods", methods, "--dataset", "mvtec3d", "--data", tiny_mvtec, *shots, *preset, *more
+        )
 
     return call
 
@@ -124,9 +127,16 @@ def test_a_cell_that_goes_wrong_is_recorded_and_the_others_finish(run, tmp_path:
 
 def test_ctrl_c_keeps_finished_cells_and_leaves_nothing_running(plugin_site, tiny_mvtec, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness", "run", "--methods", "misbehaving[how=sleep,category=carrot]"]
-    command += ["--dataset", "mvtec3d", "--data", str(tiny_mvtec), "--shots", "5"]
+    command += ["--dataset", "mvtec3d", "--data", str(tiny_mvtec), "--shots", "5", "--preset", "quick"]
     environment = os.environ | {"PYTHONPATH": str(plugin_site)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job inherits "ignore"
+    )
     log = tmp_path / "results" / "logs"
     for _ in range(600):
         if len(list(log.glob("*carrot*"))) == 1 and records(tmp_path):
@@ -134,7 +144,10 @@ def test_ctrl_c_keeps_finished_cells_and_leaves_nothing_running(plugin_site, tin
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "interrupted" in errors
     assert [record["cell"]["category"] for record in records(tmp_path)] == ["bagel"]
