@@ -17,7 +17,7 @@ from harness.digest import digest, file_sha256
 from harness.errors import PrerequisiteError, UsageError
 from harness.job import Job
 from harness.protocol import Protocol, WeightsMode
-from harness.splits import SPLIT_NAMES, Shots, load_split
+from harness.splits import Shots, load_split, require_split_name
 from harness.store import Store
 from harness.weights import ResolvedWeight, WeightStore
 
@@ -142,8 +142,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
 def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
     """Refuse what no cell could do."""
     for name in selection.splits:
-        if name not in SPLIT_NAMES:
-            raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
+        require_split_name(name)
     if selection.checkpoint is not None and selection.shots != ("full",):
         raise UsageError(
             "Released checkpoints were trained on all samples, so --checkpoint goes with '--shots full' alone."

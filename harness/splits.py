@@ -30,6 +30,7 @@ __all__ = [
     "list_splits",
     "load_split",
     "parse_shots",
+    "require_split_name",
     "seeded_order",
     "split_file_digest",
     "train_ids",
@@ -109,6 +110,12 @@ def parse_shots(text: str | int) -> Shots:
     raise UsageError(f"There is no split of {text} shots: choose 5, 10, 50 or full with --shots.")
 
 
+def require_split_name(name: str) -> None:
+    """Raise UsageError for a name that is none of :data:`SPLIT_NAMES`."""
+    if name not in SPLIT_NAMES:
+        raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
+
+
 def load_split(dataset: str, category: str, shots: Shots, name: str, available: Sequence[str]) -> Split:
     """Return the training samples of a cell.
 
@@ -131,8 +138,7 @@ def load_split(dataset: str, category: str, shots: Shots, name: str, available: 
         Where samples of the split are missing on disk, or the split's file was changed.
     """
     shots = parse_shots(shots)
-    if name not in SPLIT_NAMES:
-        raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
+    require_split_name(name)
     if shots == "full":
         ids = tuple(sorted(available))
         if not ids:

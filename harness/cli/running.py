@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
@@ -11,7 +10,7 @@ from harness.job import Job
 from harness.launch.events import Event
 from harness.launch.local import run_jobs
 from harness.plan import Plan
-from harness.report.console import print_outcome, print_summary, stderr
+from harness.report.console import print_notes, print_outcome, print_summary, stderr
 from harness.store import Store
 
 __all__ = ["execute"]
@@ -22,8 +21,7 @@ _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.4, "latency": 0.1, "metrics": 0
 
 def execute(plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
     """Run what is to run, print the table of all cells of the plan, and return the exit code."""
-    for note in plan.notes:
-        stderr.print(f"[bold yellow]{escape(note)}[/]")
+    print_notes(plan)
     jobs = plan.to_run
     if jobs:
         kept = {job.cell.id: store.fitted_path(job.cell) for job in jobs if save_fitted}

@@ -15,7 +15,7 @@ from harness.report.render import as_rich
 from harness.report.summary import summary_grids
 from harness.store import Record
 
-__all__ = ["print_outcome", "print_plan", "print_summary", "stderr", "stdout"]
+__all__ = ["print_notes", "print_outcome", "print_plan", "print_summary", "stderr", "stdout"]
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
@@ -32,9 +32,14 @@ def print_plan(plan: Plan) -> None:
         cell = planned.job.cell
         named = (escape(cell.label), cell.dataset, cell.category, str(cell.shots), cell.split)
         table.add_row(*named, planned.action, escape(planned.why))
+    print_notes(plan)
+    stdout.print(table)
+
+
+def print_notes(plan: Plan) -> None:
+    """Print what a user should read before the cells run."""
     for note in plan.notes:
         stderr.print(f"[bold yellow]{escape(note)}[/]")
-    stdout.print(table)
 
 
 def print_outcome(cell: Cell, record: Record) -> None:
@@ -53,5 +58,5 @@ def print_summary(records: Sequence[Record]) -> None:
         stdout.print(as_rich(grid))
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
