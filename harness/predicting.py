@@ -13,7 +13,7 @@ from harness.contract import MethodError, Sample
 from harness.data.clean import clean_masks
 from harness.data.images import read_rgb, read_xyz
 from harness.errors import DataError, PrerequisiteError, UsageError
-from harness.fitted import load_fitted, read_header
+from harness.fitted import load_fitted, read_cell
 from harness.launch.device import choose_device
 from harness.measure import torch_state
 from harness.report.picture import draw_prediction
@@ -79,22 +79,22 @@ def predict_files(
     if out.suffix != ".npy":
         raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
     sample = _read(rgb, xyz)
-    header = read_header(fitted)
-    if header.cell.method != method:
-        raise UsageError(f"{fitted} holds '{header.cell.method}', not '{method}': name that method.")
-    if clean and header.cell.dataset != "eyecandies":
+    cell = read_cell(fitted)
+    if cell.method != method:
+        raise UsageError(f"{fitted} holds '{cell.method}', not '{method}': name that method.")
+    if clean and cell.dataset != "eyecandies":
         sample = _cleaned(sample)
     chosen = choose_device(device)
-    torch_state.configure(chosen, header.cell.seed)
-    model, header = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
+    torch_state.configure(chosen, cell.seed)
+    model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
     try:
         prediction = model.infer(model.prepare(sample))
         check_prediction(prediction, sample.id)
     except MethodError as error:
         raise DataError(f"{error}") from error
-    values = resize_map(prediction.anomaly_map, header.cell.protocol.eval_size).astype(np.float32)
+    values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
     picture = out.with_suffix(".png")
-    title = f"{header.cell.label}, fitted on {header.cell.dataset}/{header.cell.category}: score {prediction.score:.4g}"
+    title = f"{cell.label}, fitted on {cell.dataset}/{cell.category}: score {prediction.score:.4g}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, _npy(values))

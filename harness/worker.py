@@ -83,7 +83,7 @@ class _Run:
         if self.job.save_fitted is None:
             return record
         try:
-            save_fitted(self.job.save_fitted, method, self.cell, dict(self.cell.weights))
+            save_fitted(self.job.save_fitted, method, self.cell)
         except (HarnessError, OSError) as error:
             return replace(record, notes=(*record.notes, f"the fitted method was not saved: {error}"))
         return record
