@@ -14,6 +14,7 @@ __all__ = ["cli", "main"]
 
 _VERBS = {
     "run": "Run methods on a dataset; ends with a table.",
+    "status": "Show which cells are measured, missing or failed.",
     "tables": "Print measured numbers beside published ones.",
     "methods": "List methods and their parameters.",
     "datasets": "List datasets, and what of them is found.",
@@ -21,6 +22,9 @@ _VERBS = {
     "data": "Download a dataset, or check one.",
     "weights": "List or download pretrained weights.",
     "predict": "Apply a fitted method to one sample.",
+    "leaderboard": "Show the committed leaderboard, or update it.",
+    "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
+    "worker": "Run one cell from a file; what 'run' starts for each.",
     "env": "Print versions and hardware.",
 }
 
