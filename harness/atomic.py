@@ -6,12 +6,12 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["sweep_temporaries", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is either complete or not there: temporary name, flush to disk, rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
     try:
         Path(temporary).chmod(0o666 & ~_umask())
         with os.fdopen(handle, "wb") as stream:
@@ -22,6 +22,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sweep_temporaries(folder: Path, pid: int) -> None:
+    """Remove what a process of this machine that is dead now had begun to write.
+
+    Parameters
+    ----------
+    folder
+        Where it wrote.
+    pid
+        Its process id.
+    """
+    for path in folder.glob(f"{_prefix(pid)}*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _prefix(pid: int) -> str:
+    """Return the start of temporary names, which tells machines on a shared file system apart."""
+    return f".{os.uname().nodename}-{pid}-"
 
 
 def _umask() -> int:

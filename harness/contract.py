@@ -27,6 +27,7 @@ __all__ = [
     "Prediction",
     "Progress",
     "Sample",
+    "UnsupportedError",
     "UsesWeights",
     "WeightFile",
 ]
@@ -36,6 +37,10 @@ ParameterValue = bool | int | float | str
 
 class MethodError(Exception):
     """A method can't go on with this input, told in one sentence (no valid point, a NaN loss, a corrupt file)."""
+
+
+class UnsupportedError(MethodError):
+    """A method can't do this cell at all, told in one sentence: not on this device, dataset or installation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

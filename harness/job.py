@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.atomic import write_atomically
 from harness.cell import Cell
+from harness.errors import HarnessError, UsageError
 from harness.weights import ResolvedWeight
 
-__all__ = ["Job"]
+__all__ = ["Job", "read_job", "write_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,13 @@ class Job:
     device: str = "cpu"
     save_fitted: Path | None = None
 
-    def placed(self, results: Path, device: str, save_fitted: Path | None) -> Job:
-        """Return the job with a place to run and to write to."""
-        return replace(self, results=results, device=device, save_fitted=save_fitted)
+    def placed(self, results: Path, save_fitted: Path | None) -> Job:
+        """Return the job with a place to write to."""
+        return replace(self, results=results, save_fitted=save_fitted)
+
+    def on(self, device: str) -> Job:
+        """Return the job with a device to run on."""
+        return replace(self, device=device)
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as plain JSON values."""
@@ -58,7 +65,7 @@ class Job:
             "train_ids": list(self.train_ids),
             "weights": {name: {**asdict(one), "path": str(one.path)} for name, one in self.weights.items()},
             "checkpoint": _text(self.checkpoint),
-            "results": str(self.results),
+            "results": _text(self.results),
             "device": self.device,
             "save_fitted": _text(self.save_fitted),
         }
@@ -77,6 +84,23 @@ class Job:
             device=value["device"],
             save_fitted=_path(value["save_fitted"]),
         )
+
+
+def write_job(path: Path, job: Job) -> None:
+    """Write a job's file, from which ``harness worker`` runs it on any machine that sees the same folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(job.to_json(), indent=1).encode())
+
+
+def read_job(path: Path) -> Job:
+    """Read a job's file; raise UsageError where it is none."""
+    try:
+        return Job.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
+        raise UsageError(
+            f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
+            "write it with 'harness run ... --write-jobs DIR'."
+        ) from error
 
 
 def _text(path: Path | None) -> str | None:

@@ -52,6 +52,8 @@ class Selection:
         Folder of released trained weights that take the place of training.
     save_fitted
         Whether fitted methods are kept: a measured cell without its file runs again.
+    rerun
+        ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
     """
 
     methods: tuple[str, ...]
@@ -66,6 +68,7 @@ class Selection:
     unverified: bool = False
     checkpoint: Path | None = None
     save_fitted: bool = False
+    rerun: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Plan:
 def make_plan(selection: Selection, store: Store) -> Plan:
     """Expand a selection into cells and decide which run.
 
-    A cell with a record of status ``ok`` is skipped.
+    A cell with a record of status ``ok`` is skipped, unless ``rerun`` asks for it.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         weights={name: one.sha256 for name, one in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
-                    planned.setdefault(cell.id, _decide(job, store, selection.save_fitted))
+                    planned.setdefault(cell.id, _decide(job, store, selection))
     return Plan(tuple(planned.values()), tuple(notes))
 
 
@@ -143,6 +146,11 @@ def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
     """Refuse what no cell could do."""
     for name in selection.splits:
         require_split_name(name)
+    known = ("failed", "all", *dict.fromkeys(name for spec in specs for name in (spec.name, str(spec))))
+    for name in selection.rerun:
+        if name not in known:
+            nearest = registry.nearest_names(name, known)
+            raise UsageError(f"--rerun takes failed, all or a method of this run, not '{name}': {nearest}")
     if selection.checkpoint is not None and selection.shots != ("full",):
         raise UsageError(
             "Released checkpoints were trained on all samples, so --checkpoint goes with '--shots full' alone."
@@ -152,15 +160,18 @@ def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
             raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
 
 
-def _decide(job: Job, store: Store, save_fitted: bool) -> PlannedCell:
+def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
     record = store.read(job.cell)
     if record is None:
-        return PlannedCell(job, "run", "no record yet")
-    if record.status == "ok" and save_fitted and not store.fitted_path(job.cell).is_file():
+        only_failed = selection.rerun == ("failed",)
+        return PlannedCell(job, "skip" if only_failed else "run", "no record yet")
+    if record.status != "ok":
+        return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
+    if any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label)):
+        return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
+    if selection.save_fitted and not store.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
-    if record.status == "ok":
-        return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
-    return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
+    return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
 
 
 def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
-"""One cell from start to record, in a process of its own: ``python -m harness.worker JOB.json``.
+"""One cell from start to record, in a process of its own: ``harness worker JOB.json``.
 
 Standard output carries one JSON object a line (:mod:`harness.launch.events`); everything else goes to standard error.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -13,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.contract import MethodError
-from harness.errors import HarnessError
-from harness.job import Job
+from harness.contract import MethodError, UnsupportedError
+from harness.errors import ExitCode, HarnessError
+from harness.job import Job, read_job
 from harness.launch.events import EventWriter
+from harness.launch.process import die_with_parent
 from harness.measure import environment
 from harness.stages import CellRun
 from harness.store import Record, Store
@@ -33,6 +33,8 @@ def run_job(job: Job, events: EventWriter) -> Record:
     run = CellRun(job, events)
     try:
         record = run.run()
+    except UnsupportedError as error:
+        record = Record(cell=job.cell, status="unsupported", reason=str(error), seconds=run.seconds)
     except (MethodError, HarnessError) as error:
         record = Record(cell=job.cell, status="failed", reason=str(error), seconds=run.seconds)
     except Exception as error:  # recorded with its type; the traceback is in the log
@@ -58,16 +60,26 @@ def _stamped(record: Record, store: Store) -> Record:
     return stamped
 
 
-def main(path: str) -> int:
-    """Run the job in a JSON file; the record says how it ended, the exit code only whether one was written."""
+def main(path: Path) -> int:
+    """Run the job in a JSON file.
+
+    Returns
+    -------
+    int
+        Exit code: 0 where the record says ``ok``, 3 where it says something else.
+
+    Raises
+    ------
+    UsageError
+        Where the file is no job.
+    PrerequisiteError
+        Where the record can't be written.
+    """
+    die_with_parent()
+    job = read_job(path)
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        job = Job.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
         events = EventWriter(channel)
         record = run_job(job, events)
         events.finished(record.status)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    return ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +56,16 @@ def harness(plugin_site: Path, tmp_path: Path) -> Harness:
         )
 
     return run
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """Read the records of the results folder, in the order of their names."""
+
+    def read(folder: Path = tmp_path / "results") -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted((folder / "cells").glob("*.json"))]
+
+    return read
 
 
 def write_sample(folder: Path, name: str, seed: int, defect: str) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -103,57 +99,6 @@ def test_a_split_with_missing_samples_names_them(run) -> None:
     result = run("colour-distance", "--split", "0")
     assert result.returncode == 5
     assert "train/good/" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("how", "status", "said"),
-    [
-        ("raise", "failed", "RuntimeError: the method broke"),
-        ("refuse", "failed", "bagel/test/good/000: this sample can't be used"),
-        ("nan", "failed", "NaN"),
-        ("die", "killed", "SIGKILL"),
-    ],
-)
-def test_a_cell_that_goes_wrong_is_recorded_and_the_others_finish(run, tmp_path: Path, how, status, said) -> None:
-    result = run(f"misbehaving[how={how},category=bagel]")
-    assert result.returncode == 3
-    broken, fine = records(tmp_path)
-    assert (broken["status"], fine["status"]) == (status, "ok")
-    assert said in broken["reason"]
-    assert said in " ".join(result.stderr.split())
-    again = run(f"misbehaving[how={how},category=bagel]", "--dry-run")
-    assert "1 of 2 cells to run" in again.stdout
-
-
-def test_ctrl_c_keeps_finished_cells_and_leaves_nothing_running(plugin_site, tiny_mvtec, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", "--methods", "misbehaving[how=sleep,category=carrot]"]
-    command += ["--dataset", "mvtec3d", "--data", str(tiny_mvtec), "--shots", "5", "--preset", "quick"]
-    environment = os.environ | {"PYTHONPATH": str(plugin_site)}
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job inherits "ignore"
-    )
-    log = tmp_path / "results" / "logs"
-    for _ in range(600):
-        if len(list(log.glob("*carrot*"))) == 1 and records(tmp_path):
-            break
-        time.sleep(0.1)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    try:
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "interrupted" in errors
-    assert [record["cell"]["category"] for record in records(tmp_path)] == ["bagel"]
-    assert not list((tmp_path / "results").rglob("*.tmp"))
-    alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in alive.splitlines() if "harness.worker" in line and str(tmp_path) in line]
 
 
 def test_missing_weights_are_named_with_their_digest(run) -> None:

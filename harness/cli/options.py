@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from harness.registry import split_list
 
-__all__ = ["NameList", "data_option", "device_option", "join", "json_option", "results_option", "weights_dir_option"]
+__all__ = [
+    "NameList",
+    "Seconds",
+    "data_option",
+    "device_option",
+    "devices_option",
+    "join",
+    "json_option",
+    "results_option",
+    "weights_dir_option",
+]
 
 _Function = Callable[..., Any]
 
 
 if TYPE_CHECKING:
     _Names = click.ParamType[tuple[str, ...]]
+    _Number = click.ParamType[float]
 else:  # generic only in recent versions of click
-    _Names = click.ParamType
+    _Names = _Number = click.ParamType
 
 
 class NameList(_Names):
@@ -85,6 +97,35 @@ def device_option(function: _Function) -> _Function:
         show_default=True,
         help="cpu, cuda:0, ..., or auto: the first CUDA device, else the CPU.",
     )(function)
+
+
+def devices_option(function: _Function) -> _Function:
+    """Add ``--devices``."""
+    return click.option(
+        "--devices",
+        "--device",
+        "device",
+        type=NameList(),
+        envvar="HARNESS_DEVICE",
+        show_envvar=True,
+        default="auto",
+        show_default=True,
+        help="cpu, cuda:0, ...; all: every CUDA device; auto: the first one, else the CPU. One cell at a time on each.",
+    )(function)
+
+
+class Seconds(_Number):
+    """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``."""
+
+    name = "time"
+    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse a text; pass a number on."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if found is None or float(found[1]) <= 0:
+            self.fail(f"'{value}' is no time: write 90s, 30m or 2h.", param, ctx)
+        return float(found[1]) * self._UNITS[found[2]]
 
 
 def json_option(function: _Function) -> _Function:

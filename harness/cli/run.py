@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 import click
 
-from harness.cli.options import NameList, data_option, device_option, join, results_option, weights_dir_option
+from harness.cli.options import (
+    NameList,
+    Seconds,
+    data_option,
+    devices_option,
+    join,
+    results_option,
+    weights_dir_option,
+)
 from harness.errors import ExitCode
 from harness.splits import parse_shots
 
@@ -53,7 +61,19 @@ __all__ = ["command"]
     help="Folder of released trained weights, evaluated without training.",
 )
 @click.option("--save-fitted", is_flag=True, help="Keep each fitted method in RESULTS/fitted, for 'harness predict'.")
-@device_option
+@devices_option
+@click.option("--timeout", type=Seconds(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
+@click.option(
+    "--rerun",
+    type=NameList(),
+    multiple=True,
+    help="failed: only cells that went wrong; all: every cell; METHOD: its cells too, measured or not.",
+)
+@click.option(
+    "--write-jobs",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing.",
+)
 @results_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and why each cell runs or is skipped.")
 def command(
@@ -65,7 +85,10 @@ def command(
     splits: tuple[tuple[str, ...], ...],
     preset: str | None,
     weights: Literal["auto", "pretrained", "random"],
-    device: str,
+    device: tuple[str, ...],
+    timeout: float | None,
+    rerun: tuple[tuple[str, ...], ...],
+    write_jobs: Path | None,
     results: Path,
     dry_run: bool,
     save_fitted: bool,
@@ -73,14 +96,15 @@ def command(
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
 
-    A cell that is measured already is skipped, so the same command goes on where it was interrupted.
+    A cell that is measured already is skipped, so the same command goes on where it was interrupted; cells that went
+    wrong run again.
 
     \b
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     """
-    from harness.cli.running import execute
-    from harness.launch.device import choose_device
+    from harness.cli.running import execute, write_jobs_to
+    from harness.launch.device import choose_devices
     from harness.plan import Selection, make_plan
     from harness.report.console import print_plan
     from harness.store import Store
@@ -98,12 +122,15 @@ def command(
         unverified=where["unverified"],
         checkpoint=where["checkpoint"],
         save_fitted=save_fitted,
+        rerun=join(rerun),
     )
-    chosen = choose_device(device)
+    devices = choose_devices(device)
     store = Store(results)
     plan = make_plan(selection, store)
     if dry_run:
         print_plan(plan)
         return ExitCode.OK
+    if write_jobs is not None:
+        return write_jobs_to(write_jobs, plan, store, device=devices[0], save_fitted=save_fitted)
     store.ensure_writable()
-    return execute(plan, store, device=chosen, save_fitted=save_fitted)
+    return execute(plan, store, devices=devices, timeout=timeout, save_fitted=save_fitted)

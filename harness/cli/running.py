@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from harness.errors import ExitCode
-from harness.job import Job
+from harness.job import Job, write_job
 from harness.launch.events import Event
+from harness.launch.ledger import note_plan, tidy
 from harness.launch.local import run_jobs
 from harness.plan import Plan
 from harness.report.console import print_notes, print_outcome, print_summary, stderr
 from harness.store import Store
 
-__all__ = ["execute"]
+__all__ = ["execute", "write_jobs_to"]
 
-_WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.4, "latency": 0.1, "metrics": 0.05}
+_WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
 """Rough shares of a cell's time: for the bar only."""
 
 
-def execute(plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
+def execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, save_fitted: bool) -> int:
     """Run what is to run, print the table of all cells of the plan, and return the exit code."""
     print_notes(plan)
-    jobs = plan.to_run
+    jobs = _placed(plan, store, save_fitted)
     if jobs:
-        kept = {job.cell.id: store.fitted_path(job.cell) for job in jobs if save_fitted}
-        _run([job.placed(store.folder, device, kept.get(job.cell.id)) for job in jobs])
+        note_plan(store.folder, [job.cell for job in jobs])
+        with _ended_like_ctrl_c():
+            _run(jobs, devices, timeout)
+        tidy(store.folder)
     else:
-        stderr.print(f"Nothing to do: all {len(plan.cells)} cells are measured already, in {store.cells}.")
+        stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
     records = [record for planned in plan.cells if (record := store.read(planned.job.cell)) is not None]
     print_summary(records)
     return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
 
 
-def _run(jobs: list[Job]) -> None:
+def write_jobs_to(folder: Path, plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
+    """Write a file for each cell that is to run, for ``harness worker``."""
+    print_notes(plan)
+    jobs = _placed(plan, store, save_fitted)
+    for job in jobs:
+        write_job(folder / f"{job.cell.stem}.json", job.on(device))
+    stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
+    return ExitCode.OK
+
+
+def _placed(plan: Plan, store: Store, save_fitted: bool) -> list[Job]:
+    kept = {job.cell.id: store.fitted_path(job.cell) for job in plan.to_run if save_fitted}
+    return [job.placed(store.folder, kept.get(job.cell.id)) for job in plan.to_run]
+
+
+def _why_nothing(plan: Plan) -> str:
+    unrun = sum(planned.why == "no record yet" for planned in plan.cells)
+    if not unrun:
+        return f"all {len(plan.cells)} cells are measured already"
+    return f"none of the {len(plan.cells)} cells went wrong ({unrun} were never run: leave out --rerun failed)"
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let a polite end of this process, or of its terminal, end workers as Ctrl-C does; "ignore" stays."""
+
+    def interrupt(sign: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signals = [sign for sign in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(sign) is signal.SIG_DFL]
+    for sign in signals:
+        signal.signal(sign, interrupt)
+    try:
+        yield
+    finally:
+        for sign in signals:
+            signal.signal(sign, signal.SIG_DFL)
+
+
+def _run(jobs: Sequence[Job], devices: Sequence[str], timeout: float | None) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,42 +91,62 @@ def _run(jobs: list[Job]) -> None:
         Remaining(),
     )
     with Progress(*columns, console=stderr, transient=True) as bars:
-        view = _View(bars, len(jobs))
-        for job, record in run_jobs(jobs, view.on_event):
-            view.finished()
+        view = _View(bars, len(jobs), devices)
+        for job, record in run_jobs(jobs, view.on_event, devices=devices, timeout=timeout):
+            view.finished(job)
             print_outcome(job.cell, record)
 
 
-class _View:
-    """One bar for all cells, one for the stage of the running cell."""
+class _DeviceBar:
+    """How far the running cell of one device is."""
 
-    def __init__(self, bars: Progress, cells: int) -> None:
+    def __init__(self, task: TaskID) -> None:
+        self.task = task
+        self.before, self.share, self.stage = 0.0, 0.0, ""
+
+    @property
+    def part(self) -> float:
+        """Part of the cell that is done, below 1."""
+        return min(0.99, self.before + self.share * _WEIGHTS.get(self.stage, 0.0))
+
+
+class _View:
+    """One bar for all cells, one for the stage of the running cell of each device."""
+
+    def __init__(self, bars: Progress, cells: int, devices: Sequence[str]) -> None:
         self._bars = bars
         self._cells: TaskID = bars.add_task("cells", total=cells)
-        self._stage: TaskID = bars.add_task("starting", total=None)
         self._done = 0
-        self._before = 0.0
-        self._current = ""
+        self._several = len(devices) > 1
+        self._devices = {device: _DeviceBar(bars.add_task("starting", total=None)) for device in devices}
 
     def on_event(self, job: Job, event: Event) -> None:
-        """Move the bars."""
+        """Move the bars; called from the threads of the devices."""
+        bar = self._devices[job.device]
         if event.kind == "stage":
-            self._before += _WEIGHTS.get(self._current, 0.0)
-            self._current = event.stage
-            self._show(job, event.stage, 0, 0)
+            bar.before += _WEIGHTS.get(bar.stage, 0.0)
+            bar.share, bar.stage = 0.0, event.stage
+            self._show(bar, job, event.stage, 0, 0)
         elif event.kind == "progress":
-            self._show(job, event.stage, event.done, event.total)
-            share = event.done / event.total if event.total else 0.0
-            self._bars.update(
-                self._cells, completed=self._done + min(0.99, self._before + share * _WEIGHTS.get(self._current, 0.0))
-            )
+            self._show(bar, job, event.stage, event.done, event.total)
+            bar.share = event.done / event.total if event.total else 0.0
+        self._advance()
 
-    def finished(self) -> None:
+    def finished(self, job: Job) -> None:
         """Count a finished cell."""
         self._done += 1
-        self._before, self._current = 0.0, ""
-        self._bars.update(self._cells, completed=self._done)
+        bar = self._devices.get(job.device)
+        if bar is not None:
+            bar.before, bar.share, bar.stage = 0.0, 0.0, ""
+        self._advance()
 
-    def _show(self, job: Job, stage: str, done: int, total: int) -> None:
-        description = f"{job.cell.label} {job.cell.category}: {stage}"
-        self._bars.update(self._stage, description=description, completed=done, total=total or None)
+    def _advance(self) -> None:
+        running = sum(
+            min(0.99, bar.before + bar.share * _WEIGHTS.get(bar.stage, 0.0)) for bar in self._devices.values()
+        )
+        self._bars.update(self._cells, completed=self._done + running)
+
+    def _show(self, bar: _DeviceBar, job: Job, stage: str, done: int, total: int) -> None:
+        where = f"{job.device} " if self._several else ""
+        description = f"{where}{job.cell.label} {job.cell.category}: {stage}"
+        self._bars.update(bar.task, description=description, completed=done, total=total or None)

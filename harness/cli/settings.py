@@ -11,7 +11,7 @@ from harness.errors import UsageError
 
 __all__ = ["KEYS", "read_settings"]
 
-KEYS = ("data", "results", "weights_dir", "device", "preset", "weights")
+KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
 """Options that a project may set, with underscores or dashes."""
 
 

@@ -1,4 +1,4 @@
-"""Choosing a device without importing torch."""
+"""Choosing devices without importing torch."""
 
 from __future__ import annotations
 
@@ -6,37 +6,68 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.errors import UsageError
+from harness.errors import PrerequisiteError, UsageError
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "choose_devices"]
 
 
-def choose_device(name: str) -> str:
-    """Turn ``auto`` into the first CUDA device, or the CPU where torch can use none.
+def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
+    """Turn names into devices, each once.
+
+    Parameters
+    ----------
+    names
+        ``cpu``, ``cuda:N``, ``cuda`` (the first), ``auto`` (the first CUDA device, or the CPU where torch can use none)
+        or ``all`` (every CUDA device).
 
     Raises
     ------
     UsageError
         For a name that is no device.
+    PrerequisiteError
+        For a CUDA device that this machine, or this torch, does not have.
     """
+    found = _cuda_devices() if any(name != "cpu" for name in names) else 0
+    chosen: dict[str, None] = {}
+    for name in names:
+        chosen.update(dict.fromkeys(_devices(name, found)))
+    return tuple(chosen)
+
+
+def choose_device(name: str) -> str:
+    """Turn one name into the first device of :func:`choose_devices`."""
+    return choose_devices((name,))[0]
+
+
+def _devices(name: str, found: int) -> tuple[str, ...]:
     if name == "auto":
-        return "cuda:0" if _has_cuda() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UsageError(f"There is no device '{name}': use cpu, cuda:0 or auto with --device.")
-    return "cuda:0" if name == "cuda" else name
+        return ("cuda:0",) if found else ("cpu",)
+    if name == "cpu":
+        return ("cpu",)
+    if not re.fullmatch(r"all|cuda(:\d+)?", name):
+        raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --devices.")
+    wanted = int(name.partition(":")[2] or 0)
+    if wanted >= found:
+        why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {found} for this process"
+        raise PrerequisiteError(f"There is no CUDA device {wanted} ({why}): use '--devices cpu', or see 'harness env'.")
+    return tuple(f"cuda:{index}" for index in range(found)) if name == "all" else (f"cuda:{wanted}",)
 
 
-def _has_cuda() -> bool:
+def _cuda_devices() -> int:
+    """Return how many CUDA devices torch would see in this process."""
     tool = shutil.which("nvidia-smi")
-    if tool is None or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or _torch_is_for_cpu():
-        return False
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if tool is None or visible in ("", "-1") or _torch_is_for_cpu():
+        return 0
     try:
         listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return listed.returncode == 0 and "GPU 0" in listed.stdout
+        return 0
+    installed = len(re.findall(r"^GPU \d+:", listed.stdout, re.MULTILINE)) if listed.returncode == 0 else 0
+    return installed if visible is None else min(installed, len(visible.split(",")))
 
 
 def _torch_is_for_cpu() -> bool:

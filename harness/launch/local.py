@@ -1,109 +1,229 @@
-"""Running cells on this machine: each in a process and a session of its own, one at a time."""
+"""Running cells on this machine: one at a time on each device, each in a process and a session of its own."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
-from harness.job import Job
-from harness.launch.events import Event, parse_event
-from harness.measure import environment
-from harness.store import Record, Status, Store
+from harness.atomic import sweep_temporaries
+from harness.job import Job, write_job
+from harness.launch.claims import Claim
+from harness.launch.events import Event
+from harness.launch.obituary import dead, obituary, oom_kills
+from harness.launch.process import WorkerProcess
+from harness.store import Record, Store
 
-__all__ = ["run_jobs"]
+__all__ = ["OnEvent", "run_jobs"]
 
-_GRACE_SECONDS = 5.0
+OnEvent = Callable[[Job, Event], None]
+
+_CLAIM_SECONDS = 0.5
+"""Pause before cells that another run is measuring are asked for again."""
+
+_Outcome = tuple[Job, Record] | BaseException
+_Version = tuple[int, int] | None
 
 
-def run_jobs(jobs: Iterable[Job], on_event: Callable[[Job, Event], None]) -> Iterator[tuple[Job, Record]]:
-    """Run jobs one after the other and yield the record of each.
+def run_jobs(
+    jobs: Sequence[Job], on_event: OnEvent, *, devices: Sequence[str], timeout: float | None = None
+) -> Iterator[tuple[Job, Record]]:
+    """Run jobs over devices and yield the record of each as it is there.
 
-    A worker that dies without a record gets one of status ``killed``, with the last lines of its log. On Ctrl-C the
-    running worker and its children are ended and KeyboardInterrupt goes on; records that were written stay.
+    A cell that another run is measuring at this moment is left to it: its record is waited for and yielded. A worker
+    that dies without a record gets one of status ``killed``, ``oom`` or ``failed``; one that takes too long is ended,
+    status ``timeout``. When the iteration is left (Ctrl-C, an error), running workers are ended with everything that
+    they started, and what they had not written is not recorded.
 
     Parameters
     ----------
     jobs
-        With their results folder and device.
+        With their results folder.
     on_event
-        Told of progress while a job runs.
+        Told of progress, from several threads; the job carries its device.
+    devices
+        Torch device names; one job at a time runs on each.
+    timeout
+        Seconds a cell may take from the start of its process; None for no limit.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where a record can't be written: the disk is full or the folder is gone.
     """
-    for job in jobs:
-        yield job, _run_one(job, on_event)
+    scheduler = _Scheduler(jobs, on_event, timeout)
+    threads = [threading.Thread(target=scheduler.serve, args=(device,), daemon=True) for device in devices]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in jobs:
+            outcome = scheduler.outcomes.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+    finally:
+        with _uninterrupted():
+            scheduler.stop()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
 
 
-def _run_one(job: Job, on_event: Callable[[Job, Event], None]) -> Record:
-    store = Store(job.results)
-    before = _written_at(store.path(job.cell))
-    log = job.results / "logs" / f"{job.cell.stem}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="harness-job-") as folder:
-        path = Path(folder) / "job.json"
-        path.write_text(json.dumps(job.to_json()), encoding="utf-8")
-        code = _watch(path, log, lambda event: on_event(job, event))
-    record = store.read(job.cell) if _written_at(store.path(job.cell)) != before else None
-    return record if record is not None else _obituary(job, store, code, log)
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    job: Job
+    before: _Version
 
 
-def _written_at(path: Path) -> tuple[int, int] | None:
-    """Tell one written file from another of the same name."""
-    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+class _Scheduler:
+    """Shared by the threads of all devices."""
 
+    def __init__(self, jobs: Sequence[Job], on_event: OnEvent, timeout: float | None) -> None:
+        self.outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._pending = deque(_Pending(job, _version(Store(job.results), job)) for job in jobs)
+        self._on_event, self._timeout = on_event, timeout
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._workers: set[WorkerProcess] = set()
 
-def _watch(path: Path, log: Path, on_event: Callable[[Event], None]) -> int:
-    command = [sys.executable, "-m", "harness.worker", str(path)]
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        ) as process,
-    ):
+    def serve(self, device: str) -> None:
+        """Run what is pending on one device, until nothing is; a cell claimed by another run goes to the end."""
+        refused = 0
+        while not self._stopping.is_set() and (pending := self._next()) is not None:
+            try:
+                outcome = self._outcome(pending, device)
+            except BaseException as error:  # handed to the thread that iterates, which stops all
+                self.outcomes.put(error)
+                return
+            if outcome is not None:
+                self.outcomes.put(outcome)
+                refused = 0
+                continue
+            self._pending.append(pending)
+            refused += 1
+            if refused >= len(self._pending):
+                self._stopping.wait(_CLAIM_SECONDS)
+
+    def stop(self) -> None:
+        """End all running workers; their threads come to an end."""
+        with self._lock:
+            self._stopping.set()
+            running = tuple(self._workers)
+        enders = [threading.Thread(target=worker.end) for worker in running]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+
+    def _next(self) -> _Pending | None:
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                event = parse_event(line)
-                if event is not None:
-                    on_event(event)
-            return process.wait()
-        except BaseException:
-            _end(process)
-            raise
+            return self._pending.popleft()
+        except IndexError:
+            return None
 
+    def _outcome(self, pending: _Pending, device: str) -> tuple[Job, Record] | None:
+        """Run a cell, or take the record that another run has written meanwhile; None where that run is at it."""
+        job = pending.job.on(device)
+        store = Store(job.results)
+        store.ensure_writable()
+        claim = Claim(job.results, job.cell)
+        if not claim.take():
+            return None
+        with claim:
+            record = store.read(job.cell) if _version(store, job) != pending.before else None
+            if record is not None and record.status == "ok":
+                return job, record
+            record = self._run(job, store)
+        return None if record is None else (job, record)
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the worker and everything it started."""
-    for sign, patience in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
+    def _run(self, job: Job, store: Store) -> Record | None:
+        before, kills = _version(store, job), oom_kills()
+        log = job.results / "logs" / f"{job.cell.stem}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        watch = _Watch(job, self._on_event)
+        with tempfile.TemporaryDirectory(prefix="harness-job-") as folder:
+            path = Path(folder) / "job.json"
+            write_job(path, job)
+            with self._worker(path, log, watch) as worker:
+                if worker is None:
+                    return None
+                code = worker.wait(self._timeout)
+                if code is None:
+                    worker.end()
+        sweep_temporaries(store.cells, worker.pid)
+        record = store.read(job.cell) if _version(store, job) != before else None
+        if record is None and not self._stopping.is_set():
+            record = (
+                dead(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
+                if code is None
+                else obituary(job, code, log, where=watch.stage, kills_before=kills)
+            )
+            store.write(record)
+        return record
+
+    @contextmanager
+    def _worker(self, path: Path, log: Path, watch: _Watch) -> Iterator[WorkerProcess | None]:
+        """Start a worker that :meth:`stop` knows of; None where all is stopping."""
+        with self._lock:
+            worker = None if self._stopping.is_set() else WorkerProcess(path, log, watch)
+            if worker is not None:
+                self._workers.add(worker)
         try:
-            os.killpg(process.pid, sign)
-            process.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            yield worker
+        finally:
+            if worker is not None:
+                worker.close()
+                with self._lock:
+                    self._workers.discard(worker)
 
 
-def _obituary(job: Job, store: Store, code: int, log: Path) -> Record:
-    status: Status = "killed" if code < 0 else "failed"
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-    record = Record(
-        cell=job.cell,
-        status=status,
-        reason=f"The worker {how} before its record was written; its log {log} ends with: {' | '.join(last) or '-'}",
-        environment=environment.describe(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    store.write(record)
-    return record
+class _Watch:
+    """Passes events on and remembers the last one."""
+
+    def __init__(self, job: Job, on_event: OnEvent) -> None:
+        self._job, self._on_event = job, on_event
+        self._last = Event("stage", "start")
+        self.stage = "start"
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "stage":
+            self.stage = event.stage
+        self._last = event
+        self._on_event(self._job, event)
+
+    @property
+    def where(self) -> str:
+        """Stage and step, for a reason."""
+        if self._last.kind == "progress":
+            return f"stage '{self.stage}' ({self._last.stage}: {self._last.done} of {self._last.total})"
+        return f"stage '{self.stage}'"
+
+
+def _version(store: Store, job: Job) -> _Version:
+    """Tell one written record from another of the same name."""
+    try:
+        found = store.path(job.cell).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold signals back while workers are being ended, which takes a few seconds at most."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(sign, signal.SIG_IGN) for sign in signals]
+    try:
+        yield
+    finally:
+        for sign, handler in zip(signals, before, strict=True):
+            signal.signal(sign, handler)

@@ -2,32 +2,47 @@
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from colour_distance import ColourDistance
 
-from harness.contract import Meta, MethodError
+from harness.contract import Meta, MethodError, UnsupportedError
 
 
 class Misbehaving(ColourDistance):
     meta = Meta(name="misbehaving", title="Misbehaving", family="example")
 
     def __init__(
-        self, *, how: Literal["raise", "refuse", "nan", "die", "sleep", "no"] = "no", category: str = ""
+        self,
+        *,
+        how: Literal[
+            "raise", "refuse", "unsupported", "nan", "die", "die-writing", "sleep", "allocate", "fill", "litter", "no"
+        ] = "no",
+        category: str = "",
+        where: str = "",
+        seconds: float = 600.0,
     ) -> None:
         super().__init__()
-        self.how, self.category = how, category
+        self.how, self.category, self.where, self.seconds = how, category, where, seconds
 
     def fit(self, samples, *, seed, device, progress):
         super().fit(samples, seed=seed, device=device, progress=progress)
         if self.category not in ("", samples[0].category):
             self.how = "no"
-        if self.how == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.how == "sleep":
-            time.sleep(600)
+        wrong = {
+            "unsupported": self._refuse_all,
+            "die": die,
+            "die-writing": self._die_writing,
+            "sleep": self._sleep_with_children,
+            "litter": self._start_children,
+            "allocate": self._allocate,
+            "fill": self._fill_disk,
+        }
+        wrong.get(self.how, lambda: None)()
 
     def infer(self, inputs):
         if self.how == "raise":
@@ -38,3 +53,43 @@ class Misbehaving(ColourDistance):
         if self.how == "nan":
             prediction.anomaly_map[0, 0] = np.nan
         return prediction
+
+    def _refuse_all(self):
+        raise UnsupportedError("this method needs two suns")
+
+    def _die_writing(self):
+        def half_of_it(handle):
+            os.ftruncate(handle, os.fstat(handle).st_size // 2)
+            die()
+
+        os.fsync = half_of_it
+
+    def _start_children(self):
+        for own_session in (False, True):
+            child = subprocess.Popen(["sleep", str(self.seconds)], start_new_session=own_session)
+            with Path(self.where).open("a") as stream:
+                stream.write(f"{child.pid}\n")
+
+    def _sleep_with_children(self):
+        if self.where:
+            self._start_children()
+        print("sleeping now", flush=True)
+        time.sleep(self.seconds)
+
+    def _allocate(self):
+        blocks = []
+        while True:
+            blocks.append(np.ones(25_000_000))
+
+    def _fill_disk(self):
+        with Path(self.where).open("wb") as stream:
+            try:
+                while True:
+                    stream.write(bytes(100_000))
+                    stream.flush()
+            except OSError:
+                return
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
