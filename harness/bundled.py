@@ -1,4 +1,4 @@
-"""Where the files that travel with the package lie: splits and published numbers.
+"""Where the files that travel with the package lie: splits, published numbers and leaderboards.
 
 In a wheel they lie inside the package; in a checkout (editable installation) at the top of the tree.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["published_dir", "splits_dir"]
+__all__ = ["leaderboard_dir", "published_dir", "splits_dir"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -24,3 +24,8 @@ def splits_dir() -> Path:
 def published_dir() -> Path:
     """Return the folder of published numbers, one CSV file per source."""
     return _first_existing(_PACKAGE / "_bundled" / "published", _PACKAGE.parent / "results" / "published")
+
+
+def leaderboard_dir() -> Path:
+    """Return the folder of leaderboards and tolerances."""
+    return _first_existing(_PACKAGE / "_bundled" / "leaderboard", _PACKAGE.parent / "results" / "leaderboard")

@@ -1,16 +1,16 @@
-"""The stages of one cell, in the protocol's order: load, fit, score, latency, memory, metrics."""
+"""The stages of one cell, in the protocol's order: load, fit, score, latency, memory, record."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from time import perf_counter, perf_counter_ns
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 from harness import registry
-from harness.contract import Checkpointed, Method, MethodError, Sample, UsesWeights
+from harness.contract import Checkpointed, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
 from harness.errors import HarnessError
@@ -18,16 +18,45 @@ from harness.fitted import save_fitted
 from harness.job import Job
 from harness.launch.events import EventWriter
 from harness.measure import environment, torch_state
-from harness.measure.latency import Timing, measure_latency, summarise
-from harness.measure.memory import MemoryMeter
-from harness.metrics import evaluate_by_defect, evaluate_with_reasons
+from harness.measure.clock import DeviceClock
+from harness.measure.host import libraries_set_aside
+from harness.measure.latency import Timing, measure_latency, summarise, windows
+from harness.measure.load import LoadWatch, OtherLoad
+from harness.measure.memory import MemoryMeter, measure_peak, meter_of
+from harness.measure.reading import Reading, read_ahead, timed_reading
+from harness.measure.state import AllocatorLevel, allocator_level, check_state
+from harness.metrics import Evaluation, evaluate_by_defect, evaluate_with_reasons
 from harness.scoring import Scored
 from harness.store import Record
 
 __all__ = ["CellRun"]
 
-_LATENCY_SAMPLES = 16
-"""Test samples held in memory for the latency pass."""
+
+@dataclass(frozen=True, slots=True)
+class _Accuracy:
+    """What is left of a score pass once its maps are dropped."""
+
+    whole: Evaluation
+    by_defect: Mapping[str, Mapping[str, float]]
+    images: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, scored: Scored) -> _Accuracy:
+        arguments = (scored.maps, scored.masks, scored.labels, scored.scores)
+        return cls(
+            whole=evaluate_with_reasons(*arguments, scored.pixel_maps),
+            by_defect=evaluate_by_defect(*arguments, scored.defects, scored.pixel_maps),
+            images=tuple(scored.images()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """The latency pass, what else ran during it, and how long reading takes."""
+
+    timing: Timing
+    load: OtherLoad
+    reading: Reading
 
 
 class CellRun:
@@ -45,6 +74,7 @@ class CellRun:
         self.job, self.cell, self.events = job, job.cell, events
         self.seconds: dict[str, float] = {}
         self.memory: dict[str, Any] = {}
+        self._in_method = 0.0
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -53,31 +83,51 @@ class CellRun:
         yield
         self.seconds[name] = round(perf_counter() - started, 4)
 
+    @contextmanager
+    def _inside_method(self) -> Iterator[None]:
+        started = perf_counter()
+        yield
+        self._in_method += perf_counter() - started
+
     def run(self) -> Record:
         """Run all stages; what goes wrong is raised, and ``seconds`` tells how far it came."""
-        with self._stage("load"):
-            import torch  # noqa: F401 - loaded before the memory level is read
-
+        with self._stage("start"):
             torch_state.configure(self.job.device, self.cell.seed)
+        began = perf_counter()
+        with libraries_set_aside():
+            method, record = self._measure()
+        self.seconds["method"] = round(self._in_method, 4)
+        self.seconds["overhead"] = round(perf_counter() - began - self._in_method, 4)
+        return self._kept(method, record)
+
+    def _measure(self) -> tuple[Method, Record]:
+        with self._stage("load"):
             dataset = open_dataset(self.cell.dataset, self.job.data)
             train, test = self._refs(dataset)
-            meter = MemoryMeter(self.job.device)
+            dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import is no memory of the method
+            meter = meter_of(self.job.device)
+            before = allocator_level(self.job.device)
             method = self._build()
         with self._stage("fit"):
-            meter.reset_peak()
+            meter.restart()
             self._fit(method, dataset, train)
-            self.memory["peak_fit"] = meter.peak()
-            self.memory["static"] = meter.level()
+            self.memory |= meter.peaks("peak_fit")
+        with self._stage("state"):
+            self._state(method, meter, before)
         with self._stage("score"):
-            meter.reset_peak()
-            scored = self._score(method, dataset, test)
-            self.memory["peak_score"] = meter.peak()
-        with self._stage("latency"):
-            reading, samples = _timed_reading(dataset, test)
-            timing = self._time(method, samples)
+            reading = timed_reading(dataset, test)
+            scored = self._score(method, dataset, test, reading)
+            reading = reading.blind()
         with self._stage("metrics"):
-            result = self._record(scored, timing, reading, len(train), method)
-        return self._kept(method, result)
+            accuracy = _Accuracy.of(scored)
+            del scored  # the memory pass must not see its maps
+        with self._stage("latency"):
+            speed = self._speed(method, reading)
+        with self._stage("memory"):
+            self._peak(method, reading, meter)
+        with self._stage("record"):
+            record = self._record(accuracy, speed, trained_on=len(train))
+        return method, record
 
     def _kept(self, method: Method, record: Record) -> Record:
         """Save the fitted method where that was asked for; a failure to do so is a note, not a lost measurement."""
@@ -94,95 +144,99 @@ class CellRun:
         return [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
 
     def _build(self) -> Method:
-        method = registry.load(self.cell.method)(**self.cell.parameters)
-        if self.job.weights and isinstance(method, UsesWeights):
-            method.load_weights({name: one.path for name, one in self.job.weights.items()})
+        with self._inside_method():
+            method = registry.load(self.cell.method)(**self.cell.parameters)
+            if self.job.weights and isinstance(method, UsesWeights):
+                method.load_weights({name: one.path for name, one in self.job.weights.items()})
         return method
 
     def _fit(self, method: Method, dataset: Dataset, train: Sequence[SampleRef]) -> None:
         seed, device = self.cell.seed, self.job.device
-        if self.job.checkpoint is None:
-            samples = SampleSequence(dataset, train)
-            try:
-                method.fit(samples, seed=seed, device=device, progress=self.events.progress)
-            except MethodError as error:
-                raise MethodError(f"{error} (last training sample read: {samples.last_read})") from error
-        elif isinstance(method, Checkpointed):
-            method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
-        torch_state.synchronise(device)
+        with self._inside_method():
+            if self.job.checkpoint is None:
+                samples = SampleSequence(dataset, train)
+                try:
+                    method.fit(samples, seed=seed, device=device, progress=self.events.progress)
+                except MethodError as error:
+                    raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
+            elif isinstance(method, Checkpointed):
+                method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
+            torch_state.synchronise(device)
 
-    def _score(self, method: Method, dataset: Dataset, test: Sequence[SampleRef]) -> Scored:
+    def _state(self, method: Method, meter: MemoryMeter, before: AllocatorLevel) -> None:
+        held = dict(method.state_bytes())
+        self.memory["static"] = meter.static()
+        self.memory["state"] = {f"{key}_mb": value / 1e6 for key, value in held.items()}
+        self.memory["paper_mb"] = (held.get("weights", 0) + held.get("bank", 0)) / 1e6
+        self.memory["state_check"] = check_state(method, self.job.device, before)
+
+    def _predict(self, method: Method, sample: Sample) -> Prediction:
+        with self._inside_method():
+            return method.infer(method.prepare(sample))
+
+    def _score(self, method: Method, dataset: Dataset, test: Sequence[SampleRef], reading: Reading) -> Scored:
         scored = Scored(self.cell.protocol.eval_size)
-        for position, ref in enumerate(test):
+        for position, sample in enumerate(read_ahead(dataset, test, reading.samples)):
             self.events.progress("score", position, len(test))
-            sample = dataset.load(ref)
             try:
-                scored.add(sample, method.infer(method.prepare(sample.blind())))
+                scored.add(sample, self._predict(method, sample.blind()))
             except MethodError as error:
-                raise MethodError(f"Sample {ref.category}/{ref.id}: {error}") from error
+                raise type(error)(f"Sample {sample.category}/{sample.id}: {error}") from error
         self.events.progress("score", len(test), len(test))
         return scored
 
-    def _time(self, method: Method, samples: Sequence[Sample]) -> Timing:
-        return measure_latency(
+    def _speed(self, method: Method, reading: Reading) -> _Speed:
+        device = self.job.device
+        watch = LoadWatch(device)
+        timing = measure_latency(
             method,
-            samples,
+            tuple(reading.samples.values()),
             self.cell.protocol.latency,
-            lambda: torch_state.synchronise(self.job.device),
+            DeviceClock(device),
             lambda done, total: self.events.progress("latency", done, total),
         )
+        self._in_method += timing.seconds
+        return _Speed(timing, watch.finish(), reading)
 
-    def _record(
-        self, scored: Scored, timing: Timing, reading: dict[str, list[float]], trained_on: int, method: Method
-    ) -> Record:
-        arguments = (scored.maps, scored.masks, scored.labels, scored.scores)
-        evaluation = evaluate_with_reasons(*arguments, scored.pixel_maps)
-        by_defect = evaluate_by_defect(*arguments, scored.defects, scored.pixel_maps)
-        held = dict(method.state_bytes())
-        self.memory["state"] = {f"{key}_mb": value / 1e6 for key, value in held.items()}
-        self.memory["paper_mb"] = (held.get("weights", 0) + held.get("bank", 0)) / 1e6
+    def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
+        self.memory |= measure_peak(
+            lambda sample: self._predict(method, sample),
+            tuple(reading.samples.values()),
+            meter,
+            self.cell.protocol.latency.max_seconds,
+        )
+
+    def _record(self, accuracy: _Accuracy, speed: _Speed, trained_on: int) -> Record:
+        reading = {"decode": speed.reading.decode_ms, "clean": speed.reading.clean_ms}
         return Record(
             cell=self.cell,
             status="ok",
-            metrics=_nullable(evaluation.values),
-            undefined=evaluation.reasons,
-            by_defect={name: _nullable(values) for name, values in by_defect.items()},
-            latency={
-                "device": summarise(timing.device),
-                "end_to_end": summarise(timing.end_to_end),
-                **{name: summarise(values) for name, values in reading.items() if values},
-            },
+            metrics=_nullable(accuracy.whole.values),
+            undefined=accuracy.whole.reasons,
+            by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
+            latency=windows(speed.timing) | {name: summarise(values) for name, values in reading.items()},
             memory=self.memory,
             seconds=self.seconds,
-            samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(scored.ids)},
-            images=tuple(scored.images()),
+            samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(accuracy.images)},
+            images=accuracy.images,
             weights={name: {"sha256": one.sha256, "verified": one.verified} for name, one in self.job.weights.items()},
-            environment=environment.describe() | environment.describe_torch(self.job.device),
+            environment=self._environment(speed.load),
             notes=self._notes(),
         )
+
+    def _environment(self, load: OtherLoad) -> dict[str, Any]:
+        contention = {"contended": load.contended, "contention": load.sentence, "other_load_cores": load.cores}
+        return environment.describe(self.cell.method) | environment.describe_torch(self.job.device) | contention
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
         if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
             notes.append("random weights: not comparable with published numbers")
         notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
+        if self.memory["state_check"]["agrees"] is False:
+            notes.append(f"the memory it reports can't be trusted: {self.memory['state_check']['reason']}")
         return tuple(notes)
 
 
-def _timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> tuple[dict[str, list[float]], list[Sample]]:
-    """Read some test samples, and note how long decoding and cleaning (never from the cache) take, in ms."""
-    times: dict[str, list[float]] = {"decode": [], "clean": []}
-    samples = []
-    for ref in test[:: max(1, len(test) // _LATENCY_SAMPLES)][:_LATENCY_SAMPLES]:
-        begin = perf_counter_ns()
-        raw = dataset.decode(ref)
-        decoded = perf_counter_ns()
-        sample = dataset.clean(raw, remember=False)
-        times["decode"].append((decoded - begin) / 1e6)
-        times["clean"].append((perf_counter_ns() - decoded) / 1e6)
-        samples.append(sample.blind())
-    return times, samples
-
-
-def _nullable(values: dict[str, float]) -> dict[str, float | None]:
+def _nullable(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else float(value) for name, value in values.items()}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +21,7 @@ __all__ = ["Record", "Status", "Store"]
 
 Status = Literal["ok", "failed", "oom", "timeout", "killed", "unsupported"]
 SCHEMA = 1
+_LEAST_FREE = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Record:
     memory: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, int] = field(default_factory=dict)
-    images: tuple[Mapping[str, Any], ...] = ()
+    images: Sequence[Mapping[str, Any]] = ()
     weights: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -75,18 +80,22 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cell"}
+        plain = {name: _plain(getattr(self, name)) for name in _FIELDS if name != "cell"}
         return {"schema": SCHEMA, "id": self.cell.id, "cell": self.cell.to_json(), **plain}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
         """Undo :meth:`to_json`."""
-        known = {f.name for f in fields(cls)}
-        chosen = {key: item for key, item in value.items() if key in known}
-        chosen["cell"] = Cell.from_json(value["cell"])
-        chosen["images"] = tuple(value.get("images", ()))
-        chosen["notes"] = tuple(value.get("notes", ()))
-        return cls(**chosen)
+        return _record(value, tuple(value.get("images", ())))
+
+
+_FIELDS = tuple(f.name for f in fields(Record))
+
+
+def _record(value: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> Record:
+    chosen = {key: value[key] for key in _FIELDS if key in value}
+    own = {"cell": Cell.from_json(value["cell"]), "images": images, "notes": tuple(value.get("notes", ()))}
+    return Record(**{**chosen, **own})
 
 
 class Store:
@@ -111,40 +120,158 @@ class Store:
         return self.folder / "fitted" / f"{cell.stem}.safetensors"
 
     def ensure_writable(self) -> None:
-        """Raise PrerequisiteError, before any work, where no record could be written."""
+        """Raise PrerequisiteError, before any work, where no record could be written or the disk is almost full."""
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.cells):
                 pass
+            free = shutil.disk_usage(self.cells).free
         except OSError as error:
             raise PrerequisiteError(
                 f"The results folder {self.cells} can't be written ({error.strerror}): "
                 "make it writable, or name another with --results DIR."
             ) from error
+        if free < _LEAST_FREE:
+            raise PrerequisiteError(
+                f"The disk of {self.cells} is full ({free / 1e6:.1f} MB free, {_LEAST_FREE / 1e6:.0f} MB needed): "
+                "free some space, or name another folder with --results DIR; finished records are kept."
+            )
 
     def read(self, cell: Cell) -> Record | None:
         """Return the record of a cell, None where there is none."""
-        path = self.path(cell)
-        return _read(path) if path.is_file() else None
+        return _read(self.path(cell))
 
     def write(self, record: Record) -> Path:
-        """Write a record: to a temporary name, then renamed."""
+        """Write a record: to a temporary name, then renamed; raise PrerequisiteError where the disk is full."""
         path = self.path(record.cell)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
-        write_atomically(path, text.encode())
+        text = _text(record.to_json())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text.encode())
+        except OSError as error:
+            raise PrerequisiteError(
+                f"The record {path} can't be written ({error.strerror}): free some space or make its folder writable, "
+                "and run the same command again; finished records are kept."
+            ) from error
         return path
 
     def all(self) -> list[Record]:
-        """Return every record, in the order of file names; an unreadable one is an error that names it."""
-        return [_read(path) for path in sorted(self.cells.glob("*.json"))]
+        """Return every record, in the order of file names; an unreadable one is an error that names it.
+
+        One that vanishes meanwhile, because another run is at work, is left out.
+        """
+        found = [_read(path) for path in sorted(self.cells.glob("*.json"), key=attrgetter("name"))]
+        return [record for record in found if record is not None]
 
 
-def _read(path: Path) -> Record:
+class _Later(Sequence[Any]):
+    """A list of a record on disk, parsed when first asked for.
+
+    Images and raw times are most of a record, and few tables look at them.
+
+    Parameters
+    ----------
+    path
+        For a complaint.
+    text
+        JSON.
+    """
+
+    __slots__ = ("_items", "_path", "_text")
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._text = path, text
+        self._items: tuple[Any, ...] | None = None
+
+    def _parsed(self) -> tuple[Any, ...]:
+        if self._items is None:
+            with _naming(self._path):
+                self._items = tuple(json.loads(self._text))
+        return self._items
+
+    def __len__(self) -> int:
+        return len(self._parsed())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._parsed()[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._parsed())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._parsed() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none
+
+    def __repr__(self) -> str:
+        return repr(self._parsed())
+
+
+def _read(path: Path) -> Record | None:
+    """Return the record in a file, None where there is none."""
+    with _naming(path):
+        try:
+            return _parse(path, path.read_bytes().decode("utf-8"))
+        except FileNotFoundError:
+            return None
+
+
+def _parse(path: Path, text: str) -> Record:
+    """Parse a record but for its bulky lists, whose text is cut out first."""
+    before, begins, rest = text.partition(_IMAGES_BEGIN)
+    rows, ends, after = rest.partition(_IMAGES_END)
+    raw: list[str] = []
+
+    def cut(found: re.Match[str]) -> str:
+        raw.append(found[2])
+        return f"{found[1]}{len(raw) - 1}"
+
+    value = json.loads(_RAW_TIMES.sub(cut, f"{before}{begins}{ends}{after}" if ends else text))
+    windows = [window for window in value.get("latency", {}).values() if isinstance(window.get("raw_ms"), int)]
+    if len(windows) != len(raw):
+        return Record.from_json(json.loads(text))
+    for window in windows:
+        window["raw_ms"] = _Later(path, raw[window["raw_ms"]])
+    return _record(value, _Later(path, f"[{rows}]") if ends else tuple(value.get("images", ())))
+
+
+_IMAGES_BEGIN, _IMAGES_END = '\n "images": [\n', "\n ]"
+"""Around the list of images: no string of JSON holds a line break."""
+
+_RAW_TIMES = re.compile(r'("raw_ms": )(\[[^\[\]]*\])')
+"""A list of numbers under its key: inside a string of JSON the quotes would be escaped."""
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, HarnessError) as error:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
         raise PrerequisiteError(
             f"The record {path} can't be read ({type(error).__name__}: {error}): "
             "move it away and run its cell again with 'harness run'."
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, _Later) else value
+
+
+def _text(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each key of an object and each object of a list; other lists are one line."""
+    inner = indent + " "
+    if isinstance(value, Mapping) and value:
+        begin, end = "{}"
+        lines = [f"{_line(key)}: {_text(item, inner)}" for key, item in value.items()]
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        begin, end = "[]"
+        lines = [_line(item) for item in value]
+    else:
+        return _line(value)
+    return f"{begin}\n{inner}" + f",\n{inner}".join(lines) + f"\n{indent}{end}"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)

@@ -55,7 +55,7 @@ def _status_of(error: Exception) -> Any:
 def _stamped(record: Record, store: Store) -> Record:
     stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
     if not stamped.environment:
-        stamped = replace(stamped, environment=environment.describe())
+        stamped = replace(stamped, environment=environment.describe(record.cell.method))
     store.write(stamped)
     return stamped
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from harness.cell import Cell
@@ -61,3 +64,61 @@ def make_record(method: str = "cfm", category: str = "bagel", **changes: Any) ->
         "created": "2026-01-01T00:00:00+00:00",
     }
     return Record(cell=cell, status="ok", **{**values, **changes})
+
+
+DEFECTS = ("bent", "color", "combined", "contamination", "crack")
+_NO_CUDA = {"mb": None, "source": "cuda", "reason": "the device is a CPU"}
+_ENVIRONMENT = {
+    "harness": "0.1.0",
+    "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+    "python": "3.11.9",
+    "system": "Linux x86_64",
+    "cpu": "Test CPU",
+    "cores": 2,
+    "packages": dict.fromkeys(("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile"), "1.2.3"),
+    "device": "cpu",
+    "device_name": "Test CPU",
+    "cuda": None,
+    "threads": 2,
+    "tf32": False,
+    "cudnn_deterministic": True,
+    "contended": False,
+    "contention": "",
+}
+
+
+def full_record(seed: int, method: str = "cfm", category: str = "bagel", **changes: Any) -> Record:
+    """Build a record as long as one of the preset paper: 120 images, 5 defects, 100 raw times in each window."""
+    draw = random.Random(seed)
+    record = make_record(method, category, defects=DEFECTS, shift=0.04 * draw.random(), **changes)
+    calls = {"device": 100, "end_to_end": 100, "decode": 16, "clean": 16}
+    return replace(
+        record,
+        latency={
+            **{window: _window(draw, count) for window, count in calls.items()},
+            "device_events": {"median_ms": None, "reason": "the device is a CPU"},
+        },
+        memory={
+            **{name: {"mb": round(draw.uniform(100, 2000), 3), "source": "VmHWM"} for name in ("static", "peak_fit")},
+            "peak_inference": {"mb": round(draw.uniform(100, 2000), 3), "source": "VmHWM", "calls": 16},
+            **dict.fromkeys(("peak_fit_reserved", "peak_inference_reserved", "device_delta"), _NO_CUDA),
+            "state": {"weights_mb": 437.908, "bank_mb": 0.0, "other_mb": 14.8},
+            "paper_mb": 437.908,
+            "state_check": {"reported_mb": 452.7, "allocator_mb": 455.1, "source": "torch", "agrees": True},
+        },
+        seconds={name: round(draw.uniform(1, 200), 4) for name in ("load", "fit", "score", "latency", "metrics")},
+        samples={"train": 50, "test": 120},
+        images=tuple(_image(draw, kind, index) for kind in ("good", *DEFECTS) for index in range(20)),
+        environment=_ENVIRONMENT,
+    )
+
+
+def _window(draw: random.Random, calls: int) -> dict[str, Any]:
+    raw = [round(draw.uniform(30, 50), 4) for _ in range(calls)]
+    middle, high = median(raw), max(raw) if calls >= 59 else None
+    bounds = {"low_ms": min(raw), "high_ms": max(raw), "mean_ms": sum(raw) / calls, "min_ms": min(raw)}
+    return {"calls": calls, "median_ms": middle, **bounds, "p95_ms": high, "fps": 1000 / middle, "raw_ms": raw}
+
+
+def _image(draw: random.Random, kind: str, index: int) -> dict[str, Any]:
+    return {"id": f"test/{kind}/{index:03d}", "defect": kind, "label": int(kind != "good"), "score": draw.random()}

@@ -145,6 +145,12 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     again = run(method, "--weights", "random", "--categories", "bagel", "--save-fitted", "--preset", "quick")
     assert "Nothing to do" in again.stderr
+    first = records(tmp_path)[0]
+    rerun = run(method, "--weights", "random", "--categories", "bagel", "--preset", "quick", "--rerun", "cfm-t")
+    assert rerun.returncode == 0, rerun.stderr
+    second = records(tmp_path)[0]
+    assert second["created"] > first["created"]
+    assert all(second[part] == first[part] for part in ("metrics", "by_defect", "images"))
     picture = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.png")
     assert picture.returncode == 2
     other = harness("predict", "cfm", "--fitted", fitted, *files)

@@ -26,6 +26,7 @@ def test_splits_published_numbers_and_types_travel(wheel: Path) -> None:
     for wanted in (
         "harness/_bundled/splits/mvtec3d/bagel.json",
         "harness/_bundled/published/costanzino2024.csv",
+        "harness/_bundled/leaderboard/tolerances.csv",
         "harness/py.typed",
         "methods/cfm.py",
     ):

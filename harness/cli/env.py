@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,29 +35,12 @@ def _describe() -> dict[str, Any]:
     from harness.measure import environment
     from harness.weights import default_weights_dir
 
-    gpus, reason = _gpus()
     return {
         **environment.describe(),
         "memory_bytes": _memory(),
-        "gpus": gpus,
-        "gpus_reason": reason,
         "caches": {name: _folder(path) for name, path in (("all", cache_dir()), ("weights", default_weights_dir()))},
         "optional": {name: find_spec(name) is not None for name in _OPTIONAL},
     }
-
-
-def _gpus() -> tuple[list[dict[str, str]], str]:
-    """Return what nvidia-smi says of every GPU, and why there is none; torch is not imported."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return [], "nvidia-smi is not installed"
-    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        return [], f"nvidia-smi fails: {error}"
-    rows = [[part.strip() for part in line.split(",")] for line in answer.splitlines() if line.strip()]
-    return [dict(zip(("name", "memory", "driver"), row, strict=False)) for row in rows], ""
 
 
 def _memory() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -9,6 +10,7 @@ import click
 
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
+from harness.interrupts import watch
 
 __all__ = ["cli", "main"]
 
@@ -75,6 +77,7 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code; an error that a user can mend is one sentence."""
+    watch((signal.SIGINT,))
     try:
         result = cli.main(prog_name="harness", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)

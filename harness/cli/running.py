@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 from harness.errors import ExitCode
+from harness.interrupts import watch
 from harness.job import Job, write_job
 from harness.launch.events import Event
 from harness.launch.ledger import note_plan, tidy
@@ -32,8 +31,8 @@ def execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float 
     jobs = _placed(plan, store, save_fitted)
     if jobs:
         note_plan(store.folder, [job.cell for job in jobs])
-        with _ended_like_ctrl_c():
-            _run(jobs, devices, timeout)
+        watch((signal.SIGTERM, signal.SIGHUP))
+        _run(jobs, devices, timeout)
         tidy(store.folder)
     else:
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
@@ -62,23 +61,6 @@ def _why_nothing(plan: Plan) -> str:
     if not unrun:
         return f"all {len(plan.cells)} cells are measured already"
     return f"none of the {len(plan.cells)} cells went wrong ({unrun} were never run: leave out --rerun failed)"
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Let a polite end of this process, or of its terminal, end workers as Ctrl-C does; "ignore" stays."""
-
-    def interrupt(sign: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signals = [sign for sign in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(sign) is signal.SIG_DFL]
-    for sign in signals:
-        signal.signal(sign, interrupt)
-    try:
-        yield
-    finally:
-        for sign in signals:
-            signal.signal(sign, signal.SIG_DFL)
 
 
 def _run(jobs: Sequence[Job], devices: Sequence[str], timeout: float | None) -> None:

@@ -7,12 +7,13 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from harness.atomic import sweep_temporaries
+from harness.interrupts import raise_if_interrupted
 from harness.job import Job, write_job
 from harness.launch.claims import Claim
 from harness.launch.events import Event
@@ -26,6 +27,8 @@ OnEvent = Callable[[Job, Event], None]
 
 _CLAIM_SECONDS = 0.5
 """Pause before cells that another run is measuring are asked for again."""
+_LOOK_SECONDS = 1.0
+"""Time after which a Ctrl-C that Python swallowed is noticed."""
 
 _Outcome = tuple[Job, Record] | BaseException
 _Version = tuple[int, int] | None
@@ -63,7 +66,7 @@ def run_jobs(
         for thread in threads:
             thread.start()
         for _ in jobs:
-            outcome = scheduler.outcomes.get()
+            outcome = scheduler.next_outcome()
             if isinstance(outcome, BaseException):
                 raise outcome
             yield outcome
@@ -85,7 +88,7 @@ class _Scheduler:
     """Shared by the threads of all devices."""
 
     def __init__(self, jobs: Sequence[Job], on_event: OnEvent, timeout: float | None) -> None:
-        self.outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         self._pending = deque(_Pending(job, _version(Store(job.results), job)) for job in jobs)
         self._on_event, self._timeout = on_event, timeout
         self._lock = threading.Lock()
@@ -99,16 +102,23 @@ class _Scheduler:
             try:
                 outcome = self._outcome(pending, device)
             except BaseException as error:  # handed to the thread that iterates, which stops all
-                self.outcomes.put(error)
+                self._outcomes.put(error)
                 return
             if outcome is not None:
-                self.outcomes.put(outcome)
+                self._outcomes.put(outcome)
                 refused = 0
                 continue
             self._pending.append(pending)
             refused += 1
             if refused >= len(self._pending):
                 self._stopping.wait(_CLAIM_SECONDS)
+
+    def next_outcome(self) -> _Outcome:
+        """Wait for the next record or error; Ctrl-C ends the waiting."""
+        while True:
+            raise_if_interrupted()
+            with suppress(Empty):
+                return self._outcomes.get(timeout=_LOOK_SECONDS)
 
     def stop(self) -> None:
         """End all running workers; their threads come to an end."""

@@ -50,7 +50,7 @@ def dead(job: Job, status: Status, reason: str, log: Path) -> Record:
         cell=job.cell,
         status=status,
         reason=f"{reason}; {told}",
-        environment=environment.describe(),
+        environment=environment.describe(job.cell.method),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

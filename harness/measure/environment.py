@@ -6,17 +6,27 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe", "describe_torch"]
+from harness import registry
+from harness.measure.gpus import list_gpus
+
+__all__ = ["describe", "describe_torch", "provider_of"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
 
-def describe() -> dict[str, Any]:
-    """Return versions and hardware, as plain JSON values, without importing torch."""
+def describe(method: str | None = None) -> dict[str, Any]:
+    """Return versions and hardware, as plain JSON values, without importing torch.
+
+    Parameters
+    ----------
+    method
+        Name of the method that is measured; the distribution that provides it is told too.
+    """
+    gpus, reason = list_gpus()
     return {
         "harness": _version("harness"),
         "git": _git(),
@@ -24,22 +34,42 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        "gpus": gpus,
+        "gpus_reason": reason,
+        "driver": gpus[0].get("driver") if gpus else None,
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "provider": provider_of(method) if method else None,
     }
 
 
+def provider_of(method: str) -> dict[str, str] | None:
+    """Return name and version of the installed distribution that registers a method; None where there is none."""
+    for entry in entry_points(group=registry.GROUP, name=method):
+        if entry.dist is not None:
+            return {"distribution": entry.dist.name, "version": entry.dist.version}
+    return None
+
+
 def describe_torch(device: str) -> dict[str, Any]:
-    """Return the device's name, threads and flags of this process's torch."""
+    """Return the device's name, and threads and flags of this process's torch."""
     import torch
 
     on_cuda = device.startswith("cuda")
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     return {
         "device": device,
         "device_name": torch.cuda.get_device_name(device) if on_cuda else _cpu_name(),
         "cuda": torch.version.cuda if on_cuda else None,
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+        "interop_threads": torch.get_num_interop_threads(),
+        "tf32": matmul or cudnn,
+        "tf32_matmul": matmul,
+        "tf32_cudnn": cudnn,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
 

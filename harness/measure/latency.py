@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -12,35 +13,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Method, Sample
+from harness.measure.clock import DeviceClock
 from harness.protocol import LatencyBudget
 
-__all__ = ["Timing", "measure_latency", "summarise"]
+__all__ = ["Call", "Timing", "calls_needed", "measure_latency", "summarise", "windows"]
 
-_P95_NEEDS = 59
-"""Calls below which no 95th percentile is reported: its one-sided 95% bound would lie outside the sample."""
+_CONFIDENCE = 0.95
+"""Of the median's interval, and that the largest value lies at or above a percentile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of prepare and infer, in milliseconds.
+
+    Parameters
+    ----------
+    device_ms
+        Wall time of ``infer`` alone: inputs on the device to prediction in host memory (the CFM authors' window).
+    end_to_end_ms
+        Wall time of ``prepare`` and ``infer`` (what the paper's text says).
+    events_ms
+        Of ``infer`` by the device's own clock, between events on its current stream; None on a CPU.
+    """
+
+    device_ms: float
+    end_to_end_ms: float
+    events_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Raw wall times in milliseconds, one for each measured call.
+    """The latency pass.
 
     Parameters
     ----------
-    device
-        ``infer`` alone: inputs on the device to prediction in host memory (the CFM authors' window).
-    end_to_end
-        ``prepare`` and ``infer`` (what the paper's text says).
+    calls
+        Those that count, in order.
+    warmups
+        Those before.
+    stopped
+        Why there are fewer calls than the protocol asks for; empty where there are not.
     """
 
-    device: tuple[float, ...]
-    end_to_end: tuple[float, ...]
+    calls: tuple[Call, ...]
+    warmups: tuple[Call, ...] = ()
+    stopped: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Time spent inside the method, warm-ups included."""
+        return sum(call.end_to_end_ms for call in (*self.warmups, *self.calls)) / 1000
 
 
 def measure_latency(
     method: Method,
     samples: Sequence[Sample],
     budget: LatencyBudget,
-    synchronise: Callable[[], None],
+    clock: DeviceClock,
     progress: Callable[[int, int], None] | None = None,
 ) -> Timing:
     """Time prepare and infer, cycling through the samples, with the device idle before and after each window.
@@ -50,35 +79,40 @@ def measure_latency(
     method
         Fitted.
     samples
-        Blind samples, held in memory so that reading files is outside both windows.
+        Blind samples, at least one, held in memory so that reading files is outside both windows.
     budget
         Warm-ups, and when to stop.
-    synchronise
-        Waits until the device is idle.
+    clock
+        Of the device the method was fitted on.
     progress
         Told of (calls, calls at least).
     """
     source = cycle(samples)
-    for _ in range(budget.warmups):
-        method.infer(method.prepare(next(source)))
-    device: list[float] = []
-    whole: list[float] = []
+    warmups = tuple(_call(method, next(source), clock) for _ in range(budget.warmups))
+    calls: list[Call] = []
     started = perf_counter_ns()
-    while not _enough(len(device), (perf_counter_ns() - started) / 1e9, budget):
-        sample = next(source)
-        synchronise()
-        begin = perf_counter_ns()
-        inputs = method.prepare(sample)
-        synchronise()
-        ready = perf_counter_ns()
-        method.infer(inputs)
-        synchronise()
-        end = perf_counter_ns()
-        device.append((end - ready) / 1e6)
-        whole.append((end - begin) / 1e6)
+    while not _enough(len(calls), (perf_counter_ns() - started) / 1e9, budget):
+        calls.append(_call(method, next(source), clock))
         if progress is not None:
-            progress(min(len(device), budget.min_calls), budget.min_calls)
-    return Timing(tuple(device), tuple(whole))
+            progress(min(len(calls), budget.min_calls), budget.min_calls)
+    short = len(calls) < budget.min_calls
+    over = f"the budget of {budget.max_seconds:g} s was over after {len(calls)} of {budget.min_calls} calls"
+    return Timing(tuple(calls), warmups, over if short else "")
+
+
+def _call(method: Method, sample: Sample, clock: DeviceClock) -> Call:
+    clock.synchronise()
+    begin = perf_counter_ns()
+    inputs = method.prepare(sample)
+    clock.synchronise()
+    prepared = perf_counter_ns()
+    first = clock.mark()
+    ready = perf_counter_ns()
+    method.infer(inputs)
+    last = clock.mark()
+    clock.synchronise()
+    end = perf_counter_ns()
+    return Call((end - ready) / 1e6, (prepared - begin + end - ready) / 1e6, clock.between(first, last))
 
 
 def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:
@@ -87,11 +121,22 @@ def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:
     return (calls >= budget.min_calls and seconds >= budget.min_seconds) or seconds >= budget.max_seconds
 
 
+def windows(timing: Timing) -> dict[str, dict[str, Any]]:
+    """Return the summaries of both windows and of the device's own times, by name."""
+    events = [call.events_ms for call in timing.calls if call.events_ms is not None]
+    found = {
+        "device": summarise([call.device_ms for call in timing.calls]),
+        "end_to_end": summarise([call.end_to_end_ms for call in timing.calls]),
+        "device_events": summarise(events) if events else {"median_ms": None, "reason": "a CPU has no event clock"},
+    }
+    return {name: values | {"stopped": timing.stopped} if timing.stopped else values for name, values in found.items()}
+
+
 def summarise(values: Sequence[float]) -> dict[str, Any]:
     """Return median with its order-statistic 95% interval, mean, extremes and raw values, all in milliseconds.
 
     The interval is None below 6 calls, where no two order statistics enclose the median with 95% confidence; p95 is
-    None below 59 calls.
+    None below 59 calls and p99 below 299 (:func:`calls_needed`).
     """
     raw = np.sort(np.asarray(values, float))
     low, high = _median_interval(raw)
@@ -103,17 +148,35 @@ def summarise(values: Sequence[float]) -> dict[str, Any]:
         "mean_ms": float(raw.mean()),
         "min_ms": float(raw[0]),
         "max_ms": float(raw[-1]),
-        "p95_ms": float(np.quantile(raw, 0.95)) if len(raw) >= _P95_NEEDS else None,
+        "p95_ms": _quantile(raw, 0.95),
+        "p99_ms": _quantile(raw, 0.99),
         "fps": 1000 / float(np.median(raw)),
         "raw_ms": [round(float(value), 4) for value in values],
     }
 
 
-def _median_interval(ordered: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    from scipy.stats import binom
+def calls_needed(quantile: float) -> int:
+    """Return how many calls a quantile in (0, 1) needs: the fewest whose largest value is above it at 95% confidence.
 
-    count = len(ordered)
-    below = int(binom.ppf(0.025, count, 0.5)) - 1
-    if below < 0 or binom.cdf(below, count, 0.5) > 0.025:
+    The largest of n independent values lies below the q-quantile with probability q^n, so 1 - q^n must reach 0.95.
+    """
+    return math.ceil(math.log(1 - _CONFIDENCE) / math.log(quantile))
+
+
+def _quantile(ordered: NDArray[np.float64], quantile: float) -> float | None:
+    return float(np.quantile(ordered, quantile)) if len(ordered) >= calls_needed(quantile) else None
+
+
+def _median_interval(ordered: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """Return the narrowest pair of values, equally far from both ends, that encloses the median at 95% confidence.
+
+    The value with ``below`` others beneath it lies above the median with the probability that a fair coin shows heads
+    at most ``below`` times in as many throws as there are values; the same holds at the other end.
+    """
+    from scipy.special import bdtr
+
+    count, tail = len(ordered), (1 - _CONFIDENCE) / 2
+    below = int(np.searchsorted(bdtr(np.arange(count // 2), count, 0.5), tail, "right")) - 1
+    if below < 0:
         return None, None
     return float(ordered[below]), float(ordered[count - 1 - below])

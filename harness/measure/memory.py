@@ -1,19 +1,137 @@
-"""Peak memory of a stage: the CUDA allocator's counters, or the kernel's high-water mark of this process."""
+"""Levels and peaks of memory: the CUDA allocator's counters, or the kernel's high-water mark of this process."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
 
-__all__ = ["MemoryMeter"]
+from harness.contract import Sample
+from harness.measure.host import reset_high_water, settle, status_bytes
+from harness.measure.reach import reachable_bytes
+
+__all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
 
 _MB = 1e6
 
+Number = dict[str, Any]
+"""``mb`` (1e6 bytes) and its ``source``; ``mb`` is None, with a ``reason``, where it can't be had."""
 
-class MemoryMeter:
-    """Levels and peaks above the level at construction, in MB (1e6 bytes).
 
-    Each number is a dictionary with ``mb`` and ``source``; ``mb`` is None with a ``reason`` where it can't be had.
+class MemoryMeter(Protocol):
+    """Memory above the level at construction, which belongs just before the method is made."""
+
+    def settle(self) -> None:
+        """Give garbage, free heap and cached blocks back; part of construction and of :meth:`static`."""
+
+    def static(self) -> Number:
+        """Return what is held now."""
+
+    def restart(self) -> None:
+        """Begin a stage: its peak starts at the present level, which is best a settled one."""
+
+    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+        """Return the most since :meth:`restart`: in use as ``name``, taken from the device as ``<name>_reserved``.
+
+        Parameters
+        ----------
+        name
+            Key in a record's memory.
+        held
+            Bytes of host memory that the harness itself held all the while.
+        """
+
+    def device_delta(self) -> Number:
+        """Return what the device has less of since construction, whoever took it."""
+
+
+def meter_of(device: str) -> MemoryMeter:
+    """Return the meter of a torch device."""
+    return CudaMeter(device) if device.startswith("cuda") else HostMeter()
+
+
+def measure_peak(
+    predict: Callable[[Sample], object], samples: Sequence[Sample], meter: MemoryMeter, max_seconds: float
+) -> dict[str, Number]:
+    """Predict each sample once and return the peaks; the first sample is always predicted.
+
+    Parameters
+    ----------
+    predict
+        Prepare and infer of a fitted method.
+    samples
+        Blind samples, at least one; their own bytes are subtracted.
+    meter
+        Constructed before the method was made.
+    max_seconds
+        After which no further sample is begun.
+
+    Returns
+    -------
+    dict
+        ``peak_inference``, ``peak_inference_reserved`` and ``device_delta``, with the number of ``calls`` they were
+        seen over and, where the time was over before the last sample, ``stopped``.
+    """
+    held = reachable_bytes(samples)
+    meter.settle()
+    meter.restart()
+    started, calls = perf_counter(), 0
+    for sample in samples:
+        predict(sample)
+        calls += 1
+        if perf_counter() - started >= max_seconds:
+            break
+    found = meter.peaks("peak_inference", held) | {"device_delta": meter.device_delta()}
+    seen: Number = {"calls": calls}
+    if calls < len(samples):
+        seen["stopped"] = f"the budget of {max_seconds:g} s was over after {calls} of {len(samples)} samples"
+    return {name: number | seen for name, number in found.items()}
+
+
+class HostMeter:
+    """Resident memory of this process. Libraries that a method loads count, memory-mapped files too."""
+
+    _LEVEL = "VmRSS, less its level before the method was made"
+    _PEAK = "VmHWM after clear_refs, less VmRSS before the method was made"
+
+    def __init__(self) -> None:
+        self.settle()
+        self._base = status_bytes("VmRSS")
+        self._resettable = False
+
+    def settle(self) -> None:
+        """Give garbage and free heap back."""
+        settle()
+
+    def static(self) -> Number:
+        """Return the resident size once settled."""
+        self.settle()
+        return self._above(status_bytes("VmRSS"), self._LEVEL)
+
+    def restart(self) -> None:
+        """Reset the high-water mark."""
+        self._resettable = reset_high_water()
+
+    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+        """Return the high-water mark; nothing is reserved on a host."""
+        if self._resettable:
+            peak = self._above(status_bytes("VmHWM"), self._PEAK, held)
+        else:
+            peak = _unknown(self._PEAK, "this system does not let the high-water mark be reset")
+        return {name: peak, f"{name}_reserved": _unknown("cuda max_memory_reserved", "the device is a CPU")}
+
+    def device_delta(self) -> Number:
+        """Return that there is none."""
+        return _unknown("cuda mem_get_info", "the device is a CPU")
+
+    def _above(self, value: int | None, source: str, held: int = 0) -> Number:
+        if value is None or self._base is None:
+            return _unknown(source, "this system has no /proc/self/status")
+        return _number(value - self._base - held, source)
+
+
+class CudaMeter:
+    """Memory of one CUDA device; the context and the workspaces every method shares must exist before.
 
     Parameters
     ----------
@@ -22,61 +140,58 @@ class MemoryMeter:
     """
 
     def __init__(self, device: str) -> None:
+        import torch
+
         self._device = device
-        self._cuda = device.startswith("cuda")
-        self._base = self._level()
-        self._reset = True
+        self.settle()
+        self._allocated = torch.cuda.memory_allocated(device)
+        self._reserved = torch.cuda.memory_reserved(device)
+        self._free = torch.cuda.mem_get_info(device)[0]
 
-    def reset_peak(self) -> None:
-        """Start a new stage: the peak becomes the present level."""
-        if self._cuda:
-            import torch
+    def settle(self) -> None:
+        """Give garbage back to the allocator, and its cached blocks to the device."""
+        import torch
 
-            torch.cuda.reset_peak_memory_stats(self._device)
-        else:
-            self._reset = _reset_high_water()
+        settle()
+        torch.cuda.synchronize(self._device)
+        torch.cuda.empty_cache()
 
-    def level(self) -> dict[str, Any]:
-        """Return what is held now."""
-        source = "cuda memory_allocated" if self._cuda else "VmRSS"
-        return self._number(self._level(), source)
+    def static(self) -> Number:
+        """Return what the allocator has handed out once settled."""
+        import torch
 
-    def peak(self) -> dict[str, Any]:
-        """Return the most that was held since :meth:`reset_peak`."""
-        if self._cuda:
-            import torch
+        self.settle()
+        held = torch.cuda.memory_allocated(self._device) - self._allocated
+        return _number(held, "cuda memory_allocated, less its level before the method was made")
 
-            return self._number(torch.cuda.max_memory_allocated(self._device), "cuda max_memory_allocated")
-        if not self._reset:
-            source = "VmHWM after clear_refs"
-            return {"mb": None, "source": source, "reason": "this system does not let the high-water mark be reset"}
-        return self._number(_status_bytes("VmHWM"), "VmHWM after clear_refs")
+    def restart(self) -> None:
+        """Reset the allocator's peaks."""
+        import torch
 
-    def _level(self) -> int | None:
-        if self._cuda:
-            import torch
+        torch.cuda.reset_peak_memory_stats(self._device)
 
-            return int(torch.cuda.memory_allocated(self._device))
-        return _status_bytes("VmRSS")
+    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+        """Return the allocator's peaks; what the harness holds lies in host memory and is not in them."""
+        import torch
 
-    def _number(self, value: int | None, source: str) -> dict[str, Any]:
-        if value is None or self._base is None:
-            return {"mb": None, "source": source, "reason": "this system has no /proc/self/status"}
-        return {"mb": round(max(0, value - self._base) / _MB, 3), "source": source}
+        used = torch.cuda.max_memory_allocated(self._device) - self._allocated
+        taken = torch.cuda.max_memory_reserved(self._device) - self._reserved
+        return {
+            name: _number(used, "cuda max_memory_allocated, less memory_allocated before the method was made"),
+            f"{name}_reserved": _number(taken, "cuda max_memory_reserved, less memory_reserved before the method"),
+        }
 
+    def device_delta(self) -> Number:
+        """Return by how much the device's free memory fell, other processes and other libraries included."""
+        import torch
 
-def _status_bytes(field: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split() for line in lines if line.startswith(f"{field}:")]
-    return int(found[0][1]) * 1024 if found else None
+        torch.cuda.synchronize(self._device)
+        return _number(self._free - torch.cuda.mem_get_info(self._device)[0], "cuda mem_get_info: free before less now")
 
 
-def _reset_high_water() -> bool:
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
+def _number(count: int, source: str) -> Number:
+    return {"mb": round(max(0, count) / _MB, 3), "source": source}
+
+
+def _unknown(source: str, reason: str) -> Number:
+    return {"mb": None, "source": source, "reason": reason}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from harness.measure.hardware import hardware_key
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
@@ -14,15 +16,18 @@ from harness.store import Record
 
 __all__ = ["cost_grid", "cost_value"]
 
-_METRICS = tuple(metric_name(metric) for metric in ("infer_ms", "end_to_end_ms", "fps", "memory_mb"))
+_TIMES = ("infer_ms", "end_to_end_ms", "fps")
+_PEAK = MetricName("peak_inference_mb", "peak MB\n(inference)", 1, lowest=True, of_machine=True)
+_METRICS = (*map(metric_name, (*_TIMES, "memory_mb")), _PEAK)
 _CAPTION = "median latency at batch 1; device: infer only, end to end: prepare and infer; memory: parameters and bank"
 
 
 def cost_grid(group: MeasuredGroup, published: Published | None) -> Grid:
-    """Return latency, frames a second and memory of a group, means over categories, beside published ones.
+    """Return latency, frames a second, memory and its peak of a group, means over categories, beside published ones.
 
     Frames a second are those of the device window, which the authors of CFM say they timed; no difference is given,
-    because the machine is another one. Memory is the paper's column: bytes of parameters and bank.
+    because the machine is another one. Memory is the paper's column: bytes of parameters and bank; the peak is what was
+    measured, and no paper has it. Times of a busy machine are left out.
 
     Parameters
     ----------
@@ -37,28 +42,56 @@ def cost_grid(group: MeasuredGroup, published: Published | None) -> Grid:
     for method in group.methods:
         measured = [cost_value(method, group.categories, metric) for metric in _METRICS]
         beside = reference.values(group, method, _METRICS)
-        remark = "; ".join(filter(None, (_machine(method), reference.remark(method))))
+        remark = "; ".join(filter(None, (_machine(method, group.categories), reference.remark(method))))
         rows += method_rows(group, method, _METRICS, measured, _told(beside), remark=remark)
-    return group_grid(group, "costs", "Speed and memory", columns, rows, caption=_CAPTION, warning=reference.warning)
+    caption = "; ".join(filter(None, (_CAPTION, _how_peaks(group))))
+    return group_grid(group, "costs", "Speed and memory", columns, rows, caption=caption, warning=reference.warning)
 
 
 def cost_value(method: MeasuredMethod, categories: Sequence[str], metric: MetricName) -> Value:
-    """Return the mean of a time, of frames a second or of memory over categories; times of one device only.
+    """Return the mean of a time, of frames a second or of memory over categories.
+
+    Numbers of several machines have no mean, nor have times where a machine was busy with something else: what others
+    did to a category can't be told from what the method did.
 
     Parameters
     ----------
     method, categories
         Its records in these categories.
     metric
-        ``infer_ms``, ``end_to_end_ms``, ``fps`` or ``memory_mb``.
+        ``infer_ms``, ``end_to_end_ms``, ``fps``, ``memory_mb`` or ``peak_inference_mb``.
     """
-    devices = _devices(method)
-    if metric.of_machine and len(devices) > 1:
-        return missing(f"measured on several devices: {', '.join(devices)}")
-    mean = mean_of(method, categories, _PICK[metric.id])
+    reason = _why_no_mean(method, categories, metric)
+    if reason:
+        return missing(reason)
+    mean = mean_of(method, categories, _PICK[metric.id], _why_no_peak if metric == _PEAK else lambda _: "")
     if metric.id == "fps" and mean.value:
         mean = Mean(1000 / mean.value, mean.categories)
     return measured_value(mean, metric)
+
+
+def _why_no_mean(method: MeasuredMethod, categories: Sequence[str], metric: MetricName) -> str:
+    devices = _devices(method, categories)
+    if metric.of_machine and len(devices) > 1:
+        return f"measured on several devices: {', '.join(devices)}"
+    if metric.id in _TIMES:
+        return _why_no_times(method, categories)
+    sources = _peak_sources(_measured(method, categories)) if metric == _PEAK else ()
+    return f"measured in several ways: {', '.join(sources)}" if len(sources) > 1 else ""
+
+
+def _why_no_times(method: MeasuredMethod, categories: Sequence[str]) -> str:
+    """Return which records hold times of a busy machine, and what kept it busy; empty where none does."""
+    covered = [category for category in categories if category in method.ok]
+    busy = {name: told for name in covered if (told := _contention(method.ok[name]))}
+    reasons = " ".join(dict.fromkeys(busy.values()))
+    return f"no mean without {', '.join(busy)}: {reasons}" if busy and len(covered) > 1 else reasons
+
+
+def _contention(record: Record) -> str:
+    if not record.environment.get("contended"):
+        return ""
+    return str(record.environment.get("contention") or "something else kept the device busy")
 
 
 def _told(published: Sequence[Value] | None) -> list[Value] | None:
@@ -73,35 +106,45 @@ def _told(published: Sequence[Value] | None) -> list[Value] | None:
     ]
 
 
-def _machine(method: MeasuredMethod) -> str:
-    return f"measured on {', '.join(_devices(method))}" if method.ok else ""
+def _machine(method: MeasuredMethod, categories: Sequence[str]) -> str:
+    return f"measured on {', '.join(_devices(method, categories))}" if method.ok else ""
 
 
-def _devices(method: MeasuredMethod) -> tuple[str, ...]:
-    found = [record.environment for record in method.ok.values()]
-    return tuple(dict.fromkeys(_device(str(one.get("device", "")), one) for one in found))
+def _devices(method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
+    keys = (hardware_key(record.environment) for record in _measured(method, categories))
+    return tuple(dict.fromkeys(key or "an unknown device" for key in keys))
 
 
-def _device(device: str, environment: Mapping[str, object]) -> str:
-    name = environment.get("device_name") or device or "an unknown device"
-    threads = environment.get("threads")
-    if device != "cpu" or not threads:
-        return str(name)
-    return f"{name}, {threads} thread{'' if threads == 1 else 's'}"
+def _measured(method: MeasuredMethod, categories: Sequence[str]) -> list[Record]:
+    return [method.ok[category] for category in categories if category in method.ok]
 
 
-def _window(name: str) -> Callable[[Record], float | None]:
-    return lambda record: record.latency.get(name, {}).get("median_ms")
+def _how_peaks(group: MeasuredGroup) -> str:
+    sources = _peak_sources(record for method in group.methods for record in method.ok.values())
+    return f"peak: the most that was held in inference ({', or '.join(sources)})" if sources else ""
 
 
-def _state_mb(record: Record) -> float | None:
-    value = record.memory.get("paper_mb")
+def _peak_sources(records: Iterable[Record]) -> tuple[str, ...]:
+    peaks = (record.memory.get("peak_inference", {}) for record in records)
+    return tuple(dict.fromkeys(str(peak.get("source")) for peak in peaks if peak.get("mb") is not None))
+
+
+def _why_no_peak(record: Record) -> str:
+    return str(record.memory.get("peak_inference", {}).get("reason") or "its record has none")
+
+
+def _median(record: Record, window: str) -> float | None:
+    return _number(record.latency.get(window, {}).get("median_ms"))
+
+
+def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
 _PICK: dict[str, Callable[[Record], float | None]] = {
-    "infer_ms": _window("device"),
-    "end_to_end_ms": _window("end_to_end"),
-    "fps": _window("device"),
-    "memory_mb": _state_mb,
+    "infer_ms": partial(_median, window="device"),
+    "end_to_end_ms": partial(_median, window="end_to_end"),
+    "fps": partial(_median, window="device"),
+    "memory_mb": lambda record: _number(record.memory.get("paper_mb")),
+    "peak_inference_mb": lambda record: _number(record.memory.get("peak_inference", {}).get("mb")),
 }

@@ -12,7 +12,7 @@ __all__ = ["records_frame"]
 
 
 def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Return one row for each record: identity, status, metrics, median latencies in ms, memory in MB, seconds.
+    """Return one row for each record: identity, status, metrics, latencies, memory, seconds, whether it was contended.
 
     Parameters
     ----------
@@ -22,7 +22,8 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Missing numbers are NaN. Metrics have their ids as names; latencies end in ``_ms``, memory in ``_mb``.
+        Missing numbers are NaN. Metrics have their ids as names; median latencies end in ``_ms``, memory in ``_mb``.
+        Where ``contended`` is true something else kept the device busy: such latencies belong in no comparison.
     """
     return pd.DataFrame([_row(record) for record in records])
 
@@ -41,9 +42,10 @@ def _row(record: Record) -> dict[str, object]:
         "status": record.status,
     }
     row |= record.metrics
-    row |= {f"{window}_ms": values["median_ms"] for window, values in record.latency.items()}
+    row |= {f"{window}_ms": values.get("median_ms") for window, values in record.latency.items()}
     row |= {f"{name}_mb": value["mb"] for name, value in record.memory.items() if "mb" in _fields(value)}
     row["paper_mb"] = record.memory.get("paper_mb")
+    row["contended"] = bool(record.environment.get("contended", False))
     return row | {"seconds": sum(record.seconds.values()), "created": record.created}
 
 

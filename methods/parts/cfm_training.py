@@ -83,6 +83,7 @@ def train(
                     f"for example 'cfm[lr={schedule.lr / 10:g}]', or look for broken samples with "
                     "'harness data verify'."
                 )
+    optimizer.zero_grad()  # frees the gradients, which a fitted method should not hold
     progress("train", schedule.epochs, schedule.epochs)
     return losses
 

@@ -237,3 +237,70 @@ def test_times_of_several_machines_are_not_averaged():
 def test_memory_that_could_not_be_measured_is_a_dash_and_never_zero():
     grid = cost_grid(group_of(make_record(memory={"paper_mb": None})), None)
     assert cells(grid)["cfm", "measured", "memory_mb"] == "-"
+
+
+BUSY = {
+    "device": "cpu",
+    "device_name": "Test CPU",
+    "threads": 2,
+    "contended": True,
+    "contention": "2.0 cores were busy.",
+}
+
+
+def test_times_of_a_busy_machine_are_left_out_and_memory_stays():
+    quiet, busy = make_record(category="bagel"), make_record(category="foam", environment=BUSY)
+    for records in ([quiet, busy], [busy, quiet]):
+        grid = cost_grid(group_of(*records), None)
+        found, told = cells(grid), notes(grid)
+        for metric in ("infer_ms", "end_to_end_ms", "fps"):
+            assert found["cfm", "measured", metric] == "-"
+            assert told["cfm", "measured", metric].endswith("no mean without foam: 2.0 cores were busy.")
+        assert found["cfm", "measured", "memory_mb"] == "452.7"
+
+
+def test_a_busy_machine_that_says_no_more_still_has_no_times():
+    busy = [make_record(category=name, environment={**BUSY, "contention": ""}) for name in ("bagel", "foam")]
+    told = notes(cost_grid(group_of(*busy), None))["cfm", "measured", "fps"]
+    assert told.endswith("no mean without bagel, foam: something else kept the device busy")
+
+
+def test_best_times_are_those_of_quiet_machines():
+    records = [*complete(), *complete("cfm-t", environment=BUSY), *complete("cfm-s", latency={})]
+    grid = cost_grid(group_of(*records), None)
+    assert {row.keys["method"]: row.values[0].text for row in grid.rows} == {"cfm": "40.0", "cfm-s": "-", "cfm-t": "-"}
+    assert {row.values[0].place for row in grid.rows} == {0}
+
+
+def with_peak(category="bagel", method="cfm", **peak):
+    return make_record(method, category, memory={"paper_mb": 437.9, "peak_inference": peak})
+
+
+def test_the_measured_peak_has_a_column_beside_the_papers_and_says_its_source(published):
+    records = [with_peak("bagel", mb=1000.0, source="VmHWM"), with_peak("foam", mb=2000.0, source="VmHWM")]
+    grid = cost_grid(group_of(*records), published)
+    found = cells(grid)
+    assert found["cfm", "measured", "peak_inference_mb"] == "1500.0"
+    assert found["cfm", "measured", "memory_mb"] == "437.9"
+    assert found["cfm", "published", "peak_inference_mb"] == "-"
+    assert ("cfm", "difference", "peak_inference_mb") not in found
+    assert grid.caption.endswith("peak: the most that was held in inference (VmHWM)")
+
+
+def test_peaks_that_were_measured_in_several_ways_are_not_averaged():
+    records = [with_peak("bagel", mb=1000.0, source="VmHWM"), with_peak("foam", mb=2000.0, source="another")]
+    grid = cost_grid(group_of(*records), None)
+    assert cells(grid)["cfm", "measured", "peak_inference_mb"] == "-"
+    assert "measured in several ways: VmHWM, another" in notes(grid)["cfm", "measured", "peak_inference_mb"]
+
+
+def test_a_peak_that_could_not_be_measured_says_why():
+    records = [
+        with_peak("bagel", mb=1.0, source="VmHWM"),
+        with_peak("foam", mb=None, source="VmHWM", reason="no /proc"),
+    ]
+    grid = cost_grid(group_of(*records), None)
+    assert notes(grid)["cfm", "measured", "peak_inference_mb"].endswith("undefined in foam: no /proc")
+    older = cost_grid(group_of(make_record()), None)
+    assert notes(older)["cfm", "measured", "peak_inference_mb"].endswith("undefined in bagel: its record has none")
+    assert "peak:" not in older.caption

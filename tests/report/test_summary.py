@@ -43,3 +43,22 @@ def test_another_training_set_is_another_table():
     grids = summary_grids([make_record(shots=10), make_record(shots=5)])
     assert [grid.keys["shots"] for grid in grids] == ["5", "10"]
     assert summary_grids([]) == []
+
+
+def costs(row):
+    return [value.text for value in row.values[len(ACCURACY) :]]
+
+
+def test_a_contended_cell_keeps_its_accuracy_and_memory_and_its_method_has_no_mean_time():
+    busy = {"device": "cpu", "device_name": "Test CPU", "threads": 2, "contended": True, "contention": "Others ran."}
+    (grid,) = summary_grids([make_record(), make_record(category="foam", environment=busy)])
+    assert table(grid) == [("cfm", "bagel", "0.950"), ("", "foam", "0.950"), ("", "mean of 2", "0.950")]
+    assert [costs(row) for row in grid.rows] == [["40.0", "50.0", "452.7"], ["-", "-", "452.7"], ["-", "-", "452.7"]]
+    assert grid.notes == ("Others ran.", "no mean without foam: Others ran.")
+
+
+def test_cells_of_two_machines_have_their_times_but_no_mean():
+    other = {"device": "cuda:0", "device_name": "GPU A"}
+    (grid,) = summary_grids([make_record(), make_record(category="foam", environment=other)])
+    assert [costs(row)[0] for row in grid.rows] == ["40.0", "40.0", "-"]
+    assert grid.notes == ("measured on several devices: Test CPU, 2 threads, GPU A",)

@@ -1,0 +1,179 @@
+"""``harness status``: which cells of a results folder are measured, gone wrong, running or planned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import NameList, join, json_option, results_option
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.report.status import CellState, StatusGroup
+
+__all__ = ["command"]
+
+_STYLES = {"ok": "green", "running": "bold cyan", "planned": "yellow", "unsupported": "magenta", "-": "dim"}
+_WRONG = "bold red"
+_GAP = 2
+"""Characters between two columns of a listing."""
+
+_START = "harness run --methods cfm,cfm-t --shots 10"
+
+
+@click.command("status", short_help="Show which cells are measured, missing or failed.")
+@click.option("--dataset", "-d", help="One dataset; all by default.")
+@click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value].")
+@click.option("--shots", "-n", type=NameList(), multiple=True, help="5, 10, 50, full; all by default.")
+@click.option("--failed", is_flag=True, help="List the cells that went wrong: why, when, and how their log ends.")
+@json_option
+@results_option
+def command(
+    dataset: str | None,
+    methods: tuple[tuple[str, ...], ...],
+    shots: tuple[tuple[str, ...], ...],
+    failed: bool,
+    as_json: bool,
+    results: Path,
+) -> int:
+    """Show the state of every cell that is measured, running or planned.
+
+    A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running where a process is at it now;
+    planned where a run has not come to it, or was interrupted before; - where no run was asked for it.
+
+    \b
+    harness status
+    harness status --dataset mvtec3d --methods 'cfm*' --shots 10
+    harness status --failed
+    """
+    states = _chosen(results, dataset, join(methods), join(shots))
+    if failed and not as_json:
+        _print_wrong(states, results)
+    elif as_json:
+        _print_json([state for state in states if state.went_wrong or not failed], results)
+    else:
+        _print_tables(states)
+    return ExitCode.OK
+
+
+def _chosen(results: Path, dataset: str | None, methods: tuple[str, ...], shots: tuple[str, ...]) -> list[CellState]:
+    from harness.report.published import read_published
+    from harness.report.status import read_states
+    from harness.report.tables import NothingMeasuredError, Request
+    from harness.splits import parse_shots
+
+    request, sizes = Request(dataset, methods), [parse_shots(text) for text in shots]
+    everything = read_states(results)
+    request.check((state.stand_in() for state in everything), read_published())
+    states = [
+        state
+        for state in everything
+        if dataset in (None, state.cell.dataset)
+        and request.keeps(state.cell.label)
+        and (not sizes or state.cell.shots in sizes)
+    ]
+    if not states:
+        which = "of this choice " if everything else ""
+        raise NothingMeasuredError(
+            f"No cell {which}is measured, running or planned in {results}: start with '{_START}', "
+            "or name another --results DIR."
+        )
+    return states
+
+
+def _print_json(states: Sequence[CellState], results: Path) -> None:
+    from harness.cli.output import print_json
+    from harness.report.status import count_states
+
+    print_json({"counts": count_states(states), "cells": [state.to_json(results) for state in states]})
+
+
+def _print_tables(states: Sequence[CellState]) -> None:
+    from harness.report.console import stdout
+    from harness.report.status import advice, count_states, group_states, tell_counts
+
+    for group in group_states(states):
+        stdout.print(group.title, style="bold", markup=False)
+        stdout.print(tell_counts(count_states(group.states)))
+        if group.replaced:
+            stdout.print(f"{group.replaced} older records of other data or splits are left out", style="dim")
+        for table in _tables(group, stdout.width):
+            stdout.print()
+            stdout.print(table)
+        stdout.print()
+    stdout.print(" ".join(advice(states)), style="dim")
+
+
+def _tables(group: StatusGroup, width: int) -> Iterator[Table]:
+    """Yield the table of a group; where the terminal is too narrow, groups of columns below each other."""
+    from rich.text import Text
+
+    from harness.cli.output import listing
+
+    label_width = max(len("method"), *map(len, group.methods))
+    for categories in _chunks(group, width - label_width):
+        table = listing(("method", *map(_heading, categories)))
+        for label, row in group.methods.items():
+            table.add_row(Text(label), *(_word(row.get(category)) for category in categories))
+        yield table
+
+
+def _chunks(group: StatusGroup, width: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    used = 0
+    for category in group.categories:
+        words = [len(row[category].state) for row in group.methods.values() if category in row]
+        needed = _GAP + max(*map(len, _heading(category).split("\n")), *words, 1)
+        if chunk and used + needed > width:
+            yield chunk
+            chunk, used = [], 0
+        chunk.append(category)
+        used += needed
+    yield chunk
+
+
+def _heading(category: str) -> str:
+    return re.sub(r"_|(?<=[a-z])(?=[A-Z])", "\n", category)
+
+
+def _word(state: CellState | None) -> Text:
+    from rich.text import Text
+
+    word = state.state if state else "-"
+    return Text(word, style=_STYLES.get(word, _WRONG))
+
+
+def _print_wrong(states: Sequence[CellState], results: Path) -> None:
+    from harness.report.console import stdout
+    from harness.report.status import count_states, tell_counts
+
+    wrong = [state for state in states if state.went_wrong]
+    for state in sorted(wrong, key=lambda one: one.created, reverse=True):
+        _print_reason(state, results)
+    stdout.print(tell_counts(count_states(states)) + ("" if wrong else ": nothing went wrong"))
+
+
+def _print_reason(state: CellState, results: Path) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from harness.launch.obituary import last_lines
+    from harness.report.console import stdout
+
+    cell, log = state.cell, state.log(results)
+    where = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
+    what = f" {where}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
+    stdout.print(_word(state).append(what, style="default"))
+    stdout.print(Padding(Text(state.reason), (0, 0, 0, 2)))
+    if log is not None:
+        lines = last_lines(log) if log.name not in state.reason else []
+        for line in (f"log: {log}", *(f"| {line}" for line in lines)):
+            stdout.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+    stdout.print()

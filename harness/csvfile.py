@@ -1,0 +1,64 @@
+"""Reading committed CSV files strictly: a wrong line is named, never skipped."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from pathlib import Path
+
+from harness.errors import DataError
+
+__all__ = ["csv_number", "read_csv"]
+
+
+def read_csv(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield every line of a CSV file below its heading.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    columns
+        What its first line must name.
+    what
+        What the file holds, for messages: ``a leaderboard``.
+
+    Yields
+    ------
+    tuple
+        Where the line is, to begin a message with, and its texts by column.
+
+    Raises
+    ------
+    DataError
+        Where the file can't be read, or a line has another number of fields.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [(reader.line_num, fields) for fields in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} can't be read as {what} ({error}): restore the file.") from error
+    if not lines or lines[0][1] != list(columns):
+        raise DataError(
+            f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or make it anew."
+        )
+    for number, fields in lines[1:]:
+        where = f"{path}, line {number},"
+        if len(fields) != len(columns):
+            raise DataError(f"{where} has {len(fields)} fields and not {len(columns)}: mend the line.")
+        yield where, dict(zip(columns, fields, strict=True))
+
+
+def csv_number(where: str, text: str) -> float | None:
+    """Return a number from 0 on, None for an empty text; raise DataError for anything else."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not (isfinite(value) and value >= 0):
+        raise DataError(f"{where} has '{text}' where a number from 0 on is due: mend the line.")
+    return value

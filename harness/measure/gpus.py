@@ -1,0 +1,67 @@
+"""What nvidia-smi tells of the GPUs of this machine; torch is not imported."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Collection, Sequence
+
+__all__ = ["compute_processes", "count_others", "list_gpus", "parse_compute_processes"]
+
+
+def list_gpus() -> tuple[list[dict[str, str]], str]:
+    """Return ``name``, ``memory`` and ``driver`` of every GPU, and the reason why there is none."""
+    answer, reason = _ask("--query-gpu=name,memory.total,driver_version")
+    return [dict(zip(("name", "memory", "driver"), row, strict=False)) for row in _rows(answer)], reason
+
+
+def compute_processes() -> dict[str, list[int | None]]:
+    """Return :func:`parse_compute_processes` of now; empty where nvidia-smi does not tell."""
+    return parse_compute_processes(_ask("--query-compute-apps=gpu_uuid,pid")[0])
+
+
+def parse_compute_processes(text: str) -> dict[str, list[int | None]]:
+    """Read lines of ``<uuid of a GPU>, <process id>``.
+
+    Returns
+    -------
+    dict
+        Process ids by UUID without its ``GPU-``; None for a process whose id is withheld.
+    """
+    found: dict[str, list[int | None]] = {}
+    for uuid, pid, *_ in (row for row in _rows(text) if len(row) > 1):
+        found.setdefault(uuid.removeprefix("GPU-"), []).append(int(pid) if pid.isdecimal() else None)
+    return found
+
+
+def count_others(listed: Sequence[int | None], own: Collection[int]) -> int | None:
+    """Return how many of the processes on a GPU are not one's own; None where not even one's own is listed.
+
+    Parameters
+    ----------
+    listed
+        Of :func:`compute_processes`, for one GPU that this process uses.
+    own
+        Ids of this process and its descendants. In a container nvidia-smi may list them under ids of the host: where
+        none of them is listed, one of those that are is taken for this process.
+    """
+    if not listed:
+        return None
+    others = [pid for pid in listed if pid not in own]
+    return len(others) - (len(others) == len(listed))
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [[part.strip() for part in line.split(",")] for line in text.splitlines() if line.strip()]
+
+
+def _ask(query: str) -> tuple[str, str]:
+    """Return the answer, or the reason why there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "", "nvidia-smi is not installed"
+    command = [tool, query, "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout, ""
+    except (OSError, subprocess.SubprocessError) as error:
+        return "", f"nvidia-smi fails: {error}"

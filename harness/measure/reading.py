@@ -1,0 +1,94 @@
+"""Reading test samples: timed by themselves for the columns of decoding and cleaning, or ahead of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import perf_counter_ns
+
+from harness.contract import Sample
+from harness.data.base import Dataset, SampleRef
+
+__all__ = ["Reading", "read_ahead", "timed_reading"]
+
+_HELD_SAMPLES = 16
+"""Test samples held in memory for the latency and memory passes."""
+
+_CLEANED_AT_LEAST = 3
+_CLEANING_MS = 250.0
+"""Cleaning is timed on three samples, and on more until this time is spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Some test samples, evenly spread over the test set, and how long reading them took.
+
+    Parameters
+    ----------
+    samples
+        Decoded and cleaned.
+    decode_ms
+        Reading and decoding the files of each of them.
+    clean_ms
+        Removing the background, never from the cache, of as many as were timed.
+    """
+
+    samples: Mapping[SampleRef, Sample]
+    decode_ms: tuple[float, ...]
+    clean_ms: tuple[float, ...]
+
+    def blind(self) -> Reading:
+        """Return it without masks and labels."""
+        return replace(self, samples={ref: sample.blind() for ref, sample in self.samples.items()})
+
+
+def timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> Reading:
+    """Read some test samples with nothing else running.
+
+    Parameters
+    ----------
+    dataset
+        Where they lie.
+    test
+        The whole test set.
+    """
+    samples: dict[SampleRef, Sample] = {}
+    decode_ms: list[float] = []
+    clean_ms: list[float] = []
+    for ref in test[:: max(1, len(test) // _HELD_SAMPLES)][:_HELD_SAMPLES]:
+        begin = perf_counter_ns()
+        raw = dataset.decode(ref)
+        decoded = perf_counter_ns()
+        timed = len(clean_ms) < _CLEANED_AT_LEAST or sum(clean_ms) < _CLEANING_MS
+        samples[ref] = dataset.clean(raw, remember=not timed)
+        if timed:
+            clean_ms.append((perf_counter_ns() - decoded) / 1e6)
+        decode_ms.append((decoded - begin) / 1e6)
+    return Reading(samples, tuple(decode_ms), tuple(clean_ms))
+
+
+def read_ahead(dataset: Dataset, refs: Sequence[SampleRef], held: Mapping[SampleRef, Sample]) -> Iterator[Sample]:
+    """Yield samples in order; while one is in use, the next is read in the background.
+
+    Parameters
+    ----------
+    dataset
+        Where they lie.
+    refs
+        Which ones.
+    held
+        Those that are in memory already.
+    """
+
+    def read(ref: SampleRef) -> Sample:
+        return held[ref] if ref in held else dataset.load(ref)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(read, refs[0]) if refs else None
+        for following in (*refs[1:], None):
+            if coming is None:
+                return
+            sample = coming.result()
+            coming = pool.submit(read, following) if following is not None else None
+            yield sample

@@ -1,0 +1,101 @@
+"""Whether what a method says it holds is what the allocators say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.contract import Method
+from harness.measure.host import malloc_in_use
+from harness.measure.reach import reachable_bytes
+
+__all__ = ["AllocatorLevel", "allocator_level", "check_state"]
+
+_SHARE = 0.05
+_LEAST = 1_000_000
+
+_REACHABLE = "numpy buffers and torch storages that the method keeps alive"
+_MALLOC = "malloc in use, less its level before the method was made"
+_ALLOCATED = "cuda memory_allocated, less its level before the method was made"
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorLevel:
+    """What the allocators of this process have handed out.
+
+    Parameters
+    ----------
+    malloc
+        Bytes of the C library's heap; None where it can't tell.
+    cuda
+        Bytes of torch's CUDA allocator; None on a CPU.
+    """
+
+    malloc: int | None
+    cuda: int | None
+
+
+def allocator_level(device: str) -> AllocatorLevel:
+    """Return the present level. Garbage that is not yet collected counts."""
+    if not device.startswith("cuda"):
+        return AllocatorLevel(malloc_in_use(), None)
+    import torch
+
+    torch.cuda.synchronize(device)
+    return AllocatorLevel(malloc_in_use(), int(torch.cuda.memory_allocated(device)))
+
+
+def check_state(method: Method, device: str, before: AllocatorLevel) -> dict[str, Any]:
+    """Compare the sum of ``state_bytes`` with the allocators, within 5% or 1 MB, whichever is more.
+
+    A method must report at least the arrays and tensors it keeps alive, on the device and on the host. It may report
+    more, up to what malloc gave out since it was made: compiled libraries hold banks that the interpreter can't see.
+
+    Parameters
+    ----------
+    method
+        Fitted.
+    device
+        Torch device name.
+    before
+        :func:`allocator_level` before the method was made.
+
+    Returns
+    -------
+    dict
+        ``reported_mb``, ``allocator_mb`` (the number compared with), its ``source``, ``agrees``, and a ``reason``
+        where they differ or, with ``agrees`` None, where that can't be told.
+    """
+    reported = sum(method.state_bytes().values())
+    now = allocator_level(device)
+    on_device = (now.cuda or 0) - (before.cuda or 0)
+    seen = on_device + reachable_bytes(method)
+    if reported <= seen + _slack(seen):
+        return _verdict(reported, seen, _source(_REACHABLE, now), agrees=reported >= seen - _slack(seen))
+    if now.malloc is None or before.malloc is None:
+        reason = "state_bytes reports more than is seen, and this system does not tell what compiled code holds"
+        return _result(reported, seen, _source(_REACHABLE, now)) | {"agrees": None, "reason": reason}
+    most = on_device + now.malloc - before.malloc
+    if most <= seen:
+        return _verdict(reported, seen, _source(_REACHABLE, now), agrees=False)
+    return _verdict(reported, most, _source(_MALLOC, now), agrees=reported <= most + _slack(most))
+
+
+def _source(on_host: str, level: AllocatorLevel) -> str:
+    return on_host if level.cuda is None else f"{_ALLOCATED}, and on the host {on_host}"
+
+
+def _slack(count: int) -> float:
+    return max(_SHARE * count, _LEAST)
+
+
+def _verdict(reported: int, found: int, source: str, *, agrees: bool) -> dict[str, Any]:
+    result = _result(reported, found, source) | {"agrees": agrees}
+    if agrees:
+        return result
+    reason = f"state_bytes reports {reported / 1e6:.1f} MB where {found / 1e6:.1f} MB are held ({source})"
+    return result | {"reason": reason}
+
+
+def _result(reported: int, found: int, source: str) -> dict[str, Any]:
+    return {"reported_mb": reported / 1e6, "allocator_mb": found / 1e6, "source": source}

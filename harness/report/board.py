@@ -1,0 +1,107 @@
+"""The leaderboard as tables: one for each set of cells that were trained on the same number of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from harness.boardrow import METRIC_IDS, BoardRow, CellKey
+from harness.data.base import DATASETS
+from harness.leaderboard import Board
+from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
+from harness.report.names import metric_name
+
+__all__ = ["board_grids", "board_title", "by_training", "number_text", "number_title"]
+
+_T = TypeVar("_T")
+
+_COSTS = {
+    "device_median_ms": "infer ms\n(device)",
+    "end_to_end_median_ms": "end to end\nms",
+    "peak_inference_mb": "peak MB\n(inference)",
+    "paper_mb": "memory MB\n(state)",
+}
+"""Columns of the leaderboard that tables show beside the metrics, and their headings."""
+
+
+def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
+    """Return the lines of a leaderboard as tables; the best of a category is marked.
+
+    Parameters
+    ----------
+    board
+        Where they come from.
+    rows
+        All or some of its lines.
+    """
+    columns = [Column(number_title(name, "\n"), {"metric": name}, name in _COSTS) for name in (*METRIC_IDS, *_COSTS)]
+    grids = []
+    for keys, found in by_training(rows, lambda row: row.key).items():
+        lines = [_line(row, first) for row, first in zip(found, _first_of_method(found), strict=True)]
+        title = f"Leaderboard: {board_title(board, found[0].key)}"
+        context = {"kind": "leaderboard", "dataset": board.dataset, "preset": board.preset, **dict(keys)}
+        headings = ("method", "category")
+        grids.append(Grid(title, headings, tuple(columns), rank_columns(lines, columns), keys=context))
+    return grids
+
+
+def board_title(board: Board, key: CellKey) -> str:
+    """Return dataset, training samples, preset and weights of a table's cells, in words."""
+    title = DATASETS[board.dataset].title if board.dataset in DATASETS else board.dataset
+    samples = "all training samples" if key.shots == "full" else f"{key.shots} training samples (split {key.split})"
+    return f"{title}, {samples}, preset {board.preset}, {key.weights} weights"
+
+
+def by_training(items: Iterable[_T], key: Callable[[_T], CellKey]) -> Mapping[tuple[tuple[str, str], ...], list[_T]]:
+    """Sort items into groups of equal shots, split and weights, in the order in which the groups are met.
+
+    Parameters
+    ----------
+    items
+        Each about a cell.
+    key
+        Takes the cell's key from an item.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[_T]] = {}
+    for item in items:
+        name = tuple((part, getattr(key(item), part)) for part in ("shots", "split", "weights"))
+        groups.setdefault(name, []).append(item)
+    return groups
+
+
+def number_title(name: str, between: str = " ") -> str:
+    """Return the heading of a column of the leaderboard."""
+    heading = _COSTS.get(name) or metric_name(name).heading
+    return heading.replace("\n", between)
+
+
+def number_text(name: str, number: float) -> str:
+    """Return a number of the leaderboard as tables print it."""
+    if name in METRIC_IDS:
+        return f"{number:.4f}"
+    return f"{number:.1f}" if number >= 10 else f"{number:.3f}"
+
+
+def _first_of_method(rows: Sequence[BoardRow]) -> list[bool]:
+    before = ["", *(row.key.method for row in rows)]
+    return [row.key.method != last for row, last in zip(rows, before, strict=False)]
+
+
+def _line(row: BoardRow, first: bool) -> Row:
+    name = Value(row.key.method if first else "")
+    label = Value(row.key.category, note=_origin(row))
+    values = [_value(column, row.numbers[column]) for column in (*METRIC_IDS, *_COSTS)]
+    keys = {"method": row.key.method, "category": row.key.category}
+    return Row((name, label), tuple(values), keys, starts=first, rank_group=row.key.category)
+
+
+def _origin(row: BoardRow) -> str:
+    busy = ", while something else kept it busy: its speed is not compared" if row.contended else ""
+    commit = f", harness {row.commit}" if row.commit else ""
+    return f"{row.created}{commit}, on {row.hardware or 'unknown hardware'}{busy}"
+
+
+def _value(name: str, number: float | None) -> Value:
+    if number is None:
+        return missing("undefined" if name in METRIC_IDS else "not measured")
+    return Value(number_text(name, number), number)

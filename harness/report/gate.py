@@ -1,0 +1,117 @@
+"""What moved between the leaderboard and a run, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import shorten
+
+from harness.gate import KINDS, Comparison, Kind, Verdict
+from harness.leaderboard import Board
+from harness.report.board import board_title, by_training, number_text, number_title
+from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.tolerances import DEFAULTS, Tolerances
+
+__all__ = ["compared_text", "moved_grids"]
+
+_NOTE = 300
+"""Characters of a failed cell's reason that a footnote quotes."""
+
+_TITLES = {"worse": "Worse than on the leaderboard", "better": "Better than on the leaderboard"}
+_COLUMNS = tuple(Column(name, {"column": name}) for name in ("leaderboard", "now", "change", "tolerance"))
+_NAMES: dict[Kind, tuple[str, str]] = {
+    "cell": ("cell", "cells"),
+    "metric": ("metric", "metrics"),
+    "speed": ("speed", "speeds"),
+    "memory": ("memory figure", "memory figures"),
+}
+
+
+def moved_grids(board: Board, comparison: Comparison, tolerances: Tolerances) -> list[Grid]:
+    """Return what is worse, then what is better: a line for each number, none for those within their tolerance.
+
+    Parameters
+    ----------
+    board
+        What the cells were compared with.
+    comparison
+        Its result.
+    tolerances
+        With which they were compared: the tables say what they are.
+    """
+    return [
+        _grid(f"{title}: {board_title(board, found[0].key)}", found, comparison, _caption(found, tolerances))
+        for outcome, title in _TITLES.items()
+        for found in by_training(
+            [verdict for verdict in comparison.verdicts if verdict.outcome == outcome], lambda verdict: verdict.key
+        ).values()
+    ]
+
+
+def compared_text(comparison: Comparison) -> str:
+    """Return how much was compared, and how much was not and why, in one sentence part."""
+    counts = [_counted(comparison.compared(kind), kind) for kind in KINDS]
+    skipped = [f"{_counted(count, kind)} ({reason})" for (kind, reason), count in comparison.skipped.items()]
+    return f"{', '.join(counts)} compared{'; skipped: ' if skipped else ''}{', '.join(skipped)}"
+
+
+def _counted(count: int, kind: Kind) -> str:
+    one, many = _NAMES[kind]
+    return f"{count} {one if count == 1 else many}"
+
+
+def _grid(title: str, found: Sequence[Verdict], comparison: Comparison, caption: str) -> Grid:
+    headings = ("method", "category", "what")
+    rows = []
+    for position, verdict in enumerate(found):
+        last = found[position - 1] if position else None
+        rows.append(_row(verdict, last, comparison.settings.get(verdict.key, "")))
+    return Grid(title, headings, _COLUMNS, tuple(rows), caption)
+
+
+def _row(verdict: Verdict, last: Verdict | None, settings: str) -> Row:
+    new_cell = last is None or last.key != verdict.key
+    new_method = last is None or last.key.method != verdict.key.method
+    labels = (
+        Value(verdict.key.method if new_method else ""),
+        Value(verdict.key.category if new_cell else "", note=settings if new_cell else ""),
+        Value(
+            "status" if verdict.kind == "cell" else number_title(verdict.what),
+            note=shorten(verdict.note, _NOTE, placeholder=" ..."),
+        ),
+    )
+    keys = {"method": verdict.key.method, "category": verdict.key.category, "what": verdict.what}
+    return Row(labels, _values(verdict), keys, starts=new_cell)
+
+
+def _values(verdict: Verdict) -> tuple[Value, ...]:
+    if verdict.kind == "cell":
+        return Value("ok"), Value("not ok"), Value(""), Value("")
+    shown = [_shown(verdict.what, number) for number in (verdict.old, verdict.new)]
+    return *shown, Value(_change(verdict)), Value(verdict.limit)
+
+
+def _shown(name: str, number: float | None) -> Value:
+    return missing("undefined") if number is None else Value(number_text(name, number), number)
+
+
+def _change(verdict: Verdict) -> str:
+    if verdict.old is None or verdict.new is None:
+        return ""
+    if verdict.kind == "metric":
+        return f"{verdict.new - verdict.old:+.4f}"
+    return f"×{verdict.new / verdict.old:.2f}" if verdict.old else f"+{number_text(verdict.what, verdict.new)}"
+
+
+def _caption(found: Sequence[Verdict], tolerances: Tolerances) -> str:
+    kinds = {verdict.kind for verdict in found}
+    rules = [rule for kind, rule in _RULES.items() if kind in kinds]
+    value = {name: f"{tolerances[name].value:g}" for name in DEFAULTS}
+    return "; ".join([f"tolerances: {tolerances.source}", *(rule.format_map(value) for rule in rules)])
+
+
+_RULES: dict[Kind, str] = {
+    "speed": "a speed moves where its ratio is above {speed_ratio}, its difference above {speed_floor_ms} ms, and the "
+    "intervals of the medians don't overlap",
+    "memory": "a peak moves where its ratio is above {peak_ratio} and its difference {peak_floor_mb} MB or more, "
+    "parameters and bank where their ratio is above {paper_ratio}",
+}

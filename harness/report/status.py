@@ -1,0 +1,172 @@
+"""The state of every cell of a results folder: measured, gone wrong, being run now, or only planned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.cell import Cell
+from harness.launch.claims import running_stems
+from harness.launch.ledger import unfinished
+from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
+from harness.store import Record, Status, Store
+
+__all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "group_states", "read_states", "tell_counts"]
+
+State = Status | Literal["running", "planned"]
+
+_ORDER: tuple[State, ...] = ("ok", "failed", "oom", "timeout", "killed", "unsupported", "running", "planned")
+
+
+@dataclass(frozen=True, slots=True)
+class CellState:
+    """What has become of a cell.
+
+    Parameters
+    ----------
+    cell
+        What was to be measured.
+    state
+        Status of its record; ``running`` where a process is at it now, ``planned`` where some run still has to do it.
+    reason
+        Why its record is not ``ok``.
+    created
+        When its record was written, ISO 8601 with zone; empty where it has none yet.
+    """
+
+    cell: Cell
+    state: State
+    reason: str = ""
+    created: str = ""
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether its record is not ``ok``."""
+        return self.state not in ("ok", "running", "planned")
+
+    def stand_in(self) -> Record:
+        """Return a record in its place, for what groups and selects records; it is as new as the state."""
+        return Record(self.cell, "ok", created=self.created or datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def log(self, folder: Path) -> Path | None:
+        """Return what its worker wrote to standard error, None where nothing is kept of it."""
+        path = folder / "logs" / f"{self.cell.stem}.log"
+        return path if path.is_file() else None
+
+    def to_json(self, folder: Path) -> dict[str, Any]:
+        """Return the state as plain JSON values."""
+        cell, log = self.cell, self.log(folder)
+        return {
+            "id": cell.id,
+            "method": cell.label,
+            "dataset": cell.dataset,
+            "category": cell.category,
+            "shots": cell.shots,
+            "split": cell.split,
+            "preset": cell.protocol.preset,
+            "weights": cell.protocol.weights,
+            "state": self.state,
+            "reason": self.reason,
+            "created": self.created or None,
+            "log": str(log) if log else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StatusGroup:
+    """Cells that share a table: one dataset, preset, kind of weights, training-set size and split.
+
+    Parameters
+    ----------
+    title
+        What they share, in words.
+    categories
+        Columns: those of the dataset.
+    methods
+        Rows: label to the state in each category that was ever planned.
+    replaced
+        Number of older records of other data or splits, which the table leaves out.
+    """
+
+    title: str
+    categories: tuple[str, ...]
+    methods: Mapping[str, Mapping[str, CellState]]
+    replaced: int = 0
+
+    @property
+    def states(self) -> list[CellState]:
+        """All states of the table."""
+        return [state for row in self.methods.values() for state in row.values()]
+
+
+def read_states(folder: Path) -> list[CellState]:
+    """Return the state of every cell that has a record or that some run has planned.
+
+    Other runs may be at work: claims are read before plans and these before records, so that a cell which ends
+    meanwhile is met once, and never lost.
+
+    Parameters
+    ----------
+    folder
+        Results folder.
+
+    Raises
+    ------
+    PrerequisiteError
+        For a record that can't be read.
+    """
+    running = running_stems(folder)
+    found = {cell.stem: CellState(cell, "planned") for cell in unfinished(folder)}
+    for record in Store(folder).all():
+        found[record.cell.stem] = CellState(record.cell, record.status, record.reason, record.created)
+    for stem in running & found.keys():
+        found[stem] = replace(found[stem], state="running", reason="", created="")
+    return list(found.values())
+
+
+def group_states(states: Iterable[CellState]) -> tuple[StatusGroup, ...]:
+    """Sort states into tables, in the order of ``harness tables``; the newest cell of a category counts."""
+    places = [(state.stand_in(), state) for state in states]
+    of = {id(record): state for record, state in places}
+
+    def row(method: MeasuredMethod) -> dict[str, CellState]:
+        return {category: of[id(record)] for category, record in method.records.items()}
+
+    def table(group: MeasuredGroup) -> StatusGroup:
+        rows = {method.label: row(method) for method in group.methods}
+        replaced = sum(len(method.replaced) for method in group.methods)
+        return StatusGroup(group.title, group.categories, rows, replaced)
+
+    return tuple(map(table, group_records(record for record, _ in places)))
+
+
+def count_states(states: Iterable[CellState]) -> dict[State, int]:
+    """Return how many cells are in each state that occurs: ok first, then what went wrong, then what is to come."""
+    found = Counter(state.state for state in states)
+    return {state: found[state] for state in _ORDER if found[state]}
+
+
+def tell_counts(counts: Mapping[State, int]) -> str:
+    """Return counts in words: ``12 of 16 ok, 1 failed, 1 running, 2 planned``."""
+    others = [f"{number} {state}" for state, number in counts.items() if state != "ok"]
+    return ", ".join([f"{counts.get('ok', 0)} of {sum(counts.values())} ok", *others])
+
+
+def advice(states: Sequence[CellState]) -> tuple[str, ...]:
+    """Return what to do next, in sentences."""
+    wrong = any(state.went_wrong for state in states)
+    found = {state.state for state in states}
+    sentences = []
+    if wrong:
+        sentences.append("Why cells went wrong: harness status --failed.")
+    if "running" in found:
+        sentences.append("A run is at work.")
+    elif wrong or "planned" in found:
+        sentences.append("Run the same 'harness run' command again to go on: it skips what is measured.")
+    if "ok" in found:
+        sentences.append("The numbers: harness tables.")
+    return tuple(sentences)

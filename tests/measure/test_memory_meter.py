@@ -1,0 +1,116 @@
+"""Memory measured on methods whose memory is known."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+import numpy as np
+import pytest
+from samples import make_sample
+
+from harness.contract import Sample
+from harness.measure.host import malloc_in_use, reset_high_water
+from harness.measure.memory import measure_peak, meter_of
+
+pytestmark = pytest.mark.skipif(not reset_high_water(), reason="this system does not let the high-water mark be reset")
+
+LIBC = ctypes.CDLL(None)
+LIBC.malloc.restype = ctypes.c_void_p
+LIBC.malloc.argtypes = [ctypes.c_size_t]
+LIBC.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+LIBC.free.argtypes = [ctypes.c_void_p]
+
+
+def workspace(megabytes: float) -> None:
+    """Take memory in compiled code, use it, and give it back: the interpreter sees nothing of it."""
+    size = int(megabytes * 1e6)
+    block = LIBC.malloc(size)
+    LIBC.memset(block, 1, size)
+    LIBC.free(block)
+
+
+def big_sample() -> Sample:
+    """20 MB of sample."""
+    side = 1000
+    return Sample(
+        id="train/good/000",
+        category="block",
+        defect="good",
+        rgb=np.full((side, side, 3), 7, np.uint8),
+        xyz=np.full((side, side, 4), 0.5, np.float32)[..., :3],
+        plane=np.ones((side, side), np.bool_),
+    )
+
+
+def test_a_peak_of_300_mb_inside_native_code_is_seen_by_the_memory_pass() -> None:
+    meter = meter_of("cpu")
+    found = measure_peak(lambda _: workspace(300), [make_sample(0)] * 2, meter, max_seconds=60)
+    assert found["peak_inference"]["mb"] == pytest.approx(300, rel=0.05)
+    assert found["peak_inference"]["source"].startswith("VmHWM after clear_refs")
+    assert found["peak_inference"]["calls"] == 2
+
+
+def test_only_the_largest_call_counts_and_what_went_before_does_not() -> None:
+    meter = meter_of("cpu")
+    workspace(300)
+    sizes = iter((50, 120, 20))
+    found = measure_peak(lambda _: workspace(next(sizes)), [make_sample(0)] * 3, meter, max_seconds=60)
+    assert found["peak_inference"]["mb"] == pytest.approx(120, rel=0.05)
+
+
+def test_what_a_method_holds_is_in_its_level_and_in_its_peak() -> None:
+    meter = meter_of("cpu")
+    bank = np.ones(100_000_000, np.uint8)
+    assert meter.static()["mb"] == pytest.approx(100, rel=0.05)
+    found = measure_peak(lambda _: workspace(60), [make_sample(0)], meter, max_seconds=60)
+    assert found["peak_inference"]["mb"] == pytest.approx(160, rel=0.05)
+    assert bank.any()
+
+
+def test_the_peak_of_a_stage_is_seen_although_the_level_falls_again() -> None:
+    meter = meter_of("cpu")
+    meter.restart()
+    block = np.ones(200_000_000, np.uint8)
+    del block
+    assert meter.peaks("peak_fit")["peak_fit"]["mb"] == pytest.approx(200, rel=0.05)
+    assert meter.static()["mb"] < 20
+    meter.restart()
+    assert meter.peaks("peak_fit")["peak_fit"]["mb"] < 20
+
+
+def test_the_samples_that_the_harness_holds_are_not_charged_to_the_method() -> None:
+    meter = meter_of("cpu")
+    samples = [big_sample() for _ in range(6)]
+    assert meter.static()["mb"] == pytest.approx(120, rel=0.05)
+    found = measure_peak(lambda _: workspace(100), samples, meter, max_seconds=60)
+    assert found["peak_inference"]["mb"] == pytest.approx(100, rel=0.05)
+
+
+def test_the_pass_keeps_to_its_budget_but_runs_once() -> None:
+    found = measure_peak(lambda _: time.sleep(0.01), [make_sample(0)] * 5, meter_of("cpu"), max_seconds=0.001)
+    assert found["peak_inference"]["calls"] == 1
+    assert found["peak_inference"]["stopped"] == "the budget of 0.001 s was over after 1 of 5 samples"
+
+
+def test_what_a_cpu_does_not_have_is_null_with_a_reason_and_never_zero() -> None:
+    meter = meter_of("cpu")
+    found = measure_peak(lambda _: None, [make_sample(0)], meter, max_seconds=1)
+    for name in ("peak_inference_reserved", "device_delta"):
+        assert found[name]["mb"] is None
+        assert found[name]["reason"] == "the device is a CPU"
+    assert all(number["source"] for number in found.values())
+
+
+@pytest.mark.skipif(malloc_in_use() is None, reason="this C library does not tell what is in use")
+@pytest.mark.parametrize("size", [1_000, 50_000_000], ids=["on the heap", "mapped by itself"])
+def test_malloc_counts_what_is_in_use(size: int) -> None:
+    count = 40_000_000 // size or 1
+    blocks_type = ctypes.c_void_p * count
+    before = malloc_in_use()
+    blocks = blocks_type(*(LIBC.malloc(size) for _ in range(count)))
+    taken = malloc_in_use()
+    for block in blocks:
+        LIBC.free(block)
+    assert taken - before == pytest.approx(size * count, rel=0.03, abs=2_000_000)
+    assert malloc_in_use() - before < 2_000_000
