@@ -48,11 +48,11 @@ def _devices(name: str, found: int) -> tuple[str, ...]:
     if name == "cpu":
         return ("cpu",)
     if not re.fullmatch(r"all|cuda(:\d+)?", name):
-        raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --devices.")
+        raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --device.")
     wanted = int(name.partition(":")[2] or 0)
     if wanted >= found:
         why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {found} for this process"
-        raise PrerequisiteError(f"There is no CUDA device {wanted} ({why}): use '--devices cpu', or see 'harness env'.")
+        raise PrerequisiteError(f"There is no CUDA device {wanted} ({why}): use '--device cpu', or see 'harness env'.")
     return tuple(f"cuda:{index}" for index in range(found)) if name == "all" else (f"cuda:{wanted}",)
 
 

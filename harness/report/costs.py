@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from textwrap import shorten
 
 from harness.measure.hardware import hardware_key
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
@@ -15,6 +16,9 @@ from harness.report.published import Published
 from harness.store import Record
 
 __all__ = ["cost_grid", "cost_value"]
+
+_REASONS = 200
+"""Characters that a footnote quotes of what kept machines busy."""
 
 _TIMES = ("infer_ms", "end_to_end_ms", "fps")
 _PEAK = MetricName("peak_inference_mb", "peak MB\n(inference)", 1, lowest=True, of_machine=True)
@@ -84,7 +88,7 @@ def _why_no_times(method: MeasuredMethod, categories: Sequence[str]) -> str:
     """Return which records hold times of a busy machine, and what kept it busy; empty where none does."""
     covered = [category for category in categories if category in method.ok]
     busy = {name: told for name in covered if (told := _contention(method.ok[name]))}
-    reasons = " ".join(dict.fromkeys(busy.values()))
+    reasons = shorten("; ".join(dict.fromkeys(busy.values())), _REASONS, placeholder=" ...")
     return f"no mean without {', '.join(busy)}: {reasons}" if busy and len(covered) > 1 else reasons
 
 

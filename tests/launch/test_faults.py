@@ -214,4 +214,4 @@ def test_devices_are_checked_before_any_work(finish, tmp_path: Path, devices: st
     assert found == code, said
     assert (tmp_path / "results").exists() == (code == 0)
     if code:
-        assert "--devices" in said
+        assert "--device" in said

@@ -244,7 +244,7 @@ BUSY = {
     "device_name": "Test CPU",
     "threads": 2,
     "contended": True,
-    "contention": "2.0 cores were busy.",
+    "contention": "others used 2.0 cores",
 }
 
 
@@ -255,7 +255,7 @@ def test_times_of_a_busy_machine_are_left_out_and_memory_stays():
         found, told = cells(grid), notes(grid)
         for metric in ("infer_ms", "end_to_end_ms", "fps"):
             assert found["cfm", "measured", metric] == "-"
-            assert told["cfm", "measured", metric].endswith("no mean without foam: 2.0 cores were busy.")
+            assert told["cfm", "measured", metric].endswith("no mean without foam: others used 2.0 cores")
         assert found["cfm", "measured", "memory_mb"] == "452.7"
 
 
@@ -295,12 +295,21 @@ def test_peaks_that_were_measured_in_several_ways_are_not_averaged():
 
 
 def test_a_peak_that_could_not_be_measured_says_why():
-    records = [
-        with_peak("bagel", mb=1.0, source="VmHWM"),
-        with_peak("foam", mb=None, source="VmHWM", reason="no /proc"),
-    ]
+    unknown = with_peak("foam", mb=None, source="VmHWM", reason="no /proc")
+    records = [with_peak("bagel", mb=1.0, source="VmHWM"), unknown]
     grid = cost_grid(group_of(*records), None)
     assert notes(grid)["cfm", "measured", "peak_inference_mb"].endswith("undefined in foam: no /proc")
     older = cost_grid(group_of(make_record()), None)
     assert notes(older)["cfm", "measured", "peak_inference_mb"].endswith("undefined in bagel: its record has none")
     assert "peak:" not in older.caption
+
+
+def test_what_kept_many_machines_busy_is_shortened():
+    many = [
+        make_record(category=name, environment={**BUSY, "contention": f"other processes used {i} of 64 cores"})
+        for i, name in enumerate(MVTEC)
+    ]
+    told = notes(cost_grid(group_of(*many), None))["cfm", "measured", "fps"]
+    assert "; other processes used 1 of 64 cores; " in told
+    assert told.endswith(" ...")
+    assert len(told) < 400
