@@ -24,18 +24,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def sweep_temporaries(folder: Path, pid: int) -> None:
-    """Remove what a process of this machine that is dead now had begun to write.
+def sweep_temporaries(folder: Path) -> None:
+    """Remove from a folder what processes of this machine that are dead now had begun to write."""
+    for path in folder.glob(f".{os.uname().nodename}-*.tmp"):
+        pid = path.name.removeprefix(f".{os.uname().nodename}-").partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            path.unlink(missing_ok=True)
 
-    Parameters
-    ----------
-    folder
-        Where it wrote.
-    pid
-        Its process id.
-    """
-    for path in folder.glob(f"{_prefix(pid)}*.tmp"):
-        path.unlink(missing_ok=True)
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _prefix(pid: int) -> str:

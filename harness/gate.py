@@ -161,8 +161,10 @@ class _Judge:
                 yield self._verdict("speed", name, "skipped", "", reason)
                 continue
             old, new = _Speed.of(self.old, window), _Speed.of(self.new, window)
-            outcome = _outcome(new.slower_than(old, ratio, floor), old.slower_than(new, ratio, floor))
-            note = f"95% interval of the median: {old.interval} ms on the leaderboard, {new.interval} ms now"
+            outcome = _outcome(
+                new.slower_than(old, ratio, floor), new.low is not None and old.slower_than(new, ratio, floor)
+            )
+            note = f"95% interval of the median: {old.interval} on the leaderboard, {new.interval} now"
             yield self._verdict("speed", name, outcome, f"×{ratio:g}", note)
 
     def memory(self) -> Iterator[Verdict]:
@@ -189,39 +191,36 @@ class _Judge:
         return "contended" if self.old.contended or self.new.contended else ""
 
     def _not_timed(self, window: str) -> str:
-        for part, reason in (("median_ms", "not measured"), ("low_ms", "too few calls"), ("high_ms", "too few calls")):
-            if any(row.numbers[f"{window}_{part}"] is None for row in (self.old, self.new)):
-                return reason
-        return ""
+        if any(row.numbers[f"{window}_median_ms"] is None for row in (self.old, self.new)):
+            return "not measured"
+        return "too few calls" if self.old.numbers[f"{window}_low_ms"] is None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Speed:
-    """A median latency and its interval, in milliseconds."""
+    """A median latency and its interval, in milliseconds; None for the ends where the calls were too few."""
 
     median: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     @classmethod
     def of(cls, row: BoardRow, window: str) -> _Speed:
-        """Take a window's numbers from a line that has them all."""
+        """Take a window's numbers from a line that has a median."""
         median, low, high = (row.numbers[f"{window}_{part}"] for part in ("median_ms", "low_ms", "high_ms"))
         assert median is not None
-        assert low is not None
-        assert high is not None
         return cls(median, low, high)
 
     @property
     def interval(self) -> str:
-        return f"{self.low:.2f} to {self.high:.2f}"
+        return "too few calls for one" if self.low is None else f"{self.low:.2f} to {self.high:.2f} ms"
 
     def slower_than(self, other: _Speed, ratio: float, floor: float) -> bool:
-        return (
-            self.median > ratio * other.median + _NOISE
-            and self.median - other.median > floor + _NOISE
-            and self.low > other.high
-        )
+        """Compare with a speed that has an interval; without one of its own, the median must exceed it by the ratio."""
+        assert other.high is not None
+        apart = self.median > ratio * other.high + _NOISE if self.low is None else self.low > other.high
+        slower = self.median > ratio * other.median + _NOISE and self.median - other.median > floor + _NOISE
+        return slower and apart
 
 
 def _outcome(worse: bool, better: bool) -> Outcome:

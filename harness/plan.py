@@ -107,6 +107,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     _check(selection, specs)
     preset = selection.preset or ("quick" if selection.dataset == "toy" else "paper")
     resolved = [registry.resolve(spec, preset) for spec in specs]
+    named = [_unlike_default(spec, preset) for spec in specs]
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
     mode, weights, notes = _weights(selection, {spec.name: registry.load(spec.name).meta for spec in specs})
@@ -122,11 +123,11 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
                         f"see 'harness data verify {dataset.root}'."
                     )
-                for spec, parameters in zip(specs, resolved, strict=True):
+                for spec, parameters, given in zip(specs, resolved, named, strict=True):
                     cell = Cell(
                         method=spec.name,
                         parameters=parameters,
-                        given=dict(spec.parameters),
+                        given=given,
                         dataset=dataset.info.name,
                         category=category,
                         data_digest=dataset.digest(category),
@@ -160,14 +161,21 @@ def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
             raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
 
 
+def _unlike_default(spec: registry.MethodSpec, preset: str) -> dict[str, ParameterValue]:
+    """Return the parameters a user named that change something: a cell has one label however it was typed."""
+    default = registry.resolve(registry.MethodSpec(spec.name, {}), preset)
+    return {name: value for name, value in spec.parameters.items() if default[name] != value}
+
+
 def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
     record = store.read(job.cell)
+    asked_for = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
     if record is None:
-        only_failed = selection.rerun == ("failed",)
+        only_failed = "failed" in selection.rerun and not asked_for
         return PlannedCell(job, "skip" if only_failed else "run", "no record yet")
     if record.status != "ok":
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
-    if any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label)):
+    if asked_for:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
     if selection.save_fitted and not store.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")

@@ -88,5 +88,5 @@ class Protocol:
 
 PRESETS: dict[str, LatencyBudget] = {
     "paper": LatencyBudget(),
-    "quick": LatencyBudget(warmups=0, min_calls=3, min_seconds=1.0, max_seconds=10.0),
+    "quick": LatencyBudget(warmups=0, min_calls=6, min_seconds=1.0, max_seconds=15.0),
 }

@@ -13,7 +13,6 @@ from harness import registry
 from harness.contract import Checkpointed, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
-from harness.errors import HarnessError
 from harness.fitted import save_fitted
 from harness.job import Job
 from harness.launch.events import EventWriter
@@ -25,7 +24,7 @@ from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
-from harness.metrics import Evaluation, evaluate_by_defect, evaluate_with_reasons
+from harness.metrics import Evaluation, evaluate_test_set
 from harness.scoring import Scored
 from harness.store import Record
 
@@ -42,10 +41,12 @@ class _Accuracy:
 
     @classmethod
     def of(cls, scored: Scored) -> _Accuracy:
-        arguments = (scored.maps, scored.masks, scored.labels, scored.scores)
+        whole, by_defect = evaluate_test_set(
+            scored.maps, scored.masks, scored.labels, scored.scores, scored.defects, scored.pixel_maps
+        )
         return cls(
-            whole=evaluate_with_reasons(*arguments, scored.pixel_maps),
-            by_defect=evaluate_by_defect(*arguments, scored.defects, scored.pixel_maps),
+            whole=whole,
+            by_defect=by_defect,
             images=tuple(scored.images()),
         )
 
@@ -92,7 +93,8 @@ class CellRun:
     def run(self) -> Record:
         """Run all stages; what goes wrong is raised, and ``seconds`` tells how far it came."""
         with self._stage("start"):
-            torch_state.configure(self.job.device, self.cell.seed)
+            uses_torch = registry.load(self.cell.method).meta.uses_torch
+            torch_state.configure(self.job.device, self.cell.seed, uses_torch=uses_torch)
         began = perf_counter()
         with libraries_set_aside():
             method, record = self._measure()
@@ -135,8 +137,9 @@ class CellRun:
             return record
         try:
             save_fitted(self.job.save_fitted, method, self.cell)
-        except (HarnessError, OSError) as error:
-            return replace(record, notes=(*record.notes, f"the fitted method was not saved: {error}"))
+        except Exception as error:  # of the author's state() too
+            reason = f"the fitted method was not saved: {type(error).__name__}: {error}"
+            return replace(record, notes=(*record.notes, reason))
         return record
 
     def _refs(self, dataset: Dataset) -> tuple[list[SampleRef], tuple[SampleRef, ...]]:
@@ -159,6 +162,7 @@ class CellRun:
                     method.fit(samples, seed=seed, device=device, progress=self.events.progress)
                 except MethodError as error:
                     raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
+                self._in_method -= samples.seconds
             elif isinstance(method, Checkpointed):
                 method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
             torch_state.synchronise(device)

@@ -43,11 +43,13 @@ class Record:
     by_defect
         Defect name to metrics over the good samples and those of this defect.
     latency
-        Window (``device``, ``end_to_end``, ``decode``, ``clean``) to numbers in milliseconds, and raw values.
+        Window (``device``, ``end_to_end``, ``device_events`` on CUDA, ``decode``, ``clean``) to numbers in ms,
+        and raw values.
     memory
         Numbers in MB (1e6 bytes) with their source; None with a reason.
     seconds
-        Wall time of the stages: load, fit, score, latency.
+        Wall time of the stages, and over all of them the time inside the method's calls (``method``) and outside
+        (``overhead``; importing torch counts for neither).
     samples
         Number of training and test samples.
     images
@@ -55,9 +57,11 @@ class Record:
     weights
         Name to SHA-256 of the pretrained files, and whether it was the published one.
     environment
-        Versions, hardware, threads, flags.
+        Versions, hardware, threads, flags; ``contended`` where something else kept the machine busy.
     notes
         Sentences a reader of the numbers should see.
+    log
+        Last lines of the worker's log where the status is not ``ok``.
     created
         ISO 8601 time with zone.
     """
@@ -76,7 +80,13 @@ class Record:
     weights: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
     created: str = ""
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time from the start of the first stage to the end of the last; parts of it are not counted again."""
+        return sum(seconds for name, seconds in self.seconds.items() if name not in ("method", "overhead"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -94,7 +104,12 @@ _FIELDS = tuple(f.name for f in fields(Record))
 
 def _record(value: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> Record:
     chosen = {key: value[key] for key in _FIELDS if key in value}
-    own = {"cell": Cell.from_json(value["cell"]), "images": images, "notes": tuple(value.get("notes", ()))}
+    own = {
+        "cell": Cell.from_json(value["cell"]),
+        "images": images,
+        "notes": tuple(value.get("notes", ())),
+        "log": tuple(value.get("log", ())),
+    }
     return Record(**{**chosen, **own})
 
 
@@ -212,7 +227,7 @@ def _read(path: Path) -> Record | None:
     with _naming(path):
         try:
             return _parse(path, path.read_bytes().decode("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
 

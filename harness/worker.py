@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from harness.contract import MethodError, UnsupportedError
 from harness.errors import ExitCode, HarnessError
 from harness.job import Job, read_job
 from harness.launch.events import EventWriter
-from harness.launch.process import die_with_parent
+from harness.launch.obituary import tells_of_memory
+from harness.launch.process import MARK, die_with_parent
 from harness.measure import environment
 from harness.stages import CellRun
-from harness.store import Record, Store
+from harness.store import Record, Status, Store
 
 __all__ = ["main", "run_job"]
 
@@ -42,21 +43,19 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
-        record = Record(cell=job.cell, status=_status_of(error), reason=reason, seconds=run.seconds)
-    return _stamped(record, Store(job.results))
+        status: Status = "oom" if tells_of_memory(reason) else "failed"
+        record = Record(cell=job.cell, status=status, reason=reason, seconds=run.seconds)
+    return _stamped(record, job)
 
 
-def _status_of(error: Exception) -> Any:
-    said = str(error)
-    exhausted = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return "oom" if exhausted or "can't allocate memory" in said else "failed"
-
-
-def _stamped(record: Record, store: Store) -> Record:
+def _stamped(record: Record, job: Job) -> Record:
     stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
     if not stamped.environment:
-        stamped = replace(stamped, environment=environment.describe(record.cell.method))
-    store.write(stamped)
+        found = environment.describe(job.cell.method) | {"device": job.device}
+        with suppress(Exception):  # a broken device must not hide what broke
+            found |= environment.describe_torch(job.device)
+        stamped = replace(stamped, environment=found)
+    Store(job.results).write(stamped)
     return stamped
 
 
@@ -82,4 +81,8 @@ def main(path: Path) -> int:
         events = EventWriter(channel)
         record = run_job(job, events)
         events.finished(record.status)
-    return ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK
+    code = ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK
+    if MARK in os.environ:
+        sys.stderr.flush()
+        os._exit(code)  # a thread that a method left behind must not hold the device
+    return code

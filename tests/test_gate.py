@@ -106,10 +106,18 @@ def test_a_contended_speed_is_not_compared_but_memory_is(busy) -> None:
     assert reasons(old, new) == {("speed", "contended"): 2}
 
 
-def test_a_median_without_interval_is_not_compared() -> None:
-    assert reasons(timed(40.0), timed(1000.0, None)) == {("speed", "too few calls"): 1}
+def test_a_median_on_the_leaderboard_without_interval_is_not_compared() -> None:
+    assert reasons(timed(40.0, None), timed(1000.0)) == {("speed", "too few calls"): 1}
     assert reasons(timed(None), timed(1000.0)) == {("speed", "not measured"): 1}
     assert not judged(timed(40.0, None), timed(1000.0)).regressed
+
+
+def test_a_cell_so_slow_that_its_calls_are_too_few_must_exceed_the_old_interval_by_the_ratio() -> None:
+    assert judged(timed(150.0), timed(600.0, None)).regressed
+    assert not judged(timed(150.0, 10.0), timed(191.0, None)).regressed
+    assert judged(timed(150.0, 10.0), timed(193.0, None)).regressed
+    faster = judged(timed(150.0, 10.0), timed(15.0, None)).verdicts
+    assert not [verdict for verdict in faster if verdict.outcome == "better"]
 
 
 @pytest.mark.parametrize(
@@ -232,9 +240,9 @@ def violated(old: Whole, new: Whole | None) -> bool:
 
 
 def _is_slower(old: tuple[int, int | None] | None, new: tuple[int, int | None] | None) -> bool:
-    if old is None or new is None or old[1] is None or new[1] is None:
+    if old is None or new is None or old[1] is None:
         return False
-    disjoint = new[0] - new[1] > old[0] + old[1]
+    disjoint = 5 * new[0] > 6 * (old[0] + old[1]) if new[1] is None else new[0] - new[1] > old[0] + old[1]
     return disjoint and 5 * new[0] > 6 * old[0] and new[0] - old[0] > 10_000
 
 

@@ -45,6 +45,8 @@ def write_jobs_to(folder: Path, plan: Plan, store: Store, *, device: str, save_f
     """Write a file for each cell that is to run, for ``harness worker``."""
     print_notes(plan)
     jobs = _placed(plan, store, save_fitted)
+    if jobs:
+        note_plan(store.folder, [job.cell for job in jobs])
     for job in jobs:
         write_job(folder / f"{job.cell.stem}.json", job.on(device))
     stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Literal, Protocol
 
 from harness.contract import Sample
@@ -155,12 +156,16 @@ class Dataset(Protocol):
 
 
 class SampleSequence(Sequence[Sample]):
-    """Blind samples of a dataset, loaded when they are indexed; holds none in memory."""
+    """Blind samples of a dataset, loaded when they are indexed; holds none in memory.
+
+    ``last_read`` names the sample that was loaded last, ``seconds`` is the time spent loading.
+    """
 
     def __init__(self, dataset: Dataset, refs: Sequence[SampleRef]) -> None:
         self._dataset = dataset
         self._refs = tuple(refs)
         self.last_read = "none"
+        self.seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -170,7 +175,10 @@ class SampleSequence(Sequence[Sample]):
             return SampleSequence(self._dataset, self._refs[index])
         ref = self._refs[index]
         self.last_read = f"{ref.category}/{ref.id}"
-        return self._dataset.load(ref).blind()
+        started = perf_counter()
+        sample = self._dataset.load(ref).blind()
+        self.seconds += perf_counter() - started
+        return sample
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))

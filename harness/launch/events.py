@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TextIO
@@ -62,8 +63,9 @@ class EventWriter:
         self._write({"kind": "finished", "stage": status})
 
     def _write(self, value: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(value) + "\n")
-        self._stream.flush()
+        with suppress(BrokenPipeError):  # nobody listens any more: the record is what counts
+            self._stream.write(json.dumps(value) + "\n")
+            self._stream.flush()
 
 
 def parse_event(line: str) -> Event | None:

@@ -8,16 +8,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from harness.atomic import sweep_temporaries
+from harness.errors import PrerequisiteError
 from harness.interrupts import raise_if_interrupted
 from harness.job import Job, write_job
 from harness.launch.claims import Claim
 from harness.launch.events import Event
-from harness.launch.obituary import dead, obituary, oom_kills
+from harness.launch.obituary import dead, last_lines, obituary, oom_kills
 from harness.launch.process import WorkerProcess
 from harness.store import Record, Store
 
@@ -101,6 +102,11 @@ class _Scheduler:
         while not self._stopping.is_set() and (pending := self._next()) is not None:
             try:
                 outcome = self._outcome(pending, device)
+            except OSError as error:
+                self._outcomes.put(
+                    PrerequisiteError(f"The worker of {pending.job.cell.stem} can't be started ({error}).")
+                )
+                return
             except BaseException as error:  # handed to the thread that iterates, which stops all
                 self._outcomes.put(error)
                 return
@@ -147,7 +153,7 @@ class _Scheduler:
             return None
         with claim:
             record = store.read(job.cell) if _version(store, job) != pending.before else None
-            if record is not None and record.status == "ok":
+            if record is not None:
                 return job, record
             record = self._run(job, store)
         return None if record is None else (job, record)
@@ -166,7 +172,7 @@ class _Scheduler:
                 code = worker.wait(self._timeout)
                 if code is None:
                     worker.end()
-        sweep_temporaries(store.cells, worker.pid)
+        sweep_temporaries(store.cells)
         record = store.read(job.cell) if _version(store, job) != before else None
         if record is None and not self._stopping.is_set():
             record = (
@@ -174,6 +180,9 @@ class _Scheduler:
                 if code is None
                 else obituary(job, code, log, where=watch.stage, kills_before=kills)
             )
+            store.write(record)
+        elif record is not None and record.status != "ok" and not record.log:
+            record = replace(record, log=tuple(last_lines(log)))
             store.write(record)
         return record
 

@@ -10,11 +10,20 @@ from harness.job import Job
 from harness.measure import environment
 from harness.store import Record, Status
 
-__all__ = ["dead", "last_lines", "obituary", "oom_kills"]
+__all__ = ["dead", "last_lines", "obituary", "oom_kills", "tells_of_memory"]
 
 _LAST_LINES = 5
 _TAIL_BYTES = 20_000
-_NO_MEMORY = ("bad_alloc", "MemoryError", "out of memory", "can't allocate memory", "Cannot allocate memory")
+_NO_MEMORY = (
+    "bad_alloc",
+    "MemoryError",
+    "OutOfMemoryError",
+    "out of memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def obituary(job: Job, code: int, log: Path, *, where: str, kills_before: int | None) -> Record:
@@ -35,7 +44,7 @@ def obituary(job: Job, code: int, log: Path, *, where: str, kills_before: int | 
     """
     last = last_lines(log)
     by_kernel = code == -signal.SIGKILL and kills_before is not None and (oom_kills() or 0) > kills_before
-    by_itself = code not in (0, -signal.SIGKILL) and any(sign in line for line in last for sign in _NO_MEMORY)
+    by_itself = code not in (0, -signal.SIGKILL) and any(map(tells_of_memory, last))
     status: Status = "oom" if by_kernel or by_itself else "killed" if code < 0 else "failed"
     how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     why = " by the kernel, which had no memory left," if by_kernel else ""
@@ -50,9 +59,14 @@ def dead(job: Job, status: Status, reason: str, log: Path) -> Record:
         cell=job.cell,
         status=status,
         reason=f"{reason}; {told}",
-        environment=environment.describe(job.cell.method),
+        environment=environment.describe(job.cell.method) | {"device": job.device},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def tells_of_memory(text: str) -> bool:
+    """Tell whether an error's text, with its type, says that memory of host or device ran out."""
+    return any(sign in text for sign in _NO_MEMORY)
 
 
 def last_lines(log: Path) -> list[str]:

@@ -20,6 +20,7 @@ MARK = "HARNESS_WORKER_TOKEN"
 
 _GRACE_SECONDS = 3.0
 _READER_SECONDS = 5.0
+_SWEEPS = 20
 
 
 class WorkerProcess:
@@ -46,7 +47,7 @@ class WorkerProcess:
                 stderr=errors,
                 text=True,
                 start_new_session=True,
-                env=os.environ | {MARK: self._token},
+                env={"PYTHONHASHSEED": "0", **os.environ, MARK: self._token},
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -104,20 +105,29 @@ def end_marked(token: str) -> None:
         Value of :data:`MARK` in its environment. The calling process is spared.
     """
     entry = f"{MARK}={token}".encode()
+    for _ in range(_SWEEPS):  # again while there are some: one may have started another meanwhile
+        killed = [_kill(pid) for pid in _carriers(entry) if pid != os.getpid()]
+        if not any(killed):
+            return
+
+
+def _carriers(entry: bytes) -> list[int]:
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            carries = entry in (folder / "environ").read_bytes().split(b"\0")
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
         except OSError:
             continue
-        if carries and int(folder.name) != os.getpid():
-            _kill(int(folder.name))
+    return found
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return
+        return False
+    return True
 
 
 def die_with_parent() -> None:

@@ -52,6 +52,9 @@ def provider_of(method: str) -> dict[str, str] | None:
 
 def describe_torch(device: str) -> dict[str, Any]:
     """Return the device's name, and threads and flags of this process's torch."""
+    if "torch" not in sys.modules:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return {"device": device, "device_name": _cpu_name(), "threads": threads, "load_average": _load_average()}
     import torch
 
     on_cuda = device.startswith("cuda")
@@ -70,8 +73,12 @@ def describe_torch(device: str) -> dict[str, Any]:
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load_average": _load_average(),
     }
+
+
+def _load_average() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _version(package: str) -> str | None:
@@ -97,7 +104,9 @@ def _git() -> dict[str, Any] | None:
         return None
     try:
         commit = _run_git(top, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_run_git(top, "status", "--porcelain", "--untracked-files=no"))}
+        changed = _run_git(top, "status", "--porcelain", "--untracked-files=no")
+        added = _run_git(top, "status", "--porcelain", "--", "harness", "methods", "splits")
+        return {"commit": commit, "dirty": bool(changed or added)}
     except (OSError, subprocess.SubprocessError) as error:
         print(f"git could not be asked for the commit: {error}", file=sys.stderr)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from time import perf_counter_ns
@@ -88,7 +88,7 @@ def measure_latency(
         Told of (calls, calls at least).
     """
     source = cycle(samples)
-    warmups = tuple(_call(method, next(source), clock) for _ in range(budget.warmups))
+    warmups = _warm_up(method, source, budget, clock)
     calls: list[Call] = []
     started = perf_counter_ns()
     while not _enough(len(calls), (perf_counter_ns() - started) / 1e9, budget):
@@ -98,6 +98,15 @@ def measure_latency(
     short = len(calls) < budget.min_calls
     over = f"the budget of {budget.max_seconds:g} s was over after {len(calls)} of {budget.min_calls} calls"
     return Timing(tuple(calls), warmups, over if short else "")
+
+
+def _warm_up(method: Method, source: Iterator[Sample], budget: LatencyBudget, clock: DeviceClock) -> tuple[Call, ...]:
+    """Call the method before the first measured call; no more once the budget's time is over."""
+    started = perf_counter_ns()
+    calls: list[Call] = []
+    while len(calls) < budget.warmups and (perf_counter_ns() - started) / 1e9 < budget.max_seconds:
+        calls.append(_call(method, next(source), clock))
+    return tuple(calls)
 
 
 def _call(method: Method, sample: Sample, clock: DeviceClock) -> Call:

@@ -13,6 +13,8 @@ from harness.measure.reach import reachable_bytes
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
 
 _MB = 1e6
+_SLACK = 1_000_000
+"""Bytes by which a level may fall through no fault of the measurement."""
 
 Number = dict[str, Any]
 """``mb`` (1e6 bytes) and its ``source``; ``mb`` is None, with a ``reason``, where it can't be had."""
@@ -190,6 +192,8 @@ class CudaMeter:
 
 
 def _number(count: int, source: str) -> Number:
+    if count < -_SLACK:
+        return _unknown(source, "the level fell below the one before the method was made")
     return {"mb": round(max(0, count) / _MB, 3), "source": source}
 
 

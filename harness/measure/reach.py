@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -48,18 +49,22 @@ def _reachable(root: object) -> Iterator[object]:
 
 
 def _held_by(one: Any) -> Iterable[object]:
-    import torch
-
+    torch = _torch()
     if _is(one, FunctionType):
         return [one.__closure__, one.__defaults__, one.__kwdefaults__, one.__dict__]
     held = gc.get_referents(one)
     if _is(one, np.ndarray):
         held += [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
-    elif _is(one, torch.Tensor):
+    elif torch is not None and _is(one, torch.Tensor):
         held += _parts(one)
-    elif _is(one, torch.jit.ScriptModule):
+    elif torch is not None and _is(one, torch.jit.ScriptModule):
         held += [*one.parameters(), *one.buffers()]
     return held
+
+
+def _torch() -> Any:
+    """Return torch where this process has loaded it; without it there are no tensors."""
+    return sys.modules.get("torch")
 
 
 def _is(one: Any, kind: type) -> bool:
@@ -69,8 +74,7 @@ def _is(one: Any, kind: type) -> bool:
 
 def _parts(tensor: Any) -> list[object]:
     """Return the tensors that a sparse tensor is made of, and the gradient of a parameter."""
-    import torch
-
+    torch = _torch()
     names = {
         torch.sparse_coo: ("_indices", "_values"),
         torch.sparse_csr: ("crow_indices", "col_indices", "values"),
@@ -84,11 +88,13 @@ def _parts(tensor: Any) -> list[object]:
 
 def _spans(one: Any) -> Iterator[_Span]:
     """Yield the addresses, first and past the last, of the memory that an array or tensor itself stands for."""
-    import torch
-
+    torch = _torch()
     if _is(one, np.ndarray):
-        if one.nbytes and not isinstance(one.base, np.ndarray | torch.Tensor):
+        owners = (np.ndarray,) if torch is None else (np.ndarray, torch.Tensor)
+        if one.nbytes and not isinstance(one.base, owners):
             yield _bounds(one)
+    elif torch is None:
+        return
     elif _is(one, torch.Tensor):
         if one.layout is torch.strided and one.device.type == "cpu":
             yield _storage_span(one.untyped_storage())

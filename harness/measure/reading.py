@@ -56,7 +56,8 @@ def timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> Reading:
     samples: dict[SampleRef, Sample] = {}
     decode_ms: list[float] = []
     clean_ms: list[float] = []
-    for ref in test[:: max(1, len(test) // _HELD_SAMPLES)][:_HELD_SAMPLES]:
+    count = min(_HELD_SAMPLES, len(test))
+    for ref in (test[position * len(test) // count] for position in range(count)):
         begin = perf_counter_ns()
         raw = dataset.decode(ref)
         decoded = perf_counter_ns()

@@ -13,7 +13,7 @@ _CUBLAS_WORKSPACE = ":4096:8"
 """Of the two settings with which cuBLAS is deterministic, the faster one."""
 
 
-def configure(device: str, seed: int) -> None:
+def configure(device: str, seed: int, *, uses_torch: bool = True) -> None:
     """Seed every global generator, pin the flags that change results, and open the device.
 
     TF32 is off, cuDNN deterministic, and torch takes its deterministic algorithms where it has them; an operation
@@ -25,12 +25,19 @@ def configure(device: str, seed: int) -> None:
         Torch device name; CUDA work of this process goes there.
     seed
         The cell's seed.
+    uses_torch
+        Whether the method does: loading torch takes seconds. On a CUDA device it is always loaded.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = _CUBLAS_WORKSPACE
-    import torch
-
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - for methods that draw from the global generator
+    if uses_torch or device.startswith("cuda"):
+        _configure_torch(device, seed)
+
+
+def _configure_torch(device: str, seed: int) -> None:
+    import torch
+
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -5,7 +5,14 @@ comparable with each other. Nothing here needs torch.
 """
 
 from harness.metrics.auroc import auroc, pixel_auroc
-from harness.metrics.evaluation import METRICS, Evaluation, evaluate, evaluate_by_defect, evaluate_with_reasons
+from harness.metrics.evaluation import (
+    METRICS,
+    Evaluation,
+    evaluate,
+    evaluate_by_defect,
+    evaluate_test_set,
+    evaluate_with_reasons,
+)
 from harness.metrics.pro import aupro, aupro_official
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "auroc",
     "evaluate",
     "evaluate_by_defect",
+    "evaluate_test_set",
     "evaluate_with_reasons",
     "pixel_auroc",
 ]

@@ -5,21 +5,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.metrics.auroc import auroc, auroc_of_ranks
+from harness.metrics.defects import find_regions_by_image, images_of, rank_test_set
 from harness.metrics.inputs import Images, check_count, image_labels, image_scores
 from harness.metrics.pro import aupro_of_ranks, official_aupro_of_ranks
-from harness.metrics.ranks import find_regions, rank_pixels
+from harness.metrics.ranks import PixelRanks, find_regions, rank_pixels
 
-__all__ = ["METRICS", "Evaluation", "evaluate", "evaluate_by_defect", "evaluate_with_reasons"]
+__all__ = ["METRICS", "Evaluation", "evaluate", "evaluate_by_defect", "evaluate_test_set", "evaluate_with_reasons"]
 
 METRICS = ("i_auroc", "p_auroc", "aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
 """Names of the metrics, in the order of tables; all lie in [0, 1], higher is better."""
-
-_NOMINAL = "good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +76,20 @@ def evaluate_with_reasons(
     """Return what :func:`evaluate` does, with a reason for every metric that is undefined."""
     anomalous = image_labels(labels)
     check_count("maps", len(maps), anomalous.size)
-    values = dict.fromkeys(METRICS, float("nan"))
-    reasons = {}
-    values["i_auroc"] = auroc(anomalous, scores)
-    if anomalous.all() or not anomalous.any():
-        reasons["i_auroc"] = f"every image is {'anomalous' if anomalous.any() else 'nominal'}"
-
+    area = auroc(anomalous, scores)
     regions = find_regions(masks)
     ranks = rank_pixels(maps, regions)
-    pixel_ranks = ranks
-    if pixel_maps is not None and not _same_images(maps, pixel_maps):
-        pixel_ranks = rank_pixels(pixel_maps, regions, "pixel_maps")
-    values["p_auroc"] = auroc_of_ranks(pixel_ranks)
+    if pixel_maps is None or _same_images(maps, pixel_maps):
+        return _evaluation(anomalous, area, ranks, ranks)
+    return _evaluation(anomalous, area, ranks, rank_pixels(pixel_maps, regions, "pixel_maps"))
+
+
+def _evaluation(anomalous: NDArray[np.bool_], i_auroc: float, ranks: PixelRanks, pixel_ranks: PixelRanks) -> Evaluation:
+    values = dict.fromkeys(METRICS, float("nan"))
+    values["i_auroc"], values["p_auroc"] = i_auroc, auroc_of_ranks(pixel_ranks)
+    reasons = {}
+    if anomalous.all() or not anomalous.any():
+        reasons["i_auroc"] = f"every image is {'anomalous' if anomalous.any() else 'nominal'}"
     for name, limit in (("aupro_30", 0.3), ("aupro_1", 0.01)):
         values[name] = aupro_of_ranks(ranks, limit)
         values[f"{name}_official"] = official_aupro_of_ranks(ranks, limit)
@@ -109,10 +110,8 @@ def evaluate_by_defect(
 
     Parameters
     ----------
-    maps, masks, labels, scores, pixel_maps
-        As for :func:`evaluate`.
-    defects : (n,) str
-        Name of the defect in each image, ``good`` in nominal ones.
+    maps, masks, labels, scores, defects, pixel_maps
+        As for :func:`evaluate_test_set`.
 
     Returns
     -------
@@ -124,23 +123,47 @@ def evaluate_by_defect(
     ValueError
         As for :func:`evaluate`, and where not every image has a defect name.
     """
+    return evaluate_test_set(maps, masks, labels, scores, defects, pixel_maps)[1]
+
+
+def evaluate_test_set(
+    maps: Images,
+    masks: Images,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    defects: Sequence[str],
+    pixel_maps: Images | None = None,
+) -> tuple[Evaluation, dict[str, dict[str, float]]]:
+    """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` at the cost of the first.
+
+    Parameters
+    ----------
+    maps, masks, labels, scores, pixel_maps
+        As for :func:`evaluate`.
+    defects : (n,) str
+        Name of the defect in each image, ``good`` in nominal ones.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`evaluate`, and where not every image has a defect name.
+    """
     anomalous = image_labels(labels)
     ranked = image_scores(scores, anomalous.size)
     for name, images in (("maps", maps), ("masks", masks), ("pixel_maps", pixel_maps), ("defects", defects)):
         if images is not None:
             check_count(name, len(images), anomalous.size)
-    results = {}
-    for defect in sorted(set(defects) - {_NOMINAL}):
-        chosen = [index for index, name in enumerate(defects) if name in (_NOMINAL, defect)]
-        of_pixels = None if pixel_maps is None else _take(pixel_maps, chosen)
-        results[defect] = evaluate(
-            _take(maps, chosen), _take(masks, chosen), anomalous[chosen], ranked[chosen], of_pixels
-        )
-    return results
-
-
-def _take(images: Images, chosen: list[int]) -> list[NDArray[Any]]:
-    return [images[index] for index in chosen]
+    regions = find_regions_by_image(masks)
+    ranks = pixel_ranks = rank_test_set(maps, regions, defects)
+    if pixel_maps is not None and not _same_images(maps, pixel_maps):
+        pixel_ranks = rank_test_set(pixel_maps, regions, defects, "pixel_maps")
+    by_defect = {}
+    for defect in ranks.by_defect:
+        chosen = images_of(defect, defects)
+        area = auroc(anomalous[chosen], ranked[chosen])
+        found = _evaluation(anomalous[chosen], area, ranks.by_defect[defect], pixel_ranks.by_defect[defect])
+        by_defect[defect] = found.values
+    return _evaluation(anomalous, auroc(anomalous, ranked), ranks.whole, pixel_ranks.whole), by_defect
 
 
 def _same_images(first: Images, second: Images) -> bool:

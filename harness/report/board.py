@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from harness.boardrow import METRIC_IDS, BoardRow, CellKey
@@ -23,6 +24,9 @@ _COSTS = {
 }
 """Columns of the leaderboard that tables show beside the metrics, and their headings."""
 
+_NAMES = (*METRIC_IDS, *_COSTS)
+_OF_MACHINE = ("device_median_ms", "end_to_end_median_ms", "peak_inference_mb")
+
 
 def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
     """Return the lines of a leaderboard as tables; the best of a category is marked.
@@ -38,11 +42,26 @@ def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
     grids = []
     for keys, found in by_training(rows, lambda row: row.key).items():
         lines = [_line(row, first) for row, first in zip(found, _first_of_method(found), strict=True)]
+        ranked = rank_columns(lines, columns)
+        several = {row.key.category for row in found if row.hardware != found[0].hardware}
         title = f"Leaderboard: {board_title(board, found[0].key)}"
         context = {"kind": "leaderboard", "dataset": board.dataset, "preset": board.preset, **dict(keys)}
         headings = ("method", "category")
-        grids.append(Grid(title, headings, tuple(columns), rank_columns(lines, columns), keys=context))
+        grids.append(Grid(title, headings, tuple(columns), _comparable(ranked, several), keys=context))
     return grids
+
+
+def _comparable(rows: Sequence[Row], several: Collection[str]) -> tuple[Row, ...]:
+    """Take the places from numbers of different machines, in the categories that have such."""
+
+    def unplaced(row: Row) -> Row:
+        values = (
+            replace(value, place=0) if name in _OF_MACHINE else value
+            for name, value in zip(_NAMES, row.values, strict=True)
+        )
+        return replace(row, values=tuple(values))
+
+    return tuple(unplaced(row) if row.rank_group in several else row for row in rows)
 
 
 def board_title(board: Board, key: CellKey) -> str:
@@ -90,7 +109,10 @@ def _first_of_method(rows: Sequence[BoardRow]) -> list[bool]:
 def _line(row: BoardRow, first: bool) -> Row:
     name = Value(row.key.method if first else "")
     label = Value(row.key.category, note=_origin(row))
-    values = [_value(column, row.numbers[column]) for column in (*METRIC_IDS, *_COSTS)]
+    values = [_value(column, row.numbers[column]) for column in _NAMES]
+    if row.contended:
+        busy = missing("contended: something else kept the machine busy")
+        values = [busy if name.endswith("_ms") else value for name, value in zip(_NAMES, values, strict=True)]
     keys = {"method": row.key.method, "category": row.key.category}
     return Row((name, label), tuple(values), keys, starts=first, rank_group=row.key.category)
 

@@ -46,7 +46,7 @@ def print_outcome(cell: Cell, record: Record) -> None:
     """Print one line for a finished cell."""
     name = escape(f"{cell.label} {cell.category} {cell.shots}-shot {cell.split}")
     if record.status == "ok":
-        seconds = sum(record.seconds.values())
+        seconds = record.wall_seconds
         stderr.print(f"[green]ok[/] {name}: I-AUROC {_number(record.metrics.get('i_auroc'))}, {seconds:.0f} s")
     else:
         stderr.print(f"[red]{record.status}[/] {name}: {escape(record.reason)}")

@@ -46,7 +46,7 @@ def _row(record: Record) -> dict[str, object]:
     row |= {f"{name}_mb": value["mb"] for name, value in record.memory.items() if "mb" in _fields(value)}
     row["paper_mb"] = record.memory.get("paper_mb")
     row["contended"] = bool(record.environment.get("contended", False))
-    return row | {"seconds": sum(record.seconds.values()), "created": record.created}
+    return row | {"seconds": record.wall_seconds, "created": record.created}
 
 
 def _fields(value: object) -> tuple[object, ...]:

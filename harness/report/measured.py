@@ -81,7 +81,7 @@ class MeasuredGroup:
     protocol: Protocol
     methods: tuple[MeasuredMethod, ...]
 
-    @property
+    @cached_property
     def categories(self) -> tuple[str, ...]:
         """All categories of the dataset, in the published order, whether measured or not."""
         info = DATASETS.get(self.dataset)

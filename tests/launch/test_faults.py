@@ -27,12 +27,14 @@ def test_cells_that_go_wrong_are_recorded_and_the_others_finish(finish, records,
     methods = ",".join(f"misbehaving[how={how}]" for how in (*WRONG, "no"))
     code, printed = finish(methods, "--categories", "bagel")
     assert code == 3
-    found = {record["cell"]["given"]["how"]: record for record in records()}
+    found = {record["cell"]["parameters"]["how"]: record for record in records()}
     assert found.pop("no")["status"] == "ok"
     for how, (status, said) in WRONG.items():
         assert found[how]["status"] == status
         assert said in found[how]["reason"]
         assert said in printed
+    assert found["raise"]["log"][-1] == "RuntimeError: the method broke"
+    assert found["raise"]["environment"]["device"] == "cpu"
     assert "6 of 7 cells to run" in finish(methods, "--categories", "bagel", "--dry-run")[1]
     assert left_over(tmp_path) == []
 
@@ -63,6 +65,12 @@ def test_children_that_outlive_a_good_cell_are_ended_too(finish, records, tmp_pa
     code, _ = finish(f"misbehaving[how=litter,where={where}]", "--categories", "bagel")
     assert code == 0
     assert alive([int(line) for line in where.read_text().split()]) == []
+
+
+def test_a_thread_that_outlives_its_cell_holds_nothing_up(finish, records) -> None:
+    code, _ = finish("misbehaving[how=thread]", "--categories", "bagel", "--timeout", "60s")
+    assert code == 0
+    assert [record["status"] for record in records()] == ["ok"]
 
 
 def test_memory_that_the_system_refuses_is_oom(finish, records) -> None:

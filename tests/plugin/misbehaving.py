@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Literal
@@ -14,13 +15,24 @@ from harness.contract import Meta, MethodError, UnsupportedError
 
 
 class Misbehaving(ColourDistance):
-    meta = Meta(name="misbehaving", title="Misbehaving", family="example")
+    meta = Meta(name="misbehaving", title="Misbehaving", family="example", uses_torch=False)
 
     def __init__(
         self,
         *,
         how: Literal[
-            "raise", "refuse", "unsupported", "nan", "die", "die-writing", "sleep", "allocate", "fill", "litter", "no"
+            "raise",
+            "refuse",
+            "unsupported",
+            "nan",
+            "die",
+            "die-writing",
+            "sleep",
+            "allocate",
+            "fill",
+            "litter",
+            "thread",
+            "no",
         ] = "no",
         category: str = "",
         where: str = "",
@@ -41,6 +53,7 @@ class Misbehaving(ColourDistance):
             "litter": self._start_children,
             "allocate": self._allocate,
             "fill": self._fill_disk,
+            "thread": threading.Thread(target=time.sleep, args=(self.seconds,)).start,
         }
         wrong.get(self.how, lambda: None)()
 

@@ -100,8 +100,8 @@ def test_the_sentence_counts_what_was_skipped_and_why():
         toy_record("cfm-t", latency={"device": window(40.0, None)}),
     ]
     assert compared_text(compared(OLD, new)) == (
-        "3 cells, 18 metrics, 1 speed, 5 memory figures compared; skipped: 2 speeds (other hardware), "
-        "1 memory figure (other hardware), 2 speeds (contended), 1 speed (too few calls)"
+        "3 cells, 18 metrics, 2 speeds, 5 memory figures compared; skipped: 2 speeds (other hardware), "
+        "1 memory figure (other hardware), 2 speeds (contended)"
     )
 
 
@@ -119,10 +119,16 @@ def test_the_leaderboard_has_a_table_for_each_number_of_samples():
 
 
 def test_the_best_of_a_category_is_marked_and_every_line_says_where_it_is_from():
-    rows = latest([toy_record(), toy_record("cfm-t", device_ms=30.0, environment={"contended": True})]).rows
-    (grid,) = board_grids(BOARD, rows)
-    (position,) = [n for n, column in enumerate(grid.columns) if column.keys["metric"] == "device_median_ms"]
-    assert [row.values[position].place for row in grid.rows] == [2, 1]
+    def places(name="device_median_ms", **environment):
+        rows = latest([toy_record(), toy_record("cfm-t", device_ms=30.0, environment=environment)]).rows
+        (grid,) = board_grids(BOARD, rows)
+        (position,) = [n for n, column in enumerate(grid.columns) if column.keys["metric"] == name]
+        return grid, [row.values[position].place for row in grid.rows], grid.rows[1].values[position].text
+
+    assert places()[1:] == ([2, 1], "30.0")
+    assert places(threads=1)[1:] == ([0, 0], "30.0")
+    grid, ranked, text = places(contended=True)
+    assert (ranked, text) == ([0, 0], "-")
     assert grid.notes[0] == "2026-01-01, harness 0123456789ab, on Test CPU, 4 cores, 2 threads"
     assert grid.notes[1].endswith("while something else kept it busy: its speed is not compared")
 
