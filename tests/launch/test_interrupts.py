@@ -11,7 +11,7 @@ from pathlib import Path
 from launch_helpers import workers_of
 
 MOMENTS = 20
-LATEST = 7.0
+LATEST = 4.5
 METHODS = "colour-distance,colour-distance[floor=2.0]"
 
 
