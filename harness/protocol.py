@@ -52,6 +52,8 @@ class Protocol:
         Name and version of the background removal.
     latency
         Budget of the latency pass.
+    memory_seconds
+        Time after which the memory pass begins no further sample.
     """
 
     preset: str = "paper"
@@ -60,13 +62,15 @@ class Protocol:
     ground_truth: str = "zero_pad_nearest"
     cleaning: str = "reference-1"
     latency: LatencyBudget = field(default_factory=LatencyBudget)
+    memory_seconds: float = 200.0
 
     @classmethod
     def for_preset(cls, preset: str, weights: WeightsMode) -> Protocol:
         """Return the protocol of a preset name; raise UsageError for an unknown one."""
         if preset not in PRESETS:
             raise UsageError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)} with --preset.")
-        return cls(preset=preset, weights=weights, latency=PRESETS[preset])
+        latency = PRESETS[preset]
+        return cls(preset=preset, weights=weights, latency=latency, memory_seconds=latency.max_seconds / 3)
 
     def to_json(self) -> dict[str, Any]:
         """Return the protocol as plain JSON values."""

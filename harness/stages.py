@@ -207,7 +207,7 @@ class CellRun:
             lambda sample: self._predict(method, sample),
             tuple(reading.samples.values()),
             meter,
-            self.cell.protocol.latency.max_seconds,
+            self.cell.protocol.memory_seconds,
         )
 
     def _record(self, accuracy: _Accuracy, speed: _Speed, trained_on: int) -> Record:
