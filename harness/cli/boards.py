@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from harness.cli.options import NameList, join
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.boardrow import CellKey
     from harness.leaderboard import Board, Latest
     from harness.store import Record
 
@@ -43,6 +45,8 @@ def scope_options(function: _Function) -> _Function:
         click.option("--dataset", "-d", help="One dataset; all by default."),
         click.option("--preset", help="One preset; all by default."),
         click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value]."),
+        click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all by default."),
+        click.option("--shots", "-n", type=NameList(), multiple=True, help="5, 10, 50, full; all by default."),
         click.option(
             "--leaderboard",
             "folder",
@@ -69,6 +73,10 @@ class Scope:
         One of each; all where None.
     methods
         Names, globs, or labels with parameters; all where empty.
+    categories
+        Names or globs; all where empty.
+    shots
+        As text; all where empty.
     folder
         Of leaderboards.
     """
@@ -76,32 +84,50 @@ class Scope:
     dataset: str | None
     preset: str | None
     methods: tuple[str, ...]
+    categories: tuple[str, ...]
+    shots: tuple[str, ...]
     folder: Path
 
     @classmethod
-    def of(cls, dataset: str | None, preset: str | None, methods: Sequence[tuple[str, ...]], folder: Path) -> Scope:
-        """Return the scope of a command line; raise UsageError for an unknown dataset or preset."""
+    def of(
+        cls,
+        dataset: str | None,
+        preset: str | None,
+        methods: Sequence[tuple[str, ...]],
+        categories: Sequence[tuple[str, ...]],
+        shots: Sequence[tuple[str, ...]],
+        folder: Path,
+    ) -> Scope:
+        """Return the scope of a command line; raise UsageError for an unknown dataset, preset or number of shots."""
         from harness.data.base import DATASETS
         from harness.protocol import PRESETS
         from harness.registry import nearest_names
+        from harness.splits import parse_shots
 
         for what, name, known in (("dataset", dataset, DATASETS), ("preset", preset, PRESETS)):
             if name is not None and name not in known:
                 raise UsageError(f"There is no {what} '{name}': {nearest_names(name, known)}")
-        return cls(dataset, preset, join(methods), folder)
+        numbers = tuple(str(parse_shots(text)) for text in join(shots))
+        return cls(dataset, preset, join(methods), join(categories), numbers, folder)
 
     @property
     def words(self) -> str:
         """What narrows it, for sentences; empty or with a space before it."""
         about = f" on {self.dataset}" if self.dataset else ""
         about += f" at preset {self.preset}" if self.preset else ""
+        about += f" in {', '.join(self.categories)}" if self.categories else ""
+        about += f" with {' or '.join(self.shots)} shots" if self.shots else ""
         return about + (f" by {', '.join(self.methods)}" if self.methods else "")
 
-    def keeps(self, label: str) -> bool:
-        """Return whether a method is in it."""
+    def keeps(self, key: CellKey) -> bool:
+        """Return whether a cell is in it."""
         from harness.report.tables import Request
 
-        return Request(methods=self.methods).keeps(label)
+        return (
+            Request(methods=self.methods).keeps(key.method)
+            and (not self.shots or key.shots in self.shots)
+            and (not self.categories or any(fnmatchcase(key.category, pattern) for pattern in self.categories))
+        )
 
     def boards(self) -> tuple[Board, ...]:
         """Return the leaderboards in it that have a file."""
@@ -115,6 +141,7 @@ class Scope:
 
     def records(self, results: Path) -> dict[_Pair, list[Record]]:
         """Return the records in it, by dataset and preset; raise UsageError for a method that nothing is known of."""
+        from harness.boardrow import CellKey
         from harness.store import Store
 
         records = Store(results).all()
@@ -122,7 +149,11 @@ class Scope:
         found: dict[_Pair, list[Record]] = {}
         for record in records:
             pair = (record.cell.dataset, record.cell.protocol.preset)
-            if self.dataset in (None, pair[0]) and self.preset in (None, pair[1]) and self.keeps(record.cell.label):
+            if (
+                self.dataset in (None, pair[0])
+                and self.preset in (None, pair[1])
+                and self.keeps(CellKey.of(record.cell))
+            ):
                 found.setdefault(pair, []).append(record)
         return dict(sorted(found.items()))
 

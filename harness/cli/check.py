@@ -85,7 +85,7 @@ def _compare(scope: Scope, results: Path) -> list[_Checked]:
     checked = []
     for board, found in boards.items():
         if board.path.exists():
-            rows = [row for row in board.read() if scope.keeps(row.key.method)]
+            rows = [row for row in board.read() if scope.keeps(row.key)]
             checked.append(_Checked(board, found, compare(rows, found.records, tolerances), tolerances))
     if not _regressed(checked) and not any(found.rows for found in newest.values()):
         raise NothingMeasuredError(nothing_ok(newest.values(), scope, results))

@@ -25,11 +25,9 @@ __all__ = ["command"]
 @click.pass_context
 def command(
     ctx: click.Context,
-    dataset: str | None,
-    preset: str | None,
-    methods: tuple[tuple[str, ...], ...],
-    folder: Path,
+    /,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
     """Show the committed leaderboard: accuracy, speed and memory of every cell, the best of each category in bold.
 
@@ -38,7 +36,7 @@ def command(
     harness leaderboard update
     """
     if ctx.invoked_subcommand is None:
-        return _show(Scope.of(dataset, preset, methods, folder), as_json)
+        return _show(Scope.of(**chosen), as_json)
     typed = {name: ctx.params[name] for name in ctx.params if _was_typed(ctx, name)}
     ctx.default_map = {ctx.invoked_subcommand: {**(ctx.default_map or {}), **typed}}
     return ExitCode.OK
@@ -69,7 +67,7 @@ def update(results: Path, prune: bool, as_json: bool, **chosen: Any) -> int:
     outcomes = []
     for (dataset, preset), found in newest.items():
         board = Board(scope.folder, dataset, preset)
-        drops = (lambda key: scope.keeps(key.method)) if prune else None
+        drops = scope.keeps if prune else None
         merged = merge(board.read(), found.rows, drops)
         if merged.rows or board.path.exists():
             board.write(merged.rows)
@@ -98,7 +96,7 @@ def _show(scope: Scope, as_json: bool) -> int:
         raise PrerequisiteError(
             f"There is no leaderboard{scope.words} in {scope.folder}: make one with 'harness leaderboard update'."
         )
-    rows = {board: [row for row in board.read() if scope.keeps(row.key.method)] for board in boards}
+    rows = {board: [row for row in board.read() if scope.keeps(row.key)] for board in boards}
     if as_json:
         print_json([{**board.to_json(), "rows": [row.to_json() for row in found]} for board, found in rows.items()])
         return ExitCode.OK

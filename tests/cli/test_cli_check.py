@@ -194,3 +194,15 @@ def test_real_processes_from_a_run_to_a_regression(harness, tiny_mvtec, tmp_path
     worse = harness("check", "--methods", "colour*")
     assert (worse.returncode, worse.stderr) == (4, "")
     assert "-0.1000" in worse.stdout
+
+
+def test_a_scope_of_shots_and_categories_leaves_the_rest_out(harness, tmp_path):
+    store = Store(tmp_path / "results")
+    for shots in (5, 10):
+        store.write(toy_record(shots=shots))
+    assert harness("leaderboard", "update").returncode == 0
+    store.path(toy_record(shots=5).cell).unlink()
+    assert harness("check").returncode == 4
+    assert harness("check", "--shots", "10").returncode == 0
+    assert harness("check", "--shots", "7").returncode == 2
+    assert harness("check", "--categories", "ridge").returncode == 6
