@@ -250,6 +250,6 @@ def resolve(spec: MethodSpec, preset: str) -> dict[str, ParameterValue]:
     values = defaults | dict(method.meta.presets.get(preset, {})) | dict(spec.parameters)
     try:
         method(**values)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"Method '{spec}' can't be made: {error}.") from error
     return values

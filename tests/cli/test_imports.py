@@ -13,6 +13,7 @@ MODULES = (
     "harness.cli.running",
     "harness.cli.status",
     "harness.cli.tables",
+    "harness.cli.verify",
     "harness.cli.worker",
     "harness.job",
     "harness.launch.claims",

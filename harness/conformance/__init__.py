@@ -1,0 +1,13 @@
+"""The conformance suite: whether a method keeps the contract of :mod:`harness.contract`, tried on the toy dataset.
+
+``harness verify NAME`` runs it in a process of its own (:func:`verify_method`); :func:`run_suite` runs it in this one.
+"""
+
+from __future__ import annotations
+
+from harness.conformance.outcome import Check, Outcome, Verdict
+from harness.conformance.process import verify_method
+from harness.conformance.subject import Subject
+from harness.conformance.suite import CHECKS, run_suite, toy_subject
+
+__all__ = ["CHECKS", "Check", "Outcome", "Subject", "Verdict", "run_suite", "toy_subject", "verify_method"]

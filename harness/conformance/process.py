@@ -1,0 +1,150 @@
+"""The suite in a process of its own, so that a method which crashes or hangs is a failed check."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO
+from uuid import uuid4
+
+from harness.conformance.outcome import Outcome, Verdict
+from harness.conformance.suite import CHECKS
+from harness.data.base import cache_dir
+from harness.data.toy import ensure_toy
+from harness.launch.events import Event, parse_event
+from harness.launch.obituary import last_lines
+from harness.launch.process import MARK, end_marked
+
+__all__ = ["Request", "read_request", "verify_method"]
+
+OnEvent = Callable[[Event], None]
+
+_READER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the process is told.
+
+    Parameters
+    ----------
+    method
+        As on the command line, with parameters.
+    device
+        Torch device name.
+    outcomes
+        File that a line of JSON is appended to for each check.
+    """
+
+    method: str
+    device: str
+    outcomes: Path
+
+
+def read_request(path: Path) -> Request:
+    """Read a request's file."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    return Request(value["method"], value["device"], Path(value["outcomes"]))
+
+
+def verify_method(
+    method: str, *, device: str, timeout: float | None = None, on_event: OnEvent = lambda event: None
+) -> Verdict:
+    """Make all checks of a method on the toy dataset, in a process of its own.
+
+    Parameters
+    ----------
+    method
+        One registered name, with parameters in brackets.
+    device
+        Torch device name.
+    timeout
+        Seconds after which the process is ended; None for no limit.
+    on_event
+        Told, from a thread, of each check as it begins (a stage) and of the steps of fitting.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where the toy dataset can't be made.
+    """
+    ensure_toy(cache_dir())
+    started = monotonic()
+    with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
+        request = Request(method, device, Path(folder) / "outcomes.jsonl")
+        path, log = Path(folder) / "request.json", Path(folder) / "log"
+        path.write_text(json.dumps({**asdict(request), "outcomes": str(request.outcomes)}), encoding="utf-8")
+        code = _run(path, log, timeout, on_event)
+        outcomes = _read(request.outcomes)
+        if len(outcomes) < len(CHECKS):
+            outcomes = _completed(outcomes, _how_it_ended(code, timeout), last_lines(log))
+    return Verdict(method, device, tuple(outcomes), monotonic() - started)
+
+
+def _run(request: Path, log: Path, timeout: float | None, on_event: OnEvent) -> int | None:
+    """Run the process to its end, and return its exit code; None where its time was over."""
+    token = uuid4().hex
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.conformance", str(request)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {MARK: token},
+        )
+    with process:
+        assert process.stdout is not None
+        reader = threading.Thread(target=_pass_on, args=(process.stdout, on_event), daemon=True)
+        reader.start()
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            process.kill()
+            end_marked(token)
+            reader.join(_READER_SECONDS)
+
+
+def _pass_on(stream: IO[str], on_event: OnEvent) -> None:
+    for line in stream:
+        event = parse_event(line)
+        if event is not None:
+            on_event(event)
+
+
+def _read(path: Path) -> list[Outcome]:
+    if not path.exists():
+        return []
+    return [Outcome(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _how_it_ended(code: int | None, timeout: float | None) -> str:
+    if code is None:
+        return f"The time was over after {timeout:g} s in this check: give more with --timeout"
+    if code < 0:
+        return f"The process was ended by signal {-code} ({signal.strsignal(-code)}) in this check"
+    return f"The process ended with exit code {code} in this check"
+
+
+def _completed(outcomes: Sequence[Outcome], ending: str, last: Sequence[str]) -> list[Outcome]:
+    """Return all outcomes of a process that ended early: the check it was in fails, those after it are skipped."""
+    current, *later = CHECKS[len(outcomes) :]
+    said = f"; the last it said is: {' '.join(last[-1].split())}" if last else ""
+    failed = Outcome(current.name, "fail", f"{ending}{said}.")
+    return [
+        *outcomes,
+        failed,
+        *(Outcome(check.name, "skip", f"Not checked: '{current.name}' did not end.") for check in later),
+    ]

@@ -1,0 +1,103 @@
+"""All checks in their order, and the toy samples that they use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.conformance import conduct, fitting, making, predicting
+from harness.conformance.outcome import Check, CheckFailedError, CheckSkippedError, Outcome
+from harness.conformance.subject import Subject
+from harness.contract import MethodError, UnsupportedError
+from harness.data.open import open_dataset
+from harness.measure.host import libraries_set_aside
+from harness.registry import MethodSpec
+
+__all__ = ["CHECKS", "run_suite", "toy_subject"]
+
+CHECKS: tuple[Check, ...] = (
+    making.meta,
+    making.parameters,
+    making.construct,
+    making.light,
+    fitting.fit,
+    fitting.progress,
+    fitting.state_keys,
+    fitting.state_bytes,
+    predicting.predict,
+    predicting.repeatable,
+    predicting.own_arrays,
+    predicting.empty_cloud,
+    predicting.black_image,
+    predicting.not_square,
+    predicting.bigger,
+    fitting.seed,
+    fitting.state,
+    fitting.aliases,
+    conduct.blind,
+    conduct.inputs,
+    conduct.silent,
+    conduct.settings,
+)
+
+_TRAIN = 5
+_CATEGORY = "bump"
+_DEFECTS = ("good", "both", "mismatch")
+
+
+def toy_subject(spec: MethodSpec, device: str, told: Callable[[str, int, int], None]) -> Subject:
+    """Return a method with samples of the toy dataset: five to train on, a nominal and two defective ones to test.
+
+    Parameters
+    ----------
+    spec
+        Method and the parameters that the user named; the others are those of the preset ``quick``.
+    device
+        Torch device name.
+    told
+        Called with (stage, done, total) while the method is fitted.
+    """
+    dataset = open_dataset("toy", None)
+    by_defect = {ref.defect: ref for ref in reversed(dataset.refs(_CATEGORY, "test"))}
+    train = [dataset.load(ref) for ref in dataset.refs(_CATEGORY, "train")[:_TRAIN]]
+    test = [dataset.load(by_defect[defect]) for defect in _DEFECTS]
+    return Subject(spec, train, test, device=device, root=dataset.root, told=told)
+
+
+def run_suite(
+    subject: Subject,
+    on_check: Callable[[Check], None] = lambda check: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> tuple[Outcome, ...]:
+    """Make all checks, in this process.
+
+    Parameters
+    ----------
+    subject
+        A method with samples, not used before.
+    on_check
+        Told of every check as it begins.
+    on_outcome
+        Told what came of it.
+    """
+    outcomes: dict[str, Outcome] = {}
+    with libraries_set_aside():
+        for check in CHECKS:
+            on_check(check)
+            outcomes[check.name] = _outcome(check, subject, outcomes)
+            on_outcome(outcomes[check.name])
+    return tuple(outcomes.values())
+
+
+def _outcome(check: Check, subject: Subject, before: Mapping[str, Outcome]) -> Outcome:
+    missing = [name for name in check.after if before[name].status != "pass"]
+    if missing:
+        return Outcome(check.name, "skip", f"Not checked: it needs '{missing[0]}'.")
+    try:
+        check.function(subject)
+    except (UnsupportedError, CheckSkippedError) as error:
+        return Outcome(check.name, "skip", str(error))
+    except MethodError as error:
+        return Outcome(check.name, "fail", f"It refuses what it must be able to do: {error}")
+    except CheckFailedError as error:
+        return Outcome(check.name, "fail", str(error))
+    return Outcome(check.name, "pass", check.demand)
