@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterable
 from types import FrameType
 
@@ -19,6 +20,7 @@ def watch(signals: Iterable[signal.Signals]) -> None:
     signals
         For example SIGINT, and SIGTERM and SIGHUP where they are to end a program as Ctrl-C does.
     """
+    sys.unraisablehook = _report
     for sign in signals:
         if signal.getsignal(sign) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(sign, _interrupt)
@@ -28,6 +30,12 @@ def raise_if_interrupted() -> None:
     """Raise the KeyboardInterrupt again that one of the watched signals raised, in case it was swallowed."""
     if _asked:
         raise KeyboardInterrupt
+
+
+def _report(lost: sys.UnraisableHookArgs) -> None:
+    """Report what Python can't raise, except an interrupt: that one is remembered."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
 
 
 def _interrupt(sign: int, frame: FrameType | None) -> None:
