@@ -21,7 +21,8 @@ def start(plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iterator[Start
 
     def call(methods: str, *more: str | Path, before: Callable[[], object] = lambda: None) -> subprocess.Popen[str]:
         def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job inherits "ignore"
+            for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(sign, signal.SIG_DFL)  # a background job inherits "ignore"
             before()
 
         fixed = ["--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", "--preset", "quick"]
