@@ -132,9 +132,9 @@ def test_a_method_is_recognised_by_its_resolved_parameters(published, method, la
 
 def test_a_method_that_is_not_installed_is_recognised_by_its_label(published):
     record = make_record()
-    cell = replace(record.cell, method="btf", parameters={"coreset": 0.1}, given={})
-    assert published_labels(group_of(replace(record, cell=cell)).methods[0], published) == ("btf",)
-    named = replace(cell, given={"coreset": 0.1})
+    cell = replace(record.cell, method="depth-gan", parameters={"depth": 4}, given={})
+    assert published_labels(group_of(replace(record, cell=cell)).methods[0], published) == ("depth-gan",)
+    named = replace(cell, given={"depth": 4})
     assert published_labels(group_of(replace(record, cell=named)).methods[0], published) == ()
 
 

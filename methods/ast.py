@@ -1,0 +1,240 @@
+"""Asymmetric Student-Teacher networks (AST).
+
+Rudolph, Wehrbein, Rosenhahn, Wandt: "Asymmetric Student-Teacher Networks for Industrial Anomaly Detection", WACV 2023.
+A normalising flow is trained to map features of nominal samples to a Gaussian; a convolutional network is trained to
+give the same latents. Off the nominal data the two part, since they are built differently.
+
+What differs from the authors' code, so that every method is compared under one protocol:
+
+- Clouds come cleaned, as for every method: the background plane is (0, 0, 0) and marked. The authors find the object in
+  the raw cloud by a plane through the image's corners, which a cleaned cloud does not have. ``foreground=auto`` takes
+  every pixel that cleaning left, and keeps the authors' rule for clouds from which nothing was removed. Gaps are filled
+  as in their code, except where cleaning removed the background: these pixels are no gaps.
+- The image is padded to a centred square (edges repeated; depth and mask with zeros) where the authors squash its
+  aspect, so that maps lie in the evaluation geometry.
+- Image features are extracted once a sample and the teacher's latents once a student's training, not once an epoch; and
+  only the 36 blocks that are used are held in memory. None of this changes a number beyond rounding.
+- Everything is seeded; the authors set no seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from methods.parts.ast_features import Extractor, Inputs
+    from methods.parts.ast_networks import TeacherStudent
+
+__all__ = ["AST", "EFFICIENTNET_B5"]
+
+EFFICIENTNET_B5 = WeightFile(
+    name="efficientnet-b5-b6417697.pth",
+    url="https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b5-b6417697.pth",
+    licence="Apache-2.0",
+    alternatives=("tf_efficientnet_b5.safetensors",),
+)
+"""EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is read, too."""
+
+_CELL = 32
+_QUICK: dict[str, bool | int | float | str] = {
+    "image_size": 384,
+    "epochs": 40,
+    "batch": 2,
+    "lr": 1e-3,
+    "hidden": 32,
+    "width": 128,
+    "residual_blocks": 2,
+}
+
+
+class AST:
+    """An anomaly is where a convolutional student fails to follow a normalising flow.
+
+    Parameters
+    ----------
+    modality
+        What the features are made of. The mask of the object comes from the cloud in every case.
+    image_size
+        Side of the image for EfficientNet, pixels, a multiple of 32; the map's side is a quarter of it.
+    epochs
+        Passes over the training samples, for the teacher and again for the student.
+    batch, lr, weight_decay
+        Samples in a training step, and Adam's settings.
+    drop_last
+        Leave out the last batch of an epoch where it is not full, unless it is the only one: with 5 samples and batches
+        of 8 all 5 are used.
+    blocks, hidden
+        Coupling blocks of the teacher and the width of their subnets.
+    width, residual_blocks
+        Channels and residual blocks of the student.
+    position_channels
+        Channels of the positional encoding, a multiple of 4.
+    foreground
+        How the object is told from the background: ``corners`` is the authors' rule (more than 7 mm off the plane
+        through the four corners), ``cleaned`` takes what cleaning left, ``auto`` takes ``cleaned`` where cleaning
+        removed a background or a corner has no depth, else ``corners``.
+    gap_passes
+        Passes of gap filling of the depth image.
+    dilation
+        Side of the box that dilates the object's mask, pixels of the map; 0 for none.
+    mask_power
+        How often the mask multiplies the map: 2 in the authors' code (in the distance, and on the map again).
+    score
+        ``max`` of the map's cells (published) or their ``mean``.
+    padding
+        Of EfficientNet's convolutions of stride 2: ``static`` as in the package that the authors use, which pads for
+        456 pixels whatever the image's size is, ``same`` as timm and TensorFlow do.
+    """
+
+    meta: ClassVar[Meta] = Meta(
+        name="ast",
+        title="AST",
+        family="ast",
+        paper="Rudolph et al., WACV 2023",
+        weights=(EFFICIENTNET_B5,),
+        presets={"quick": _QUICK},
+    )
+
+    def __init__(
+        self,
+        *,
+        modality: Literal["rgb+depth", "rgb", "depth"] = "rgb+depth",
+        image_size: int = 768,
+        epochs: int = 72,
+        batch: int = 8,
+        lr: float = 2e-4,
+        weight_decay: float = 1e-5,
+        drop_last: bool = True,
+        blocks: int = 4,
+        hidden: int = 64,
+        width: int = 1024,
+        residual_blocks: int = 4,
+        position_channels: int = 32,
+        foreground: Literal["auto", "corners", "cleaned"] = "auto",
+        gap_passes: int = 3,
+        dilation: int = 8,
+        mask_power: int = 2,
+        score: Literal["max", "mean"] = "max",
+        padding: Literal["static", "same"] = "static",
+    ) -> None:
+        positive = {"epochs": epochs, "batch": batch, "blocks": blocks, "hidden": hidden, "width": width}
+        not_negative = {"residual_blocks": residual_blocks, "gap_passes": gap_passes, "dilation": dilation}
+        for least, values in ((1, positive), (0, not_negative | {"mask_power": mask_power})):
+            for name, value in values.items():
+                if value < least:
+                    raise ValueError(f"{name} must be at least {least}, not {value}")
+        for name, value, step in (("image_size", image_size, _CELL), ("position_channels", position_channels, 4)):
+            if value < step or value % step:
+                raise ValueError(f"{name} must be a positive multiple of {step}, not {value}")
+        if not lr > 0:
+            raise ValueError(f"lr must be positive, not {lr}")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must not be negative, not {weight_decay}")
+        self.modality, self.image_size, self.padding = modality, image_size, padding
+        self.epochs, self.batch, self.lr, self.weight_decay = epochs, batch, lr, weight_decay
+        self.drop_last = drop_last
+        self.blocks, self.hidden, self.width = blocks, hidden, width
+        self.residual_blocks, self.position_channels = residual_blocks, position_channels
+        self.foreground, self.gap_passes, self.dilation = foreground, gap_passes, dilation
+        self.mask_power, self.score = mask_power, score
+        self._files: Mapping[str, Path] = {}
+        self._extractor: Extractor | None = None
+        self._pair: TeacherStudent | None = None
+        self.teacher_losses_: list[float] = []
+        self.student_losses_: list[float] = []
+
+    def load_weights(self, files: Mapping[str, Path]) -> None:
+        """Remember where the pretrained file lies."""
+        self._files = dict(files)
+
+    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
+        """Extract features once a sample, train the teacher on them, then the student."""
+        import torch
+
+        from methods.parts.ast_training import Schedule, train
+
+        extractor, pair = self._build(seed, device)
+        features, masks = [], []
+        for position, sample in enumerate(samples):
+            progress("extract", position, len(samples))
+            inputs = extractor.prepare(sample)
+            features.append(extractor.features(inputs))
+            masks.append(inputs.mask)
+        progress("extract", len(samples), len(samples))
+        self.teacher_losses_, self.student_losses_ = train(
+            pair,
+            torch.stack(features),
+            torch.stack(masks),
+            Schedule(self.epochs, self.lr, self.weight_decay, self.batch, self.drop_last),
+            seed=seed,
+            progress=progress,
+        )
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Fill the gaps of the depth, find the object, pad, resize, normalise and transfer one sample."""
+        return self._fitted()[0].prepare(sample)
+
+    def infer(self, inputs: Inputs) -> Prediction:
+        """Return the distance of teacher and student, enlarged bicubically by 8, and its score."""
+        import torch
+        from torch.nn import functional
+
+        from methods.parts.ast_features import BLOCK
+        from methods.parts.ast_networks import student_distance
+
+        extractor, pair = self._fitted()
+        with torch.inference_mode():
+            features = extractor.features(inputs)[None]
+            weight = inputs.mask[None] ** self.mask_power
+            cells = student_distance(pair.teach(features)[0], pair.imitate(features), weight)
+            enlarged = functional.interpolate(cells[None], scale_factor=BLOCK, mode="bicubic")[0, 0]
+            score = cells.max() if self.score == "max" else cells.mean()
+        return Prediction(enlarged.cpu().numpy(), float(score))
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Return the bytes of the part of EfficientNet that is held, the teacher and the student; there is no bank."""
+        extractor, pair = self._fitted()
+        return {"weights": extractor.nbytes() + pair.nbytes(), "bank": 0, "other": 0}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the trained teacher and student."""
+        return {name: tensor.cpu().numpy() for name, tensor in self._fitted()[1].state_dict().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
+        """Take a trained teacher and student over."""
+        import torch
+
+        _, pair = self._build(seed, device)
+        pair.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        pair.eval().requires_grad_(False)
+
+    def _build(self, seed: int, device: str) -> tuple[Extractor, TeacherStudent]:
+        from methods.parts.ast_features import Extractor
+        from methods.parts.ast_networks import Architecture, TeacherStudent
+
+        self._extractor = Extractor(
+            modality=self.modality,
+            image_size=self.image_size,
+            foreground=self.foreground,
+            gap_passes=self.gap_passes,
+            dilation=self.dilation,
+            padding=self.padding,
+            weights=self._files.get(EFFICIENTNET_B5.name),
+            device=device,
+        )
+        sizes = Architecture(self.blocks, self.hidden, self.width, self.residual_blocks, self.position_channels)
+        self._pair = TeacherStudent(self._extractor.channels, self._extractor.grid, sizes)
+        self._pair.randomise(seed)
+        self._pair.to(device)
+        return self._extractor, self._pair
+
+    def _fitted(self) -> tuple[Extractor, TeacherStudent]:
+        if self._extractor is None or self._pair is None:
+            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+        return self._extractor, self._pair

@@ -1,0 +1,211 @@
+"""Back to the Feature (BTF): a memory bank of colour and shape features.
+
+Horwitz, Hoshen: "Back to the Feature: Classical 3D Features are (Almost) All You Need for 3D Anomaly Detection",
+CVPR Workshops 2023. Each of 28 x 28 patches is described by a frozen WideResNet50-2 and by point histograms, and is as
+anomalous as it is far from the descriptions of nominal patches. Nothing is trained.
+
+What differs from the authors' code, so that every method is compared under one protocol: the published rows ran on
+views resized to 224 x 224, whatever their aspect, or on files that a script had overwritten; here image and cloud are
+padded with zeros to a centred square first, clouds come cleaned, and ``rgb_background=black`` blackens what cleaning
+removed. Searches and the coreset's picks are exact; see :mod:`methods.parts.bank` and :mod:`methods.parts.coreset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from methods.parts.bank import Bank
+    from methods.parts.btf_features import Extractor, Inputs
+
+__all__ = ["BTF", "WIDE_RESNET50_2"]
+
+WIDE_RESNET50_2 = WeightFile(
+    name="wide_resnet50_2.racm_in1k.safetensors",
+    url="https://huggingface.co/timm/wide_resnet50_2.racm_in1k/resolve/main/model.safetensors",
+    licence="Apache-2.0",
+    alternatives=("wide_resnet50_racm-8234f177.pth",),
+)
+"""WideResNet50-2, ImageNet-1k, timm's RandAugment recipe and its default when BTF was published; without a digest."""
+
+
+class BTF:
+    """An anomaly is a patch far from all nominal patches that the bank keeps.
+
+    Parameters
+    ----------
+    features
+        ``rgb``: WideResNet50-2, layers 2 and 3; ``depth``: the same network on z three times; ``raw``, ``hog``,
+        ``sift``: of the depth image; ``fpfh``: point histograms; ``rgb+fpfh`` is what the paper calls BTF.
+    coreset
+        Share of the nominal patches that the bank keeps, above 0; 1 keeps all.
+    coreset_eps
+        Distortion of the random projection that the coreset is chosen on.
+    coreset_dtype
+        In which the projection is kept: ``float16`` in the authors' code, which rounds distances to it, too.
+    score
+        ``reweighted``: the farthest patch's distance, less where nominal patches near it are rare; ``max``: as it is.
+    blur
+        ``pil``: the map has 256 levels before it is blurred, as in the authors' code; ``gaussian``: sigma 4; ``none``.
+    rgb_background
+        ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
+    raw_layout
+        ``code``: patches of ``raw`` are runs of 64 pixels of a row; ``patches``: squares of 8 x 8.
+    normal_radius, normal_neighbours
+        Metres and the most points of the neighbourhoods that normals are estimated from.
+    fpfh_radius, fpfh_neighbours
+        Likewise for the histograms.
+    """
+
+    meta: ClassVar[Meta] = Meta(
+        name="btf",
+        title="BTF",
+        family="btf",
+        paper="Horwitz and Hoshen, CVPR Workshops 2023",
+        weights=(WIDE_RESNET50_2,),
+        extras=("faiss-cpu", "btf"),
+        presets={"quick": {}},
+    )
+
+    def __init__(
+        self,
+        *,
+        features: Literal["rgb", "depth", "raw", "hog", "sift", "fpfh", "rgb+fpfh"] = "rgb+fpfh",
+        coreset: float = 0.1,
+        coreset_eps: float = 0.9,
+        coreset_dtype: Literal["float16", "float32"] = "float16",
+        score: Literal["reweighted", "max"] = "reweighted",
+        blur: Literal["pil", "gaussian", "none"] = "pil",
+        rgb_background: Literal["black", "keep"] = "black",
+        raw_layout: Literal["code", "patches"] = "code",
+        normal_radius: float = 0.1,
+        normal_neighbours: int = 30,
+        fpfh_radius: float = 0.25,
+        fpfh_neighbours: int = 100,
+    ) -> None:
+        if not 0 < coreset <= 1:
+            raise ValueError(f"coreset must be above 0 and at most 1, not {coreset}")
+        if not 0 < coreset_eps < 1:
+            raise ValueError(f"coreset_eps must be between 0 and 1, not {coreset_eps}")
+        for name, radius in {"normal_radius": normal_radius, "fpfh_radius": fpfh_radius}.items():
+            if not radius > 0:
+                raise ValueError(f"{name} must be positive, not {radius}")
+        for name, most in {"normal_neighbours": normal_neighbours, "fpfh_neighbours": fpfh_neighbours}.items():
+            if most < 1:
+                raise ValueError(f"{name} must be at least 1, not {most}")
+        self.features, self.rgb_background, self.raw_layout = features, rgb_background, raw_layout
+        self.coreset, self.coreset_eps, self.coreset_dtype = coreset, coreset_eps, coreset_dtype
+        self.score, self.blur = score, blur
+        self.normal_radius, self.normal_neighbours = normal_radius, normal_neighbours
+        self.fpfh_radius, self.fpfh_neighbours = fpfh_radius, fpfh_neighbours
+        self._files: Mapping[str, Path] = {}
+        self._extractor: Extractor | None = None
+        self._bank: Bank | None = None
+
+    def load_weights(self, files: Mapping[str, Path]) -> None:
+        """Remember where the pretrained file lies."""
+        self._files = dict(files)
+
+    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
+        """Describe all nominal patches and keep those of a greedy coreset."""
+        from methods.parts.bank import Bank
+        from methods.parts.flat_search import require_flat_search
+
+        require_flat_search(device)
+        vectors = self._describe(samples, self._build(seed, device), progress)
+        self._bank = Bank(vectors[self._chosen(vectors, seed, device, progress)], device)
+        self._bank.require(3 if self.score == "reweighted" else 1)
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Pad, resize, normalise and transfer one sample."""
+        return self._fitted()[0].prepare(sample)
+
+    def infer(self, inputs: Inputs) -> Prediction:
+        """Return the blurred map of distances to the bank, and the score of the farthest patch."""
+        from methods.parts.bank import patch_scores
+        from methods.parts.features import SIZE
+        from methods.parts.patch_maps import patch_map, pil_blur
+        from methods.parts.smoothing import smooth
+
+        extractor, bank = self._fitted()
+        patches = extractor.patches(inputs)
+        if self.score == "reweighted":
+            distances, score = patch_scores(bank, patches)
+        else:
+            distances = bank.search(patches, 1)[0][:, 0]
+            score = float(distances.max())
+        image = patch_map(distances, SIZE)
+        blurred = pil_blur(image) if self.blur == "pil" else smooth(image, self.blur).float()
+        return Prediction(anomaly_map=blurred.numpy(), score=score)
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Return the bytes of the network, where the features need one, and of the bank."""
+        extractor, bank = self._fitted()
+        return {"weights": extractor.nbytes(), "bank": bank.nbytes, "other": 0}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the vectors of the bank."""
+        return {"bank": self._fitted()[1].vectors.cpu().numpy()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
+        """Take a bank over."""
+        from methods.parts.bank import Bank
+
+        self._build(seed, device)
+        self._bank = Bank(state["bank"], device)
+
+    def _build(self, seed: int, device: str) -> Extractor:
+        from methods.parts.btf_features import Extractor, FeatureSettings
+        from methods.parts.fpfh import FPFHSettings
+
+        settings = FeatureSettings(
+            self.features,
+            self.rgb_background,
+            self.raw_layout,
+            FPFHSettings(self.normal_radius, self.normal_neighbours, self.fpfh_radius, self.fpfh_neighbours),
+        )
+        weights = self._files.get(WIDE_RESNET50_2.name)
+        self._extractor = Extractor(settings, weights=weights, seed=seed, device=device)
+        return self._extractor
+
+    @staticmethod
+    def _describe(samples: Sequence[Sample], extractor: Extractor, progress: Progress) -> Tensor:
+        """Return the patches of all samples, (n * 784, d), in host memory."""
+        import torch
+
+        vectors = torch.empty(0)
+        for position, sample in enumerate(samples):
+            progress("extract", position, len(samples))
+            patches = extractor.patches(extractor.prepare(sample))
+            if not position:
+                vectors = torch.empty(len(samples), *patches.shape, dtype=patches.dtype)
+            vectors[position] = patches
+        progress("extract", len(samples), len(samples))
+        return vectors.flatten(0, 1)
+
+    def _chosen(self, vectors: Tensor, seed: int, device: str, progress: Progress) -> NDArray[Any] | slice:
+        from methods.parts.coreset import greedy_coreset
+
+        if self.coreset == 1:
+            return slice(None)
+        return greedy_coreset(
+            vectors,
+            max(1, int(self.coreset * len(vectors))),
+            seed=seed,
+            eps=self.coreset_eps,
+            dtype=self.coreset_dtype,
+            progress=lambda done, total: progress("coreset", done, total),
+            device=device,
+        )
+
+    def _fitted(self) -> tuple[Extractor, Bank]:
+        if self._extractor is None or self._bank is None:
+            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+        return self._extractor, self._bank

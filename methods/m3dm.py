@@ -1,0 +1,300 @@
+"""M3DM: memory banks of both modalities, weighed by a learned decision layer.
+
+Wang, Peng, Zhang, Yi, Wang, Wang: "Multimodal Industrial Anomaly Detection via Hybrid Fusion", CVPR 2023.
+
+The default is the run with two banks, DINO and Point-MAE, with its own scaling of scores: what reproduces the published
+numbers, while retraining the fusion of features (UFF) lowers them. As in the authors' code, BatchNorm uses the
+statistics of each cloud and DropPath is live. The decision layer needs it: where an object covers less than a tenth of
+the image, the cloud's bank holds all its patches, and training samples with the same features would all score 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.weights import DINO_VIT_B8, POINT_MAE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from methods.parts.features import Extractors, Inputs
+    from methods.parts.m3dm_model import Model, Plan
+
+__all__ = ["M3DM"]
+
+_QUICK: dict[str, bool | int | float | str] = {
+    "layers": 4,
+    "centres": 512,
+    "group_size": 32,
+    "coreset": 0.05,
+    "drop_path": "off",
+    "uff_epochs": 6,
+    "uff_batch": 2,
+    "uff_accumulate": 1,
+}
+
+_KINDS = {"all": ("xyz", "rgb"), "xyz": ("xyz",), "rgb": ("rgb",), "fusion": ("fusion",)}
+
+
+class M3DM:
+    """Distances to the nearest nominal patches of each modality, added up with learned weights.
+
+    Parameters
+    ----------
+    uff
+        Unsupervised feature fusion: ``off``, two banks (what reproduces the published numbers); ``released``, a third
+        bank of features fused by ``uff_checkpoint``; ``train``, by a fusion that is trained on this cell's samples,
+        where the authors train one on all categories.
+    uff_checkpoint
+        File of the authors' released fusion, for ``uff=released``; fetched by hand.
+    uff_sha256
+        Digest that this file must have: name it where results are kept, since a cell is named by its parameters and
+        not by the content of this file.
+    uff_align
+        Which image token meets which cloud patch when the fusion is trained: ``code``, a permutation that the
+        authors' code comes to and that leaves 0.26% in place, or ``spatial``, the token that covers the patch.
+    uff_epochs, uff_steps
+        Length of its training; a third of it is warm-up. Steps (750 in the paper) win where not 0.
+    uff_batch, uff_accumulate
+        Samples contrasted with each other (at most all there are), and batches for one step.
+    uff_lr
+        Peak of its learning rate.
+    banks
+        ``all``, or a single one: ``rgb`` (DINO), ``xyz`` (Point-MAE) or ``fusion``.
+    combine
+        ``decision_layer``, or ``sum`` of the weighted scores and maps.
+    xyz_weight, rgb_weight, fusion_weight
+        Factors of the banks' scores and maps before they are combined.
+    bank_sizes
+        ``code``: the image's and the fused bank keep a tenth of the size of the cloud's bank; ``10pct``: a tenth of
+        their own vectors.
+    affine
+        ``code``: all banks are standardised by the mean of the cloud's patches and the deviation of the image's;
+        ``per_bank``: each by its own.
+    zero_row
+        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros, as in code.
+    drop_background
+        With ``banks=xyz`` only: leave the patches that the cloud does not reach out of the coreset.
+    coreset, coreset_eps
+        Share of vectors kept (a tenth), and distortion of the random projection.
+    coreset_dtype
+        Of the projected vectors; ``float16`` in the code.
+    max_sample
+        The code leaves out all training samples after this number and one more; 0 takes all.
+    nu
+        Of the decision layer's one-class machines.
+    rgb_background
+        ``black``: pixels of the background that cleaning removed are black, as the authors' preprocessing leaves them;
+        ``keep``.
+    layers
+        Blocks kept of both networks: 12.
+    centres, group_size
+        Groups of the cloud, and points in each.
+    bn_stats
+        ``batch``: BatchNorm of the point encoder uses the cloud's own statistics, as the authors' code does;
+        ``running``: those of pre-training.
+    drop_path
+        ``on``: DropPath of the point transformer is live, drawn anew when training samples are scored, as in the
+        authors' code; ``off``: features are the same every time, and the second pass over the training samples costs
+        nothing.
+    precision
+        Of the networks: ``fp32``, or ``bf16`` under autocast.
+    """
+
+    meta: ClassVar[Meta] = Meta(
+        name="m3dm",
+        title="M3DM",
+        family="m3dm",
+        paper="Wang et al., CVPR 2023",
+        weights=(DINO_VIT_B8, POINT_MAE),
+        extras=("faiss-cpu",),
+        presets={"quick": _QUICK},
+    )
+
+    def __init__(
+        self,
+        *,
+        uff: Literal["off", "released", "train"] = "off",
+        uff_checkpoint: str = "",
+        uff_sha256: str = "",
+        uff_align: Literal["code", "spatial"] = "code",
+        uff_epochs: int = 3,
+        uff_steps: int = 0,
+        uff_batch: int = 16,
+        uff_accumulate: int = 16,
+        uff_lr: float = 0.003,
+        banks: Literal["all", "rgb", "xyz", "fusion"] = "all",
+        combine: Literal["decision_layer", "sum"] = "decision_layer",
+        xyz_weight: float = 1.0,
+        rgb_weight: float = 0.1,
+        fusion_weight: float = 1.0,
+        bank_sizes: Literal["code", "10pct"] = "code",
+        affine: Literal["code", "per_bank"] = "code",
+        zero_row: bool = True,
+        drop_background: bool = False,
+        coreset: float = 0.1,
+        coreset_eps: float = 0.9,
+        coreset_dtype: Literal["float16", "float32"] = "float16",
+        max_sample: int = 400,
+        nu: float = 0.5,
+        rgb_background: Literal["black", "keep"] = "black",
+        layers: int = 12,
+        centres: int = 1024,
+        group_size: int = 128,
+        bn_stats: Literal["batch", "running"] = "batch",
+        drop_path: Literal["on", "off"] = "on",
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        _check(
+            above_zero={
+                "uff_epochs": uff_epochs,
+                "uff_batch": uff_batch,
+                "uff_accumulate": uff_accumulate,
+                "uff_lr": uff_lr,
+                "xyz_weight": xyz_weight,
+                "rgb_weight": rgb_weight,
+                "fusion_weight": fusion_weight,
+                "layers": layers,
+                "centres": centres,
+                "group_size": group_size,
+            },
+            from_zero={"uff_steps": uff_steps, "max_sample": max_sample},
+            shares={"coreset": coreset, "nu": nu, "coreset_eps": coreset_eps},
+        )
+        _check_fusion(uff, uff_checkpoint, uff_sha256, banks, drop_background)
+        self.uff, self.uff_checkpoint, self.uff_sha256, self.uff_align = uff, uff_checkpoint, uff_sha256, uff_align
+        self.uff_epochs, self.uff_steps, self.uff_lr = uff_epochs, uff_steps, uff_lr
+        self.uff_batch, self.uff_accumulate = uff_batch, uff_accumulate
+        self.banks, self.combine, self.bank_sizes, self.affine = banks, combine, bank_sizes, affine
+        self.weights = {"xyz": xyz_weight, "rgb": rgb_weight, "fusion": fusion_weight}
+        self.zero_row, self.drop_background, self.max_sample, self.nu = zero_row, drop_background, max_sample, nu
+        self.coreset, self.coreset_eps, self.coreset_dtype = coreset, coreset_eps, coreset_dtype
+        self.rgb_background, self.layers, self.centres, self.group_size = rgb_background, layers, centres, group_size
+        self.bn_stats, self.drop_path, self.precision = bn_stats, drop_path, precision
+        self._files: Mapping[str, Path] = {}
+        self._model: Model | None = None
+
+    def load_weights(self, files: Mapping[str, Path]) -> None:
+        """Remember where the pretrained files lie."""
+        self._files = dict(files)
+
+    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
+        """Fill the banks, train the fusion where that is asked for, and learn the decision layer (section 3)."""
+        from methods.parts.m3dm_fitting import fit_model
+
+        extractors = self._extractors(seed, device)
+        self._model = fit_model(
+            samples,
+            extractors,
+            lambda sample: self._inputs(extractors, sample),
+            self._plan(),
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Blacken the background, pad, resize, normalise and transfer one sample."""
+        return self._inputs(self._fitted().extractors, sample)
+
+    def infer(self, inputs: Inputs) -> Prediction:
+        """Return the weighed map and score; each bank's map is an extra."""
+        model = self._fitted()
+        scored = model.score(model.patches(inputs, inputs.draw))
+        score, anomaly_map = model.combine(scored)
+        extras = {f"map_{kind}": one for kind, one in zip(model.plan.kinds, scored.maps, strict=True)}
+        return Prediction(anomaly_map, score, extras=extras)
+
+    def state_bytes(self) -> Mapping[str, int]:
+        """Return the bytes of the networks, of the banks, and of the decision layer."""
+        return self._fitted().nbytes()
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return banks, standardisations, decision layer, and the fusion, released or trained."""
+        return self._fitted().state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
+        """Take a fitted model over."""
+        from methods.parts.m3dm_model import Model
+
+        self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
+
+    def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
+        from methods.parts.m3dm_patches import blacken
+
+        return extractors.prepare(blacken(sample) if self.rgb_background == "black" else sample)
+
+    def _extractors(self, seed: int, device: str) -> Extractors:
+        from methods.parts.features import Extractors
+
+        return Extractors(
+            layers=self.layers,
+            centres=self.centres,
+            group_size=self.group_size,
+            statistics=self.bn_stats,
+            precision=self.precision,
+            drop_path=self.drop_path == "on",
+            vit_weights=self._files.get(DINO_VIT_B8.name),
+            point_weights=self._files.get(POINT_MAE.name),
+            seed=seed,
+            device=device,
+        )
+
+    def _plan(self) -> Plan:
+        from methods.parts.m3dm_banks import BankRules
+        from methods.parts.m3dm_model import Fusion, Plan
+        from methods.parts.m3dm_uff_training import UFFSchedule
+
+        kinds = _KINDS[self.banks] + (("fusion",) if self.banks == "all" and self.uff != "off" else ())
+        schedule = UFFSchedule(
+            self.uff_epochs, self.uff_steps, self.uff_batch, self.uff_accumulate, self.uff_lr, self.uff_align
+        )
+        return Plan(
+            kinds=kinds,
+            fusion=Fusion(self.uff, self.uff_checkpoint, self.uff_sha256, schedule),
+            rules=BankRules(
+                fraction=self.coreset,
+                sizes=self.bank_sizes,
+                affine=self.affine,
+                zero_row=self.zero_row,
+                drop_background=self.drop_background,
+                eps=self.coreset_eps,
+                dtype=self.coreset_dtype,
+            ),
+            weights=self.weights,
+            decide=self.combine == "decision_layer" and len(kinds) > 1,
+            nu=self.nu,
+            samples=self.max_sample + 1 if self.max_sample else None,
+        )
+
+    def _fitted(self) -> Model:
+        if self._model is None:
+            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+        return self._model
+
+
+def _check(above_zero: Mapping[str, float], from_zero: Mapping[str, float], shares: Mapping[str, float]) -> None:
+    for name, value in above_zero.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, not {value}")
+    for name, value in from_zero.items():
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or positive, not {value}")
+    for name, value in shares.items():
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+
+
+def _check_fusion(uff: str, checkpoint: str, sha256: str, banks: str, drop_background: bool) -> None:
+    if (uff == "released") != bool(checkpoint):
+        raise ValueError("uff=released needs uff_checkpoint, the file of a released fusion, which nothing else takes")
+    if sha256 and (not checkpoint or not re.fullmatch("[0-9a-fA-F]{64}", sha256)):
+        raise ValueError("uff_sha256 must be 64 hexadecimal digits and goes with uff_checkpoint alone")
+    if (banks == "fusion" and uff == "off") or (banks in ("rgb", "xyz") and uff != "off"):
+        raise ValueError(f"banks={banks} and uff={uff} exclude each other: fused features make the bank 'fusion'")
+    if drop_background and banks != "xyz":
+        raise ValueError("drop_background goes with banks=xyz alone")

@@ -1,0 +1,129 @@
+"""What AST's networks see of a sample: EfficientNet features and unshuffled depth on one grid, and a soft mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import binary_dilation
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import Tensor
+from torch.nn import functional
+
+from harness.contract import Sample
+from harness.geometry import square_pad
+from methods.parts.ast_depth import ForegroundRule, depth_and_foreground, resize_bilinear
+from methods.parts.efficientnet import CHANNELS, STRIDE, Padding, build_efficientnet
+
+__all__ = ["BLOCK", "Extractor", "Inputs", "Modality", "image_input", "soft_mask"]
+
+BLOCK = 8
+"""Pixels of depth, and of the map, on a side of a grid cell."""
+
+Modality = Literal["rgb+depth", "rgb", "depth"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """One sample, ready for the networks and on their device; the grid's side is g = image_size / 32.
+
+    Parameters
+    ----------
+    image : (3, 32 g, 32 g) float32
+        None where the features are of the depth alone.
+    depth : (8 g, 8 g) float32
+        Centimetres about the object's mean, 0 off the object.
+    mask : (1, g, g) float32
+        Share of the object in each cell, 0 to 1, after dilation.
+    """
+
+    image: Tensor | None
+    depth: Tensor
+    mask: Tensor
+
+
+def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
+    """Return (3, size, size) float32: edge-replicated to a square, Pillow's bilinear, ImageNet mean and deviation."""
+    resized = Image.fromarray(square_pad(rgb, "edge")).resize((size, size), Image.Resampling.BILINEAR)
+    image = torch.from_numpy(np.asarray(resized, np.float32) / 255)
+    return ((image - torch.tensor(IMAGENET_DEFAULT_MEAN)) / torch.tensor(IMAGENET_DEFAULT_STD)).permute(2, 0, 1)
+
+
+def soft_mask(foreground: Tensor, grid: int, dilation: int) -> Tensor:
+    """Return (1, grid, grid) float32: the foreground, dilated by a box of ``dilation`` pixels, resized bilinearly."""
+    dilated = foreground.numpy() > 0
+    if dilation:
+        dilated = binary_dilation(dilated, structure=np.ones((dilation, dilation), bool))
+    return resize_bilinear(torch.from_numpy(dilated), grid)[None]
+
+
+class Extractor:
+    """From samples to feature images.
+
+    Parameters
+    ----------
+    modality
+        What the features are made of. The mask always comes from the cloud.
+    image_size
+        Side of the image for EfficientNet, pixels, a multiple of 32.
+    foreground, gap_passes
+        Of the depth image.
+    dilation
+        Side of the box that dilates the foreground, pixels of depth; 0 for none.
+    padding
+        Of EfficientNet.
+    weights
+        EfficientNet's file; None for random weights, which are the same for every seed, as pretrained ones are.
+    """
+
+    def __init__(
+        self,
+        *,
+        modality: Modality,
+        image_size: int,
+        foreground: ForegroundRule,
+        gap_passes: int,
+        dilation: int,
+        padding: Padding,
+        weights: Path | None,
+        device: str,
+    ) -> None:
+        self.modality, self.image_size, self.grid = modality, image_size, image_size // STRIDE
+        self.foreground, self.gap_passes, self.dilation = foreground, gap_passes, dilation
+        self.device = torch.device(device)
+        network = None if modality == "depth" else build_efficientnet(weights=weights, padding=padding)
+        self.network = None if network is None else network.to(device)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the features: 304 of the image, 64 of the depth."""
+        return (self.modality != "depth") * CHANNELS + (self.modality != "rgb") * BLOCK**2
+
+    def prepare(self, sample: Sample) -> Inputs:
+        """Fill gaps, pad, resize, normalise, transfer; raise MethodError for a cloud without an object."""
+        depth, foreground = depth_and_foreground(sample, self.grid * BLOCK, self.foreground, self.gap_passes)
+        return Inputs(
+            image=None if self.network is None else image_input(sample.rgb, self.image_size).to(self.device),
+            depth=depth.to(self.device),
+            mask=soft_mask(foreground, self.grid, self.dilation).to(self.device),
+        )
+
+    @torch.no_grad()
+    def features(self, inputs: Inputs) -> Tensor:
+        """Return the feature image of one sample, (channels, g, g) float32: image features first, then depth."""
+        parts = []
+        if self.network is not None and inputs.image is not None:
+            parts.append(self.network(inputs.image[None])[0])
+        if self.modality != "rgb":
+            parts.append(functional.pixel_unshuffle(inputs.depth[None], BLOCK))
+        return torch.cat(parts)
+
+    def nbytes(self) -> int:
+        """Return the bytes of all parameters and buffers."""
+        held = () if self.network is None else (*self.network.parameters(), *self.network.buffers())
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)

@@ -1,0 +1,234 @@
+"""Greedy k-centre selection on a sparse random projection: how BTF and M3DM thin out their memory banks.
+
+The plain loop picks, again and again, the vector farthest from all picks so far, at the cost of a pass over all vectors
+for each pick. Here only vectors that can be the farthest are looked at. Distances to the picks only shrink, so an old
+one is an upper bound: the vectors with the largest bounds are brought up to date together, by a matrix product, and
+picks are made among them as long as one exceeds every other bound. Rounding changes nothing: the product only tells
+which pairs may hold a new smallest distance, and for these it is computed as the plain loop computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
+from torch import Tensor
+
+from harness.contract import MethodError
+
+__all__ = ["greedy_coreset", "projected"]
+
+_CHUNK = 512
+"""Vectors converted or projected at a time; a product with a sparse matrix is fastest within the cache."""
+
+_ROWS, _COLUMNS = 256, 4096
+"""Sides of the blocks of distances. Few rows: those of a block have seen about the same picks."""
+
+_TOGETHER, _LEAST = 512, 64
+"""Vectors brought up to date together: at first, and at the least."""
+
+_PASS, _ROUND = 10, 1_000_000
+"""Cost of a round beside its picks, in element operations: for each vector, and once."""
+
+
+def greedy_coreset(
+    vectors: Tensor | NDArray[Any],
+    count: int,
+    *,
+    seed: int,
+    start: int = 0,
+    eps: float = 0.9,
+    dtype: Literal["float32", "float16"] = "float32",
+    progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
+) -> NDArray[np.int64]:
+    """Choose vectors that cover all others: each pick is the vector farthest from the picks before it.
+
+    The picks are those of the plain loop ``closest = minimum(closest, norm(points - points[last]))``,
+    ``last = argmax(closest)`` in float32, ties to the lowest index; so, once a pick equals every vector that is left,
+    index 0 repeats. Memory beside the vectors: their projection, 12 bytes for each, and blocks of a fixed size.
+
+    Parameters
+    ----------
+    vectors : (n, d) float32 or float64
+        Read in chunks, so a memory map will do.
+    count
+        Number of picks, 1 to n.
+    seed
+        Of the projection.
+    start
+        Index of the first pick.
+    eps
+        Distortion that the projection's dimension is chosen for; vectors shorter than that are not projected.
+    dtype
+        In which the projection is kept; the references keep halves on their GPU.
+    progress
+        Called with (picks made, ``count``).
+    device
+        Torch device name.
+
+    Returns
+    -------
+    (count,) int64 indices in the order of picking.
+
+    Raises
+    ------
+    MethodError
+        Where a projected vector is not finite.
+    """
+    if not 1 <= count <= len(vectors):
+        raise ValueError(f"count must be between 1 and {len(vectors)}, the number of vectors, not {count}")
+    cover = _Cover(projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device), count, start)
+    while len(cover.picks) < count:
+        if progress is not None:
+            progress(len(cover.picks), count)
+        cover.advance()
+    if progress is not None:
+        progress(count, count)
+    return np.array(cover.picks, np.int64)
+
+
+def projected(
+    vectors: Tensor | NDArray[Any], *, seed: int, eps: float, dtype: Literal["float32", "float16"], device: str
+) -> Tensor:
+    """Return the vectors after scikit-learn's SparseRandomProjection, or as they are where they are too short for it.
+
+    Parameters
+    ----------
+    vectors : (n, d) float32 or float64
+    seed, eps, dtype, device
+        See :func:`greedy_coreset`.
+
+    Returns
+    -------
+    (n, k) ``dtype`` on ``device``.
+    """
+    count, dim = vectors.shape
+    target = int(johnson_lindenstrauss_min_dim(count, eps=eps))
+    projection = None
+    if 1 <= target <= dim:
+        projection = SparseRandomProjection(target, random_state=seed).fit(_rows(vectors, slice(0, 1)))
+    result = torch.empty(count, target if projection else dim, dtype=getattr(torch, dtype), device=device)
+    for start in range(0, count, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        rows = _rows(vectors, part)
+        result[part] = torch.from_numpy(projection.transform(rows) if projection else rows.copy())
+    return result
+
+
+def _rows(vectors: Tensor | NDArray[Any], part: slice) -> NDArray[Any]:
+    rows = vectors[part]
+    return rows.cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows)
+
+
+class _Cover:
+    """The picks so far, and for each vector a bound on its distance to the nearest of them.
+
+    A bound is exact for the picks that a vector has seen, which are the first ones.
+
+    Parameters
+    ----------
+    points : (n, k) float32 or float16
+    count
+        Picks that will be made.
+    start
+        First pick.
+    """
+
+    def __init__(self, points: Tensor, count: int, start: int) -> None:
+        self.picks: list[int] = []
+        self._points = points
+        self._centres = torch.empty(count, points.shape[1], device=points.device)
+        self._bound = torch.empty(len(points), device=points.device)
+        self._seen = torch.ones(len(points), dtype=torch.int32, device=points.device)
+        self._together = _TOGETHER
+        self._epsilon = (points.shape[1] + 8) * torch.finfo(torch.float32).eps
+        self._pick(start)
+        for first in range(0, len(points), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            self._bound[part] = torch.linalg.norm(points[part].float() - self._centres[0], dim=1)
+        if not bool(self._bound.isfinite().all()):
+            raise MethodError(
+                f"The features hold NaN, or values too large for {str(points.dtype).removeprefix('torch.')}: "
+                "look for broken samples with 'harness data verify'."
+            )
+
+    def advance(self) -> None:
+        """Bring the vectors with the largest bounds up to date and pick among them as long as none other can win."""
+        rows, ceiling, fence = self._largest(self._together)
+        if not bool(self._bound[rows].any()):
+            self.picks += [0] * (len(self._centres) - len(self.picks))
+            return
+        self._update(rows)
+        rows = rows[self._bound[rows] >= ceiling]
+        made = self._pick_among(rows, ceiling, fence) if len(rows) else 0
+        count, dim = self._points.shape
+        balanced = made * len(rows) * dim >= _PASS * count + _ROUND
+        self._together = max(self._together // 2, _LEAST) if balanced else min(self._together * 2, count)
+
+    def _largest(self, count: int) -> tuple[Tensor, float, int]:
+        """Return the vectors with the ``count`` largest bounds, ascending, and the next bound with its lowest index."""
+        if count >= len(self._bound):
+            return torch.arange(len(self._bound), device=self._bound.device), -1.0, 0
+        least = self._bound.topk(count + 1).values[-1]
+        above = (self._bound > least).nonzero()[:, 0]
+        tied = (self._bound == least).nonzero()[:, 0]
+        free = count - len(above)
+        return torch.cat([above, tied[:free]]).sort().values, float(least), int(tied[free])
+
+    def _pick_among(self, rows: Tensor, ceiling: float, fence: int) -> int:
+        """Pick while the farthest of ``rows`` exceeds ``ceiling``, or equals it at an index below ``fence``."""
+        points, bound, index = self._points[rows].float(), self._bound[rows], rows.tolist()
+        before = len(self.picks)
+        while len(self.picks) < len(self._centres):
+            farthest = int(bound.argmax())
+            value = float(bound[farthest])
+            if value == 0 or value < ceiling or (value == ceiling and index[farthest] > fence):
+                break
+            self._pick(index[farthest])
+            torch.minimum(bound, torch.linalg.norm(points - points[farthest], dim=1), out=bound)
+        self._bound[rows] = bound
+        self._seen[rows] = len(self.picks)
+        return len(self.picks) - before
+
+    def _pick(self, index: int) -> None:
+        self._centres[len(self.picks)] = self._points[index]
+        self.picks.append(index)
+
+    def _update(self, rows: Tensor) -> None:
+        """Let ``rows`` see all picks."""
+        rows = rows[self._seen[rows] < len(self.picks)]
+        rows = rows[self._seen[rows].argsort()]
+        for first in range(0, len(rows), _ROWS):
+            part = rows[first : first + _ROWS]
+            self._bound[part] = self._lowered(self._points[part].float(), self._bound[part], int(self._seen[part[0]]))
+        self._seen[rows] = len(self.picks)
+
+    def _lowered(self, points: Tensor, bound: Tensor, seen: int) -> Tensor:
+        """Return the bounds of some points after the picks from number ``seen`` on."""
+        squared = points.square().sum(1)
+        for first in range(seen, len(self.picks), _COLUMNS):
+            centres = self._centres[first : min(first + _COLUMNS, len(self.picks))]
+            row, column = self._candidates(points, squared, bound, centres)
+            distance = torch.linalg.norm(points[row] - centres[column], dim=1)
+            bound = bound.scatter_reduce(0, row, distance, "amin")
+        return bound
+
+    def _candidates(self, points: Tensor, squared: Tensor, bound: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pairs of a point and a centre, among them the nearest centre of every point whose bound it lowers.
+
+        Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only where
+        no rounding, of the product or of the distance itself, can make it the one.
+        """
+        norms = centres.square().sum(1)
+        partial = torch.addmm((1 - self._epsilon) * norms, points, centres.T, alpha=-2)
+        limit = (1 + self._epsilon) * bound.square() - (1 - self._epsilon) * squared
+        least = partial.amin(1)
+        row = (least <= limit).nonzero()[:, 0]
+        slack = 8 * self._epsilon * (squared[row] + norms.max())
+        hit, column = (partial[row] <= torch.minimum(limit[row], least[row] + slack)[:, None]).nonzero(as_tuple=True)
+        return row[hit], column

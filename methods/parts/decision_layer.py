@@ -1,0 +1,91 @@
+"""The decision layer of M3DM: two linear one-class machines that weigh the banks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import SGDOneClassSVM
+
+from harness.contract import MethodError
+
+__all__ = ["DecisionLayer", "one_class_weights"]
+
+_ITERATIONS = 1000
+_STATE = 42
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionLayer:
+    """What is left of both machines: their score is a weighted sum, without an offset.
+
+    Parameters
+    ----------
+    image, pixel : (k,) float64
+        Weights of k banks, for image scores and for maps; all positive.
+    """
+
+    image: NDArray[np.float64]
+    pixel: NDArray[np.float64]
+
+    @classmethod
+    def fit(
+        cls, scores: NDArray[np.float32], pixels: NDArray[np.float32], *, nu: float, names: Sequence[str]
+    ) -> DecisionLayer:
+        """Learn the weights from nominal samples.
+
+        Parameters
+        ----------
+        scores : (N, k) float32
+            Image scores by bank.
+        pixels : (N * H * W, k) float32
+            All pixels of all maps by bank.
+        nu
+            Bound on the share of nominal rows outside.
+        names
+            Of the banks, for errors.
+
+        Raises
+        ------
+        MethodError
+            Where a weight is not positive.
+        """
+        return cls(one_class_weights(scores, nu, names), one_class_weights(pixels, nu, names))
+
+    def score(self, values: NDArray[np.float32]) -> float:
+        """Return the score of an image with scores (k,) of the banks."""
+        return float(values @ self.image)
+
+    def map(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the map (H, W) of an image with maps (k, H, W) of the banks."""
+        return np.tensordot(self.pixel, maps, 1).astype(np.float32)
+
+
+def one_class_weights(rows: NDArray[np.float32], nu: float, names: Sequence[str]) -> NDArray[np.float64]:
+    """Fit scikit-learn's ``SGDOneClassSVM`` with the reference's settings; return its weights, (k,) float64.
+
+    ``score_samples`` of that machine is the product of a row and these weights. It says "more anomalous" with higher
+    numbers only where all weights are positive.
+
+    Raises
+    ------
+    MethodError
+        Where one is not.
+    """
+    for name, column in zip(names, rows.T, strict=True):
+        if not column.any():
+            raise MethodError(
+                f"All training samples score 0 against the {name} bank, since it holds all their patches: keep fewer, "
+                "for example 'm3dm[coreset=0.02]', or score them with DropPath drawn anew, 'm3dm[drop_path=on]'."
+            )
+    machine = SGDOneClassSVM(nu=nu, max_iter=_ITERATIONS, random_state=_STATE).fit(rows)
+    weights = np.asarray(machine.coef_, np.float64).ravel()
+    for name, weight in zip(names, weights, strict=True):
+        if not weight > 0:
+            raise MethodError(
+                f"The decision layer gives the {name} bank the weight {weight:.3g}, so a higher score would not mean "
+                "more anomalous: train on more samples, or add the banks up without it, 'm3dm[combine=sum]'."
+            )
+    return weights

@@ -1,0 +1,148 @@
+"""A fitted M3DM: everything between the inputs of a sample and what its banks say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from methods.parts.bank import Bank
+from methods.parts.decision_layer import DecisionLayer
+from methods.parts.features import Extractors, Inputs
+from methods.parts.m3dm_banks import Affine, BankRules
+from methods.parts.m3dm_patches import Patches, extract_patches
+from methods.parts.m3dm_scores import BankScores, score_banks
+from methods.parts.m3dm_uff_training import UFFSchedule
+from methods.parts.uff import UFF
+
+__all__ = ["Fusion", "Model", "Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """Where the fusion of features comes from.
+
+    Parameters
+    ----------
+    source
+        ``off``, ``released`` or ``train``.
+    checkpoint, sha256
+        File of a released fusion, and its digest where it must be a certain one.
+    schedule
+        Of the training.
+    """
+
+    source: Literal["off", "released", "train"]
+    checkpoint: str
+    sha256: str
+    schedule: UFFSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model is fitted.
+
+    Parameters
+    ----------
+    kinds
+        Kinds of patches that get a bank, in the order of the banks.
+    fusion
+        Where fused patches come from.
+    rules
+        How patches become banks.
+    weights
+        Factor of each kind's scores and maps.
+    decide
+        Whether a decision layer is learned.
+    nu
+        Of the decision layer.
+    samples
+        Most training samples taken; None for all.
+    """
+
+    kinds: tuple[str, ...]
+    fusion: Fusion
+    rules: BankRules
+    weights: Mapping[str, float]
+    decide: bool
+    nu: float
+    samples: int | None
+
+    @property
+    def extracted(self) -> tuple[str, ...]:
+        """Kinds that the networks must give: fused patches are made of both."""
+        return ("xyz", "rgb") if "fusion" in self.kinds else self.kinds
+
+
+@dataclass(slots=True, eq=False)
+class Model:
+    """Extractors with what was fitted: the fusion, one standardisation and bank a kind, and the decision layer."""
+
+    extractors: Extractors
+    plan: Plan
+    uff: UFF | None
+    affines: dict[str, Affine]
+    banks: dict[str, Bank]
+    decision: DecisionLayer | None = None
+
+    @torch.inference_mode()
+    def patches(self, inputs: Inputs, *draw: int) -> Patches:
+        """Return the standardised patches of a sample."""
+        found = extract_patches(self.extractors, inputs, self.plan.extracted, *draw)
+        if self.uff is not None:
+            found["fusion"] = self.uff(found["rgb"], found["xyz"])
+        return {kind: self.affines[kind](found[kind]) for kind in self.plan.kinds}
+
+    @torch.inference_mode()
+    def score(self, patches: Patches) -> BankScores:
+        """Compare standardised patches with the banks."""
+        return score_banks(self.banks, patches, self.plan.weights)
+
+    def combine(self, scored: BankScores) -> tuple[float, NDArray[np.float32]]:
+        """Return the image's score and its map (224, 224)."""
+        if self.decision is None:
+            return float(scored.scores.sum()), scored.maps.sum(0)
+        return self.decision.score(scored.scores), self.decision.map(scored.maps)
+
+    def nbytes(self) -> dict[str, int]:
+        """Return the bytes held, as the contract's ``state_bytes`` names them."""
+        fused = () if self.uff is None else self.uff.state_dict().values()
+        decision = () if self.decision is None else (self.decision.image, self.decision.pixel)
+        return {
+            "weights": self.extractors.nbytes() + sum(tensor.numel() * tensor.element_size() for tensor in fused),
+            "bank": sum(bank.nbytes for bank in self.banks.values()),
+            "other": sum(weights.nbytes for weights in decision),
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what was fitted as named arrays."""
+        state = {f"bank.{kind}": bank.vectors.cpu().numpy() for kind, bank in self.banks.items()}
+        state |= {f"affine.{kind}": np.array([one.mean, one.scale]) for kind, one in self.affines.items()}
+        if self.decision is not None:
+            state |= {"decision.image": self.decision.image, "decision.pixel": self.decision.pixel}
+        if self.uff is not None:
+            state |= {f"uff.{name}": tensor.cpu().numpy() for name, tensor in self.uff.state_dict().items()}
+        return state
+
+    @classmethod
+    def restored(cls, extractors: Extractors, plan: Plan, state: Mapping[str, NDArray[Any]], device: str) -> Model:
+        """Undo :meth:`state`."""
+        uff = None
+        if "fusion" in plan.kinds:
+            uff = UFF(*extractors.channels).to(device).eval().requires_grad_(False)
+            prefix = "uff."
+            uff.load_state_dict(
+                {k.removeprefix(prefix): torch.from_numpy(state[k]) for k in state if k.startswith(prefix)}
+            )
+        return cls(
+            extractors,
+            plan,
+            uff,
+            {kind: Affine(*map(float, state[f"affine.{kind}"])) for kind in plan.kinds},
+            {kind: Bank(state[f"bank.{kind}"], device) for kind in plan.kinds},
+            DecisionLayer(state["decision.image"], state["decision.pixel"]) if plan.decide else None,
+        )

@@ -1,0 +1,110 @@
+"""Patches of M3DM: 28 x 28 of the image and 56 x 56 of the cloud, made from tokens without an image of features.
+
+Interpolation, scatter and both poolings are linear and the same for every channel, so the cloud's patches are one
+sparse matrix times its tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.contract import Sample
+from harness.geometry import square_pad
+from methods.parts.dino import GRID, vit_tokens
+from methods.parts.features import SIZE, Extractors, Inputs
+from methods.parts.initialise import named_generator
+from methods.parts.patch_maps import grid_rows
+from methods.parts.point_mae import group_points
+from methods.parts.sampling import nearest
+from methods.parts.sparse_rows import SparseRows
+
+__all__ = ["CLOUD_GRID", "PATCHES", "Patches", "blacken", "extract_patches", "patch_rows"]
+
+CLOUD_GRID = 56
+"""Cloud patches on a side."""
+
+PATCHES = {"xyz": CLOUD_GRID**2, "rgb": GRID**2, "fusion": CLOUD_GRID**2}
+"""Patches of a sample, by kind; banks are always named in this order."""
+
+Patches = dict[str, Tensor]
+"""Float32 features of one sample by kind: ``xyz`` (3136, C), 0 where the cloud does not reach, ``rgb`` (784, 768),
+``fusion`` (3136, C + 768)."""
+
+_NEIGHBOURS = 3
+_WEIGHT_FLOOR = 1e-8
+"""Added to squared distances in square metres."""
+
+
+def blacken(sample: Sample) -> Sample:
+    """Return the sample with black pixels where cleaning removed the background plane, zero-padded to a square.
+
+    The reference overwrites its images like that; CFM keeps the background and repeats the border.
+    """
+    return replace(sample, rgb=square_pad(np.where(sample.plane[..., None], np.uint8(0), sample.rgb)))
+
+
+@torch.inference_mode()
+def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[str], *draw: int) -> Patches:
+    """Run the networks that ``kinds``, of xyz and rgb, need; ``draw`` numbers DropPath's draws where it is on."""
+    patches = {}
+    if "xyz" in kinds:
+        patches["xyz"] = _cloud_patches(extractors, inputs, draw)
+    if "rgb" in kinds:
+        with extractors.autocast():
+            patches["rgb"] = vit_tokens(extractors.vit, inputs.image).float()
+    return patches
+
+
+def _cloud_patches(extractors: Extractors, inputs: Inputs, draw: tuple[int, ...]) -> Tensor:
+    grouped = group_points(inputs.points, extractors.centres, extractors.group_size)
+    drop = named_generator(extractors.seed, "drop-path", *draw) if extractors.drop_path else None
+    with extractors.autocast():
+        tokens = extractors.points.embed(grouped, extractors.statistics).float()
+        tokens = extractors.points.transform(tokens, grouped.centres, drop).float()
+    return patch_rows(inputs.points, inputs.pixels, grouped.centres, SIZE, CLOUD_GRID) @ tokens
+
+
+def patch_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int, grid: int) -> SparseRows:
+    """Return the matrix that makes the cloud's patches from centre tokens.
+
+    Each valid point mixes the tokens of its three nearest centres with weights proportional to 1 / (d^2 + 1e-8) and is
+    written to its pixel of an otherwise zero image, which is pooled to the grid. Rows of patches that no point reaches
+    are empty.
+
+    Parameters
+    ----------
+    points : (N, 3) float
+        Valid points, metres.
+    pixels : (N,) int64
+        Flat pixel index of each point.
+    centres : (M, 3) float
+    size, grid
+        Sides of the image, in pixels, and of the result, in patches.
+
+    Returns
+    -------
+    A matrix of grid * grid rows and M columns.
+    """
+    squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
+    share = 1 / (squared + _WEIGHT_FLOOR)
+    share = share / share.sum(1, keepdim=True)
+    source, weight = _padded(grid_rows(pixels, size, grid, points.dtype))
+    return SparseRows.from_padded(
+        index[source].flatten(1), (share[source] * weight[..., None]).flatten(1), len(centres)
+    )
+
+
+def _padded(matrix: SparseRows) -> tuple[Tensor, Tensor]:
+    """Return columns and weights of a matrix with as many places in each row as its longest; unused ones weigh 0."""
+    counts = matrix.starts.diff()
+    row = torch.repeat_interleave(torch.arange(len(matrix), device=counts.device), counts)
+    place = torch.arange(len(row), device=row.device) - matrix.starts[row]
+    shape = (len(matrix), int(counts.max()))
+    columns, weights = matrix.columns.new_zeros(shape), matrix.weights.new_zeros(shape)
+    columns[row, place], weights[row, place] = matrix.columns, matrix.weights
+    return columns, weights

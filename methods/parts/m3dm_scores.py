@@ -1,0 +1,80 @@
+"""Scores and maps of one sample against M3DM's banks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from methods.parts.bank import Bank, patch_scores
+from methods.parts.features import SIZE
+from methods.parts.m3dm_patches import Patches
+from methods.parts.patch_maps import patch_map, pil_blur
+
+__all__ = ["BankScores", "Formula", "formula_of", "score_banks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What a run does to the re-weighted image score of a patch bank.
+
+    Parameters
+    ----------
+    denominator_epsilon
+        Added to the softmax's denominator.
+    divide
+        Divides the largest distance and those to its neighbours, before the softmax.
+    """
+
+    denominator_epsilon: float = 0.0
+    divide: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BankScores:
+    """What k banks say about one sample.
+
+    Parameters
+    ----------
+    scores : (k,) float32
+    maps : (k, 224, 224) float32
+    """
+
+    scores: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+
+def formula_of(banks: int) -> Formula:
+    """Return the formula of a run with that many banks: 1 adds 1e-5, 2 divide by 1000, 3 do neither."""
+    return {1: Formula(denominator_epsilon=1e-5), 2: Formula(divide=1000.0)}.get(banks, Formula())
+
+
+def score_banks(banks: Mapping[str, Bank], patches: Patches, weights: Mapping[str, float]) -> BankScores:
+    """Score standardised patches against their banks, in the order of the banks.
+
+    Parameters
+    ----------
+    banks
+        By kind of patch.
+    patches
+        Of one sample.
+    weights
+        Factor of each kind's score and map.
+    """
+    formula = formula_of(len(banks))
+    scores, maps = [], []
+    for kind, bank in banks.items():
+        distances, score = patch_scores(
+            bank, patches[kind], denominator_epsilon=formula.denominator_epsilon, divide=formula.divide
+        )
+        scores.append(weights[kind] * score)
+        maps.append(weights[kind] * _blurred(distances))
+    return BankScores(np.array(scores, np.float32), torch.stack(maps).numpy())
+
+
+def _blurred(distances: Tensor) -> Tensor:
+    return pil_blur(patch_map(distances.float(), SIZE))

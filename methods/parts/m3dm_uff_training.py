@@ -1,0 +1,163 @@
+"""Training of M3DM's feature fusion on raw patches of nominal samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.contract import MethodError, Progress
+from methods.parts.initialise import named_generator, randomise_linear
+from methods.parts.m3dm_patches import PATCHES
+from methods.parts.uff import UFF, Alignment, ContrastHeads, image_token_of, info_nce
+
+__all__ = ["UFFSchedule", "batch_loss", "learning_rate", "train_uff"]
+
+_WARM_UP = 1 / 3
+"""Share of all steps with a rising learning rate: one of three epochs in the code, 250 of 750 steps in the paper."""
+
+_BETAS = (0.9, 0.95)
+_WEIGHT_DECAY = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class UFFSchedule:
+    """How the fusion is trained.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the samples, where ``steps`` is 0.
+    steps
+        Steps of the optimiser: the paper's way to say how long.
+    batch
+        Samples contrasted with each other; at most all there are. An incomplete last batch is left out.
+    accumulate
+        Batches whose gradients are averaged for one step; fewer at the end of an epoch.
+    lr
+        Peak of the learning rate.
+    align
+        Which image token meets which cloud patch.
+    """
+
+    epochs: int
+    steps: int
+    batch: int
+    accumulate: int
+    lr: float
+    align: Alignment
+
+
+def train_uff(
+    rgb: NDArray[np.float32],
+    xyz: NDArray[np.float32],
+    schedule: UFFSchedule,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> tuple[UFF, list[float]]:
+    """Minimise the contrastive loss over all patches of a batch that the cloud reaches, with AdamW.
+
+    Parameters
+    ----------
+    rgb, xyz : (N * 784, C2) and (N * 3136, C3) float32
+        Raw patches of N samples, in the order of the samples.
+    seed
+        Of the start, and of the order of samples.
+
+    Returns
+    -------
+    The fusion, frozen, and the loss of every step.
+
+    Raises
+    ------
+    MethodError
+        Where the loss is NaN or infinite.
+    """
+    uff, heads = UFF(rgb.shape[1], xyz.shape[1]), ContrastHeads(rgb.shape[1], xyz.shape[1])
+    both = nn.ModuleList([uff, heads])
+    for name, layer in both.named_modules():
+        if isinstance(layer, nn.Linear):
+            randomise_linear(layer, named_generator(seed, "uff", name))
+    both.to(device)
+    optimizer = torch.optim.AdamW(both.parameters(), lr=schedule.lr, betas=_BETAS, weight_decay=_WEIGHT_DECAY)
+    steps = list(_steps(len(xyz) // PATCHES["xyz"], schedule, named_generator(seed, "uff-order")))
+    losses: list[float] = []
+    for done, batches in enumerate(steps):
+        progress("train fusion", done, len(steps))
+        optimizer.param_groups[0]["lr"] = learning_rate(done, len(steps), schedule.lr)
+        optimizer.zero_grad()
+        losses.append(0.0)
+        for batch in batches:
+            loss = batch_loss(uff, heads, rgb, xyz, batch, schedule.align) / len(batches)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses[-1] += loss.item()
+        if not losses[-1] < float("inf"):
+            raise MethodError(
+                f"The loss of the fusion became {losses[-1]} in step {done + 1}: lower its learning rate, for example "
+                f"'m3dm[uff=train,uff_lr={schedule.lr / 10:g}]'."
+            )
+        optimizer.step()
+    optimizer.zero_grad()
+    progress("train fusion", len(steps), len(steps))
+    return uff.eval().requires_grad_(False), losses
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Return the learning rate of a step: a linear rise from 0 over a third of all steps, then half a cosine to 0."""
+    part = step / steps
+    if part < _WARM_UP:
+        return peak * part / _WARM_UP
+    return peak * 0.5 * (1 + math.cos(math.pi * (part - _WARM_UP) / (1 - _WARM_UP)))
+
+
+def _steps(count: int, schedule: UFFSchedule, generator: torch.Generator) -> Iterator[list[list[int]]]:
+    """Yield the batches of every step."""
+    size = min(schedule.batch, count)
+    left, epoch = schedule.steps, 0
+    while left > 0 if schedule.steps else epoch < schedule.epochs:
+        order = torch.randperm(count, generator=generator).tolist()
+        batches = [order[start : start + size] for start in range(0, count - size + 1, size)]
+        groups = [batches[i : i + schedule.accumulate] for i in range(0, len(batches), schedule.accumulate)]
+        yield from groups[:left] if schedule.steps else groups
+        left, epoch = left - len(groups), epoch + 1
+
+
+def batch_loss(
+    uff: UFF,
+    heads: ContrastHeads,
+    rgb: NDArray[np.float32],
+    xyz: NDArray[np.float32],
+    batch: Sequence[int],
+    align: Alignment,
+) -> Tensor:
+    """Return the contrastive loss of some samples: image tokens ask for the cloud patches that they meet.
+
+    Patches that the cloud does not reach take no part.
+
+    Parameters
+    ----------
+    rgb, xyz
+        See :func:`train_uff`.
+    batch
+        Indices of samples.
+    """
+    device = next(uff.parameters()).device
+    token_of = image_token_of(align).to(device)
+    queries, keys = [], []
+    for sample in batch:
+        cloud = _of_sample(xyz, sample, "xyz").to(device)
+        reached = (cloud != 0).any(1).nonzero()[:, 0]
+        queries.append(heads.rgb_head(uff.embed_rgb(_of_sample(rgb, sample, "rgb").to(device)))[token_of[reached]])
+        keys.append(heads.xyz_head(uff.embed_xyz(cloud[reached])))
+    return info_nce(torch.cat(queries), torch.cat(keys))
+
+
+def _of_sample(pool: NDArray[np.float32], sample: int, kind: str) -> Tensor:
+    return torch.from_numpy(pool[sample * PATCHES[kind] : (sample + 1) * PATCHES[kind]])

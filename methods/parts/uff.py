@@ -1,0 +1,147 @@
+"""Unsupervised feature fusion (UFF) of M3DM: both modalities through an MLP each, trained by patch-wise contrast."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from harness.contract import MethodError
+from methods.parts.dino import GRID
+from methods.parts.m3dm_patches import CLOUD_GRID
+from methods.parts.weight_files import fill_from, read_tensors
+
+__all__ = ["UFF", "Alignment", "ContrastHeads", "image_token_of", "info_nce", "load_uff"]
+
+Alignment = Literal["code", "spatial"]
+"""Which image token meets which cloud patch in training. ``spatial``: the one that covers it. ``code``: patch
+784 a + b meets token (4 b + a) mod 784, as the features that the authors' code saves for it; 0.26% are in place."""
+
+_CONTRAST = 256
+"""Channels that patches are compared in."""
+
+_TEMPERATURE = 1.0
+_CHUNK = 2048
+"""Queries compared with all keys at a time."""
+
+_PREFIX = "module."
+
+
+class _MLP(nn.Module):
+    """Two linear layers, four times as wide between, with exact GELU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(features)))  # type: ignore[no-any-return]
+
+
+class UFF(nn.Module):
+    """LayerNorm and MLP of each modality; the fused feature is the concatenation of both, the cloud's first.
+
+    Parameters
+    ----------
+    rgb_channels, xyz_channels
+        768 and 1152 in M3DM.
+    """
+
+    def __init__(self, rgb_channels: int, xyz_channels: int) -> None:
+        super().__init__()
+        self.rgb_norm, self.rgb_mlp = nn.LayerNorm(rgb_channels), _MLP(rgb_channels)
+        self.xyz_norm, self.xyz_mlp = nn.LayerNorm(xyz_channels), _MLP(xyz_channels)
+
+    def embed_rgb(self, tokens: Tensor) -> Tensor:
+        """Map image tokens (n, rgb_channels) to as many channels."""
+        return self.rgb_mlp(self.rgb_norm(tokens))  # type: ignore[no-any-return]
+
+    def embed_xyz(self, patches: Tensor) -> Tensor:
+        """Map cloud patches (n, xyz_channels) to as many channels."""
+        return self.xyz_mlp(self.xyz_norm(patches))  # type: ignore[no-any-return]
+
+    def forward(self, rgb: Tensor, xyz: Tensor) -> Tensor:
+        """Fuse one sample: (784, rgb_channels) and (3136, xyz_channels) to (3136, xyz_channels + rgb_channels).
+
+        Each image token stands for the 2 x 2 cloud patches that it covers.
+        """
+        spread = image_token_of("spatial").to(rgb.device)
+        return torch.cat([self.embed_xyz(xyz), self.embed_rgb(rgb)[spread]], dim=1)
+
+
+class ContrastHeads(nn.Module):
+    """Linear maps to the space of the contrastive loss; needed in training only."""
+
+    def __init__(self, rgb_channels: int, xyz_channels: int) -> None:
+        super().__init__()
+        self.rgb_head = nn.Linear(rgb_channels, _CONTRAST)
+        self.xyz_head = nn.Linear(xyz_channels, _CONTRAST)
+
+
+def image_token_of(align: Alignment) -> Tensor:
+    """Return the image token that meets each cloud patch: (3136,) int64, see :data:`Alignment`."""
+    patch = torch.arange(CLOUD_GRID**2)
+    if align == "code":
+        turn, place = patch // GRID**2, patch % GRID**2
+        return (CLOUD_GRID**2 // GRID**2 * place + turn) % GRID**2
+    shrink = CLOUD_GRID // GRID
+    return patch // CLOUD_GRID // shrink * GRID + patch % CLOUD_GRID // shrink
+
+
+def info_nce(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return the contrastive loss of pairs (n, c) that stand in the same row; temperature 1, times 2.
+
+    Rows are L2-normalised; each query must tell its own key from all others. Queries are compared in chunks which are
+    computed again for the gradient, so that n x n numbers are never held.
+    """
+    queries, keys = functional.normalize(queries, dim=1), functional.normalize(keys, dim=1)
+    total = queries.new_zeros(())
+    for start in range(0, len(queries), _CHUNK):
+        part = queries[start : start + _CHUNK]
+        total = total + checkpoint(_summed_entropy, part, keys, start, use_reentrant=False)
+    return total / len(queries) * (2 * _TEMPERATURE)
+
+
+def _summed_entropy(queries: Tensor, keys: Tensor, start: int) -> Tensor:
+    own = torch.arange(start, start + len(queries), device=queries.device)
+    return functional.cross_entropy(queries @ keys.T / _TEMPERATURE, own, reduction="sum")
+
+
+def load_uff(path: Path, sha256: str, rgb_channels: int, xyz_channels: int) -> UFF:
+    """Read a released UFF: tensors ``rgb_norm.*``, ``rgb_mlp.fc1.*``, ``rgb_mlp.fc2.*`` and the same for ``xyz``.
+
+    They may stand under ``model`` and be prefixed with ``module.``; further ones (the heads) are ignored.
+
+    Parameters
+    ----------
+    path
+        A PyTorch checkpoint or a safetensors file.
+    sha256
+        Hexadecimal digest that the file must have; empty to take any.
+
+    Raises
+    ------
+    MethodError
+        Where the file is missing, corrupt, another one, or lacks a tensor.
+    """
+    if not path.is_file():
+        raise MethodError(
+            f"The fusion checkpoint {path} does not exist: name the file that M3DM's authors released, "
+            "'m3dm[uff=released,uff_checkpoint=PATH]', or fuse without it, 'm3dm[uff=train]'."
+        )
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if sha256 and found != sha256.lower():
+        raise MethodError(
+            f"The fusion checkpoint {path} has sha256 {found}, not {sha256}: bring the file that was named."
+        )
+    uff = UFF(rgb_channels, xyz_channels)
+    tensors = read_tensors(path, inside="model")
+    fill_from(uff, {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}, path)
+    return uff.eval().requires_grad_(False)

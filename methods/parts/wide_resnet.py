@@ -1,0 +1,64 @@
+"""WideResNet50-2 up to its third layer, frozen: the image features of BTF, built by timm.
+
+Zagoruyko, Komodakis: "Wide Residual Networks", BMVC 2016.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from methods.parts.initialise import randomise
+from methods.parts.patch_maps import pool_to_grid
+from methods.parts.weight_files import fill_from, read_tensors
+
+__all__ = ["CHANNELS", "build_wide_resnet", "wide_resnet_patches"]
+
+CHANNELS = 1536
+"""Channels of layers 2 and 3 together: 512 and 1024."""
+
+_LAYERS = (2, 3)
+_CONVOLUTION, _RECTIFIED, _BRANCH = 3**0.5, 2**0.5, 0.5
+"""By how much random norms undo what a convolution and a ReLU take off the scale, and a residual branch's share."""
+
+
+def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
+    """Build the frozen network on the CPU: (n, 3, S, S) to features of layers 2 (S / 8) and 3 (S / 16).
+
+    Parameters
+    ----------
+    weights
+        timm's safetensors or checkpoint; None for seeded random weights, scaled so that features keep their size.
+    seed
+        For random weights only.
+
+    Raises
+    ------
+    MethodError
+        Where the file can't be read, lacks a tensor or holds another network.
+    """
+    with torch.device("meta"):
+        network = timm.create_model("wide_resnet50_2", pretrained=False, features_only=True, out_indices=_LAYERS)
+    network = network.to_empty(device="cpu")
+    if weights is None:
+        _randomise(network, seed)
+    else:
+        fill_from(network, read_tensors(weights), weights)
+    return network.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _randomise(network: nn.Module, seed: int) -> None:
+    randomise(network, seed, "wide_resnet")
+    for name, norm in network.named_modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.reset_parameters()
+            norm.weight.fill_(_CONVOLUTION * (_BRANCH if name.endswith("bn3") else _RECTIFIED))
+
+
+def wide_resnet_patches(network: nn.Module, image: Tensor, grid: int) -> Tensor:
+    """Return the features of one image, pooled to a grid: (3, S, S) to (grid * grid, 1536)."""
+    return torch.cat([pool_to_grid(features[0], grid) for features in network(image[None])], 1)

@@ -1,0 +1,170 @@
+"""Nearest neighbours of a bank, exact where products in float32 can't tell, and the scores made of them."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import numpy as np
+import oracle_btf as oracle
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.contract import MethodError, UnsupportedError
+from harness.measure.reach import reachable_bytes
+from methods.parts import bank as bank_module
+from methods.parts import flat_search as search_module
+from methods.parts.bank import Bank, patch_scores
+from methods.parts.flat_search import flat_search
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def brute_force(vectors: torch.Tensor, queries: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and indices in float64 by direct differences, ties by index."""
+    rows = [oracle.distances_to(vectors.double().numpy(), query) for query in queries.double().numpy()]
+    order = [np.argsort(row, kind="stable")[:count] for row in rows]
+    return np.array([row[best] for row, best in zip(rows, order, strict=True)]), np.array(order)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["gauss", "lattice", "far from 0"]),
+    vectors=st.integers(1, 60),
+    queries=st.integers(1, 30),
+    dim=st.integers(1, 12),
+    count=st.integers(1, 4),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    seed=st.integers(0, 100),
+)
+def test_neighbours_are_those_of_direct_differences(kind, vectors, queries, dim, count, dtype, seed) -> None:
+    made = normal(vectors + queries, dim, seed=seed, dtype=dtype)
+    made = {"gauss": made, "lattice": made.round(), "far from 0": 100 + made}[kind]
+    held, asked, count = made[:vectors], made[vectors:], min(count, vectors)
+    distances, indices = Bank(held, "cpu").search(asked, count)
+    expected, _ = brute_force(held, asked, count)
+    assert (distances.dtype, indices.dtype) == (dtype, torch.int64)
+    np.testing.assert_allclose(distances, expected, rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=1e-12)
+    found = torch.linalg.norm(held[indices].double() - asked[:, None].double(), dim=2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+    assert all(len(set(row)) == count for row in indices.tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 3])
+def test_neighbours_that_products_in_float32_do_not_tell_apart(dtype: torch.dtype, count: int) -> None:
+    held = (100 + 0.01 * normal(3000, 64, seed=1)).to(dtype)
+    asked = (100 + 0.01 * normal(50, 64, seed=2)).to(dtype)
+    _, expected = brute_force(held, asked, count)
+    _, roughly = flat_search(asked.float(), held.float(), count)
+    assert (roughly.numpy() != expected).any()
+    np.testing.assert_array_equal(Bank(held, "cpu").search(asked, count)[1], expected)
+
+
+def test_float64_tells_apart_what_rounds_to_the_same_float32() -> None:
+    base = normal(200, 8, dtype=torch.float64)
+    held = torch.cat([base, base + 1e-10])
+    asked = base + 0.9e-10
+    np.testing.assert_array_equal(Bank(held, "cpu").search(asked, 1)[1][:, 0], torch.arange(200) + 200)
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    held = torch.cat([normal(5, 4), normal(5, 4), normal(40, 4, seed=3)])
+    _, indices = Bank(held, "cpu").search(held[:5], 2)
+    assert indices.tolist() == [[index, index + 5] for index in range(5)]
+
+
+def test_equal_queries_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+
+    def counting(queries, vectors, count):
+        searched.append(len(queries))
+        return flat_search(queries, vectors, count)
+
+    monkeypatch.setattr(bank_module, "flat_search", counting)
+    held, few = normal(100, 6), normal(7, 6, seed=1)
+    asked = few[torch.arange(50) % 7]
+    distances, indices = Bank(held, "cpu").search(asked, 2)
+    assert searched == [7]
+    expected, order = brute_force(held, asked, 2)
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
+    np.testing.assert_array_equal(indices, order)
+
+
+@pytest.mark.parametrize("block", [1, 300, 1 << 20])
+def test_the_search_of_gpus_without_faiss(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "_BLOCK", block)
+    held, asked = normal(500, 16), normal(20, 16, seed=1)
+    squared, indices = search_module._torch_search(asked, held, 5)
+    expected, order = brute_force(held, asked, 5)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_allclose(squared.sqrt(), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("epsilon", "divide"), [(0.0, 1.0), (1e-5, 1.0), (0.0, 1000.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_scores_are_the_oracle_s(epsilon: float, divide: float, dtype: torch.dtype) -> None:
+    for seed in range(5):
+        held, patches = normal(80, 9, seed=seed, dtype=dtype), 2 * normal(49, 9, seed=seed + 50, dtype=dtype)
+        distances, score = patch_scores(Bank(held, "cpu"), patches, denominator_epsilon=epsilon, divide=divide)
+        expected = oracle.scores(held.numpy(), patches.numpy(), denominator_epsilon=epsilon, divide=divide)
+        np.testing.assert_allclose(distances, expected[0], rtol=1e-5)
+        assert score == pytest.approx(expected[1], rel=1e-4)
+
+
+def test_a_score_far_beyond_the_range_of_exp_stays_finite() -> None:
+    held, patches = normal(10, 2), torch.full((4, 2), 1e5)
+    distances, score = patch_scores(Bank(held, "cpu"), patches)
+    assert 0 <= score < float(distances.max())
+
+
+def test_a_bank_in_float64_holds_only_changed_columns_twice() -> None:
+    promoted = normal(300, 40).double()
+    promoted[:, 38:] = normal(300, 2, seed=1, dtype=torch.float64)
+    held = Bank(promoted, "cpu")
+    assert torch.equal(held.vectors, promoted)
+    assert held.nbytes == 300 * (40 * 4 + 2 * 8) + 2 * 8
+    assert held.nbytes == pytest.approx(reachable_bytes(held), rel=0.01)
+    assert (len(held), held.dim) == (300, 40)
+
+
+def test_a_bank_survives_pickling() -> None:
+    held, asked = Bank(normal(50, 4, dtype=torch.float64), "cpu"), normal(5, 4, seed=1)
+    again = pickle.loads(pickle.dumps(held))
+    assert torch.equal(again.search(asked, 2)[0], held.search(asked, 2)[0])
+
+
+@pytest.mark.parametrize("held", [0, 1, 2])
+def test_fewer_vectors_than_neighbours(held: int) -> None:
+    with pytest.raises(MethodError, match=rf"^The bank holds {held} vectors but 3 neighbours are needed: .*\.$"):
+        Bank(normal(held, 4), "cpu").search(normal(1, 4), 3)
+
+
+def test_faiss_missing_is_a_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UnsupportedError, match=r"pip install 'harness\[faiss-cpu\]'"):
+        Bank(normal(5, 4), "cpu")
+
+
+def test_a_build_for_gpus_works_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """faiss-gpu has all names of faiss-cpu and more; what tells is the number of GPUs."""
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: pytest.fail("there is no GPU"), raising=False)
+    search_module._faiss_sees_a_gpu.cache_clear()
+    if not torch.cuda.is_available():
+        assert not search_module._faiss_sees_a_gpu()
+    assert Bank(normal(5, 4), "cpu").search(normal(5, 4), 1)[1][:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_cuda_device_finds_the_same(dtype: torch.dtype) -> None:
+    held, asked = normal(5000, 64, dtype=dtype), normal(300, 64, seed=1, dtype=dtype)
+    here, there = (Bank(held, device).search(asked, 3) for device in ("cpu", "cuda:0"))
+    np.testing.assert_array_equal(there[1], here[1])
+    np.testing.assert_allclose(there[0], here[0], rtol=1e-5)

@@ -1,0 +1,376 @@
+"""M3DM: patches, banks, scores and whole fits against a direct implementation; state, seeds and bad input."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import oracle_m3dm as oracle
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import make_sample, no_progress
+
+from harness.contract import MethodError
+from harness.measure.reach import reachable_bytes
+from methods.m3dm import M3DM
+from methods.parts.bank import patch_scores
+from methods.parts.m3dm_banks import BankRules, build_banks, choose_affines, new_pool, standardise
+from methods.parts.m3dm_patches import blacken, extract_patches, patch_rows
+from methods.parts.m3dm_scores import Formula, formula_of
+from methods.parts.patch_maps import patch_map
+
+TINY = {"layers": 1, "centres": 32, "group_size": 16, "coreset": 0.01, "bank_sizes": "10pct", "drop_path": "off"}
+RULES = BankRules(
+    fraction=0.1, sizes="code", affine="code", zero_row=True, drop_background=False, eps=0.9, dtype="float16"
+)
+
+
+def disc(seed: int, **size):
+    return make_sample(seed, **({"radius": 14} | size))
+
+
+def fit(samples=2, seed: int = 0, **parameters) -> M3DM:
+    method = M3DM(**(TINY | parameters))
+    nominal = [disc(index) for index in range(samples)]
+    method.fit(nominal, seed=seed, device="cpu", progress=no_progress)
+    return method
+
+
+def predict(method: M3DM, sample=None):
+    return method.infer(method.prepare(disc(9) if sample is None else sample))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> M3DM:
+    return fit()
+
+
+@pytest.fixture(scope="module")
+def fused() -> M3DM:
+    return fit(samples=1, uff="train", uff_epochs=2, uff_align="spatial")
+
+
+@pytest.fixture(scope="module")
+def whole(fitted):
+    """The oracle's patches of both training samples and of a test sample that is not square."""
+    samples = [disc(0), disc(1), disc(9, height=200, width=224)]
+    networks = fitted._extractors(0, "cpu")
+    vit, points = (
+        {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
+        for network in (networks.vit, networks.points)
+    )
+    raw = [
+        oracle.patches(one.rgb, one.xyz, one.plane, vit, points, keep=1, centres=32, group_size=16) for one in samples
+    ]
+    pools = {kind: np.concatenate([raw[0][kind], raw[1][kind]]) for kind in ("xyz", "rgb")}
+    affines = oracle.affines(pools, ("xyz", "rgb"), "code")
+    patches = [{kind: (one[kind] - m) / s for kind, (m, s) in affines.items()} for one in raw]
+    return SimpleNamespace(samples=samples, affines=affines, patches=patches)
+
+
+def assert_close(actual, expected, tolerance: float = 1e-4) -> None:
+    actual, expected = np.asarray(actual, float), np.asarray(expected, float)
+    assert np.abs(actual - expected).max() <= tolerance * max(1.0, np.abs(expected).max())
+
+
+def assert_close_but_for_levels(actual, expected) -> None:
+    """The blur's 8-bit levels turn rounding into steps: few, and none higher than a level."""
+    off = np.abs(np.asarray(actual, float) - expected) / expected.max()
+    assert off.max() <= 1.01 / 255
+    assert (off > 1e-4).mean() < 0.02
+
+
+def test_patches_are_the_direct_ones(fitted, whole) -> None:
+    for sample, expected in zip(whole.samples, whole.patches, strict=True):
+        found = fitted._model.patches(fitted.prepare(sample))
+        for kind in ("xyz", "rgb"):
+            assert_close(found[kind], expected[kind])
+            np.testing.assert_array_equal((expected[kind] == expected[kind][0]).all(1)[1:50], kind == "xyz")
+
+
+def test_banks_are_standardised_patches_and_a_row_of_zeros(fitted, whole) -> None:
+    state = fitted.state()
+    for kind, rows in (("xyz", 62), ("rgb", 15)):
+        assert_close(state[f"affine.{kind}"], whole.affines[kind], 1e-6)
+        bank = state[f"bank.{kind}"]
+        if kind == "xyz":
+            assert not bank[-1].any()
+            bank = bank[:-1]
+        pool = np.concatenate([one[kind] for one in whole.patches[:2]])
+        gaps = np.array([np.abs(pool - vector).max(1).min() for vector in bank])
+        assert len(bank) == rows
+        assert gaps.max() < 1e-4
+
+
+def oracle_scores(fitted, patches):
+    """Weighted image scores, weighted blurred maps, and unblurred maps, of both banks."""
+    found = SimpleNamespace(scores=[], maps=[], plain=[])
+    for kind, weight in (("xyz", 1.0), ("rgb", 0.1)):
+        bank = fitted.state()[f"bank.{kind}"].astype(np.float64)
+        distances, score = oracle.bank_score(bank, patches[kind], divide=1000)
+        plain, blurred = oracle.blurred(distances)
+        found.scores.append(weight * score)
+        found.maps.append(weight * blurred)
+        found.plain.append(plain)
+    return found
+
+
+def test_scores_and_maps_are_the_direct_ones(fitted, whole) -> None:
+    expected = oracle_scores(fitted, whole.patches[2])
+    model, prediction = fitted._model, predict(fitted, whole.samples[2])
+    patches = model.patches(fitted.prepare(whole.samples[2]))
+    for index, kind in enumerate(("xyz", "rgb")):
+        assert_close(patch_map(patch_scores(model.banks[kind], patches[kind])[0], 224), expected.plain[index])
+        assert_close_but_for_levels(prediction.extras[f"map_{kind}"], expected.maps[index])
+    state = fitted.state()
+    np.testing.assert_allclose(prediction.score, state["decision.image"] @ expected.scores, rtol=1e-4)
+    assert_close_but_for_levels(prediction.anomaly_map, np.tensordot(state["decision.pixel"], expected.maps, 1))
+
+
+def test_the_decision_layer_is_fitted_on_the_training_samples(fitted, whole) -> None:
+    training = [oracle_scores(fitted, patches) for patches in whole.patches[:2]]
+    asked = np.array([[0.3, 0.1], [0.1, 0.7]], np.float32)
+    rows = np.array([one.scores for one in training], np.float32)
+    np.testing.assert_allclose(asked @ fitted.state()["decision.image"], oracle.one_class(rows)(asked), rtol=1e-3)
+    pixels = np.concatenate([np.stack(one.maps, -1).reshape(-1, 2) for one in training]).astype(np.float32)
+    np.testing.assert_allclose(asked @ fitted.state()["decision.pixel"], oracle.one_class(pixels)(asked), rtol=1e-2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 150), st.integers(3, 12), st.sampled_from([3, 6, 11]))
+def test_rows_of_cloud_patches_are_the_dense_path(seed: int, count: int, centres: int, grid: int) -> None:
+    size = 24
+    draw = np.random.default_rng(seed)
+    pixels = np.sort(draw.choice(size * size, count, replace=False))
+    points, middle = draw.normal(0, 0.3, (count, 3)), draw.normal(0, 0.3, (centres, 3))
+    tokens = draw.uniform(0.5, 1.5, (centres, 4))
+    rows = patch_rows(*map(torch.from_numpy, (points, pixels, middle)), size, grid)
+    expected = oracle.cloud_patches(points, pixels, middle, tokens, size, grid)
+    np.testing.assert_allclose((rows @ torch.from_numpy(tokens)).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (61, 40)])
+def test_the_background_plane_is_black_and_the_square_too(shape) -> None:
+    sample = disc(3, height=shape[0], width=shape[1])
+    before = sample.rgb.copy()
+    np.testing.assert_array_equal(blacken(sample).rgb, oracle.black_square(sample.rgb, sample.plane))
+    np.testing.assert_array_equal(sample.rgb, before)
+    kept = M3DM(**TINY, rgb_background="keep")
+    networks = kept._extractors(0, "cpu")
+    assert torch.equal(kept._inputs(networks, sample).image, networks.prepare(sample).image)
+
+
+def make_pools(kinds=("xyz", "rgb", "fusion"), rows: int = 600) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(5)
+    pools = {kind: draw.normal(2, 3, (rows // 4 if kind == "rgb" else rows, 260)).astype(np.float32) for kind in kinds}
+    for kind in set(kinds) - {"rgb"}:
+        pools[kind][: rows // 2] = 0
+    return pools
+
+
+@pytest.mark.parametrize("how", ["code", "per_bank"])
+@pytest.mark.parametrize("kinds", [("xyz",), ("rgb",), ("fusion",), ("xyz", "rgb"), ("xyz", "rgb", "fusion")])
+def test_standardisation(kinds, how) -> None:
+    pools = make_pools(kinds)
+    expected = oracle.affines({kind: pool.astype(np.float64) for kind, pool in pools.items()}, kinds, how)
+    found = choose_affines(pools, kinds, how, no_progress)
+    np.testing.assert_allclose([(f.mean, f.scale) for f in found.values()], list(expected.values()), rtol=1e-9)
+    raw = {kind: pool.copy() for kind, pool in pools.items()}
+    standardise(pools, found, no_progress)
+    for kind in kinds:
+        assert_close(pools[kind], (raw[kind] - expected[kind][0]) / expected[kind][1], 1e-6)
+        assert_close(pools[kind], found[kind](torch.from_numpy(raw[kind])), 1e-6)
+
+
+@pytest.mark.parametrize("sizes", ["code", "10pct"])
+def test_bank_sizes_and_picks(sizes) -> None:
+    kinds = ("xyz", "rgb", "fusion")
+    pools = make_pools()
+    standardise(pools, choose_affines(pools, kinds, "code", no_progress), no_progress)
+    banks = build_banks(pools, kinds, replace(RULES, sizes=sizes), seed=4, device="cpu", progress=no_progress)
+    expected = oracle.bank_sizes({kind: len(pool) for kind, pool in pools.items()}, kinds, 0.1, sizes)
+    assert {kind: len(bank) for kind, bank in banks.items()} == expected | {"xyz": expected["xyz"] + 1}
+    for kind in kinds:
+        picks = oracle.greedy_picks(pools[kind], expected[kind], seed=4)
+        np.testing.assert_array_equal(banks[kind].vectors[: len(picks)].numpy(), pools[kind][picks])
+    assert not banks["xyz"].vectors[-1].any()
+
+
+def test_a_vector_with_an_exact_zero_leaves_the_bank_of_the_cloud() -> None:
+    pools = make_pools(("xyz", "rgb"))
+    picked = oracle.greedy_picks(pools["xyz"], 60, seed=0)[7]
+    pools["xyz"][picked, 3] = 0
+    kept = {}
+    for zero_row in (True, False):
+        rules = replace(RULES, zero_row=zero_row)
+        kept[zero_row] = build_banks(pools, ("xyz", "rgb"), rules, seed=0, device="cpu", progress=no_progress)["xyz"]
+    raw = kept[False].vectors
+    expected = torch.cat([raw[(raw != 0).all(1)], torch.zeros(1, 260)])
+    assert len(raw) == 60
+    assert len(expected) < 60
+    assert torch.equal(kept[True].vectors, expected)
+
+
+def test_background_can_be_dropped_before_the_coreset() -> None:
+    pools = make_pools(("xyz",))
+    rules = replace(RULES, drop_background=True)
+    bank = build_banks(pools, ("xyz",), rules, seed=0, device="cpu", progress=no_progress)["xyz"]
+    assert len(bank) == 30 + 1
+    assert (bank.vectors[:-1] != 0).all()
+
+
+def test_formulas_of_one_two_and_three_banks() -> None:
+    assert [formula_of(banks) for banks in (1, 2, 3)] == [Formula(1e-5, 1), Formula(0, 1000), Formula(0, 1)]
+
+
+def test_a_pool_on_disk_is_a_pool_and_too_little_room_is_an_error() -> None:
+    pool = new_pool(5, 3, on_disk=True)
+    pool[:] = np.arange(15).reshape(5, 3)
+    np.testing.assert_array_equal(pool[[4, 1]], [[12, 13, 14], [3, 4, 5]])
+    with pytest.raises(MethodError, match=r"need 4000000000.0 GB in .*TMPDIR"):
+        new_pool(10**12, 10**6, on_disk=True)
+
+
+def test_one_seed_gives_identical_predictions_and_another_gives_others(fitted) -> None:
+    first, again, other = predict(fitted), predict(fit()), predict(fit(seed=1))
+    np.testing.assert_array_equal(first.anomaly_map, again.anomaly_map)
+    assert first.score == again.score
+    assert first.score != other.score
+
+
+def test_training_samples_that_are_all_in_the_bank_need_drop_path_drawn_anew() -> None:
+    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*m3dm\[drop_path=on\]"):
+        fit(samples=1, coreset=0.05)
+    assert (fit(samples=1, coreset=0.05, drop_path="on", layers=4, seed=6).state()["decision.image"] > 0).all()
+
+
+def test_drop_path_does_not_depend_on_what_was_predicted_before() -> None:
+    method = fit(samples=1, drop_path="on", layers=12, banks="xyz")
+    first = predict(method)
+    predict(method, disc(4))
+    np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
+    assert not np.array_equal(first.anomaly_map, predict(fit(samples=1, layers=12, banks="xyz")).anomaly_map)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"uff": "train"}, {"banks": "rgb"}, {"combine": "sum"}], ids=str)
+def test_state_survives_restoring_and_pickling_and_its_bytes_are_held(fitted, fused, parameters) -> None:
+    ready = {"": fitted, "uff": fused}.get("".join(parameters))
+    method = ready or fit(samples=1, **parameters)
+    restored = M3DM(**TINY, **parameters)
+    restored.restore(method.state(), seed=0, device="cpu")
+    expected = predict(method)
+    assert expected.anomaly_map.shape == (224, 224)
+    assert expected.anomaly_map.dtype == np.float32
+    for other in (restored, pickle.loads(pickle.dumps(method))):
+        again = predict(other)
+        np.testing.assert_array_equal(again.anomaly_map, expected.anomaly_map)
+        assert again.score == expected.score
+    assert sum(method.state_bytes().values()) == pytest.approx(reachable_bytes(method), rel=0.05)
+
+
+def test_three_banks_with_a_trained_fusion(fused) -> None:
+    model, inputs = fused._model, fused.prepare(disc(9))
+    assert {kind: bank.dim for kind, bank in model.banks.items()} == {"xyz": 384, "rgb": 768, "fusion": 768 + 384}
+    assert set(fused.infer(inputs).extras) == {"map_xyz", "map_rgb", "map_fusion"}
+    raw = extract_patches(model.extractors, inputs, ("xyz", "rgb"))
+    weights = {name: tensor.double().numpy() for name, tensor in model.uff.state_dict().items()}
+    expected = oracle.fuse(raw["rgb"].double().numpy(), raw["xyz"].double().numpy(), weights)
+    mean, scale = fused.state()["affine.fusion"]
+    assert_close(model.patches(inputs)["fusion"], (expected - mean) / scale)
+
+
+def test_a_released_fusion_is_used(fused, tmp_path: Path) -> None:
+    path = tmp_path / "uff.pth"
+    torch.save(fused._model.uff.state_dict(), path)
+    released = fit(samples=1, uff="released", uff_checkpoint=str(path))
+    np.testing.assert_array_equal(predict(released).anomaly_map, predict(fused).anomaly_map)
+
+
+def test_fit_sees_neither_mask_nor_label_and_at_most_the_samples_it_may(fitted) -> None:
+    blind = M3DM(**TINY, max_sample=1)
+    samples = [disc(index).blind() for index in range(4)]
+    blind.fit(samples, seed=0, device="cpu", progress=no_progress)
+    np.testing.assert_array_equal(predict(blind).anomaly_map, predict(fitted).anomaly_map)
+
+
+def test_every_pass_tells_its_progress() -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+    method = M3DM(**TINY, uff="train", uff_epochs=1)
+    method.fit(
+        [disc(0)],
+        seed=0,
+        device="cpu",
+        progress=lambda stage, done, total: told.setdefault(stage, []).append((done, total)),
+    )
+    assert list(told) == [
+        "extract",
+        "train fusion",
+        "fuse",
+        "mean and deviation",
+        "standardise",
+        "coreset xyz",
+        "coreset rgb",
+        "coreset fusion",
+        "score training samples",
+        "decision layer",
+    ]
+    assert all(steps[-1][0] == steps[-1][1] for steps in told.values())
+
+
+@pytest.mark.parametrize(("radius", "said"), [(0, "0 valid points"), (1.2, "fewer than one group of 16")])
+def test_a_cloud_that_is_too_small(fitted, radius: float, said: str) -> None:
+    with pytest.raises(MethodError, match=said):
+        predict(fitted, disc(5, radius=radius))
+
+
+def test_a_bank_that_is_too_small() -> None:
+    with pytest.raises(MethodError, match="bank holds 1 vectors but 3 neighbours"):
+        fit(samples=1, banks="rgb", coreset=0.0001).infer(fit(samples=1, banks="rgb").prepare(disc(1)))
+
+
+def test_using_an_unfitted_method_is_an_error() -> None:
+    with pytest.raises(MethodError, match="not fitted"):
+        predict(M3DM())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"uff_epochs": 0},
+        {"rgb_weight": 0.0},
+        {"coreset": 1.0},
+        {"nu": 0.0},
+        {"max_sample": -1},
+        {"uff": "released"},
+        {"uff_checkpoint": "uff.pth"},
+        {"uff_sha256": "12"},
+        {"banks": "fusion"},
+        {"banks": "rgb", "uff": "train"},
+        {"drop_background": True},
+    ],
+    ids=str,
+)
+def test_parameters_that_are_refused(parameters) -> None:
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        M3DM(**parameters)
+
+
+def test_presets_are_parameters() -> None:
+    for values in M3DM.meta.presets.values():
+        M3DM(**values)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_gives_the_same_maps() -> None:
+    maps = []
+    for device in ("cpu", "cuda:0"):
+        method = M3DM(**TINY)
+        method.fit([disc(index) for index in range(2)], seed=0, device=device, progress=no_progress)
+        maps.append(predict(method).anomaly_map)
+    np.testing.assert_allclose(maps[0], maps[1], atol=2e-2 * maps[0].max())
