@@ -60,7 +60,7 @@ BROKEN = [
     ("greedy", "parameters", "a misspelt one goes unnoticed"),
     ("touchy", "parameters", "given grid=0, where only ValueError is allowed, raises ZeroDivisionError"),
     ("undecided", "parameters", "The default of 'grid' is 0.5, which is not of type int"),
-    ("misfit", "construct", "preset quick raises TypeError"),
+    ("misfit", "construct", "unexpected keyword argument 'sise'"),
     ("stubborn", "construct", "grid must be positive"),
     ("eager[at=reading]", "light", "open: /dev/null"),
     ("eager[at=drawing]", "light", "draws random numbers"),

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from harness.contract import Sample
-from harness.measure.host import reset_high_water, settle, status_bytes
+from harness.measure.host import map_large_blocks, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
 
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
@@ -75,6 +75,7 @@ def measure_peak(
         seen over and, where the time was over before the last sample, ``stopped``.
     """
     held = reachable_bytes(samples)
+    map_large_blocks()
     meter.settle()
     meter.restart()
     started, calls = perf_counter(), 0
