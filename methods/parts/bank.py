@@ -148,8 +148,8 @@ class Bank:
     def _margin(self, rounded: Tensor) -> Tensor:
         """Return, for each query, by how much a squared distance made of products may be off.
 
-        The rounding errors of a product's sum grow with the root of its length (Higham and Mary, SIAM J. Sci. Comput.
-        2019); six times that is exceeded with a chance of about 1e-8.
+        Rounding errors of a sum of products grow with the root of its length; six times that is exceeded with a chance
+        of 3e-8 under the usual model (Higham and Mary, SIAM Journal on Scientific Computing 41, 2019).
         """
         unit = (6 * math.sqrt(self.dim) + 8) * torch.finfo(torch.float32).eps / 2
         reach: Tensor = torch.linalg.norm(rounded, dim=1) + self._largest

@@ -19,7 +19,11 @@ _BLOCK = 1 << 25
 _BY_PRODUCTS_FROM = 20
 """From how many queries, or of late numbers in them, faiss multiplies matrices; its own limit is 20 times too high."""
 
+_GPU_MOST = 1024
+"""Neighbours up to which every faiss can search on a GPU."""
+
 _GPU_SCRATCH = 256 * 1024 * 1024
+"""Bytes that faiss takes on a GPU, outside torch's allocator."""
 
 
 def require_flat_search(device: str) -> None:
@@ -51,7 +55,7 @@ def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
         faiss.cvar.distance_compute_blas_threshold = _BY_PRODUCTS_FROM
         squared, indices = faiss.knn(queries.numpy(), vectors.numpy(), count)
         return torch.from_numpy(squared), torch.from_numpy(indices)
-    if _faiss_sees_a_gpu():
+    if count <= _GPU_MOST and _faiss_sees_a_gpu():
         return _gpu_search(queries.contiguous(), vectors, count)
     return _torch_search(queries, vectors, count)
 

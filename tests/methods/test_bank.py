@@ -76,6 +76,8 @@ def test_ties_go_to_the_lowest_index() -> None:
     held = torch.cat([normal(5, 4), normal(5, 4), normal(40, 4, seed=3)])
     _, indices = Bank(held, "cpu").search(held[:5], 2)
     assert indices.tolist() == [[index, index + 5] for index in range(5)]
+    _, first = Bank(held, "cpu")._ranked(held[:1], torch.tensor([[30, 5, 0]]), 1)
+    assert first.tolist() == [[0]]
 
 
 def test_equal_queries_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
