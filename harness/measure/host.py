@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["libraries_set_aside", "malloc_in_use", "map_large_blocks", "reset_high_water", "settle", "status_bytes"]
+__all__ = ["large_blocks_mapped", "libraries_set_aside", "malloc_in_use", "reset_high_water", "settle", "status_bytes"]
 
 
 @contextmanager
@@ -32,15 +32,19 @@ def settle() -> None:
         library.malloc_trim(0)
 
 
-def map_large_blocks() -> None:
-    """Let malloc map every block above 128 kB, from now on: freed ones leave at once, so a peak is what was in use.
+@contextmanager
+def large_blocks_mapped() -> Iterator[None]:
+    """Let malloc map every block above 128 kB meanwhile: freed ones leave at once, so a peak is what was in use.
 
-    glibc raises that limit by itself as blocks are freed, up to 32 MB, and keeps what lies below it in heaps whose size
-    depends on the order of events. Mapping costs time: for the last pass of a process.
+    glibc raises that limit by itself as blocks are freed, up to 32 MB, where this leaves it, and keeps what lies below
+    it in heaps whose size depends on the order of events. Mapping costs time: not for what is timed.
     """
-    library = _libc()
-    if hasattr(library, "mallopt"):
-        library.mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
+    set_option = getattr(_libc(), "mallopt", lambda option, value: 0)
+    set_option(_M_MMAP_THRESHOLD, 128 * 1024)
+    try:
+        yield
+    finally:
+        set_option(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
 
 
 def malloc_in_use() -> int | None:
@@ -80,6 +84,7 @@ _MALLINFO = (
 
 class _Mallinfo(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in _MALLINFO)
+
 
 _M_MMAP_THRESHOLD = -3
 """Of glibc's mallopt."""

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from harness.contract import Sample
-from harness.measure.host import map_large_blocks, reset_high_water, settle, status_bytes
+from harness.measure.host import large_blocks_mapped, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
 
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
@@ -74,8 +74,14 @@ def measure_peak(
         ``peak_inference``, ``peak_inference_reserved`` and ``device_delta``, with the number of ``calls`` they were
         seen over and, where the time was over before the last sample, ``stopped``.
     """
+    with large_blocks_mapped():
+        return _measured_peak(predict, samples, meter, max_seconds)
+
+
+def _measured_peak(
+    predict: Callable[[Sample], object], samples: Sequence[Sample], meter: MemoryMeter, max_seconds: float
+) -> dict[str, Number]:
     held = reachable_bytes(samples)
-    map_large_blocks()
     meter.settle()
     meter.restart()
     started, calls = perf_counter(), 0
