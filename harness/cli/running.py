@@ -33,9 +33,9 @@ def execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float 
         note_plan(store.folder, [job.cell for job in jobs])
         watch((signal.SIGTERM, signal.SIGHUP))
         _run(jobs, devices, timeout)
-        tidy(store.folder)
     else:
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
+    tidy(store.folder)
     records = [record for planned in plan.cells if (record := store.read(planned.job.cell)) is not None]
     print_summary(records)
     return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
