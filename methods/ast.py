@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.weights import EFFICIENTNET_B5
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,15 +32,7 @@ if TYPE_CHECKING:
     from methods.parts.ast_features import Extractor, Inputs
     from methods.parts.ast_networks import TeacherStudent
 
-__all__ = ["AST", "EFFICIENTNET_B5"]
-
-EFFICIENTNET_B5 = WeightFile(
-    name="efficientnet-b5-b6417697.pth",
-    url="https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b5-b6417697.pth",
-    licence="Apache-2.0",
-    alternatives=("tf_efficientnet_b5.safetensors",),
-)
-"""EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is read, too."""
+__all__ = ["AST"]
 
 _CELL = 32
 _QUICK: dict[str, bool | int | float | str] = {

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,15 +26,7 @@ if TYPE_CHECKING:
     from methods.parts.bank import Bank
     from methods.parts.btf_features import Extractor, Inputs
 
-__all__ = ["BTF", "WIDE_RESNET50_2"]
-
-WIDE_RESNET50_2 = WeightFile(
-    name="wide_resnet50_2.racm_in1k.safetensors",
-    url="https://huggingface.co/timm/wide_resnet50_2.racm_in1k/resolve/main/model.safetensors",
-    licence="Apache-2.0",
-    alternatives=("wide_resnet50_racm-8234f177.pth",),
-)
-"""WideResNet50-2, ImageNet-1k, timm's RandAugment recipe and its default when BTF was published; without a digest."""
+__all__ = ["BTF"]
 
 
 class BTF:

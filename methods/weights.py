@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.contract import WeightFile
 
-__all__ = ["DINO_VIT_B8", "POINT_MAE"]
+__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "POINT_MAE", "WIDE_RESNET50_2"]
 
 DINO_VIT_B8 = WeightFile(
     name="dino_vitbase8_pretrain.pth",
@@ -24,3 +24,19 @@ POINT_MAE = WeightFile(
     sha256="27ded932bb0a2625d5a8eb006df199b2578598c774aee6d86b985300b6a5fd20",
 )
 """Point-MAE, pre-trained on ShapeNet."""
+
+WIDE_RESNET50_2 = WeightFile(
+    name="wide_resnet50_2.racm_in1k.safetensors",
+    url="https://huggingface.co/timm/wide_resnet50_2.racm_in1k/resolve/main/model.safetensors",
+    licence="Apache-2.0",
+    alternatives=("wide_resnet50_racm-8234f177.pth",),
+)
+"""WideResNet50-2, ImageNet-1k, timm's RandAugment recipe and its default when BTF was published; without a digest."""
+
+EFFICIENTNET_B5 = WeightFile(
+    name="efficientnet-b5-b6417697.pth",
+    url="https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b5-b6417697.pth",
+    licence="Apache-2.0",
+    alternatives=("tf_efficientnet_b5.safetensors",),
+)
+"""EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is read, too."""

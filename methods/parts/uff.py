@@ -142,6 +142,6 @@ def load_uff(path: Path, sha256: str, rgb_channels: int, xyz_channels: int) -> U
             f"The fusion checkpoint {path} has sha256 {found}, not {sha256}: bring the file that was named."
         )
     uff = UFF(rgb_channels, xyz_channels)
-    tensors = read_tensors(path, inside="model")
+    tensors = read_tensors(path, inside="model", mend="download what M3DM's authors released again")
     fill_from(uff, {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}, path)
     return uff.eval().requires_grad_(False)

@@ -15,6 +15,8 @@ from harness.contract import MethodError
 
 __all__ = ["fill_from", "read_tensors"]
 
+_FETCH_AGAIN = "delete it and fetch it again with 'harness weights fetch'"
+
 
 def _harmless_globals() -> list[Any]:
     """Return the numpy scalar types that training scripts leave beside the tensors (an accuracy, an epoch)."""
@@ -23,7 +25,7 @@ def _harmless_globals() -> list[Any]:
     return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *dtypes]
 
 
-def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
+def read_tensors(path: Path, inside: str | None = None, *, mend: str = _FETCH_AGAIN) -> dict[str, Tensor]:
     """Read named tensors from a safetensors file or a PyTorch checkpoint.
 
     Parameters
@@ -32,6 +34,8 @@ def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
         ``*.safetensors``, else a file written by ``torch.save``.
     inside
         Key of the dictionary that holds the tensors, where there is one (``base_model`` in Point-MAE's release).
+    mend
+        What to do with a file that can't be read.
 
     Raises
     ------
@@ -49,8 +53,7 @@ def read_tensors(path: Path, inside: str | None = None) -> dict[str, Tensor]:
     except Exception as error:  # bytes that are no checkpoint make the readers raise anything
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise MethodError(
-            f"The weight file {path} can't be read ({first}): it is truncated or no weight file; "
-            "delete it and fetch it again with 'harness weights fetch'."
+            f"The weight file {path} can't be read ({first}): it is truncated or no weight file; {mend}."
         ) from error
     if inside is not None and isinstance(content, Mapping) and inside in content:
         content = content[inside]

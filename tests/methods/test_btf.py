@@ -18,10 +18,11 @@ from samples import make_sample, no_progress
 
 from harness.contract import MethodError, Sample, UnsupportedError
 from harness.measure.reach import reachable_bytes
-from methods.btf import BTF, WIDE_RESNET50_2
+from methods.btf import BTF
 from methods.parts.coreset import projected
 from methods.parts.fpfh import FPFHSettings, fpfh
 from methods.parts.wide_resnet import build_wide_resnet, wide_resnet_patches
+from methods.weights import WIDE_RESNET50_2
 
 DIMENSIONS = {"rgb": 1536, "depth": 1536, "raw": 64, "hog": 8, "sift": 128, "fpfh": 33, "rgb+fpfh": 1569}
 
