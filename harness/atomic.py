@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["sweep_temporaries", "write_atomically"]
+__all__ = ["replacing", "sweep_temporaries", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -21,6 +23,24 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path for another library to write; it takes the name ``path`` once the block has ended well.
+
+    Nothing is flushed to disk: for what can be made again, and whose content is checked when it is read.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -8,7 +8,7 @@ scoring and resuming; a method never does any of these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Cache",
     "Checkpointed",
     "Meta",
     "Method",
@@ -28,6 +29,7 @@ __all__ = [
     "Progress",
     "Sample",
     "UnsupportedError",
+    "UsesCache",
     "UsesWeights",
     "WeightFile",
 ]
@@ -156,6 +158,9 @@ class Meta:
         Parameters that a preset fills in, by preset name; parameters a user names win.
     uses_torch
         Whether the method computes with torch. Where it does not, its cells start seconds earlier on a CPU.
+    cache_order
+        Among methods of one family, those with a higher number run first on a category: what they put into the cache
+        (:class:`UsesCache`) serves those with a lower one.
     """
 
     name: str
@@ -167,6 +172,7 @@ class Meta:
     extras: tuple[str, ...] = ()
     presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
     uses_torch: bool = True
+    cache_order: int = 0
 
 
 @runtime_checkable
@@ -214,6 +220,44 @@ class UsesWeights(Protocol):
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember where the files of ``meta.weights`` lie, by their names; called before :meth:`Method.fit`."""
+
+
+class Cache(Protocol):
+    """Arrays that depend on one sample and on nothing that was learned, kept from cell to cell of a family."""
+
+    def fetch(
+        self,
+        sample: Sample,
+        names: Collection[str],
+        make: Callable[[], Mapping[str, NDArray[Any]]],
+        **settings: ParameterValue,
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays ``names`` of a sample: read where they are kept, else made and kept.
+
+        Parameters
+        ----------
+        sample
+            Its content is part of the key.
+        names
+            What is needed.
+        make
+            Returns these arrays, and others that cost little more and that another method of the family may need.
+            What is read must equal, bit for bit, what would be made.
+        settings
+            All that the arrays depend on, with a version that is raised whenever the code makes other numbers. Weight
+            files, versions of packages, device and threads are part of the key already.
+        """
+
+
+@runtime_checkable
+class UsesCache(Protocol):
+    """A method that keeps what it extracts from training samples in a cache. It must work without this call too."""
+
+    def use_cache(self, cache: Cache) -> None:
+        """Remember the cache for the next :meth:`Method.fit`, and for nothing else.
+
+        Latency and memory of ``prepare`` and ``infer`` are measured, so they never read it: after fit it raises.
+        """
 
 
 @runtime_checkable

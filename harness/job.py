@@ -38,6 +38,8 @@ class Job:
         Torch device name.
     save_fitted
         File that the fitted method is written to, None to drop it.
+    cache
+        Whether fit may take features from the cache and put them there.
     """
 
     cell: Cell
@@ -48,6 +50,7 @@ class Job:
     results: Path = Path("results")
     device: str = "cpu"
     save_fitted: Path | None = None
+    cache: bool = True
 
     def placed(self, results: Path, save_fitted: Path | None) -> Job:
         """Return the job with a place to write to."""
@@ -68,6 +71,7 @@ class Job:
             "results": _text(self.results),
             "device": self.device,
             "save_fitted": _text(self.save_fitted),
+            "cache": self.cache,
         }
 
     @classmethod
@@ -83,6 +87,7 @@ class Job:
             results=Path(value["results"]),
             device=value["device"],
             save_fitted=_path(value["save_fitted"]),
+            cache=value["cache"],
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -54,6 +54,8 @@ class Selection:
         Whether fitted methods are kept: a measured cell without its file runs again.
     rerun
         ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
+    cache
+        Whether cells may share extracted features.
     """
 
     methods: tuple[str, ...]
@@ -69,6 +71,7 @@ class Selection:
     checkpoint: Path | None = None
     save_fitted: bool = False
     rerun: tuple[str, ...] = ()
+    cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     UsageError, PrerequisiteError, DataError
         For anything that would make a cell fail later: an unknown name, a missing sample, weight file or folder.
     """
-    specs = registry.parse(selection.methods)
+    specs = _fillers_first(registry.parse(selection.methods))
     _check(selection, specs)
     preset = selection.preset or ("quick" if selection.dataset == "toy" else "paper")
     resolved = [registry.resolve(spec, preset) for spec in specs]
@@ -139,8 +142,16 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         weights={name: one.sha256 for name, one in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
+                    job = replace(job, cache=selection.cache)
                     planned.setdefault(cell.id, _decide(job, store, selection))
     return Plan(tuple(planned.values()), tuple(notes))
+
+
+def _fillers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:
+    """Order methods so that those of a family whose work serves the others come first; families stay in order."""
+    metas = {spec.name: registry.load(spec.name).meta for spec in specs}
+    families = list(dict.fromkeys(metas[spec.name].family for spec in specs))
+    return sorted(specs, key=lambda spec: (families.index(metas[spec.name].family), -metas[spec.name].cache_order))
 
 
 def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from harness import registry
+from harness.cell_cache import CellCache, lent_cache
 from harness.contract import Checkpointed, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
@@ -76,6 +77,7 @@ class CellRun:
         self.seconds: dict[str, float] = {}
         self.memory: dict[str, Any] = {}
         self._in_method = 0.0
+        self._cache: CellCache | None = None
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -159,7 +161,8 @@ class CellRun:
             if self.job.checkpoint is None:
                 samples = SampleSequence(dataset, train)
                 try:
-                    method.fit(samples, seed=seed, device=device, progress=self.events.progress)
+                    with lent_cache(method, self.job) as self._cache:
+                        method.fit(samples, seed=seed, device=device, progress=self.events.progress)
                 except MethodError as error:
                     raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
                 self._in_method -= samples.seconds
@@ -230,7 +233,8 @@ class CellRun:
 
     def _environment(self, load: OtherLoad) -> dict[str, Any]:
         contention = {"contended": load.contended, "contention": load.sentence, "other_load_cores": load.cores}
-        return environment.describe(self.cell.method) | environment.describe_torch(self.job.device) | contention
+        cache = {"cache": self._cache.counts()} if self._cache else {}
+        return environment.describe(self.cell.method) | environment.describe_torch(self.job.device) | contention | cache
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []

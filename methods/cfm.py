@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Cache, Meta, MethodError, Prediction, Progress, Sample
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class CFM:
         paper="Costanzino et al., CVPR 2024",
         weights=(DINO_VIT_B8, POINT_MAE),
         presets={"quick": _QUICK},
+        cache_order=layers,
     )
 
     def __init__(
@@ -94,6 +95,7 @@ class CFM:
         self.bn_stats, self.drop_path, self.precision = bn_stats, drop_path, precision
         self.aggregate, self.mapping, self.smoothing = aggregate, mapping, smoothing
         self._files: Mapping[str, Path] = {}
+        self._cache: Cache | None = None
         self._extractors: Extractors | None = None
         self._pair: MappingPair | None = None
         self.losses_: list[float] = []
@@ -102,21 +104,21 @@ class CFM:
         """Remember where the pretrained files lie."""
         self._files = dict(files)
 
+    def use_cache(self, cache: Cache) -> None:
+        """Take features of training samples from a cache in the next fit; all variants share its entries."""
+        self._cache = cache
+
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract features once a sample and train both mappings on them (section 3.2)."""
         from methods.parts.cfm_training import Schedule, train
+        from methods.parts.training_features import training_features
 
         extractors, pair = self._build(seed, device)
-        embedded = []
-        for position, sample in enumerate(samples):
-            progress("extract", position, len(samples))
-            embedded.append(extractors.embed(extractors.prepare(sample)))
-        progress("extract", len(samples), len(samples))
-        fixed = None if extractors.drop_path else [extractors.finish(one) for one in embedded]
+        cache, self._cache = self._cache, None
         self.losses_ = train(
             pair,
-            lambda epoch, index: fixed[index] if fixed else extractors.finish(embedded[index], epoch, index),
-            len(embedded),
+            training_features(extractors, samples, cache, progress),
+            len(samples),
             Schedule(self.epochs, self.lr, self.batch, self.pixels),
             seed=seed,
             progress=progress,
@@ -204,18 +206,18 @@ class CFMMedium(CFM):
     """CFM on the first 8 blocks of both networks."""
 
     layers = 8
-    meta = replace(CFM.meta, name="cfm-m", title="CFM-M")
+    meta = replace(CFM.meta, name="cfm-m", title="CFM-M", cache_order=layers)
 
 
 class CFMSmall(CFM):
     """CFM on the first 4 blocks of both networks."""
 
     layers = 4
-    meta = replace(CFM.meta, name="cfm-s", title="CFM-S")
+    meta = replace(CFM.meta, name="cfm-s", title="CFM-S", cache_order=layers)
 
 
 class CFMTiny(CFM):
     """CFM on the first block of both networks; its 3D features have 384 channels."""
 
     layers = 1
-    meta = replace(CFM.meta, name="cfm-t", title="CFM-T")
+    meta = replace(CFM.meta, name="cfm-t", title="CFM-T", cache_order=layers)

@@ -61,6 +61,7 @@ __all__ = ["command"]
     help="Folder of released trained weights, evaluated without training.",
 )
 @click.option("--save-fitted", is_flag=True, help="Keep each fitted method in RESULTS/fitted, for 'harness predict'.")
+@click.option("--no-cache", is_flag=True, help="Extract everything anew: neither read nor fill 'harness cache'.")
 @devices_option
 @click.option("--timeout", type=Seconds(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @click.option(
@@ -103,6 +104,7 @@ def command(
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     """
+    from harness.cache import cache_limit
     from harness.cli.running import execute, write_jobs_to
     from harness.launch.device import choose_devices
     from harness.plan import Selection, make_plan
@@ -123,7 +125,9 @@ def command(
         checkpoint=where["checkpoint"],
         save_fitted=save_fitted,
         rerun=join(rerun),
+        cache=not where["no_cache"],
     )
+    cache_limit()
     devices = choose_devices(device)
     store = Store(results)
     plan = make_plan(selection, store)

@@ -13,7 +13,7 @@ from typing import Any
 from harness import registry
 from harness.measure.gpus import list_gpus
 
-__all__ = ["describe", "describe_torch", "provider_of"]
+__all__ = ["describe", "describe_torch", "package_versions", "provider_of"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
@@ -37,9 +37,14 @@ def describe(method: str | None = None) -> dict[str, Any]:
         "gpus": gpus,
         "gpus_reason": reason,
         "driver": gpus[0].get("driver") if gpus else None,
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": package_versions(),
         "provider": provider_of(method) if method else None,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that numbers come from, without importing them."""
+    return {name: found for name in _PACKAGES if (found := _version(name))}
 
 
 def provider_of(method: str) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from harness.geometry import square_pad
 from methods.parts.initialise import randomise
 from methods.parts.weight_files import fill_from, read_tensors
 
-__all__ = ["GRID", "build_vit", "image_input", "vit_tokens"]
+__all__ = ["GRID", "build_vit", "image_input", "vit_tokens", "vit_tokens_at"]
 
 GRID = 28
 """Tokens on a side: 224 pixels in patches of 8."""
@@ -64,3 +65,24 @@ def vit_tokens(vit: nn.Module, image: Tensor) -> Tensor:
     """Return the patch tokens of one image after the final LayerNorm: (3, S, S) to (patches, channels)."""
     features: Tensor = vit.forward_features(image[None])  # type: ignore[operator]
     return features[0, 1:]
+
+
+def vit_tokens_at(vit: nn.Module, image: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    """Return what :func:`vit_tokens` returns for networks pruned to some depths, from one pass of a deeper one.
+
+    Parameters
+    ----------
+    vit
+        With at least as many blocks as the deepest.
+    image : (3, S, S) float
+    depths
+        Numbers of blocks, ascending.
+
+    Returns
+    -------
+    For each depth (patches, channels).
+    """
+    found: list[Tensor] = vit.forward_intermediates(  # type: ignore[operator]
+        image[None], [depth - 1 for depth in depths], norm=True, output_fmt="NLC", intermediates_only=True
+    )
+    return [tokens[0] for tokens in found]

@@ -80,6 +80,11 @@ class Tokens:
     to_image_pixels: SparseRows
     to_cloud_pixels: SparseRows
 
+    @classmethod
+    def of(cls, image: Tensor, cloud: Tensor, pixels: Tensor, to_cloud_pixels: SparseRows) -> Tokens:
+        """Add the matrix of the image's tokens, which depends on the pixels alone."""
+        return cls(image, cloud, pixels, bilinear_rows(pixels, SIZE, GRID, cloud.dtype), to_cloud_pixels)
+
     def __len__(self) -> int:
         return len(self.pixels)
 
@@ -143,6 +148,7 @@ class Extractors:
     ) -> None:
         self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS).to(device)
         self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS).to(device)
+        self.layers = layers
         self.centres, self.group_size, self.statistics = centres, group_size, statistics
         self.drop_path, self.seed = drop_path, seed
         self.device = torch.device(device)
@@ -175,9 +181,15 @@ class Extractors:
     @torch.inference_mode()
     def embed(self, inputs: Inputs) -> Embedded:
         """Run the image network and the point encoder, and build the interpolation."""
-        grouped = group_points(inputs.points, self.centres, self.group_size)
         with self.autocast():
             image = vit_tokens(self.vit, inputs.image).float()
+        return self.embed_cloud(inputs, image)
+
+    @torch.inference_mode()
+    def embed_cloud(self, inputs: Inputs, image: Tensor) -> Embedded:
+        """Run the point encoder and build the interpolation, beside tokens of the image that are there already."""
+        grouped = group_points(inputs.points, self.centres, self.group_size)
+        with self.autocast():
             tokens = self.points.embed(grouped, self.statistics).float()
         pixels, to_cloud = cloud_rows(inputs.points, inputs.pixels, grouped.centres, SIZE)
         return Embedded(image, tokens, grouped.centres, pixels, to_cloud)
@@ -188,8 +200,7 @@ class Extractors:
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
         with self.autocast():
             cloud = self.points.transform(embedded.group_tokens, embedded.centres, drop).float()
-        to_image = bilinear_rows(embedded.pixels, SIZE, GRID, cloud.dtype)
-        return Tokens(embedded.image_tokens, cloud, embedded.pixels, to_image, embedded.to_cloud_pixels)
+        return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
     def tokens(self, inputs: Inputs) -> Tokens:
         """Extract all features of one sample."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -181,13 +182,33 @@ class PointMAE(nn.Module):
         -------
         (M, channels), taps from shallow to deep.
         """
+        return torch.cat(self.tapped(tokens, centres, self.taps, drop), dim=1)
+
+    def tapped(
+        self, tokens: Tensor, centres: Tensor, blocks: Collection[int], drop: torch.Generator | None = None
+    ) -> list[Tensor]:
+        """Run the blocks as :meth:`transform` does and return the output of some of them after the final LayerNorm.
+
+        Parameters
+        ----------
+        tokens : (M, 384) float
+        centres : (M, 3) float
+        blocks
+            Their numbers, from 0.
+        drop
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        For each block, from shallow to deep, (M, 384).
+        """
         position = self.pos_embed(centres)
-        tapped = []
+        found = []
         for depth, block in enumerate(self.blocks.blocks):
             tokens = block(tokens + position, _MAX_DROP_RATE * depth / (_DEPTH - 1), drop)
-            if depth in self.taps:
-                tapped.append(self.norm(tokens))
-        return torch.cat(tapped, dim=1)
+            if depth in blocks:
+                found.append(self.norm(tokens))
+        return found
 
 
 def build_point_mae(layers: int, *, weights: Path | None, seed: int) -> PointMAE:

@@ -1,0 +1,77 @@
+"""Advisory locks on files, which the system drops when their process ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["FileLock", "is_locked"]
+
+
+class FileLock:
+    """A lock held by one process at a time; its file vanishes on release, which is also the end of a ``with`` block.
+
+    Parameters
+    ----------
+    path
+        File that is locked; it and its folder are made where they are missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+
+    def take(self, *, wait: bool = False) -> bool:
+        """Get the lock; False where another one has it and ``wait`` is not set. OSError where no file can be made."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                return False
+            except BaseException:
+                os.close(handle)
+                raise
+            if self._is_current(handle):
+                self._handle = handle
+                return True
+            os.close(handle)
+
+    def release(self) -> None:
+        """Give the lock back and remove its file; nothing where it is not held."""
+        if self._handle is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = None
+
+    def _is_current(self, handle: int) -> bool:
+        """Tell whether the locked file is still the one at the path: its last owner removed it on release."""
+        try:
+            return os.path.samestat(os.fstat(handle), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a process holds the lock on a file; False where there is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,186 @@
+"""Features of training samples from a cache: the same bits, each network run once per sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from samples import make_sample, no_progress
+from timm.layers import PatchEmbed
+
+from harness.cache import ArrayCache
+from harness.cell_cache import CellCache
+from harness.contract import MethodError, UsesCache
+from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
+from methods.parts import point_mae
+from methods.parts.features import Extractors, Tokens
+from methods.parts.training_features import training_features
+
+SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}
+DEPTHS = [variant.layers for variant in (CFM, CFMMedium, CFMSmall, CFMTiny)]
+
+
+def opened(folder: Path, origin: str = "") -> CellCache:
+    return CellCache(ArrayCache(folder, 10**9), "cfm", {"origin": origin}, {})
+
+
+def extractors(layers: int, **changed) -> Extractors:
+    settings = {"centres": 32, "group_size": 16, "statistics": "batch", "precision": "fp32", "drop_path": False}
+    weights = {"vit_weights": None, "point_weights": None}
+    return Extractors(layers=layers, **{**settings, **changed}, **weights, seed=0, device="cpu")
+
+
+def extract(networks: Extractors, cache: CellCache | None, seed: int = 1) -> Tokens:
+    return training_features(networks, [make_sample(seed, radius=12)], cache, no_progress)(0, 0)
+
+
+def bits(tokens: Tokens) -> list[bytes]:
+    matrices = (tokens.to_image_pixels, tokens.to_cloud_pixels)
+    tensors = [
+        tokens.image,
+        tokens.cloud,
+        tokens.pixels,
+        *(t for m in matrices for t in (m.starts, m.columns, m.weights)),
+    ]
+    return [f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes() for tensor in tensors]
+
+
+@contextmanager
+def passes() -> Iterator[Counter[str]]:
+    """Count how often the first layer of each network is really run."""
+    seen: Counter[str] = Counter()
+
+    def count(module: torch.nn.Module, given: object, returned: object) -> None:
+        if isinstance(module, PatchEmbed):
+            seen["image"] += 1
+        elif isinstance(module, point_mae._Encoder):
+            seen["cloud"] += 1
+
+    handle = torch.nn.modules.module.register_module_forward_hook(count)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def test_one_pass_serves_all_variants_bit_for_bit(tmp_path: Path) -> None:
+    """The deepest network first, as a plan orders them: one pass, and each variant reads what it would compute."""
+    with passes() as seen:
+        from_cache = {layers: bits(extract(extractors(layers), opened(tmp_path))) for layers in DEPTHS}
+    assert seen == {"image": 1, "cloud": 1}
+    for layers in DEPTHS:
+        assert bits(extract(extractors(layers), None)) == from_cache[layers]
+
+
+def test_a_deeper_network_runs_and_replaces_the_entry(tmp_path: Path) -> None:
+    expected = {layers: bits(extract(extractors(layers), None)) for layers in (1, 4)}
+    with passes() as seen:
+        for layers in (1, 4, 1, 4):
+            assert bits(extract(extractors(layers), opened(tmp_path))) == expected[layers]
+    assert seen == {"image": 2, "cloud": 2}
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"centres": 16}, {"group_size": 8}, {"statistics": "running"}, {"precision": "bf16"}]
+)
+def test_another_setting_is_another_entry(tmp_path: Path, changed) -> None:
+    plain = bits(extract(extractors(1), opened(tmp_path)))
+    other = extractors(1, **changed)
+    assert bits(extract(other, opened(tmp_path))) == bits(extract(other, None)) != plain
+    assert bits(extract(extractors(1), opened(tmp_path))) == plain
+
+
+def test_another_sample_or_origin_is_another_entry(tmp_path: Path) -> None:
+    networks = extractors(1)
+    with passes() as seen:
+        for seed, origin in ((1, "a"), (2, "a"), (1, "b"), (1, "a")):
+            extract(networks, opened(tmp_path, origin), seed)
+    assert seen["image"] == 3
+
+
+@pytest.mark.parametrize("drop_path", ["off", "on"])
+def test_a_fit_with_the_cache_predicts_what_a_fit_without_it_does(tmp_path: Path, drop_path: str) -> None:
+    samples = [make_sample(seed, radius=12) for seed in (1, 2)]
+
+    def predict(cache: CellCache | None) -> tuple[bytes, float]:
+        method = CFMTiny(**SMALL, drop_path=drop_path)
+        if cache is not None:
+            method.use_cache(cache)
+        method.fit(samples, seed=0, device="cpu", progress=no_progress)
+        if cache is not None:
+            cache.close()
+        prediction = method.infer(method.prepare(make_sample(9, radius=12)))
+        return prediction.anomaly_map.tobytes(), prediction.score
+
+    expected = predict(None)
+    for counts in ({"read": 0, "made": 2}, {"read": 2, "made": 0}):
+        cache = opened(tmp_path)
+        assert predict(cache) == expected
+        assert cache.counts() == counts
+
+
+def test_drop_path_shares_what_it_leaves_alone(tmp_path: Path) -> None:
+    live, still = extractors(4, drop_path=True), extractors(4)
+    expected = bits(extract(live, None)), bits(extract(still, None))
+    with passes() as seen:
+        found = [bits(extract(networks, opened(tmp_path))) for networks in (live, still, live, still)]
+    assert found == [*expected, *expected]
+    assert seen == {"image": 2, "cloud": 2}
+
+
+def test_the_cache_is_for_the_next_fit_alone(tmp_path: Path) -> None:
+    method = CFMTiny(**SMALL)
+    assert isinstance(method, UsesCache)
+    method.use_cache(opened(tmp_path))
+    for _ in range(2):
+        method.fit([make_sample(1, radius=12)], seed=0, device="cpu", progress=no_progress)
+    (entry,) = tmp_path.glob("*.safetensors")
+    before = entry.stat().st_mtime_ns
+    method.infer(method.prepare(make_sample(1, radius=12)))
+    assert entry.stat().st_mtime_ns == before
+
+
+def test_a_cloud_that_is_too_small_is_still_told_and_leaves_no_entry(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match="fewer than one group"):
+        training_features(extractors(1), [make_sample(1, radius=1.2)], opened(tmp_path), no_progress)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_a_damaged_entry_is_made_anew(tmp_path: Path) -> None:
+    expected = bits(extract(extractors(1), opened(tmp_path)))
+    (entry,) = tmp_path.glob("*.safetensors")
+    content = np.frombuffer(entry.read_bytes(), np.uint8).copy()
+    content[-1000:] ^= 1
+    entry.write_bytes(content.tobytes())
+    cache = opened(tmp_path)
+    assert bits(extract(extractors(1), cache)) == expected
+    assert cache.counts() == {"read": 0, "made": 1}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_one_pass_on_a_cuda_device_serves_all_variants_bit_for_bit(tmp_path: Path) -> None:
+    for layers in DEPTHS:
+        networks = Extractors(
+            layers=layers,
+            centres=1024,
+            group_size=128,
+            statistics="batch",
+            precision="fp32",
+            drop_path=False,
+            vit_weights=None,
+            point_weights=None,
+            seed=0,
+            device="cuda:0",
+        )
+        sample = [make_sample(1, radius=60)]
+        pair = [training_features(networks, sample, cache, no_progress)(0, 0) for cache in (opened(tmp_path), None)]
+        for name in ("image", "cloud", "pixels"):
+            assert torch.equal(getattr(pair[0], name), getattr(pair[1], name))
