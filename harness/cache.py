@@ -263,4 +263,4 @@ class ArrayCache:
 
 
 def _checksum(array: NDArray[np.generic]) -> int:
-    return crc32(array.reshape(-1).view(np.uint8))
+    return crc32(array.reshape(-1).view(np.uint8).data)
