@@ -1,15 +1,21 @@
-"""Fixtures of the whole suite: a private cache, a tiny dataset, and a real plugin installed beside the package."""
+"""Fixtures of the whole suite: a private cache, a tiny dataset, and a real plugin installed beside the package.
+
+Where the suite is spread over processes (``pytest -n 2``), each takes its share of the cores, and tests that measure
+time, load or memory, or kill processes, run last and while no other test runs.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import tifffile
@@ -17,6 +23,31 @@ from PIL import Image
 from samples import make_sample
 
 PLUGIN = Path(__file__).parent / "plugin"
+ALONE = ("measure", "launch")
+
+hypothesis.settings.register_profile("harness", deadline=None)
+hypothesis.settings.load_profile("harness")
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ["OMP_NUM_THREADS"] = str(share)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that must run alone at the end."""
+    items.sort(key=runs_alone)
+
+
+def runs_alone(item: pytest.Item) -> bool:
+    return item.path.parent.name in ALONE
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Share a lock with the other processes, or hold it alone."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if runs_alone(item) else fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from methods.parts.initialise import randomise
+from methods.parts.point_encoder import BatchNormStatistics, encode_groups
 from methods.parts.sampling import farthest_points, nearest
 from methods.parts.weight_files import fill_from, read_tensors
 
 __all__ = ["BatchNormStatistics", "Grouped", "PointMAE", "build_point_mae", "group_points", "taps_of"]
-
-BatchNormStatistics = Literal["batch", "running"]
 
 _DEPTH, _WIDTH, _HEADS = 12, 384, 6
 _TAPS = {12: (3, 7, 11), 8: (1, 4, 7), 4: (1, 2, 3)}
@@ -69,31 +67,7 @@ class _Encoder(nn.Module):
         )
 
     def forward(self, offsets: Tensor, statistics: BatchNormStatistics) -> Tensor:
-        groups, members, _ = offsets.shape
-        local = _pointwise(self.first_conv[0], offsets.reshape(-1, 3))
-        local = functional.relu(_normalise(self.first_conv[1], local, statistics))
-        local = _pointwise(self.first_conv[3], local).view(groups, members, -1)
-        whole = local.amax(1)
-        joint = self.second_conv[0]
-        assert isinstance(joint, nn.Conv1d)
-        from_whole, from_local = joint.weight[..., 0].tensor_split(2, dim=1)
-        mixed = functional.linear(local, from_local) + functional.linear(whole, from_whole, joint.bias)[:, None]
-        mixed = functional.relu(_normalise(self.second_conv[1], mixed.flatten(0, 1), statistics))
-        return _pointwise(self.second_conv[3], mixed).view(groups, members, -1).amax(1)
-
-
-def _pointwise(layer: nn.Module, rows: Tensor) -> Tensor:
-    assert isinstance(layer, nn.Conv1d)
-    return functional.linear(rows, layer.weight[..., 0], layer.bias)
-
-
-def _normalise(norm: nn.Module, rows: Tensor, statistics: BatchNormStatistics) -> Tensor:
-    assert isinstance(norm, nn.BatchNorm1d)
-    if statistics == "batch":
-        return functional.batch_norm(rows, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-    return functional.batch_norm(
-        rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
-    )
+        return encode_groups(self.first_conv, self.second_conv, offsets, statistics)
 
 
 class _Attention(nn.Module):

@@ -173,5 +173,5 @@ def test_released_files_that_can_t_be_used(tmp_path: Path) -> None:
     with pytest.raises(MethodError, match="lacks 11 tensors"):
         load_uff(path, "", RGB, XYZ)
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(MethodError, match="can.t be read.*download what M3DM.s authors released again"):
+    with pytest.raises(MethodError, match=r"can.t be read.*download what M3DM.s authors released again"):
         load_uff(path, "", RGB, XYZ)

@@ -1,0 +1,111 @@
+"""The small PointNet of Point-MAE, in bounded memory: a token for each group of points.
+
+Its two normalisations need statistics over all groups. Those of the first layer, which is linear in three coordinates,
+follow from the coordinates' mean and covariance. Those of the second take one pass over the joint features, which are
+the only thing that is ever held for all groups; everything else lives in chunks that fit in a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["BatchNormStatistics", "encode_groups"]
+
+BatchNormStatistics = Literal["batch", "running"]
+
+_CHUNK = {"cpu": 4096, "cuda": 65536}
+"""Points in work at a time."""
+
+
+def encode_groups(
+    first: nn.Sequential, second: nn.Sequential, offsets: Tensor, statistics: BatchNormStatistics
+) -> Tensor:
+    """Return a token for each group: (M, C).
+
+    Parameters
+    ----------
+    first, second
+        Each a convolution of width 1, BatchNorm, ReLU and another convolution. The second takes the maximum of the
+        first's output over the group, then that output itself.
+    offsets : (M, G, 3) float
+        Points of each group, relative to its centre.
+    statistics
+        ``batch``: mean and biased variance over all M * G points; ``running``: those of training.
+    """
+    lift, widen, joint, last = (_Rows.of(part[place]) for part in (first, second) for place in (0, 3))
+    spread = _spread(offsets.flatten(0, 1)) if statistics == "batch" else None
+    opening = lift.then(*_normaliser(first[1], lift.moments(*spread) if spread else None))
+    from_whole, from_local = joint.weight.tensor_split(2, dim=1)
+    mixed = []
+    for chunk in torch.split(offsets, max(1, _CHUNK[offsets.device.type] // offsets.shape[1])):
+        local = widen(functional.relu_(opening(chunk)))
+        whole = functional.linear(local.amax(1, keepdim=True), from_whole, joint.bias)
+        mixed.append(functional.linear(local, from_local).add_(whole))
+    scale, shift = _normaliser(second[1], _moments(mixed) if statistics == "batch" else None)
+    tokens = []
+    while mixed:
+        part = mixed.pop(0)
+        part = torch.addcmul(shift.to(part.dtype), part, scale.to(part.dtype), out=part)
+        tokens.append(last(functional.relu_(part)).amax(1))
+    return torch.cat(tokens)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """A convolution of width 1 as a product of rows and a matrix."""
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> _Rows:
+        assert isinstance(layer, nn.Conv1d)
+        assert layer.bias is not None
+        return cls(layer.weight[..., 0], layer.bias)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return functional.linear(rows, self.weight, self.bias)
+
+    def then(self, scale: Tensor, shift: Tensor) -> _Rows:
+        """Return this followed by a product and a sum in each channel."""
+        return _Rows(self.weight * scale[:, None], self.bias * scale + shift)
+
+    def moments(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the channels from mean and covariance of the rows, in float64."""
+        weight = self.weight.double()
+        return weight @ mean + self.bias.double(), (weight @ covariance * weight).sum(1)
+
+
+def _spread(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean (C,) and biased covariance (C, C) of rows, in float64."""
+    rows = rows.double()
+    mean = rows.mean(0)
+    centred = rows - mean
+    return mean, centred.T @ centred / len(rows)
+
+
+def _moments(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance of the channels over the rows of all parts, (m, G, C) each, in float64."""
+    counts = parts[0].new_tensor([part.shape[0] * part.shape[1] for part in parts], dtype=torch.float64)[:, None]
+    found = [torch.var_mean(part.float(), dim=(0, 1), correction=0) for part in parts]
+    variances, means = (torch.stack(each).double() for each in zip(*found, strict=True))
+    mean = (counts * means).sum(0) / counts.sum()
+    return mean, (counts * (variances + (means - mean).square())).sum(0) / counts.sum()
+
+
+def _normaliser(norm: nn.Module, moments: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    """Return factor and summand of each channel that BatchNorm comes to, with these moments or its running ones."""
+    assert isinstance(norm, nn.BatchNorm1d)
+    if moments is None:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        moments = norm.running_mean.double(), norm.running_var.double()
+    mean, variance = moments
+    scale = norm.weight.double() * (variance + norm.eps).rsqrt()
+    return scale.to(norm.weight.dtype), (norm.bias.double() - mean * scale).to(norm.weight.dtype)
