@@ -19,8 +19,9 @@ def filled(tmp_path) -> ArrayCache:
     ):
         about = {"family": family, "dataset": "mvtec3d", "category": category}
         cache.put(key, {"x": np.zeros(size * 100_000)}, about)
-    then = time.time() - 40 * 86400
-    os.utime(cache.folder / "a.safetensors", (then, then))
+    for key, days in (("a", 40), ("b", 1), ("c", 1)):
+        then = time.time() - days * 86400
+        os.utime(cache.folder / f"{key}.safetensors", (then, then))
     return cache
 
 
