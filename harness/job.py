@@ -38,6 +38,8 @@ class Job:
         Torch device name.
     save_fitted
         File that the fitted method is written to, None to drop it.
+    save_maps
+        File that the maps of the test images are written to, None to drop them.
     """
 
     cell: Cell
@@ -48,10 +50,11 @@ class Job:
     results: Path = Path("results")
     device: str = "cpu"
     save_fitted: Path | None = None
+    save_maps: Path | None = None
 
-    def placed(self, results: Path, save_fitted: Path | None) -> Job:
-        """Return the job with a place to write to."""
-        return replace(self, results=results, save_fitted=save_fitted)
+    def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
+        """Return the job with places to write to."""
+        return replace(self, results=results, save_fitted=save_fitted, save_maps=save_maps)
 
     def on(self, device: str) -> Job:
         """Return the job with a device to run on."""
@@ -68,6 +71,7 @@ class Job:
             "results": _text(self.results),
             "device": self.device,
             "save_fitted": _text(self.save_fitted),
+            "save_maps": _text(self.save_maps),
         }
 
     @classmethod
@@ -83,6 +87,7 @@ class Job:
             results=Path(value["results"]),
             device=value["device"],
             save_fitted=_path(value["save_fitted"]),
+            save_maps=_path(value.get("save_maps")),
         )
 
 
