@@ -7,46 +7,26 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from dataclasses import replace
-from itertools import islice, product
 from time import process_time
 
 import pytest
-from report_records import full_record, make_cell
+from many_records import write_records
 from rich.console import Console
 
-from harness.data.base import DATASETS
 from harness.report.published import read_published
 from harness.report.render import as_rich
 from harness.report.tables import OWN_TABLES, Request, measured_grids
-from harness.store import Store
 
 COUNT = 5_000
-TEMPLATES = 20
 ROUNDS = 2
 MOST_RATIO = 4
 MOST_SECONDS = 5
 EVERY = Request(tables=(*"1234567", *OWN_TABLES))
 
 
-def cells():
-    """Yield cells of CFM with many learning rates: every category, training-set size and split of MVTec 3D-AD."""
-    sets = [*product((5, 10, 50), ("first", "0", "1", "2", "3", "4")), ("full", "first")]
-    for rate in range(1, 1000):
-        for (shots, split), category in product(sets, DATASETS["mvtec3d"].categories):
-            yield make_cell(f"cfm[lr={rate / 1000}]", category, shots=shots, split=split)
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    found = Store(tmp_path_factory.mktemp("results"))
-    templates = [full_record(seed) for seed in range(TEMPLATES)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        for index, cell in enumerate(islice(cells(), COUNT)):
-            found.write(replace(templates[index % TEMPLATES], cell=cell))
-    return found
+    return write_records(tmp_path_factory.mktemp("results"), COUNT)
 
 
 def test_five_thousand_records_as_all_tables(store, benchmark, capsys):
