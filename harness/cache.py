@@ -160,9 +160,8 @@ class ArrayCache:
             with replacing(self._path(key)) as temporary:
                 save_file(whole, temporary, metadata={**about, _CHECKSUMS: checksums})
         except (OSError, SafetensorError) as error:
-            self._say(
-                f"can't be written ({getattr(error, 'strerror', None) or error}): what it would hold is made anew each time"
-            )
+            reason = getattr(error, "strerror", None) or error
+            self._say(f"can't be written ({reason}): what it would hold is made anew each time")
             return False
         return True
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Cache",
     "Checkpointed",
+    "Explained",
     "Meta",
     "Method",
     "MethodError",
@@ -269,6 +270,21 @@ class Checkpointed(Protocol):
 
     def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
         """Take the place of fit."""
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """A fitted method that can show more of what it sees than its predictions do.
+
+    Asked only where maps are kept (``harness run --save-maps``), after everything is measured: it may be slow.
+    """
+
+    def explain(self, inputs: Any) -> Mapping[str, NDArray[np.float32]]:
+        """Return further maps for figures by name, from the inputs that :meth:`Method.infer` takes.
+
+        Each is (h, w) float32 in the geometry of ``anomaly_map``, of any size. A name that is one of
+        ``Prediction.extras`` takes its place.
+        """
 
 
 @runtime_checkable

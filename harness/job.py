@@ -40,6 +40,8 @@ class Job:
         File that the fitted method is written to, None to drop it.
     cache
         Whether fit may take features from the cache and put them there.
+    save_maps
+        File that the maps of the test images are written to, None to drop them.
     """
 
     cell: Cell
@@ -51,10 +53,11 @@ class Job:
     device: str = "cpu"
     save_fitted: Path | None = None
     cache: bool = True
+    save_maps: Path | None = None
 
-    def placed(self, results: Path, save_fitted: Path | None) -> Job:
-        """Return the job with a place to write to."""
-        return replace(self, results=results, save_fitted=save_fitted)
+    def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
+        """Return the job with places to write to."""
+        return replace(self, results=results, save_fitted=save_fitted, save_maps=save_maps)
 
     def on(self, device: str) -> Job:
         """Return the job with a device to run on."""
@@ -72,6 +75,7 @@ class Job:
             "device": self.device,
             "save_fitted": _text(self.save_fitted),
             "cache": self.cache,
+            "save_maps": _text(self.save_maps),
         }
 
     @classmethod
@@ -87,7 +91,8 @@ class Job:
             results=Path(value["results"]),
             device=value["device"],
             save_fitted=_path(value["save_fitted"]),
-            cache=value["cache"],
+            cache=value.get("cache", True),
+            save_maps=_path(value.get("save_maps")),
         )
 
 

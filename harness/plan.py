@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness import registry
 from harness.cell import Cell
@@ -21,7 +21,7 @@ from harness.splits import Shots, load_split, require_split_name
 from harness.store import Store
 from harness.weights import ResolvedWeight, WeightStore
 
-__all__ = ["Plan", "PlannedCell", "Selection", "make_plan"]
+__all__ = ["Plan", "PlannedCell", "Selection", "join_plans", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,15 @@ class Selection:
         Folder of released trained weights that take the place of training.
     save_fitted
         Whether fitted methods are kept: a measured cell without its file runs again.
+    save_maps
+        Whether the maps of the test images are kept: a measured cell without its file runs again.
     rerun
         ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
     cache
         Whether cells may share extracted features.
+    pairs
+        Methods, as :class:`harness.registry.MethodSpec` prints them, and shots that go together; None: each method
+        with all shots.
     """
 
     methods: tuple[str, ...]
@@ -70,17 +75,34 @@ class Selection:
     unverified: bool = False
     checkpoint: Path | None = None
     save_fitted: bool = False
+    save_maps: bool = False
     rerun: tuple[str, ...] = ()
     cache: bool = True
+    pairs: frozenset[tuple[str, Shots]] | None = None
+
+    def wants(self, spec: registry.MethodSpec, shots: Shots) -> bool:
+        """Return whether a method is planned with so many shots."""
+        return self.pairs is None or (str(spec), shots) in self.pairs
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A job and what is to become of it."""
+    """A job and what is to become of it.
+
+    Parameters
+    ----------
+    job
+        What a worker would be told.
+    action, why
+        Whether it runs, and the reason.
+    test_samples
+        Size of the category's test set.
+    """
 
     job: Job
     action: Literal["run", "skip"]
     why: str
+    test_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,28 @@ class Plan:
     def to_run(self) -> tuple[Job, ...]:
         """The jobs that are not skipped."""
         return tuple(planned.job for planned in self.cells if planned.action == "run")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every cell with what becomes of it, and the notes, as plain JSON values."""
+        return {
+            "to_run": len(self.to_run),
+            "cells": [
+                {
+                    "id": planned.job.cell.id,
+                    "method": planned.job.cell.label,
+                    "dataset": planned.job.cell.dataset,
+                    "category": planned.job.cell.category,
+                    "shots": planned.job.cell.shots,
+                    "split": planned.job.cell.split,
+                    "preset": planned.job.cell.protocol.preset,
+                    "weights": planned.job.cell.protocol.weights,
+                    "action": planned.action,
+                    "why": planned.why,
+                }
+                for planned in self.cells
+            ],
+            "notes": list(self.notes),
+        }
 
 
 def make_plan(selection: Selection, store: Store) -> Plan:
@@ -121,12 +165,15 @@ def make_plan(selection: Selection, store: Store) -> Plan:
             for category in categories:
                 available = [ref.id for ref in dataset.refs(category, "train")]
                 split = load_split(dataset.info.name, category, shots, split_name, available)
-                if not dataset.refs(category, "test"):
+                test_samples = len(dataset.refs(category, "test"))
+                if not test_samples:
                     raise PrerequisiteError(
                         f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
                         f"see 'harness data verify {dataset.root}'."
                     )
                 for spec, parameters, given in zip(specs, resolved, named, strict=True):
+                    if not selection.wants(spec, shots):
+                        continue
                     cell = Cell(
                         method=spec.name,
                         parameters=parameters,
@@ -143,7 +190,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     job = replace(job, cache=selection.cache)
-                    planned.setdefault(cell.id, _decide(job, store, selection))
+                    planned.setdefault(cell.id, replace(_decide(job, store, selection), test_samples=test_samples))
     return Plan(tuple(planned.values()), tuple(notes))
 
 
@@ -152,6 +199,24 @@ def _fillers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.Method
     metas = {spec.name: registry.load(spec.name).meta for spec in specs}
     families = list(dict.fromkeys(metas[spec.name].family for spec in specs))
     return sorted(specs, key=lambda spec: (families.index(metas[spec.name].family), -metas[spec.name].cache_order))
+
+
+def join_plans(plans: Sequence[Plan], notes: Sequence[str] = ()) -> Plan:
+    """Return one plan of several, each cell and each note once.
+
+    Parameters
+    ----------
+    plans
+        In the order of their cells.
+    notes
+        Further sentences, before those of the plans.
+    """
+    cells: dict[str, PlannedCell] = {}
+    for plan in plans:
+        for planned in plan.cells:
+            cells.setdefault(planned.job.cell.id, planned)
+    told = dict.fromkeys((*notes, *(note for plan in plans for note in plan.notes)))
+    return Plan(tuple(cells.values()), tuple(told))
 
 
 def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
@@ -190,6 +255,8 @@ def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
     if selection.save_fitted and not store.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
+    if selection.save_maps and not store.maps_path(job.cell).is_file():
+        return PlannedCell(job, "run", "measured, but its maps were not kept")
     return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from harness import registry
 from harness.cell_cache import CellCache, lent_cache
-from harness.contract import Checkpointed, Method, MethodError, Prediction, Sample, UsesWeights
+from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
 from harness.fitted import save_fitted
 from harness.job import Job
 from harness.launch.events import EventWriter
+from harness.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.host import libraries_set_aside
@@ -26,8 +27,9 @@ from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, evaluate_test_set
+from harness.metrics.counts import count_images
 from harness.scoring import Scored
-from harness.store import Record
+from harness.store import Record, Store
 
 __all__ = ["CellRun"]
 
@@ -78,6 +80,7 @@ class CellRun:
         self.memory: dict[str, Any] = {}
         self._in_method = 0.0
         self._cache: CellCache | None = None
+        self._not_kept: list[str] = []
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -124,6 +127,7 @@ class CellRun:
             reading = reading.blind()
         with self._stage("metrics"):
             accuracy = _Accuracy.of(scored)
+            self._keep_counts(scored)
             del scored  # the memory pass must not see its maps
         with self._stage("latency"):
             speed = self._speed(method, reading)
@@ -133,16 +137,60 @@ class CellRun:
             record = self._record(accuracy, speed, trained_on=len(train))
         return method, record
 
-    def _kept(self, method: Method, record: Record) -> Record:
-        """Save the fitted method where that was asked for; a failure to do so is a note, not a lost measurement."""
-        if self.job.save_fitted is None:
-            return record
+    def _keep_counts(self, scored: Scored) -> None:
+        """Write the counts of the test images; a failure to do so is a note, and leaves none of an earlier run."""
+        path = Store(self.job.results).counts_path(self.cell)
         try:
-            save_fitted(self.job.save_fitted, method, self.cell)
-        except Exception as error:  # of the author's state() too
-            reason = f"the fitted method was not saved: {type(error).__name__}: {error}"
-            return replace(record, notes=(*record.notes, reason))
-        return record
+            counts = count_images(
+                scored.maps,
+                scored.masks,
+                scored.labels,
+                scored.scores,
+                scored.defects,
+                scored.ids,
+                scored.pixel_maps,
+            )
+            counts.write(path)
+        except Exception as error:  # whatever it is, the metrics are there
+            reason = f"{type(error).__name__}: {error}"
+            self._not_kept.append(f"no interval or curve, since its counts were not written: {reason}")
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _kept(self, method: Method, record: Record) -> Record:
+        """Save what was asked for; a failure to do so is a note, not a lost measurement.
+
+        Maps of an earlier run of the cell go: they belong to numbers that this record replaces.
+        """
+        notes = list(record.notes)
+        with suppress(OSError):
+            Store(self.job.results).maps_path(self.cell).unlink(missing_ok=True)
+        if self.job.save_fitted is not None:
+            try:
+                save_fitted(self.job.save_fitted, method, self.cell)
+            except Exception as error:  # of the author's state() too
+                notes.append(f"the fitted method was not saved: {type(error).__name__}: {error}")
+        if self.job.save_maps is not None:
+            try:
+                with self._stage("maps"):
+                    save_maps(self.job.save_maps, self.cell, self._maps(method))
+            except Exception as error:  # of the author's explain() too
+                notes.append(f"the maps were not saved: {type(error).__name__}: {error}")
+        return replace(record, notes=tuple(notes))
+
+    def _maps(self, method: Method) -> Iterator[ImageMaps]:
+        """Predict every test image once more, now that nothing is measured any longer."""
+        dataset = open_dataset(self.cell.dataset, self.job.data)
+        _, test = self._refs(dataset)
+        for position, sample in enumerate(read_ahead(dataset, test, {})):
+            self.events.progress("maps", position, len(test))
+            blind = sample.blind()
+            prediction = method.infer(method.prepare(blind))
+            maps = {**prediction.extras, ANOMALY_MAP: prediction.anomaly_map}
+            if isinstance(method, Explained):
+                maps = {**maps, **method.explain(method.prepare(blind)), ANOMALY_MAP: prediction.anomaly_map}
+            yield ImageMaps(sample.id, prediction.score, maps)
+        self.events.progress("maps", len(test), len(test))
 
     def _refs(self, dataset: Dataset) -> tuple[list[SampleRef], tuple[SampleRef, ...]]:
         by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
@@ -243,7 +291,7 @@ class CellRun:
         notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
         if self.memory["state_check"]["agrees"] is False:
             notes.append(f"the memory it reports can't be trusted: {self.memory['state_check']['reason']}")
-        return tuple(notes)
+        return (*notes, *self._not_kept)
 
 
 def _nullable(values: Mapping[str, float]) -> dict[str, float | None]:

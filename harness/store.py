@@ -134,6 +134,14 @@ class Store:
         """Return where a cell's fitted method is kept, where that was asked for."""
         return self.folder / "fitted" / f"{cell.stem}.safetensors"
 
+    def counts_path(self, cell: Cell) -> Path:
+        """Return where the counts of an ok cell's test images lie: for intervals and curves, without its maps."""
+        return self.folder / "counts" / f"{cell.stem}.npz"
+
+    def maps_path(self, cell: Cell) -> Path:
+        """Return where the maps of a cell's test images are kept, where that was asked for."""
+        return self.folder / "maps" / f"{cell.stem}.npz"
+
     def ensure_writable(self) -> None:
         """Raise PrerequisiteError, before any work, where no record could be written or the disk is almost full."""
         try:

@@ -16,6 +16,7 @@ from harness.contract import Cache, Meta, MethodError, Prediction, Progress, Sam
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from methods.parts.features import Extractors, Inputs
@@ -144,6 +145,17 @@ class CFM:
             pixel_map=maps.pixel.cpu().numpy(),
             extras={"map_2d": maps.distance_2d.cpu().numpy(), "map_3d": maps.distance_3d.cpu().numpy()},
         )
+
+    def explain(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
+        """Return channel means of the features, real and mapped: the paper's Figure 6."""
+        import torch
+
+        from methods.parts.cfm_explain import feature_means
+
+        extractors, pair = self._fitted()
+        with torch.inference_mode(), extractors.autocast():
+            means = feature_means(pair, extractors.tokens(inputs))
+        return {name: values.cpu().numpy() for name, values in means.items()}
 
     def state_bytes(self) -> Mapping[str, int]:
         """Return the bytes of both extractors and both mappings; CFM keeps no bank."""

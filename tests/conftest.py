@@ -28,6 +28,8 @@ ALONE = ("measure", "launch")
 hypothesis.settings.register_profile("harness", deadline=None)
 hypothesis.settings.load_profile("harness")
 
+os.environ["COLUMNS"] = "120"  # read where a module makes its console, which may be before any fixture
+
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ["OMP_NUM_THREADS"] = str(share)
@@ -56,7 +58,6 @@ def _private_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith("HARNESS_") and name != "HARNESS_TEST_DATA"]:
         del os.environ[name]
     os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    os.environ["COLUMNS"] = "120"
 
 
 @pytest.fixture(scope="session")

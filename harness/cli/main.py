@@ -18,6 +18,8 @@ _VERBS = {
     "run": "Run methods on a dataset; ends with a table.",
     "status": "Show which cells are measured, missing or failed.",
     "tables": "Print measured numbers beside published ones.",
+    "plot": "Draw figures for a paper.",
+    "show": "Draw anomaly maps beside image, cloud and ground truth.",
     "methods": "List methods and their parameters.",
     "datasets": "List datasets, and what of them is found.",
     "splits": "List the fixed few-shot splits.",

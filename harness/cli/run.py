@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -16,17 +18,36 @@ from harness.cli.options import (
     results_option,
     weights_dir_option,
 )
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.splits import parse_shots
+
+if TYPE_CHECKING:
+    from harness.plan import Plan, Selection
+    from harness.store import Store
 
 __all__ = ["command"]
 
 
 @click.command("run", short_help="Run methods on a dataset; ends with a table.")
 @click.option(
-    "--methods", "-m", type=NameList(), multiple=True, required=True, help="Names, globs, name[parameter=value], all."
+    "--methods",
+    "-m",
+    type=NameList(),
+    multiple=True,
+    help="Names, globs, name[parameter=value], all; with --suite only these of it.",
 )
-@click.option("--dataset", "-d", default="toy", show_default=True, help="toy, mvtec3d or eyecandies.")
+@click.option(
+    "--suite",
+    "suites",
+    type=NameList(),
+    multiple=True,
+    help="What a table of the paper needs: table1 to table7, all. --categories and --shots narrow it.",
+)
+@click.option(
+    "--dataset",
+    "-d",
+    help="toy, mvtec3d or eyecandies; with --suite toy rehearses it.  [default: toy, or that of the suite]",
+)
 @data_option
 @click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all that are found.")
 @click.option(
@@ -34,7 +55,7 @@ __all__ = ["command"]
     "-n",
     type=NameList(),
     multiple=True,
-    help="5, 10, 50, full.  [default: 10; full with --checkpoint]",
+    help="5, 10, 50, full.  [default: 10, or those of the suite; full with --checkpoint]",
 )
 @click.option(
     "--split",
@@ -62,6 +83,7 @@ __all__ = ["command"]
 )
 @click.option("--save-fitted", is_flag=True, help="Keep each fitted method in RESULTS/fitted, for 'harness predict'.")
 @click.option("--no-cache", is_flag=True, help="Extract everything anew: neither read nor fill 'harness cache'.")
+@click.option("--save-maps", is_flag=True, help="Keep the maps of all test images in RESULTS/maps, for 'harness show'.")
 @devices_option
 @click.option("--timeout", type=Seconds(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @click.option(
@@ -76,10 +98,14 @@ __all__ = ["command"]
     help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing.",
 )
 @results_option
-@click.option("--dry-run", is_flag=True, help="Print the plan and why each cell runs or is skipped.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the plan, why each cell runs or is skipped, and how long by past records."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def command(
     methods: tuple[tuple[str, ...], ...],
-    dataset: str,
+    suites: tuple[tuple[str, ...], ...],
+    dataset: str | None,
     data: Path | None,
     categories: tuple[tuple[str, ...], ...],
     shots: tuple[tuple[str, ...], ...],
@@ -92,6 +118,7 @@ def command(
     write_jobs: Path | None,
     results: Path,
     dry_run: bool,
+    as_json: bool,
     save_fitted: bool,
     **where: Any,
 ) -> int:
@@ -103,20 +130,24 @@ def command(
     \b
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
+    harness run --suite table6 --data ~/data --dry-run
     """
     from harness.cache import cache_limit
     from harness.cli.running import execute, write_jobs_to
     from harness.launch.device import choose_devices
-    from harness.plan import Selection, make_plan
-    from harness.report.console import print_plan
+    from harness.plan import Selection
     from harness.store import Store
 
+    if as_json and not dry_run:
+        raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
+    if not (methods or suites):
+        raise UsageError("Nothing is chosen: give --methods, such as '--methods cfm,cfm-t', or '--suite table6'.")
     selection = Selection(
         methods=join(methods),
-        dataset=dataset,
+        dataset=dataset or "toy",
         data=data,
         categories=join(categories),
-        shots=tuple(parse_shots(text) for text in join(shots) or ("full" if where["checkpoint"] else "10",)),
+        shots=tuple(parse_shots(text) for text in join(shots) or _default_shots(suites, where["checkpoint"])),
         splits=join(splits),
         preset=preset,
         weights=weights,
@@ -124,17 +155,59 @@ def command(
         unverified=where["unverified"],
         checkpoint=where["checkpoint"],
         save_fitted=save_fitted,
+        save_maps=where["save_maps"],
         rerun=join(rerun),
         cache=not where["no_cache"],
     )
     cache_limit()
     devices = choose_devices(device)
     store = Store(results)
-    plan = make_plan(selection, store)
+    plan = _plan(selection, store, join(suites), dataset)
+    keep = {"save_fitted": save_fitted, "save_maps": where["save_maps"]}
     if dry_run:
-        print_plan(plan)
-        return ExitCode.OK
+        return _show(plan, store, devices, as_json=as_json)
     if write_jobs is not None:
-        return write_jobs_to(write_jobs, plan, store, device=devices[0], save_fitted=save_fitted)
+        return write_jobs_to(write_jobs, plan, store, device=devices[0], **keep)
     store.ensure_writable()
-    return execute(plan, store, devices=devices, timeout=timeout, save_fitted=save_fitted)
+    return execute(plan, store, devices=devices, timeout=timeout, **keep)
+
+
+def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:
+    if checkpoint is not None:
+        return ("full",)
+    return () if suites else ("10",)
+
+
+def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: str | None) -> Plan:
+    """Plan a selection, or what it leaves of suites."""
+    from harness.plan import join_plans, make_plan
+
+    if not suites:
+        return _sized(make_plan(selection, store), selection)
+    from harness.suites import suite_selections
+
+    selections, notes = suite_selections(suites, selection, dataset)
+    return _sized(join_plans([make_plan(one, store) for one in selections], notes), selection)
+
+
+def _sized(plan: Plan, selection: Selection) -> Plan:
+    """Note how much room the maps will take, where they are kept."""
+    from harness.maps import size_note
+
+    note = size_note(plan) if selection.save_maps else ""
+    return replace(plan, notes=(*plan.notes, note)) if note else plan
+
+
+def _show(plan: Plan, store: Store, devices: Sequence[str], *, as_json: bool) -> int:
+    """Print what would run, and how long by past records."""
+    from harness.cli.output import print_json
+    from harness.estimate import estimate
+    from harness.report.console import print_notes, print_plan
+
+    time = estimate(plan, store.all(), devices)
+    if as_json:
+        print_notes(plan)
+        print_json({**plan.to_json(), "time": time.to_json()})
+    else:
+        print_plan(plan, time)
+    return ExitCode.OK

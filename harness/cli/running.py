@@ -25,10 +25,18 @@ _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0
 """Rough shares of a cell's time: for the bar only."""
 
 
-def execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, save_fitted: bool) -> int:
+def execute(
+    plan: Plan,
+    store: Store,
+    *,
+    devices: Sequence[str],
+    timeout: float | None,
+    save_fitted: bool = False,
+    save_maps: bool = False,
+) -> int:
     """Run what is to run, print the table of all cells of the plan, and return the exit code."""
     print_notes(plan)
-    jobs = _placed(plan, store, save_fitted)
+    jobs = _placed(plan, store, save_fitted, save_maps)
     if jobs:
         note_plan(store.folder, [job.cell for job in jobs])
         watch((signal.SIGTERM, signal.SIGHUP))
@@ -41,10 +49,12 @@ def execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float 
     return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
 
 
-def write_jobs_to(folder: Path, plan: Plan, store: Store, *, device: str, save_fitted: bool) -> int:
+def write_jobs_to(
+    folder: Path, plan: Plan, store: Store, *, device: str, save_fitted: bool = False, save_maps: bool = False
+) -> int:
     """Write a file for each cell that is to run, for ``harness worker``."""
     print_notes(plan)
-    jobs = _placed(plan, store, save_fitted)
+    jobs = _placed(plan, store, save_fitted, save_maps)
     if jobs:
         note_plan(store.folder, [job.cell for job in jobs])
     for job in jobs:
@@ -53,9 +63,15 @@ def write_jobs_to(folder: Path, plan: Plan, store: Store, *, device: str, save_f
     return ExitCode.OK
 
 
-def _placed(plan: Plan, store: Store, save_fitted: bool) -> list[Job]:
-    kept = {job.cell.id: store.fitted_path(job.cell) for job in plan.to_run if save_fitted}
-    return [job.placed(store.folder, kept.get(job.cell.id)) for job in plan.to_run]
+def _placed(plan: Plan, store: Store, save_fitted: bool, save_maps: bool) -> list[Job]:
+    return [
+        job.placed(
+            store.folder,
+            store.fitted_path(job.cell) if save_fitted else None,
+            store.maps_path(job.cell) if save_maps else None,
+        )
+        for job in plan.to_run
+    ]
 
 
 def _why_nothing(plan: Plan) -> str:

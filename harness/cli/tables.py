@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from harness.cli.options import NameList, join, json_option, results_option
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
     from harness.report.published import Published
     from harness.report.tables import Request, Source
+    from harness.report.ties import Judge
     from harness.store import Record
 
 __all__ = ["command"]
 
-_Format = Literal["rich", "markdown", "csv", "json"]
+_Format = Literal["rich", "markdown", "latex", "csv", "json", "html"]
+_AS_ABOVE = "Not comparable with published numbers, for the reason above."
 _START = "harness run --methods cfm,cfm-t --shots 10"
 
 
@@ -33,22 +36,24 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
     show_default=True,
     help="What to show.",
 )
-@click.option("--table", "number", type=click.IntRange(1, 7), help="One table of the paper.")
 @click.option(
-    "--metric",
-    "metrics",
+    "--table",
+    "tables",
     type=NameList(),
     multiple=True,
-    default=[("i_auroc", "aupro_30")],
-    help="Metrics of the tables by defect.  [default: i_auroc,aupro_30]",
+    help="1 to 7 of the paper; exact, defects, timing, memory, rank, seeds, categories, costs.  "
+    "[default: all but the last two]",
+)
+@click.option(
+    "--metric", "metrics", type=NameList(), multiple=True, help="Accuracy metrics; those of each table by default."
 )
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["rich", "markdown", "csv", "json"]),
+    type=click.Choice(["rich", "markdown", "latex", "csv", "json", "html"]),
     default="rich",
     show_default=True,
-    help="For a terminal, a page, a spreadsheet or a program.",
+    help="For a terminal, a page, a paper, a spreadsheet, a program or a browser.",
 )
 @json_option
 @results_option
@@ -56,50 +61,64 @@ def command(
     dataset: str | None,
     methods: tuple[tuple[str, ...], ...],
     source: Source,
-    number: int | None,
+    tables: tuple[tuple[str, ...], ...],
     metrics: tuple[tuple[str, ...], ...],
     form: _Format,
     as_json: bool,
     results: Path,
 ) -> int:
-    """Print accuracy, accuracy by defect, speed and memory of measured cells, beside what is published.
+    """Print the paper's tables with measured numbers beside published ones, and tables of our own.
 
-    Where nothing is measured yet, the paper's tables are printed. Best in bold, runner-up underlined.
+    What may not be compared with the paper stands in a table of the same layout that says why. Where nothing is
+    measured yet, the paper's tables are printed. Best in bold, runner-up underlined, ties marked.
 
     \b
     harness tables
-    harness tables --dataset mvtec3d --methods 'cfm*' --format markdown
-    harness tables --table 1
+    harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex
+    harness tables --table timing,memory --source measured
     """
     from harness.report.published import read_published
     from harness.report.tables import Request
     from harness.store import Store
 
-    if number is not None and source == "measured":
-        raise UsageError("The paper's tables hold published numbers: leave out --table or --source measured.")
     published = read_published()
     records = Store(results).all()
-    request = Request(dataset, join(methods), join(metrics))
+    request = Request(dataset, join(methods), join(metrics), join(tables))
     request.check(records, published)
-    grids = _grids(records, published, request, "published" if number else source, number, results)
+    grids = _grids(records, published, request, source, results)
     _print(grids, "json" if as_json else form)
     return ExitCode.OK
 
 
 def _grids(
-    records: Sequence[Record], published: Published, request: Request, source: Source, number: int | None, results: Path
+    records: Sequence[Record], published: Published, request: Request, source: Source, results: Path
 ) -> list[Grid]:
+    from harness.report.console import stderr
     from harness.report.tables import NothingMeasuredError, measured_grids, published_grids, select
 
+    if source == "published":
+        return published_grids(published, request)
     chosen = select(records, request)
-    if source != "published" and any(record.status == "ok" for record in chosen):
-        return measured_grids(chosen, published if source == "both" else None, request)
-    if source != "published":
-        nothing = _nothing(chosen, request, results)
-        if source == "measured" or not (request.dataset is None or published.has(request.dataset)):
-            raise NothingMeasuredError(nothing)
-        click.echo(f"harness: {nothing} These are the published tables.", err=True)
-    return published_grids(published, request, number)
+    if any(record.status == "ok" for record in chosen):
+        with stderr.status("Comparing methods on test images drawn anew ..."):
+            grids = measured_grids(chosen, published if source == "both" else None, request, _judge(results))
+        if grids:
+            return grids
+        raise NothingMeasuredError(_nothing_for(request))
+    nothing = _nothing(chosen, request, results)
+    ours = bool(request.tables) and not request.numbered
+    if source == "measured" or ours or not (request.dataset is None or published.has(request.dataset)):
+        raise NothingMeasuredError(nothing)
+    click.echo(f"harness: {nothing} These are the published tables.", err=True)
+    return published_grids(published, request)
+
+
+def _judge(results: Path) -> Judge:
+    """Return what tells ties: the bootstrap over the counts that cells leave beside their records."""
+    from harness.report.uncertainty import Uncertainty
+    from harness.store import Store
+
+    return Uncertainty(Store(results)).tied
 
 
 def _nothing(chosen: Sequence[Record], request: Request, results: Path) -> str:
@@ -111,17 +130,35 @@ def _nothing(chosen: Sequence[Record], request: Request, results: Path) -> str:
     return f"Nothing is measured{about} in {results / 'cells'}: start with '{_START}', or name another --results DIR."
 
 
+def _nothing_for(request: Request) -> str:
+    asked = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"
+    return f"No measured cell has what {asked}: measure more with 'harness run', or leave out --table or --metric."
+
+
 def _print(grids: Sequence[Grid], form: _Format) -> None:
     from harness.report.console import stdout
+    from harness.report.legend import legend
     from harness.report.render import as_csv, as_json, as_markdown, as_rich
-    from harness.report.tables import LEGEND
+    from harness.report.render_html import as_html
+    from harness.report.render_latex import as_latex
 
-    legend = LEGEND if any("AUPRO" in f"{grid.title}{grid.columns}" for grid in grids) else ""
+    told = legend(grids)
     if form == "rich":
-        for grid in grids:
+        for grid in _warned_once(grids):
             stdout.print(as_rich(grid))
-        stdout.print(legend, style="dim")
+        for sentence in told:
+            stdout.print(sentence, style="dim", markup=False)
+    elif form in ("latex", "html"):
+        click.echo((as_latex if form == "latex" else as_html)(grids, told))
     elif form == "markdown":
-        click.echo("\n\n".join(filter(None, (as_markdown(grids), legend))))
+        click.echo("\n\n".join(filter(None, (as_markdown(grids), *told))))
     else:
         click.echo(as_csv(grids) if form == "csv" else as_json(grids))
+
+
+def _warned_once(grids: Sequence[Grid]) -> Iterator[Grid]:
+    """Yield tables whose warning is short where the table above has the same."""
+    before = ""
+    for grid in grids:
+        yield replace(grid, warning=_AS_ABOVE) if grid.warning and grid.warning == before else grid
+        before = grid.warning or before

@@ -12,7 +12,7 @@ from harness.conformance.outcome import CheckFailedError
 from harness.contract import MethodError, Prediction
 from harness.scoring import check_prediction
 
-__all__ = ["copied", "difference", "require_valid"]
+__all__ = ["copied", "difference", "require_explained", "require_valid"]
 
 
 def require_valid(prediction: Any, sample: str) -> None:
@@ -30,19 +30,41 @@ def require_valid(prediction: Any, sample: str) -> None:
     if not isinstance(prediction.extras, Mapping):
         raise CheckFailedError(f"extras is {type(prediction.extras).__name__} and no mapping from names to maps.")
     for name, values in _maps(prediction):
-        if not isinstance(values, np.ndarray) or values.dtype != np.float32:
-            kind = f"of {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"
-            raise CheckFailedError(f"The {name} of {sample} is {kind} and no numpy array of float32.")
-        if values.ndim != 2:
-            raise CheckFailedError(f"The {name} of {sample} has shape {values.shape}, and not two dimensions.")
-        if not np.isfinite(values).all():
-            raise CheckFailedError(f"The {name} of {sample} holds NaN or infinity.")
+        _require_map(name, values, sample)
     if not isinstance(prediction.score, float):
         raise CheckFailedError(f"The score of {sample} is of type {type(prediction.score).__name__} and no float.")
     try:
         check_prediction(prediction, sample)
     except MethodError as error:
         raise CheckFailedError(str(error)) from error
+
+
+def require_explained(maps: Any, sample: str) -> None:
+    """Raise CheckFailedError where further maps are not as :class:`harness.contract.Explained` says.
+
+    Parameters
+    ----------
+    maps
+        Whatever ``explain`` returned.
+    sample
+        Which sample they are of, for the sentence.
+    """
+    if not isinstance(maps, Mapping):
+        raise CheckFailedError(f"explain returns {type(maps).__name__} and no mapping from names to maps.")
+    for name, values in maps.items():
+        _require_map(f"explained '{name}'", values, sample)
+        if values.shape[0] != values.shape[1]:
+            raise CheckFailedError(f"The explained '{name}' of {sample} is no square: it has shape {values.shape}.")
+
+
+def _require_map(name: str, values: Any, sample: str) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+        kind = f"of {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"
+        raise CheckFailedError(f"The {name} of {sample} is {kind} and no numpy array of float32.")
+    if values.ndim != 2:
+        raise CheckFailedError(f"The {name} of {sample} has shape {values.shape}, and not two dimensions.")
+    if not np.isfinite(values).all():
+        raise CheckFailedError(f"The {name} of {sample} holds NaN or infinity.")
 
 
 def copied(prediction: Prediction) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.conformance import samples
-from harness.conformance.comparing import copied, difference, require_valid
+from harness.conformance.comparing import copied, difference, require_explained, require_valid
 from harness.conformance.outcome import CheckFailedError, check
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, Sample
@@ -15,12 +15,13 @@ __all__ = ["bigger", "black_image", "empty_cloud", "not_square", "own_arrays", "
 
 @check("predict", "A prediction has square float32 maps, finite and not all constant, and a float as score.", "fit")
 def predict(subject: Subject) -> None:
-    """Predict every test sample."""
+    """Predict every test sample, and have it explained where the method does that."""
     found = []
     for source in subject.test:
         prediction = subject.predict(source)
         require_valid(prediction, f"sample {source.id}")
         found.append(copied(prediction))
+        require_explained(subject.explain(source), f"sample {source.id}")
     if all(np.ptp(prediction.anomaly_map) == 0 for prediction in found):
         raise CheckFailedError("The anomaly_map of every sample is constant.")
     subject.first = tuple(found)

@@ -17,7 +17,7 @@ from harness.cell import Cell
 from harness.conformance.outcome import CheckFailedError
 from harness.conformance.samples import Ledger, TrainingSamples
 from harness.conformance.surroundings import Touch, captured_output, changed_settings, watched
-from harness.contract import Method, MethodError, ParameterValue, Prediction, Sample
+from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample
 from harness.errors import HarnessError
 from harness.measure import torch_state
 from harness.measure.state import AllocatorLevel
@@ -192,6 +192,20 @@ class Subject:
         finally:
             self.ledger.settle("prepare or infer")
         return prediction
+
+    def explain(self, source: Sample) -> Any:
+        """Return what the first fitted method explains a sample with, unchecked; nothing where it never explains."""
+        method = self.fitted
+        if not isinstance(method, Explained):
+            return {}
+        sample = self.ledger.give(source)
+        try:
+            with self.calling("prepare"):
+                inputs = method.prepare(sample)
+            with self.calling("explain"):
+                return method.explain(inputs)
+        finally:
+            self.ledger.settle("prepare or explain")
 
 
 def _is_of(file: str, kind: type) -> bool:

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from harness.metrics.inputs import Images, check_same_images, foregrounds, score_maps
 
-__all__ = ["PixelRanks", "Regions", "find_regions", "rank_pixels"]
+__all__ = ["PixelRanks", "Regions", "find_regions", "label_components", "rank_pixels"]
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 _CHUNK_BYTES = 4 * 2**20
@@ -95,15 +95,20 @@ def find_regions(masks: Images) -> Regions:
     return Regions(images, shares, sum(count for _, count in sizes))
 
 
-def _component_sizes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
-    """Return the size of the component of each anomalous pixel, row by row, and the number of components."""
+def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Return the 8-connected component of each anomalous pixel, row by row, counted from 1, and their number."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
-        return np.empty(0, dtype=np.int64), 0
+        return np.empty(0, dtype=np.int32), 0
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     labels, count = ndimage.label(box, _EIGHT_CONNECTED)
-    of_pixel = labels[box]
-    return np.bincount(of_pixel)[of_pixel], int(count)
+    return labels[box], int(count)
+
+
+def _component_sizes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Return the size of the component of each anomalous pixel, row by row, and the number of components."""
+    of_pixel, count = label_components(mask)
+    return np.bincount(of_pixel, minlength=1)[of_pixel], count
 
 
 def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRanks:

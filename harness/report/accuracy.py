@@ -1,20 +1,28 @@
-"""Accuracy of measured methods: all metrics beside published ones, and by type of defect."""
+"""Accuracy of measured methods: all metrics beside published ones, by category, and by type of defect."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
 from harness.report.grid import Column, Grid, Row, Value
 from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import ACCURACY, MetricName
-from harness.report.published import Published
+from harness.report.published import MEAN, Published
+from harness.report.ties import Claim, Judge, mark_ties
 from harness.store import Record
 
-__all__ = ["accuracy_grid", "accuracy_value", "defect_grid"]
+__all__ = ["accuracy_grid", "accuracy_value", "category_grid", "claims_of", "defect_grid"]
 
 
-def accuracy_grid(group: MeasuredGroup, published: Published | None) -> Grid:
+def accuracy_grid(
+    group: MeasuredGroup,
+    published: Published | None,
+    *,
+    metrics: Sequence[str] = (),
+    judge: Judge | None = None,
+) -> Grid:
     """Return all accuracy metrics of a group: each method measured, published, and the difference.
 
     Values are means over categories. Where a method lacks some, its row says which, and it stands beside the mean of
@@ -26,18 +34,62 @@ def accuracy_grid(group: MeasuredGroup, published: Published | None) -> Grid:
         Measured under one protocol.
     published
         None to show measured numbers only.
+    metrics
+        These only; all where empty.
+    judge
+        Tells which methods are tied.
     """
     reference = Reference.of(group, published)
-    columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in ACCURACY]
+    shown = [metric for metric in ACCURACY if not metrics or metric.id in metrics]
+    columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in shown]
     rows: list[Row] = []
     for method in group.methods:
-        measured = [accuracy_value(method, group.categories, metric) for metric in ACCURACY]
-        beside = reference.values(group, method, ACCURACY)
-        rows += method_rows(group, method, ACCURACY, measured, beside, remark=reference.remark(method))
-    return group_grid(group, "accuracy", "Accuracy", columns, rows, warning=reference.warning)
+        measured = [accuracy_value(method, group.categories, metric) for metric in shown]
+        beside = reference.values(group, method, shown)
+        rows += method_rows(group, method, shown, measured, beside, remark=reference.remark(method))
+    grid = group_grid(group, "accuracy", "Accuracy", columns, rows, warning=reference.warning)
+    return mark_ties(grid, claims_of(group), judge)
 
 
-def defect_grid(group: MeasuredGroup, metric: MetricName) -> Grid | None:
+def category_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | None = None) -> Grid:
+    """Return a metric by category, and its mean: for metrics that the paper does not print so.
+
+    Parameters
+    ----------
+    group
+        Measured under one protocol.
+    metric
+        An accuracy metric.
+    judge
+        Tells which methods are tied.
+    """
+    wanted = [(name, (name,)) for name in group.categories] + [(MEAN, group.categories)]
+    columns = [Column(name.replace("_", "\n"), {"category": name, "metric": metric.id}) for name, _ in wanted]
+    rows: list[Row] = []
+    for method in group.methods:
+        values = [accuracy_value(method, names, metric) for _, names in wanted]
+        rows += method_rows(group, method, [metric] * len(values), values, None)
+    grid = group_grid(group, "categories", f"{metric.title} by category", columns, rows)
+    return mark_ties(replace(grid, caption=""), claims_of(group), judge)
+
+
+def claims_of(group: MeasuredGroup) -> Callable[[Row, Column], Claim | None]:
+    """Return what tells of a group's measured accuracies whose they are; of one type of defect nothing is told."""
+    methods = {method.label: method for method in group.methods}
+
+    def find(row: Row, column: Column) -> Claim | None:
+        if row.keys["source"] != "measured" or column.keys.get("defect", "all") != "all":
+            return None
+        category = column.keys.get("category", MEAN)
+        method = methods[row.keys["method"]]
+        wanted = group.categories if category == MEAN else (category,)
+        covered = tuple(name for name in wanted if name in method.ok)
+        return Claim(method, covered, column.keys["metric"]) if covered else None
+
+    return find
+
+
+def defect_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | None = None) -> Grid | None:
     """Return a metric by type of defect, each against all good samples; None where no defect is recorded.
 
     Values are means over the categories that have the defect.
@@ -48,6 +100,8 @@ def defect_grid(group: MeasuredGroup, metric: MetricName) -> Grid | None:
         Measured under one protocol.
     metric
         An accuracy metric.
+    judge
+        Tells which methods are tied over all defects; of one type of defect nothing is told.
     """
     where = _categories_by_defect(group)
     if not where:
@@ -63,7 +117,8 @@ def defect_grid(group: MeasuredGroup, metric: MetricName) -> Grid | None:
         values.append(accuracy_value(method, group.categories, metric))
         rows += method_rows(group, method, [metric] * len(values), values, None)
     caption = "each defect (n images) against all good ones, in the categories that have it"
-    return group_grid(group, "defects", f"{metric.title} by defect", columns, rows, caption=caption)
+    grid = group_grid(group, "defects", f"{metric.title} by defect", columns, rows, caption=caption)
+    return mark_ties(grid, claims_of(group), judge)
 
 
 def accuracy_value(method: MeasuredMethod, categories: Sequence[str], metric: MetricName, defect: str = "") -> Value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from statistics import fmean
 
 from harness import registry
+from harness.cell import Cell
 from harness.contract import ParameterValue
 from harness.errors import UsageError
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
@@ -15,7 +16,17 @@ from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, why_not
 from harness.report.names import MetricName
 from harness.report.published import MEAN, Published, PublishedRow, canonical_label
 
-__all__ = ["Reference", "difference", "group_grid", "measured_value", "method_rows", "note", "published_labels"]
+__all__ = [
+    "Reference",
+    "difference",
+    "group_grid",
+    "measured_value",
+    "method_rows",
+    "note",
+    "published_labels",
+    "remarks",
+    "same_parameters",
+]
 
 _NAMED = 2
 """Categories that are named instead of counted."""
@@ -96,18 +107,38 @@ def published_labels(method: MeasuredMethod, published: Published) -> tuple[str,
 
     A method that is no longer installed is compared by its label.
     """
-    cell = method.cell
-    candidates = [name for name in published.methods if name.partition("[")[0] == cell.method]
+    return tuple(name for name in published.methods if same_parameters(name, method.cell))
+
+
+def same_parameters(name: str, cell: Cell, preset: str = "paper", *, but: Collection[str] = ()) -> bool:
+    """Return whether a label means what a cell was measured with, once all parameters are resolved.
+
+    Parameters
+    ----------
+    name
+        Label, for example ``cfm[epochs=50]``.
+    cell
+        What was measured; where its method is no longer installed its label is compared.
+    preset
+        What fills in the parameters that the label leaves out.
+    but
+        Parameters that may differ.
+    """
+    if name.partition("[")[0] != cell.method:
+        return False
     try:
-        return tuple(name for name in candidates if _paper_parameters(name) == dict(cell.parameters))
+        wanted = _resolved(name, preset)
     except UsageError:
-        return tuple(name for name in candidates if canonical_label(name) == cell.label)
+        return canonical_label(name) == cell.label
+    if not but:
+        return wanted == cell.parameters
+    return all(cell.parameters.get(key) == value for key, value in wanted.items() if key not in but)
 
 
 @cache
-def _paper_parameters(name: str) -> Mapping[str, ParameterValue]:
+def _resolved(name: str, preset: str) -> Mapping[str, ParameterValue]:
     (spec,) = registry.parse([name])
-    return registry.resolve(spec, "paper")
+    return dict(registry.resolve(spec, preset))
 
 
 def measured_value(mean: Mean, metric: MetricName) -> Value:
@@ -135,9 +166,19 @@ def note(group: MeasuredGroup, method: MeasuredMethod) -> str:
         What was measured.
     """
     lacking = [method.why_missing(category) for category in group.categories if category not in method.ok]
+    parts = [f"without {', '.join(lacking)}"] if lacking else []
+    return "; ".join(filter(None, (*parts, remarks(group, method))))
+
+
+def remarks(group: MeasuredGroup, method: MeasuredMethod) -> str:
+    """Return what a reader must know of the records that a row has: older ones, weights that aren't the published.
+
+    Parameters
+    ----------
+    group, method
+        What was measured.
+    """
     parts = []
-    if lacking:
-        parts.append(f"without {', '.join(lacking)}")
     if method.replaced:
         parts.append(f"older records of other data or splits are left out: {', '.join(method.replaced)}")
     told = dict.fromkeys(sentence for record in method.ok.values() for sentence in record.notes)
@@ -198,6 +239,7 @@ def group_grid(
     *,
     caption: str = "",
     warning: str = "",
+    second: str = "",
 ) -> Grid:
     """Return a table of a group; the column of sources is left out where all numbers are measured.
 
@@ -206,16 +248,18 @@ def group_grid(
     group
         What it shows.
     kind
-        ``accuracy``, ``defects`` or ``costs``.
+        Name of the table, for data formats.
     title
         What its numbers are; the group's title follows.
     columns, rows
         Rows as of :func:`method_rows`.
     caption, warning
         Sentences below the title.
+    second
+        Heading of the second label; sources where empty.
     """
-    with_source = any(row.keys["source"] != "measured" for row in rows)
-    headings: tuple[str, ...] = ("method", "")
+    with_source = bool(second) or any(row.keys["source"] != "measured" for row in rows)
+    headings: tuple[str, ...] = ("method", second)
     shown = slice(None) if with_source else slice(1)
     kept = [replace(row, labels=row.labels[shown], starts=row.starts and with_source) for row in rows]
     return Grid(

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cell import Cell
+from harness.estimate import Basis, Estimate, duration_text
 from harness.plan import Plan
 from harness.report.render import as_rich
 from harness.report.summary import summary_grids
@@ -20,20 +21,90 @@ __all__ = ["print_notes", "print_outcome", "print_plan", "print_summary", "stder
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
 
+_NAMED = 2
+"""Categories that are named instead of counted."""
 
-def print_plan(plan: Plan) -> None:
-    """Print every planned cell and why it runs or is skipped."""
-    settings = sorted({f"preset {p.job.cell.protocol.preset}, {p.job.cell.protocol.weights}" for p in plan.cells})
-    title = f"{len(plan.to_run)} of {len(plan.cells)} cells to run ({'; '.join(settings)} weights)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("method", "dataset", "category", "shots", "split", "action", "why"):
-        table.add_column(heading, overflow="fold")
+_BASES: dict[Basis, str] = {
+    "category": "the same category",
+    "dataset": "the same dataset",
+    "method": "another dataset",
+    "parameters": "other parameters",
+    "": "none",
+}
+
+
+def print_plan(plan: Plan, time: Estimate) -> None:
+    """Print what runs and what is skipped, why, and how long it takes.
+
+    Parameters
+    ----------
+    plan
+        Cells that share all but the category are one line.
+    time
+        Of the same plan.
+    """
+    print_notes(plan)
+    stdout.print(_plan_title(plan), style="bold", markup=False)
+    stdout.print(_plan_table(plan))
+    _print_time(time)
+
+
+def _plan_title(plan: Plan) -> str:
+    """Return how much runs, and what is the same for all cells."""
+    cells = [planned.job.cell for planned in plan.cells]
+    datasets, splits = (dict.fromkeys(getattr(cell, name) for cell in cells) for name in ("dataset", "split"))
+    settings = sorted({f"preset {cell.protocol.preset}, {cell.protocol.weights} weights" for cell in cells})
+    told = ", ".join(["; ".join(settings), *(f"split {split}" for split in splits if len(splits) == 1)])
+    return f"{len(plan.to_run)} of {len(cells)} cells to run on {' and '.join(datasets)} ({told})"
+
+
+def _plan_table(plan: Plan) -> Table:
+    """Return a table of all cells; a column that would say the same of all is left to the title."""
+    cells = [planned.job.cell for planned in plan.cells]
+    datasets = {cell.dataset: {one.category for one in cells if one.dataset == cell.dataset} for cell in cells}
+    several_splits = len({cell.split for cell in cells}) > 1
+    shown = {"method": True, "dataset": len(datasets) > 1, "category": True, "shots": True, "split": several_splits}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading, show in {**shown, "action": True, "why": True}.items():
+        if show:
+            table.add_column(heading, overflow="fold")
+    lines: dict[tuple[str, ...], list[str]] = {}
     for planned in plan.cells:
         cell = planned.job.cell
-        named = (escape(cell.label), cell.dataset, cell.category, str(cell.shots), cell.split)
-        table.add_row(*named, planned.action, escape(planned.why))
-    print_notes(plan)
+        key = (cell.label, cell.dataset, str(cell.shots), cell.split, planned.action, planned.why)
+        lines.setdefault(key, []).append(cell.category)
+    for (label, dataset, shots, split, *end), categories in lines.items():
+        whole = len(categories) > _NAMED and len(categories) == len(datasets[dataset])
+        names = f"all {len(categories)}" if whole else ", ".join(categories)
+        values = zip((escape(label), dataset, names, shots, split), shown.values(), strict=True)
+        table.add_row(*(value for value, show in values if show), *map(escape, end))
+    return table
+
+
+def _print_time(time: Estimate) -> None:
+    """Print the times of a plan's methods, and of all of it on its devices."""
+    if not time.cells:
+        return
+    where = ", ".join(time.devices)
+    if time.unknown == len(time.cells):
+        kind = time.devices[0].partition(":")[0]
+        stdout.print(f"Time: not known, as there is no record of these methods with this preset on {kind}.")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=len(time.by_method) > 1)
+    least = "at least " if time.unknown else "about "
+    table.add_column("method", "all", overflow="fold")
+    table.add_column("cells", str(len(time.cells)), justify="right")
+    table.add_column("time", f"{least}{duration_text(time.seconds)}")
+    table.add_column("told by records of", overflow="fold")
+    for one in time.by_method:
+        least = "at least " if one.unknown else "about "
+        known = f"{least}{duration_text(one.seconds)}" if one.unknown < one.cells else "not known"
+        basis = ", ".join(f"{_BASES[kind]} ({count})" for kind, count in one.basis.items())
+        table.add_row(escape(one.label), str(one.cells), known, basis)
     stdout.print(table)
+    least = "at least" if time.unknown else "about"
+    stdout.print(f"Time on {where}: {least} {duration_text(time.elapsed_seconds)}", end="")
+    stdout.print(f"; {time.unknown} of {len(time.cells)} cells have no record to go by." if time.unknown else ".")
 
 
 def print_notes(plan: Plan) -> None:

@@ -15,7 +15,7 @@ from harness.report.names import MetricName, metric_name
 from harness.report.published import Published
 from harness.store import Record
 
-__all__ = ["cost_grid", "cost_value"]
+__all__ = ["busy_reason", "cost_grid", "cost_value", "machines_of", "measured_records"]
 
 _REASONS = 200
 """Characters that a footnote quotes of what kept machines busy."""
@@ -43,8 +43,13 @@ def cost_grid(group: MeasuredGroup, published: Published | None) -> Grid:
     reference = Reference.of(group, published)
     columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in _METRICS]
     rows: list[Row] = []
+    alike = len(machines_of(group.methods)) <= 1
     for method in group.methods:
-        measured = [cost_value(method, group.categories, metric) for metric in _METRICS]
+        measured = [
+            replace(value, ranked=alike or not metric.of_machine)
+            for metric in _METRICS
+            for value in [cost_value(method, group.categories, metric)]
+        ]
         beside = reference.values(group, method, _METRICS)
         remark = "; ".join(filter(None, (_machine(method, group.categories), reference.remark(method))))
         rows += method_rows(group, method, _METRICS, measured, _told(beside), remark=remark)
@@ -79,13 +84,19 @@ def _why_no_mean(method: MeasuredMethod, categories: Sequence[str], metric: Metr
     if metric.of_machine and len(devices) > 1:
         return f"measured on several devices: {', '.join(devices)}"
     if metric.id in _TIMES:
-        return _why_no_times(method, categories)
-    sources = _peak_sources(_measured(method, categories)) if metric == _PEAK else ()
+        return busy_reason(method, categories)
+    sources = _peak_sources(measured_records(method, categories)) if metric == _PEAK else ()
     return f"measured in several ways: {', '.join(sources)}" if len(sources) > 1 else ""
 
 
-def _why_no_times(method: MeasuredMethod, categories: Sequence[str]) -> str:
-    """Return which records hold times of a busy machine, and what kept it busy; empty where none does."""
+def busy_reason(method: MeasuredMethod, categories: Sequence[str]) -> str:
+    """Return which records hold times of a busy machine, and what kept it busy; empty where none does.
+
+    Parameters
+    ----------
+    method, categories
+        Its records in these categories.
+    """
     covered = [category for category in categories if category in method.ok]
     busy = {name: told for name in covered if (told := _contention(method.ok[name]))}
     reasons = shorten("; ".join(dict.fromkeys(busy.values())), _REASONS, placeholder=" ...")
@@ -115,11 +126,17 @@ def _machine(method: MeasuredMethod, categories: Sequence[str]) -> str:
 
 
 def _devices(method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
-    keys = (hardware_key(record.environment) for record in _measured(method, categories))
+    keys = (hardware_key(record.environment) for record in measured_records(method, categories))
     return tuple(dict.fromkeys(key or "an unknown device" for key in keys))
 
 
-def _measured(method: MeasuredMethod, categories: Sequence[str]) -> list[Record]:
+def machines_of(methods: Iterable[MeasuredMethod]) -> tuple[str, ...]:
+    """Return the machines that methods were measured on; numbers of several ones don't compete."""
+    return tuple(dict.fromkeys(name for method in methods for name in _devices(method, tuple(method.ok))))
+
+
+def measured_records(method: MeasuredMethod, categories: Sequence[str]) -> list[Record]:
+    """Return the records with numbers of a method, in the order of some categories."""
     return [method.ok[category] for category in categories if category in method.ok]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Column", "Grid", "Row", "Value", "missing", "rank_columns"]
+__all__ = ["Column", "Grid", "Row", "Value", "competes", "missing", "rank_columns"]
 
 _EMPTY: Mapping[str, str] = {}
 
@@ -24,12 +24,18 @@ class Value:
         What a reader must know of it: a footnote.
     place
         1 for the best of its column, 2 for the runner-up, else 0.
+    tied
+        True where it can't be told from the best of its column; no number of that column has a place then.
+    ranked
+        False where it does not compete, for example a mean that lacks some categories.
     """
 
     text: str
     number: float | None = None
     note: str = ""
     place: int = 0
+    tied: bool = False
+    ranked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +134,25 @@ def rank_columns(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, .
             places = _places((values[index][position] for index in members), column.lowest)
             for index in members:
                 value = values[index][position]
-                values[index][position] = replace(value, place=places.get(value.text, 0))
+                place = places.get(value.text, 0) if competes(value) else 0
+                if place != value.place:
+                    values[index][position] = replace(value, place=place)
     return tuple(replace(row, values=tuple(changed)) for row, changed in zip(rows, values, strict=True))
 
 
 def _places(values: Iterable[Value], lowest: bool) -> dict[str, int]:
-    printed = {value.text for value in values if value.number is not None}
+    printed = {value.text for value in values if competes(value)}
     if len(printed) < 2:
         return {}
-    ordered = sorted(printed, key=float, reverse=not lowest)
+    ordered = sorted(printed, key=_leading, reverse=not lowest)
     return {text: place for place, text in enumerate(ordered[:2], start=1)}
+
+
+def competes(value: Value) -> bool:
+    """Return whether a value is a number that may be the best of its column."""
+    return value.number is not None and value.ranked
+
+
+def _leading(text: str) -> float:
+    """Return the number that a text begins with: an interval may follow after a space."""
+    return float(text.partition(" ")[0])

@@ -24,6 +24,10 @@ _REASON = 100
 """Characters of a failed cell's reason that a footnote quotes."""
 
 
+_LISTED = 2
+"""Categories that a reason names one by one even where they are all."""
+
+
 @dataclass(frozen=True)
 class MeasuredMethod:
     """All categories of one method in a group.
@@ -162,7 +166,9 @@ def mean_of(
     undefined = [category for category, value in found.items() if value is None]
     if undefined:
         reasons = ", ".join(dict.fromkeys(filter(None, (why(method.ok[category]) for category in undefined))))
-        return Mean(None, tuple(found), f"undefined in {', '.join(undefined)}{f': {reasons}' if reasons else ''}")
+        everywhere = len(undefined) == len(found) > _LISTED
+        where = f"all {len(found)} categories" if everywhere else ", ".join(undefined)
+        return Mean(None, tuple(found), f"undefined in {where}{f': {reasons}' if reasons else ''}")
     values = [value for value in found.values() if value is not None]
     return Mean(fsum(values) / len(values), tuple(found))
 

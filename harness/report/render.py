@@ -17,7 +17,7 @@ from rich.text import Text
 
 from harness.report.grid import Column, Grid, Row, Value
 
-__all__ = ["FIELDS", "as_csv", "as_json", "as_markdown", "as_rich", "entries"]
+__all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries"]
 
 FIELDS = (
     "kind",
@@ -31,11 +31,17 @@ FIELDS = (
     "method",
     "category",
     "defect",
+    "window",
     "metric",
     "value",
+    "tied",
+    "how",
     "note",
 )
 """Columns of the CSV format; those that say nothing about a number are empty."""
+
+TIE_MARK = "≈"
+"""Follows a number that can't be told from the best of its column."""
 
 _STYLES = {"published": "cyan", "difference": "dim"}
 _PLACES = {1: "bold", 2: "underline"}
@@ -60,6 +66,7 @@ def entries(grid: Grid) -> Iterator[dict[str, Any]]:
                 **column.keys,
                 "value": value.number,
                 "text": value.text,
+                "tied": value.tied,
                 "note": " ".join(notes),
             }
 
@@ -93,7 +100,8 @@ def as_csv(grids: Sequence[Grid]) -> str:
     for grid in grids:
         for entry in entries(grid):
             note = " ".join(filter(None, (grid.warning, entry["note"])))
-            writer.writerow({**entry, "value": _plain_number(entry), "note": note})
+            tied = "yes" if entry["tied"] else ""
+            writer.writerow({**entry, "value": _plain_number(entry), "tied": tied, "note": note})
     return stream.getvalue().rstrip("\n")
 
 
@@ -115,7 +123,8 @@ def _plain_number(entry: dict[str, Any]) -> str:
 
 
 def _mark(value: Value, notes: Sequence[str]) -> str:
-    return str(notes.index(value.note) + 1).translate(_SUPERSCRIPTS) if value.note else ""
+    number = str(notes.index(value.note) + 1).translate(_SUPERSCRIPTS) if value.note else ""
+    return (TIE_MARK if value.tied else "") + number
 
 
 def _markdown(grid: Grid) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -10,24 +10,39 @@ from typing import Literal
 from harness.data.base import DATASETS
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import nearest_names
-from harness.report.accuracy import accuracy_grid, defect_grid
+from harness.report.accuracy import accuracy_grid, category_grid, defect_grid
 from harness.report.costs import cost_grid
 from harness.report.grid import Grid
-from harness.report.measured import group_records
+from harness.report.layout import Printed, layout_grids
+from harness.report.measured import MeasuredGroup, group_records
+from harness.report.memory import memory_grid
 from harness.report.names import ACCURACY, metric_name
-from harness.report.paper import paper_grids
+from harness.report.papertables import PAPER_TABLES, PaperTable
 from harness.report.published import Published, canonical_label
+from harness.report.rank import rank_grid
+from harness.report.seeds import seed_grids, typical_groups
+from harness.report.series import Series, find_series
+from harness.report.ties import Judge
+from harness.report.timing import timing_grid
 from harness.store import Record
 
-__all__ = ["LEGEND", "NothingMeasuredError", "Request", "Source", "measured_grids", "published_grids", "select"]
+__all__ = [
+    "OWN_TABLES",
+    "NothingMeasuredError",
+    "Request",
+    "Source",
+    "measured_grids",
+    "published_grids",
+    "select",
+]
 
 Source = Literal["measured", "published", "both"]
 
-LEGEND = (
-    "Exact AUPRO is the integral of the PRO curve; official AUPRO follows the code with 99 thresholds whose numbers "
-    "papers print. They are never comparable with each other."
-)
-"""Belongs below every output with AUPRO in it."""
+_NUMBERS = tuple(str(table.number) for table in PAPER_TABLES)
+_DEFECT_METRICS = ("i_auroc", "aupro_30")
+_CATEGORY_METRICS = ("p_auroc", "aupro_30", "aupro_1")
+
+_Make = Callable[[MeasuredGroup, "Published | None", "Request", "Judge | None"], Iterable["Grid | None"]]
 
 
 class NothingMeasuredError(HarnessError):
@@ -47,32 +62,48 @@ class Request:
     methods
         Names, globs, or labels with parameters; all where empty.
     metrics
-        Metrics of the tables by defect.
+        Accuracy metrics; where empty, those that each table has by default.
+    tables
+        Numbers of the paper's tables and names of our own; where empty, all that say something about what is measured.
     """
 
     dataset: str | None = None
     methods: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ("i_auroc", "aupro_30")
+    metrics: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     def check(self, records: Iterable[Record], published: Published) -> None:
-        """Raise UsageError for a dataset, metric or method that is neither measured nor published."""
+        """Raise UsageError for a dataset, metric or table that is unknown, and a method that is nowhere."""
         if self.dataset is not None and self.dataset not in DATASETS:
             raise UsageError(f"There is no dataset '{self.dataset}': {nearest_names(self.dataset, DATASETS)}")
         known = [metric.id for metric in ACCURACY]
         for metric in self.metrics:
             if metric not in known:
                 raise UsageError(f"There is no accuracy metric '{metric}': {nearest_names(metric, known)}")
+        names = (*_NUMBERS, *OWN_TABLES)
+        for table in self.tables:
+            if table not in names:
+                raise UsageError(f"There is no table '{table}': choose from {', '.join(names)} with --table.")
         labels = {*published.methods, *(record.cell.label for record in records)}
         for pattern in self.methods:
             if not any(_matches(pattern, label) for label in labels):
-                names = {*labels, *(label.partition("[")[0] for label in labels)}
+                methods = {*labels, *(label.partition("[")[0] for label in labels)}
                 raise UsageError(
-                    f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, names)}"
+                    f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, methods)}"
                 )
 
     def keeps(self, label: str) -> bool:
         """Return whether a method is shown."""
         return not self.methods or any(_matches(pattern, label) for pattern in self.methods)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether a table of the paper is asked for by its number."""
+        return any(table in _NUMBERS for table in self.tables)
+
+    def wants(self, table: str) -> bool:
+        """Return whether a table is asked for, by itself or among all."""
+        return table in self.tables if self.tables else table not in _ON_REQUEST
 
 
 def select(records: Iterable[Record], request: Request) -> list[Record]:
@@ -84,8 +115,13 @@ def select(records: Iterable[Record], request: Request) -> list[Record]:
     ]
 
 
-def measured_grids(records: Sequence[Record], published: Published | None, request: Request) -> list[Grid]:
-    """Return three kinds of tables for each group of comparable records: accuracy, by defect, speed and memory.
+def measured_grids(
+    records: Sequence[Record], published: Published | None, request: Request, judge: Judge | None = None
+) -> list[Grid]:
+    """Return tables of measured methods: the paper's, then our own for each group of comparable records.
+
+    Of several few-shot lists of one size, one is shown (``first`` where it is measured); the table ``seeds`` has the
+    means over all.
 
     Parameters
     ----------
@@ -94,17 +130,20 @@ def measured_grids(records: Sequence[Record], published: Published | None, reque
     published
         None to show measured numbers only.
     request
-        Its metrics choose the tables by defect.
+        Its tables and metrics.
+    judge
+        Tells which measured numbers are tied; None where that is not to be told.
     """
-    grids = []
-    for group in group_records(records):
-        by_defect = [defect_grid(group, metric_name(metric)) for metric in request.metrics]
-        found = (accuracy_grid(group, published), *by_defect, cost_grid(group, published))
-        grids += [grid for grid in found if grid is not None]
-    return grids
+    groups = [group for group in group_records(records) if any(method.ok for method in group.methods)]
+    shown = typical_groups(groups)
+    grids = [grid for table in PAPER_TABLES for grid in _like_paper(table, shown, published, request, judge)]
+    wanted = [make for name, make in _OWN.items() if request.wants(name)]
+    for group in shown:
+        grids += [grid for make in wanted for grid in make(group, published, request, judge) if grid is not None]
+    return grids + (seed_grids(groups, request.metrics) if request.wants("seeds") else [])
 
 
-def published_grids(published: Published, request: Request, number: int | None = None) -> list[Grid]:
+def published_grids(published: Published, request: Request) -> list[Grid]:
     """Return the paper's tables.
 
     Raises
@@ -112,14 +151,88 @@ def published_grids(published: Published, request: Request, number: int | None =
     UsageError
         Where no table has a number for the request.
     """
-    grids = paper_grids(published, number=number, dataset=request.dataset, keep=request.keeps)
+    grids = [
+        grid
+        for table in PAPER_TABLES
+        if _wants_number(request, table) and request.dataset in (None, table.dataset)
+        for grid in layout_grids(table, Printed.of(table, published, request.keeps), None, metrics=request.metrics)
+    ]
     if not grids:
-        where = f"in table {number}" if number else "in any table"
-        about = ", ".join(filter(None, (request.dataset, *request.methods)))
+        where = f"in table {', '.join(request.tables)}" if request.tables else "in any table"
+        about = ", ".join(filter(None, (request.dataset, *request.methods, *request.metrics)))
         raise UsageError(
-            f"There is no published number for {about} {where}: leave out --dataset, --methods or --table."
+            f"There is no published number{f' for {about}' if about else ''} {where}: "
+            "leave out --dataset, --methods, --metric or --table."
         )
     return grids
+
+
+def _like_paper(
+    table: PaperTable,
+    groups: Sequence[MeasuredGroup],
+    published: Published | None,
+    request: Request,
+    judge: Judge | None,
+) -> Iterator[Grid]:
+    """Yield a table of the paper with measured rows, then what may not stand in it, in the same layout."""
+    if not _wants_number(request, table):
+        return
+    printed = Printed.of(table, published, request.keeps) if published is not None else None
+    joined = table.across == "shots"
+    asked = str(table.number) in request.tables
+    own: list[tuple[Series, str]] = []
+    apart: list[tuple[Series, str]] = []
+    for series in find_series(groups, joined=joined):
+        warning = series.why_apart(table, published)
+        (apart if warning or printed is None else own).append((series, warning))
+    for series, _ in own:
+        few = not joined or any(shots != "full" for shots in series.groups)
+        if asked or (few and series.rows(table, apart=False)):
+            yield from layout_grids(table, printed, series, metrics=request.metrics, judge=judge)
+    if asked and not own and request.dataset in (None, table.dataset):
+        yield from layout_grids(table, printed, None, metrics=request.metrics)
+    for series, warning in apart:
+        several = not joined or len(series.groups) > 1
+        if asked or (several and (table.dataset == "mvtec3d" or series.first.dataset == table.dataset)):
+            yield from layout_grids(table, None, series, metrics=request.metrics, warning=warning, judge=judge)
+
+
+def _wants_number(request: Request, table: PaperTable) -> bool:
+    return not request.tables or str(table.number) in request.tables
+
+
+def _exact(group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None) -> Iterator[Grid]:
+    yield accuracy_grid(group, published, metrics=request.metrics, judge=judge)
+
+
+def _categories(
+    group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None
+) -> Iterator[Grid]:
+    for metric in request.metrics or _CATEGORY_METRICS:
+        yield category_grid(group, metric_name(metric), judge=judge)
+
+
+def _defects(
+    group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None
+) -> Iterator[Grid | None]:
+    for metric in request.metrics or _DEFECT_METRICS:
+        yield defect_grid(group, metric_name(metric), judge=judge)
+
+
+_OWN: dict[str, _Make] = {
+    "exact": _exact,
+    "categories": _categories,
+    "defects": _defects,
+    "costs": lambda group, published, request, judge: [cost_grid(group, published)],
+    "timing": lambda group, published, request, judge: [timing_grid(group)],
+    "memory": lambda group, published, request, judge: [memory_grid(group)],
+    "rank": lambda group, published, request, judge: [rank_grid(group, request.metrics)],
+}
+
+OWN_TABLES: tuple[str, ...] = (*_OWN, "seeds")
+"""Names of the tables that the paper doesn't have."""
+
+_ON_REQUEST = ("categories", "costs")
 
 
 def _matches(pattern: str, label: str) -> bool:

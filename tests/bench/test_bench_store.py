@@ -6,43 +6,23 @@ Seconds are of the processor, which are those of the clock where nothing else ru
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import replace
-from itertools import islice, product
 from time import process_time
 
 import pytest
-from report_records import full_record, make_cell
+from many_records import write_records
 
-from harness.data.base import DATASETS
 from harness.report.published import read_published
 from harness.report.tables import Request, measured_grids
-from harness.store import Store
 
 COUNT = 10_000
-TEMPLATES = 20
 ROUNDS = 2
 MOST_RATIO = 1.5
 MOST_SECONDS = 5
 
 
-def cells():
-    """Yield cells of CFM with many learning rates: every category, training-set size and split of MVTec 3D-AD."""
-    sets = [*product((5, 10, 50), ("first", "0", "1", "2", "3", "4")), ("full", "first")]
-    for rate in range(1, 1000):
-        for (shots, split), category in product(sets, DATASETS["mvtec3d"].categories):
-            yield make_cell(f"cfm[lr={rate / 1000}]", category, shots=shots, split=split)
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    found = Store(tmp_path_factory.mktemp("results"))
-    templates = [full_record(seed) for seed in range(TEMPLATES)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        for index, cell in enumerate(islice(cells(), COUNT)):
-            found.write(replace(templates[index % TEMPLATES], cell=cell))
-    return found
+    return write_records(tmp_path_factory.mktemp("results"), COUNT)
 
 
 def test_ten_thousand_records_into_tables(store, benchmark, capsys):

@@ -2,11 +2,14 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
 from report_records import make_record
 
 from harness.bundled import published_dir
 from harness.data.base import DATASETS
+from harness.metrics import evaluate
+from harness.metrics.counts import count_images
 from harness.store import Store
 
 
@@ -61,8 +64,8 @@ def test_json_is_the_only_thing_on_standard_output(call, measured):
     for arguments in (["--json"], ["--format", "json"], ["--source", "published", "--json"]):
         tables = json.loads(call("tables", *arguments).out)
         assert all(table["title"] and table["values"] for table in tables)
-    kinds = [table["kind"] for table in json.loads(call("tables", "--json").out)]
-    assert kinds == ["accuracy", "defects", "defects", "costs"] * 2
+    kinds = {table["kind"] for table in json.loads(call("tables", "--json").out)}
+    assert kinds == {"paper", "accuracy", "defects", "timing", "memory"}
 
 
 def test_markdown(call, measured):
@@ -72,11 +75,35 @@ def test_markdown(call, measured):
     assert out.rstrip().endswith("They are never comparable with each other.")
 
 
-def test_one_table_of_the_paper_whatever_is_measured(call, measured):
-    out = call("tables", "--table", "3").out
+def test_latex(call, measured):
+    out = call("tables", "--format", "latex", "--table", "5").out
+    assert out.count(r"\begin{table}") == out.count(r"\end{table}") == 2
+    assert r"\caption{MVTec 3D-AD: speed, memory and accuracy (their Table 5)." in out
+
+
+def test_html(call, measured):
+    out = call("tables", "--format", "html", "--table", "1,memory").out
+    assert out.startswith("<!DOCTYPE html>")
+    assert out.count("<table>") == 6
+
+
+def test_a_table_of_the_paper_that_nothing_measured_stands_in_is_published(call, measured):
+    out = call("tables", "--table", "3", "--methods", "m3dm,ast,cfm").out
     assert "Table 3. Eyecandies: means over its categories" in out
     assert "Table 1." not in out
-    assert "measured" not in out.partition("Exact AUPRO")[0]
+    assert "the paper has these numbers for Eyecandies only" in out
+
+
+def test_a_table_of_ours_by_name(call, measured):
+    tables = json.loads(call("tables", "--table", "timing", "--table", "exact", "--json").out)
+    assert [table["kind"] for table in tables] == ["accuracy", "timing"] * 2
+
+
+def test_the_reason_of_several_tables_is_told_once(call, measured):
+    out = call("tables", "--dataset", "toy", "--table", "1,2").out
+    text = " ".join(out.split())
+    assert text.count("have random weights") == 1
+    assert text.count("for the reason above") == 2
 
 
 def test_only_measured(call, measured):
@@ -99,8 +126,10 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--metric", "aupro"], 2, "There is no accuracy metric 'aupro'"),
-        (["--table", "1", "--source", "measured"], 2, "leave out --table or --source measured"),
-        (["--table", "8"], 2, "8 is not in the range"),
+        (["--table", "1", "--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
+        (["--table", "rank"], 6, "Nothing is measured in results/cells: start with"),
+        (["--table", "8"], 2, "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, exact"),
+        (["--source", "published", "--table", "rank"], 2, "There is no published number in table rank"),
         (["--source", "published", "--dataset", "toy"], 2, "There is no published number for toy in any table"),
     ],
 )
@@ -108,6 +137,12 @@ def test_errors(call, arguments, code, sentence):
     outcome = call("tables", *arguments)
     assert (outcome.code, outcome.out) == (code, "")
     assert sentence in outcome.err
+
+
+def test_a_table_that_the_measured_cells_do_not_fill(call, measured):
+    outcome = call("tables", "--table", "rank", "--dataset", "toy")
+    assert outcome.code == 6
+    assert "No measured cell has what table rank shows: measure more" in outcome.err
 
 
 def test_cells_that_all_failed_measure_nothing(call, tmp_path):
@@ -123,3 +158,40 @@ def test_a_record_that_cannot_be_read_is_named(call, measured):
     outcome = call("tables")
     assert outcome.code == 5
     assert path.name in outcome.err
+
+
+def write_with_counts(store, method, category, strength):
+    """Write a record and its counts as a run does: noise with a square that is brighter by ``strength``."""
+    draw = np.random.default_rng(sum(map(ord, category)))
+    labels = np.arange(24) % 2 == 1
+    masks = np.zeros((24, 32, 32), dtype=bool)
+    masks[labels, 8:20, 8:20] = True
+    noise = draw.random((24, 32, 32)) + 0.2 * draw.random((24, 1, 1))
+    maps = noise + strength * masks + 0.02 * np.random.default_rng(len(method)).random((24, 32, 32))
+    scores = np.sort(maps.reshape(24, -1))[:, -50:].mean(axis=1)
+    values = evaluate(maps, masks, labels, scores)
+    defects, ids = ["hole" if label else "good" for label in labels], [f"test/{i:03d}" for i in range(24)]
+    images = tuple(
+        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
+        for name, defect, label, score in zip(ids, defects, labels, scores, strict=True)
+    )
+    record = make_record(method, category, dataset="toy", shots=10, metrics=dict(values), by_defect={}, images=images)
+    store.write(record)
+    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+
+
+def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
+    store = Store(tmp_path / "results")
+    for category in DATASETS["toy"].categories:
+        for method, strength in (("cfm", 0.6), ("cfm-t", 0.6), ("btf", 0.1)):
+            write_with_counts(store, method, category, strength)
+    arguments = ("tables", "--table", "exact", "--metric", "p_auroc,aupro_30")
+    lines = list(csv.DictReader(io.StringIO(call(*arguments, "--format", "csv").out)))
+    tied = {(line["method"], line["metric"]): line["tied"] for line in lines}
+    assert {tied[method, "p_auroc"] for method in ("cfm", "cfm-t")} == {"yes"}
+    assert {tied["btf", metric] for metric in ("p_auroc", "aupro_30")} == {""}
+    out = call(*arguments).out
+    assert "≈ can't be told from the best of its column" in " ".join(out.split())
+    for path in (tmp_path / "results" / "counts").iterdir():
+        path.unlink()
+    assert "≈" not in call(*arguments).out, "without counts places are those of the printed numbers"

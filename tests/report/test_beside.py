@@ -272,6 +272,17 @@ def test_best_times_are_those_of_quiet_machines():
     assert {row.values[0].place for row in grid.rows} == {0}
 
 
+def test_times_of_different_machines_do_not_compete():
+    fast = complete("cfm-t", latency={"device": {"median_ms": 10.0}}, memory={"paper_mb": 48.6})
+    other = {"device": "cuda:0", "device_name": "GPU A"}
+    moved = [replace(record, environment=other) for record in fast]
+    places = [
+        [[value.place for value in row.values] for row in cost_grid(group_of(*complete(), *records), None).rows]
+        for records in (fast, moved)
+    ]
+    assert places == [[[2, 0, 2, 2, 0], [1, 0, 1, 1, 0]], [[0, 0, 0, 2, 0], [0, 0, 0, 1, 0]]]
+
+
 def with_peak(category="bagel", method="cfm", **peak):
     return make_record(method, category, memory={"paper_mb": 437.9, "peak_inference": peak})
 

@@ -1,6 +1,7 @@
 import pytest
 from report_records import make_record
 
+from harness.data.base import DATASETS
 from harness.errors import ExitCode, UsageError
 from harness.report.published import read_published
 from harness.report.tables import (
@@ -10,6 +11,8 @@ from harness.report.tables import (
     published_grids,
     select,
 )
+
+MVTEC = DATASETS["mvtec3d"].categories
 
 RECORDS = [
     make_record("cfm"),
@@ -52,6 +55,8 @@ def test_records_are_chosen_by_dataset_and_method(request_, expected):
         (Request(methods=("cfm[aggregate=4d]",)), "neither measured nor published"),
         (Request(metrics=("aupro",)), "There is no accuracy metric 'aupro'"),
         (Request(metrics=("fps",)), "There is no accuracy metric 'fps'"),
+        (Request(tables=("8",)), "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, exact"),
+        (Request(tables=("speed",)), "There is no table 'speed'"),
     ],
 )
 def test_a_wrong_name_is_an_error_with_the_nearest_names(published, request_, complaint):
@@ -64,29 +69,82 @@ def test_published_methods_may_be_asked_for_though_they_are_not_measured(publish
     Request("mvtec3d", ("btf", "m3dm", "depth-*")).check([], published)
 
 
-def test_the_tables_of_each_group_are_accuracy_defects_and_costs(published):
-    grids = measured_grids(RECORDS, published, Request(metrics=("i_auroc", "aupro_1")))
-    assert [(grid.keys["dataset"], grid.keys["kind"]) for grid in grids] == [
-        ("toy", "accuracy"),
-        ("toy", "defects"),
-        ("toy", "defects"),
-        ("toy", "costs"),
-        ("mvtec3d", "accuracy"),
-        ("mvtec3d", "defects"),
-        ("mvtec3d", "defects"),
-        ("mvtec3d", "costs"),
+def kinds(grids):
+    return [(grid.keys["dataset"], grid.keys["kind"], grid.keys.get("table", "")) for grid in grids]
+
+
+def test_the_papers_tables_come_first_then_ours_for_each_group(published):
+    grids = measured_grids(RECORDS, published, Request())
+    ours = ("accuracy", "defects", "defects", "timing", "memory")
+    assert kinds(grids) == [
+        ("mvtec3d", "paper", "1"),
+        ("mvtec3d", "paper", "1"),
+        ("toy", "paper", "1"),
+        ("toy", "paper", "1"),
+        ("mvtec3d", "paper", "2"),
+        ("toy", "paper", "2"),
+        ("mvtec3d", "paper", "5"),
+        ("toy", "paper", "5"),
+        ("mvtec3d", "paper", "6"),
+        *(("toy", kind, "") for kind in ours),
+        *(("mvtec3d", kind, "") for kind in ours),
     ]
 
 
+def test_the_metrics_of_a_request_are_all_that_is_shown(published):
+    grids = measured_grids(RECORDS, published, Request("mvtec3d", metrics=("aupro_1", "i_auroc")))
+    assert {grid.keys.get("table") or grid.keys["kind"] for grid in grids} == {
+        *("1", "5", "6"),
+        *("accuracy", "defects", "timing", "memory"),
+    }
+    accuracy = [grid for grid in grids if grid.keys["kind"] in ("accuracy", "defects", "paper")]
+    shown = {column.keys["metric"] for grid in accuracy for column in grid.columns}
+    assert shown == {"i_auroc", "aupro_1", "fps", "memory_mb"}
+
+
+@pytest.mark.parametrize("table", ["exact", "categories", "defects", "costs", "timing", "memory"])
+def test_our_own_tables_by_name(published, table):
+    grids = measured_grids(RECORDS, published, Request("toy", tables=(table,)))
+    assert {grid.keys["kind"] for grid in grids} == {"accuracy" if table == "exact" else table}
+
+
+def test_every_table_of_a_number_that_is_asked_for(published):
+    grids = measured_grids(RECORDS, published, Request(tables=("3", "7")))
+    assert kinds(grids) == [
+        ("eyecandies", "published", "3"),
+        ("toy", "paper", "3"),
+        ("mvtec3d", "paper", "3"),
+        ("mvtec3d", "published", "7"),
+    ]
+
+
+def test_several_lists_of_samples_are_one_table_and_a_mean_over_them(published):
+    records = [make_record(category=name, shots=10, split=split) for name in MVTEC for split in ("0", "1", "first")]
+    grids = measured_grids(records, published, Request())
+    assert {grid.keys["split"] for grid in grids if grid.keys["kind"] != "seeds"} == {"first"}
+    assert [grid.keys["split"] for grid in grids if grid.keys["kind"] == "seeds"] == ["0+1"]
+
+
+def test_a_group_without_any_number_is_no_table(published):
+    failed = [make_record(shots=5, status="oom", reason="out of memory")]
+    assert measured_grids(failed, published, Request()) == []
+
+
 def test_the_papers_tables_by_dataset_method_and_number(published):
-    assert {grid.keys["table"] for grid in published_grids(published, Request("eyecandies"))} == {"3"}
-    assert {grid.keys["table"] for grid in published_grids(published, Request(methods=("cfm-s",)))} == {"5"}
-    assert {grid.keys["table"] for grid in published_grids(published, Request(), 6)} == {"6"}
+    def tables(request):
+        return {grid.keys["table"] for grid in published_grids(published, request)}
+
+    assert tables(Request("eyecandies")) == {"3"}
+    assert tables(Request(methods=("cfm-s",))) == {"5"}
+    assert tables(Request(tables=("6", "2"))) == {"2", "6"}
+    assert tables(Request(metrics=("p_auroc",))) == {"3", "4", "5", "6", "7"}
 
 
 def test_a_request_that_no_table_answers_is_an_error(published):
     with pytest.raises(UsageError, match=r"no published number for eyecandies in table 1: leave out"):
-        published_grids(published, Request("eyecandies"), 1)
+        published_grids(published, Request("eyecandies", tables=("1",)))
+    with pytest.raises(UsageError, match=r"no published number for aupro_1 in any table"):
+        published_grids(published, Request(metrics=("aupro_1",)))
 
 
 def test_nothing_measured_has_its_exit_code():

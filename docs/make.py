@@ -1,0 +1,104 @@
+"""Measure every method, and write the tables and pictures of the README: ``python docs/make.py RESULTS [DATA]``.
+
+A block of the README between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what a command prints; the commands stand
+in :data:`BLOCKS`. Cells that RESULTS holds are not measured again. DATA is a folder of Eyecandies; without it what
+comes from there stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.report.measured import group_records
+from harness.store import Record, Store
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+
+TOY = ("--dataset", "toy")
+CANDY = ("--dataset", "eyecandies")
+CFM = "cfm,cfm-t"
+RANDOM = ("--preset", "quick", "--weights", "random", "--shots", "10")
+REAL = (*CANDY, "--categories", "CandyCane", *RANDOM, "--save-maps")
+
+BLOCKS = {
+    "run": ("code", ("run", "--methods", CFM, *TOY, *RANDOM)),
+    "toy": ("markdown", ("tables", *TOY, "--table", "exact", "--source", "measured")),
+    "toy-speed": ("markdown", ("tables", *TOY, "--table", "5", "--source", "measured")),
+    "defects": ("markdown", ("tables", *TOY, "--table", "defects", "--metric", "i_auroc,aupro_1")),
+    "candycane": ("markdown", ("tables", *CANDY, "--table", "exact", "--source", "measured")),
+}
+PICTURES = {
+    "speed_published.png": ("plot", "speed", "--source", "published"),
+    "speed_toy.png": ("plot", "speed", *TOY, "--source", "measured"),
+    "show_toy.png": ("show", *TOY, "--methods", "cfm,m3dm,btf,ast", "--categories", "ridge", "--figure", "5"),
+    "show_candycane.png": ("show", *CANDY, "--methods", "cfm,m3dm,btf,ast", "--categories", "CandyCane"),
+}
+
+
+def main(results: Path, data: Path | None) -> None:
+    """Measure what is missing, fill all blocks and draw all pictures."""
+    harness("run", "--methods", "all", *TOY, *RANDOM, "--save-maps", results=results)
+    if data is not None:
+        harness("run", "--methods", "all", *REAL, "--data", str(data), results=results)
+    records = Store(results).all()
+    text = README.read_text(encoding="utf-8")
+    for name, (form, arguments) in BLOCKS.items():
+        if data is None and "eyecandies" in arguments:
+            continue
+        printed = harness(*arguments, results=results, form=form)
+        text = replaced(text, name, f"{printed}\n\n{measured_on(records, arguments)}")
+    README.write_text(text, encoding="utf-8")
+    for name, arguments in PICTURES.items():
+        if "eyecandies" not in arguments:
+            harness(*arguments, "--to", str(HERE / name), results=results)
+        elif data is not None and arguments[0] == "show":
+            harness(*arguments, "--data", str(data), "--to", str(HERE / name), results=results)
+
+
+def harness(*arguments: str, results: Path, form: str = "") -> str:
+    """Return what a command prints, as it stands in a page."""
+    command = [sys.executable, "-m", "harness", *arguments, "--results", str(results)]
+    if form == "markdown":
+        command += ["--format", "markdown"]
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    return "\n".join("    " + line if line else "" for line in lines) if form == "code" else "\n".join(lines)
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """Return the page with the block NAME filled anew."""
+    block = re.compile(rf"(<!-- made: {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    if len(block.findall(text)) != 1:
+        raise SystemExit(f"{README} has no block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
+    return block.sub(lambda found: f"{found[1]}\n{content}\n{found[2].lstrip()}", text)
+
+
+def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
+    """Say when, on what and in how much time the records behind a block were measured."""
+    dataset = arguments[arguments.index("--dataset") + 1]
+    methods = arguments[arguments.index("--methods") + 1].split(",") if "--methods" in arguments else None
+    chosen = [
+        record
+        for group in group_records(records)
+        if group.dataset == dataset
+        for method in group.methods
+        if methods is None or method.label in methods
+        for record in method.ok.values()
+    ]
+    days = sorted({record.created[:10] for record in chosen})
+    machines = sorted({f"{record.environment['cpu']}, {record.environment['cores']} cores" for record in chosen})
+    minutes = sum(record.wall_seconds for record in chosen) / 60
+    busy = sum(bool(record.environment.get("contended")) for record in chosen)
+    told = f"Measured on {' to '.join(dict.fromkeys((days[0], days[-1])))}, {' and '.join(machines)}, no GPU: "
+    told += f"{len(chosen)} cells, {minutes:.1f} minutes"
+    return f"{told}, {busy} of them while something else kept the machine busy." if busy else f"{told}."
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None)

@@ -1,0 +1,188 @@
+"""Thresholds at chosen false positive rates, and how many pixels of each image reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics.pro import OFFICIAL_THRESHOLDS
+
+__all__ = ["MOST_DISTINCT", "ThresholdCounts", "choose_thresholds", "count_pixels", "narrow"]
+
+MOST_DISTINCT = 1024
+"""Up to so many distinct scores each is a threshold of its own, and counts lose nothing."""
+
+_SMALLEST_POOL = 400_000
+_TOP_IMAGES = 16
+_EXACT_UP_TO = 3.2
+_OFFICIAL_STEP = 1 / (OFFICIAL_THRESHOLDS - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdCounts:
+    """How many pixels score at or above each of some thresholds.
+
+    Parameters
+    ----------
+    thresholds : (t,) float64
+        Descending; the last one is the lowest score of all.
+    normal : (n, t) int64
+        Normal pixels of each image at or above each threshold.
+    found : (k, t) int64
+        Anomalous pixels at or above each threshold, of each region or of each image.
+    single : (t,) bool
+        True where all pixels below the preceding threshold that reach this one have one score.
+    """
+
+    thresholds: NDArray[np.float64]
+    normal: NDArray[np.int64]
+    found: NDArray[np.int64]
+    single: NDArray[np.bool_]
+
+    def packed(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return small arrays by names that begin with ``name``, for a file."""
+        return {
+            f"{name}_thresholds": self.thresholds,
+            f"{name}_normal": narrow(np.diff(self.normal, axis=1, prepend=0)),
+            f"{name}_found": narrow(np.diff(self.found, axis=1, prepend=0)),
+            f"{name}_single": self.single,
+        }
+
+    @classmethod
+    def unpack(cls, name: str, arrays: Mapping[str, NDArray[Any]], images: int, found: int) -> ThresholdCounts:
+        """Undo :meth:`packed` for so many images and found regions; raise ValueError or KeyError where it can't be."""
+        thresholds, single = arrays[f"{name}_thresholds"], arrays[f"{name}_single"]
+        if thresholds.ndim != 1 or single.shape != thresholds.shape or not thresholds.size:
+            raise ValueError(f"{name}_thresholds has shape {thresholds.shape}")
+        counts = {}
+        for kind, rows in (("normal", images), ("found", found)):
+            packed = arrays[f"{name}_{kind}"]
+            if packed.shape != (rows, thresholds.size) or packed.dtype.kind != "u":
+                raise ValueError(f"{name}_{kind} holds {packed.dtype} of shape {packed.shape}")
+            counts[kind] = np.cumsum(packed, axis=1, dtype=np.int64)
+        return cls(thresholds.astype(np.float64), counts["normal"], counts["found"], single.astype(bool))
+
+
+def narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return counts in the smallest unsigned dtype that holds them."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+
+
+def count_pixels(normal: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> ThresholdCounts:
+    """Choose thresholds and count the pixels at or above each.
+
+    Parameters
+    ----------
+    normal : n arrays of (p,)
+        Scores of the normal pixels of each image, ascending; may be empty.
+    found : k arrays of (q,)
+        Scores of the anomalous pixels of each region or image, ascending, of the same dtype; may be empty.
+    """
+    thresholds = choose_thresholds(normal, found)
+    return ThresholdCounts(
+        thresholds.astype(np.float64),
+        _at_least(normal, thresholds),
+        _at_least(found, thresholds),
+        _next_higher([*normal, *found], thresholds) == np.append(_nothing_above(thresholds), thresholds[:-1]),
+    )
+
+
+def choose_thresholds(normal: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return thresholds, descending: all distinct scores where they are few, else those at chosen false positive rates.
+
+    They are dense where AUPRO@1% lives, and hold what the 99 thresholds of papers need: their rates up to 100%, and the
+    lowest anomalous score above all normal pixels, also when the highest images are left out. Every second one lies
+    just above a normal score instead of at it: before and after a rise of the curve, in turn, so that errors cancel.
+
+    Parameters
+    ----------
+    normal, found
+        As for :func:`count_pixels`.
+    """
+    distinct = _few_distinct([*normal, *found])
+    if distinct is not None:
+        return distinct[::-1]
+    chosen = [min(scores[:1] for scores in (*normal, *found) if scores.size)]
+    pixels = np.sort(np.concatenate(found)) if found else chosen[0][:0]
+    total = sum(scores.size for scores in normal)
+    if total:
+        at_rates, repeated = np.unique(_scores_at(normal, _wanted_ranks(total)), return_counts=True)
+        maxima = np.sort([scores[-1] for scores in normal if scores.size])[-_TOP_IMAGES:]
+        official = _scores_at(normal, _official_ranks(total))
+        exceeded = np.concatenate([maxima, official, at_rates[repeated > 1], at_rates[::2]])
+        next_higher = _next_higher([*normal, pixels], exceeded)
+        chosen += [at_rates[repeated > 1], at_rates[1::2], official, next_higher[next_higher > exceeded]]
+    return np.unique(np.concatenate(chosen))[::-1]
+
+
+def _few_distinct(arrays: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
+    """Return the distinct scores of sorted arrays ascending, None where there are too many."""
+    distinct = arrays[0][:0]
+    for scores in arrays:
+        new = scores[np.append(True, scores[1:] != scores[:-1])[: scores.size]]
+        if new.size > MOST_DISTINCT:
+            return None
+        distinct = np.union1d(distinct, new)
+        if distinct.size > MOST_DISTINCT:
+            return None
+    return distinct
+
+
+def _wanted_ranks(total: int) -> NDArray[np.int64]:
+    """Return how many of ``total`` normal pixels should reach each threshold, ascending."""
+    steps = [
+        np.geomspace(min(98 / total, 0.01), 0.01, 16),
+        np.arange(1, 100) / 100,
+        np.arange(30, 90) / 30,
+        np.arange(12, 4 * 31) / 4,
+        np.arange(31, OFFICIAL_THRESHOLDS),
+    ]
+    ranks = np.rint(np.concatenate(steps) * _OFFICIAL_STEP * total)
+    return np.unique(np.clip(ranks, 1, total).astype(np.int64))
+
+
+def _official_ranks(total: int) -> NDArray[np.int64]:
+    """Return the places, from the top, of the normal pixels whose scores papers take as thresholds, up to 31%."""
+    positions = np.linspace(0, total - 1, OFFICIAL_THRESHOLDS, dtype=np.int64)
+    return np.unique(total - positions[-32:])
+
+
+def _scores_at(normal: Sequence[NDArray[Any]], ranks: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the scores that so many normal pixels reach: exact up to 3%, then from a part of each image."""
+    total = sum(scores.size for scores in normal)
+    step = max(1, total // _SMALLEST_POOL)
+    pool = np.sort(np.concatenate([scores[step // 2 :: step] for scores in normal]))
+    cut = pool[-min(pool.size, 1 + int(pool.size * _EXACT_UP_TO * _OFFICIAL_STEP))]
+    tail = np.sort(np.concatenate([scores[np.searchsorted(scores, cut, side="right") :] for scores in normal]))
+    exact = ranks <= tail.size
+    of_pool = np.clip(np.rint((1 - ranks[~exact] / total) * pool.size).astype(np.int64), 0, pool.size - 1)
+    return np.concatenate([tail[tail.size - ranks[exact]], pool[of_pool]])
+
+
+def _at_least(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[np.int64]:
+    counts = [scores.size - np.searchsorted(scores, thresholds, side="left") for scores in arrays]
+    return np.array(counts, dtype=np.int64).reshape(len(arrays), thresholds.size)
+
+
+def _next_higher(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[Any]:
+    """Return the lowest score above each threshold, and the least value of the dtype where there is none."""
+    nothing = _nothing_above(thresholds)
+    following = np.full(thresholds.size, nothing, dtype=thresholds.dtype)
+    for scores in arrays:
+        after = np.searchsorted(scores, thresholds, side="right")
+        inside = after < scores.size
+        candidate = np.full(thresholds.size, nothing, dtype=thresholds.dtype)
+        candidate[inside] = scores[after[inside]]
+        unset = following == nothing
+        following = np.where(unset | (inside & (candidate < following)), candidate, following)
+    return following
+
+
+def _nothing_above(thresholds: NDArray[Any]) -> Any:
+    """Return the least value of a dtype: no score is above anything and as low as this."""
+    info = np.iinfo(thresholds.dtype) if thresholds.dtype.kind in "ui" else np.finfo(thresholds.dtype)
+    return info.min

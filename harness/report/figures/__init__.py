@@ -1,0 +1,1 @@
+"""Figures for papers: views of the records and the published numbers. Their data needs no matplotlib."""

@@ -1,0 +1,154 @@
+"""Distributions of raw times: a box and the single calls for each method, a panel for each window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from harness.report.figures.colours import MUTED, colour_of, readable
+from harness.report.figures.latency_data import WINDOWS, LatencyData, LatencyRow, order_statistic
+from harness.report.figures.style import POINTS, Width, artist_id, broken, house_style, log_axis, new_frame
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_latency"]
+
+_ROW, _NEXT_LINE = 15.0, 7.0
+_LETTER = 3.9
+_MOST_CALLS = 200
+"""Calls up to which every one is drawn; of more, those outside the whiskers."""
+
+_FEWEST_TAILS = 59
+"""Calls from which a 95th percentile can be told."""
+
+_LOG_FROM = 5.0
+_GOLDEN = 0.6180339887498949
+
+
+@house_style()
+def draw_latency(data: LatencyData, width: Width = "column", *, title: bool = True) -> Figure:
+    """Draw the times of every method.
+
+    The box holds the middle half of the calls, its line is the median; whiskers go from the 5th to the 95th percentile,
+    or to the ends where fewer than 59 calls are measured. Times of different devices are in blocks of their own.
+
+    Parameters
+    ----------
+    data
+        At least one row.
+    width
+        ``column`` or ``page`` of a two-column paper.
+    title
+        Whether to say above the axes what holds for all rows.
+    """
+    places, headings, height = _places(data.rows)
+    names = [broken(row.label) for row in data.rows]
+    left = max(len(line) for name in names for line in name.split("\n")) * _LETTER + 8
+    frame = new_frame(
+        width, height=height, key=21, panels=2, title=data.title if title else "", left=left, right=9, between=13
+    )
+    every = [time for row in data.rows for times in row.times.values() for time in times]
+    for axes, (window, name) in zip(frame.axes, WINDOWS.items(), strict=True):
+        _scale(axes, every, width)
+        axes.set_ylim(height, 0)
+        axes.set_yticks(places, names if axes is frame.axes[0] else [])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(name)
+        for row, place in zip(data.rows, places, strict=True):
+            _draw_row(axes, row, row.times[window], place, window)
+    for text, row in zip(frame.axes[0].get_yticklabels(), data.rows, strict=True):
+        text.set_color(readable(colour_of(row.label)))
+    for device, place in headings:
+        x = 5 / (frame.figure.get_size_inches()[0] * POINTS)
+        at = frame.axes[0].get_position()
+        y = at.y1 - at.height * place / height
+        frame.figure.text(
+            x,
+            y,
+            f"measured on {device}",
+            va="center",
+            color=MUTED,
+            fontsize=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+            gid=artist_id("device", device),
+        )
+    frame.key.text(5, 10, _explained(data.rows), va="center", color=MUTED, fontsize=6, linespacing=1.25)
+    return frame.figure
+
+
+def _places(rows: Sequence[LatencyRow]) -> tuple[list[float], list[tuple[str, float]], float]:
+    """Return the height of each row and of each device's heading, from above, and the height of all."""
+    places: list[float] = []
+    headings: list[tuple[str, float]] = []
+    y = 0.0
+    for device, members in groupby(rows, key=lambda row: row.device):
+        headings.append((device, y + _ROW / 2))
+        y += _ROW
+        for row in members:
+            tall = _ROW + _NEXT_LINE * broken(row.label).count("\n")
+            places.append(y + tall / 2)
+            y += tall
+    return places, headings, y + 2
+
+
+def _scale(axes: Axes, times: Sequence[float], width: Width) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = min(times), max(times)
+    if low > 0 and high > _LOG_FROM * low:
+        log_axis(axes, low / 1.15, high * 1.15)
+    else:
+        axes.set_xlim(0, high * 1.05)
+        axes.xaxis.set_major_locator(MaxNLocator(4 if width == "column" else 6, steps=(1, 2, 5, 10)))
+
+
+def _draw_row(axes: Axes, row: LatencyRow, times: tuple[float, ...], place: float, window: str) -> None:
+    colour = colour_of(row.label)
+    low, first, middle, third, high = (order_statistic(times, part) for part in (0.05, 0.25, 0.5, 0.75, 0.95))
+    if len(times) < _FEWEST_TAILS:
+        low, high = times[0], times[-1]
+    shown = [
+        (time, place + 5 * (index * _GOLDEN % 1 - 0.5) + 0.5)
+        for index, time in enumerate(times)
+        if len(times) <= _MOST_CALLS or not low <= time <= high
+    ]
+    axes.scatter(
+        [time for time, _ in shown],
+        [y for _, y in shown],
+        s=1.8,
+        color=colour,
+        alpha=0.55,
+        linewidths=0,
+        zorder=2,
+        gid=artist_id("calls", window, row.device, row.label),
+    )
+    axes.plot([low, high], [place, place], color=colour, linewidth=0.8, zorder=2.5, solid_capstyle="butt")
+    axes.fill_between(
+        [first, third], place - 4, place + 4, facecolor=f"{colour}30", edgecolor=colour, linewidth=0.7, zorder=2.2
+    )
+    axes.plot(
+        [middle, middle],
+        [place - 4, place + 4],
+        color=readable(colour),
+        linewidth=1.6,
+        zorder=3,
+        solid_capstyle="butt",
+        gid=artist_id("median", window, row.device, row.label),
+    )
+
+
+def _explained(rows: Sequence[LatencyRow]) -> str:
+    counts = [len(times) for row in rows for times in row.times.values()]
+    calls = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    few, many = min(counts) < _FEWEST_TAILS, max(counts) >= _FEWEST_TAILS
+    whiskers = " or ".join(["5% to 95%"] * many + ["all calls"] * few)
+    dots = "calls" if max(counts) <= _MOST_CALLS else "calls outside"
+    return (
+        f"{calls} calls, batch 1; end to end: prepare and infer. Box: middle half,\n"
+        f"line: median, whiskers: {whiskers}, dots: {dots}."
+    )

@@ -1,0 +1,111 @@
+"""Raw times of methods, one group for each device, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.measure.hardware import hardware_key
+from harness.report.figures.request import FigureRequest
+from harness.report.measured import MeasuredGroup, MeasuredMethod
+from harness.store import Record
+
+__all__ = ["WINDOWS", "LatencyData", "LatencyRow", "Window", "measured_latencies", "order_statistic"]
+
+Window = Literal["device", "end_to_end"]
+
+WINDOWS: dict[Window, str] = {"device": "Inference alone (ms)", "end_to_end": "End to end (ms)"}
+"""The windows of latency that have raw times at batch 1, as axes are labelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """A method's times on one device.
+
+    Parameters
+    ----------
+    label
+        The method, with the number of its categories where some lack.
+    device
+        Key of the hardware.
+    times
+        Milliseconds of every call over all categories, sorted, by window.
+    """
+
+    label: str
+    device: str
+    times: dict[Window, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyData:
+    """The figure as data.
+
+    Parameters
+    ----------
+    title
+        What holds for all rows.
+    rows
+        By device, then by the median of inference.
+    notes
+        What was left out and why.
+    """
+
+    title: str
+    rows: tuple[LatencyRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+def measured_latencies(group: MeasuredGroup, request: FigureRequest) -> LatencyData:
+    """Return the raw times of a group's methods; those of a busy machine are left out, with a note.
+
+    Parameters
+    ----------
+    group
+        Measured under one protocol.
+    request
+        Its categories.
+    """
+    rows: list[LatencyRow] = []
+    notes: list[str] = []
+    for method in group.methods:
+        rows += _rows(group, method, request, notes)
+    rows.sort(key=lambda row: (row.device, order_statistic(row.times["device"], 0.5), row.label))
+    return LatencyData(group.title, tuple(rows), tuple(notes))
+
+
+def order_statistic(values: tuple[float, ...], part: float) -> float:
+    """Return a quantile of sorted values, linear between neighbours."""
+    place = part * (len(values) - 1)
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (place - below) * (values[above] - values[below])
+
+
+def _rows(group: MeasuredGroup, method: MeasuredMethod, request: FigureRequest, notes: list[str]) -> list[LatencyRow]:
+    wanted = request.covered(group)
+    by_device: dict[str, list[Record]] = {}
+    for category in wanted:
+        if category in method.ok:
+            record = method.ok[category]
+            if reason := _why_not(record):
+                notes.append(f"{method.label} on {category} is left out: {reason}.")
+            else:
+                device = hardware_key(record.environment) or "an unknown device"
+                by_device.setdefault(device, []).append(record)
+    rows = []
+    for device, records in by_device.items():
+        label = method.label if len(records) == len(wanted) else f"{method.label} ({len(records)} of {len(wanted)})"
+        rows.append(LatencyRow(label, device, {window: _times(records, window) for window in WINDOWS}))
+    return rows
+
+
+def _why_not(record: Record) -> str:
+    if record.environment.get("contended"):
+        return str(record.environment.get("contention") or "something else kept the device busy")
+    missing = [window for window in WINDOWS if not record.latency.get(window, {}).get("raw_ms")]
+    return f"its record has no raw times of {' and '.join(missing)}" if missing else ""
+
+
+def _times(records: list[Record], window: Window) -> tuple[float, ...]:
+    return tuple(sorted(float(time) for record in records for time in record.latency[window]["raw_ms"]))

@@ -1,0 +1,232 @@
+"""Figure 1 of Costanzino et al. (CVPR 2024): accuracy against frame rate, marker area as memory, Pareto fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot, log10, sqrt
+from typing import TYPE_CHECKING
+
+from harness.report.figures.colours import MUTED, colour_of, readable
+from harness.report.figures.placement import Box, Disc, place_labels
+from harness.report.figures.speed_data import SpeedData, SpeedPoint, SpeedSeries
+from harness.report.figures.speed_key import FILL, SpeedKey
+from harness.report.figures.style import (
+    POINTS,
+    Frame,
+    Width,
+    accuracy_axis,
+    artist_id,
+    broken,
+    house_style,
+    log_axis,
+    metric_label,
+    new_frame,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+__all__ = ["draw_speed"]
+
+_HEIGHT = {"column": 165.0, "page": 230.0}
+_LARGEST = {"column": 30.0, "page": 40.0}
+"""Diameter of the marker with the most memory, points."""
+
+_DOT, _DOT_FROM = 2.0, 9.0
+"""Diameter of a dot in the middle of markers, and the marker's from which there is one; a smaller marker than the dot
+is drawn as the dot. Points."""
+
+_SYMBOLS = ("o", "s", "D")
+"""Of the measured series, one for each device; the published one is round."""
+
+_REACH = {"o": 0.5, "s": sqrt(0.5), "D": sqrt(0.5)}
+"""Farthest point of a symbol of size 1 from its centre."""
+
+_LOG_FROM = 5.0
+"""Ratio of the fastest to the slowest from which the axis is logarithmic."""
+
+_ROOM = 7.0
+_GAP = 1.2
+"""Space around labels, points."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """A point of the figure as it is drawn."""
+
+    point: SpeedPoint
+    series: SpeedSeries
+    symbol: str
+    size: float
+
+    @property
+    def reach(self) -> float:
+        """Radius of a circle around it, points."""
+        return max(self.size * _REACH[self.symbol], _DOT / 2) + 0.4
+
+
+@house_style()
+def draw_speed(data: SpeedData, width: Width = "column", *, title: bool = True) -> Figure:
+    """Draw accuracy against frame rate.
+
+    Published markers are hollow, measured ones filled, with a symbol for each device; the area is the memory of
+    parameters and bank. A line is the Pareto front of one series: speeds of different devices share none.
+
+    Parameters
+    ----------
+    data
+        At least one series with a point.
+    width
+        ``column`` or ``page`` of a two-column paper.
+    title
+        Whether to say above the axes what holds for all points.
+
+    Returns
+    -------
+    Figure
+        Markers have the gid ``<series>/<label>``, labels ``label/<series>/<label>``; spaces are ``_``.
+    """
+    symbols = _symbols(data.series)
+    scale = _LARGEST[width] ** 2 * FILL["o"] / _most_memory(data)
+    markers = [
+        _Marker(point, series, symbols[series.name], sqrt((point.memory_mb or 0) * scale / FILL[symbols[series.name]]))
+        for series in data.series
+        for point in series.points
+    ]
+    key = SpeedKey(data.series, symbols, scale, width)
+    frame = new_frame(width, height=_HEIGHT[width], key=key.height, title=data.title if title else "")
+    (axes,) = frame.axes
+    _scale_axes(axes, frame, markers)
+    axes.set_xlabel("Frame rate, inference alone (frames a second)")
+    axes.set_ylabel(metric_label(data.metric))
+    for series in data.series:
+        _draw_front(axes, series)
+    for marker in sorted(markers, key=lambda one: -one.size):
+        _draw_marker(axes, marker)
+    _draw_labels(frame, axes, markers, data.series)
+    key.draw(frame)
+    return frame.figure
+
+
+def _symbols(all_series: Sequence[SpeedSeries]) -> dict[str, str]:
+    symbols = iter(_SYMBOLS * len(all_series))
+    return {series.name: "o" if series.published else next(symbols) for series in all_series}
+
+
+def _most_memory(data: SpeedData) -> float:
+    return max((point.memory_mb or 0 for series in data.series for point in series.points), default=0) or 1
+
+
+def _scale_axes(axes: Axes, frame: Frame, markers: Sequence[_Marker]) -> None:
+    """Choose limits so that every marker is inside, and a logarithmic axis where speeds differ much."""
+    wide, tall = _extent(axes, frame)
+    room = max(marker.reach for marker in markers) + _ROOM
+    speeds = [marker.point.fps for marker in markers]
+    if max(speeds) > _LOG_FROM * min(speeds):
+        low, high = _limits([log10(fps) for fps in speeds], room / wide, 0.3)
+        log_axis(axes, 10**low, 10**high)
+    else:
+        axes.set_xlim(*_limits(speeds, room / wide, 0.2 * max(speeds)))
+    low, high = _limits([marker.point.value for marker in markers], room / tall, 0.01)
+    accuracy_axis(axes, low, high)
+
+
+def _extent(axes: Axes, frame: Frame) -> tuple[float, float]:
+    """Return width and height of the axes in points."""
+    box = axes.get_position()
+    wide, tall = frame.figure.get_size_inches() * POINTS
+    return float(box.width * wide), float(box.height * tall)
+
+
+def _limits(values: Sequence[float], room: float, least: float) -> tuple[float, float]:
+    """Return limits that leave a part ``room`` of the axis free on both sides, for at least a span of ``least``."""
+    middle = (min(values) + max(values)) / 2
+    half = max(max(values) - min(values), least) / 2 / (1 - 2 * min(room, 0.4))
+    return middle - half, middle + half
+
+
+def _draw_front(axes: Axes, series: SpeedSeries) -> None:
+    front = series.front
+    if len(front) > 1:
+        line = (0, (3, 2)) if series.published else "-"
+        speeds, values = [point.fps for point in front], [point.value for point in front]
+        axes.plot(
+            speeds, values, color=MUTED, linewidth=0.7, linestyle=line, zorder=1.5, gid=artist_id("front", series.name)
+        )
+
+
+def _draw_marker(axes: Axes, marker: _Marker) -> None:
+    colour = colour_of(marker.point.label)
+    at = ([marker.point.fps], [marker.point.value])
+    known = marker.point.memory_mb is not None
+    axes.scatter(
+        *at,
+        s=marker.size**2 if known else 16,
+        marker=marker.symbol if known else "x",
+        facecolors=colour if not known else "none" if marker.series.published else f"{colour}b0",
+        edgecolors=None if not known else colour,
+        linewidths=0.9,
+        zorder=2,
+        clip_on=False,
+        gid=artist_id(marker.series.name, marker.point.label),
+    )
+    if known and not _DOT < marker.size < _DOT_FROM:
+        dot = "white" if marker.size > _DOT and not marker.series.published else colour
+        axes.scatter(*at, s=_DOT**2, color=dot, linewidths=0, zorder=3, clip_on=False)
+
+
+def _draw_labels(frame: Frame, axes: Axes, markers: Sequence[_Marker], all_series: Sequence[SpeedSeries]) -> None:
+    """Write the name of each method beside its marker, in its colour."""
+    figure = frame.figure
+    unit = figure.dpi / POINTS
+    renderer = frame.renderer
+    texts = [_label(axes, marker) for marker in markers]
+    extents = [text.get_window_extent(renderer) for text in texts]
+    centres = [axes.transData.transform((marker.point.fps, marker.point.value)) for marker in markers]
+    discs = [Disc(x, y, marker.reach * unit) for (x, y), marker in zip(centres, markers, strict=True)]
+    window = axes.get_window_extent(renderer)
+    bounds = Box(window.x0 + 2 * unit, window.y0 + 2 * unit, window.x1, window.y1)
+    placed = place_labels(
+        discs,
+        [(extent.width, extent.height) for extent in extents],
+        bounds,
+        gap=_GAP * unit,
+        avoid=_along_fronts(axes, all_series, 6 * unit),
+    )
+    for marker, text, disc, place in zip(markers, texts, discs, placed, strict=True):
+        x, y = axes.transData.inverted().transform((place.box.left, place.box.bottom))
+        text.set_position((x, y))
+        if place.leader:
+            end = axes.transData.inverted().transform(place.box.nearest(disc.x, disc.y))
+            colour = colour_of(marker.point.label)
+            axes.plot([marker.point.fps, end[0]], [marker.point.value, end[1]], color=colour, linewidth=0.4, zorder=2.5)
+
+
+def _label(axes: Axes, marker: _Marker) -> Text:
+    point = marker.point
+    return axes.text(
+        point.fps,
+        point.value,
+        broken(point.label),
+        color=readable(colour_of(point.label)),
+        fontsize=6.5,
+        fontstyle="italic" if marker.series.published else "normal",
+        ha="left",
+        va="bottom",
+        zorder=4,
+        gid=artist_id("label", marker.series.name, point.label),
+    )
+
+
+def _along_fronts(axes: Axes, all_series: Sequence[SpeedSeries], step: float) -> list[tuple[float, float]]:
+    found = []
+    for series in all_series:
+        corners = [axes.transData.transform((point.fps, point.value)) for point in series.front]
+        for (x0, y0), (x1, y1) in pairwise(corners):
+            count = max(1, int(hypot(x1 - x0, y1 - y0) / step))
+            found += [(x0 + (x1 - x0) * part / count, y0 + (y1 - y0) * part / count) for part in range(count + 1)]
+    return found

@@ -1,0 +1,173 @@
+"""The tables of Costanzino et al. (CVPR 2024): which numbers they show, in the paper's order of rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.report.grid import Column
+from harness.report.names import ACCURACY, metric_name
+from harness.report.published import MEAN, Published, PublishedRow
+from harness.splits import SHOTS, Shots
+
+__all__ = ["CITATION", "PAPER_TABLES", "Asked", "PaperTable", "printed_rows"]
+
+SOURCE = "costanzino2024"
+CITATION = "Costanzino et al., CVPR 2024"
+
+_FOUR = ("i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official")
+_VARIANTS = ("2d", "3d", "product")
+_HEADINGS = {"fps": "fps", "memory_mb": "memory MB"}
+_IDS = tuple(metric.id for metric in ACCURACY)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a column of a table in the paper's layout shows.
+
+    Parameters
+    ----------
+    metric
+        Its id.
+    category
+        One category, or ``mean``.
+    shots
+        Training samples.
+    across
+        What tells it from its neighbours: ``category``, ``shots`` or ``metric``.
+    """
+
+    metric: str
+    category: str
+    shots: Shots
+    across: str
+
+    @property
+    def column(self) -> Column:
+        """Heading and keys."""
+        name = metric_name(self.metric)
+        if self.across == "metric":
+            return Column(_HEADINGS.get(self.metric, name.heading), {"metric": self.metric}, name.lowest)
+        key = str(getattr(self, self.across))
+        return Column(key.replace("_", "\n"), {self.across: key, "metric": self.metric}, name.lowest)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperTable:
+    """What a table of the paper shows.
+
+    Parameters
+    ----------
+    number
+        As in the paper.
+    caption
+        In our words.
+    across
+        What its columns are: ``category``, ``shots`` or ``metric``. Where they aren't metrics, each metric makes a
+        block of its own.
+    metrics
+        Ids, in order.
+    methods
+        Labels of its rows, in order.
+    dataset
+        Which it is about.
+    variants
+        True where its rows are variants of one method, so that no other method belongs in it.
+    """
+
+    number: int
+    caption: str
+    across: str
+    metrics: tuple[str, ...]
+    methods: tuple[str, ...]
+    dataset: str = "mvtec3d"
+    variants: bool = False
+
+    def blocks(self, metrics: Sequence[str] = ()) -> tuple[tuple[str, ...], ...]:
+        """Return the metrics of each of its blocks.
+
+        Parameters
+        ----------
+        metrics
+            Keeps these accuracy metrics only, and no block without any of them; all where empty.
+        """
+        kept = tuple(metric for metric in self.metrics if not metrics or metric in metrics or metric not in _IDS)
+        if not any(metric in _IDS for metric in kept):
+            return ()
+        return (kept,) if self.across == "metric" else tuple((metric,) for metric in kept)
+
+    def asked(self, block: Sequence[str], categories: Sequence[str], shots: Shots) -> tuple[Asked, ...]:
+        """Return the columns of a block.
+
+        Parameters
+        ----------
+        block
+            Its metrics.
+        categories
+            Of the dataset.
+        shots
+            Training samples, where the columns don't tell.
+        """
+        if self.across == "category":
+            return tuple(Asked(block[0], category, shots, "category") for category in (*categories, MEAN))
+        if self.across == "shots":
+            return tuple(Asked(block[0], MEAN, number, "shots") for number in SHOTS)
+        return tuple(Asked(metric, MEAN, shots, "metric") for metric in block)
+
+    def title(self, block: Sequence[str]) -> str:
+        """Return what a block shows, in words."""
+        if self.across == "metric":
+            return self.caption
+        by = {"category": "category", "shots": "training samples"}[self.across]
+        return f"{metric_name(block[0]).title} by {by}"
+
+
+_CFM = ("cfm", "cfm-m")
+_OTHERS = ("btf", "ast", "m3dm")
+_LEGACY = tuple(f"{kind}-{model}" for kind in ("depth", "voxel") for model in ("gan", "ae", "vm"))
+_CROSS = "mapping inside a modality or across, 50 epochs"
+
+PAPER_TABLES: tuple[PaperTable, ...] = (
+    PaperTable(
+        1,
+        "I-AUROC and AUPRO@30% by category",
+        "category",
+        ("i_auroc", "aupro_30_official"),
+        (*_LEGACY, *_OTHERS, *_CFM),
+    ),
+    PaperTable(2, "AUPRO@1% by category", "category", ("aupro_1_official",), (*_OTHERS, *_CFM)),
+    PaperTable(3, "means over its categories", "metric", _FOUR, ("ast", "m3dm", *_CFM), dataset="eyecandies"),
+    PaperTable(4, "few-shot: 5, 10, 50 or all training samples", "shots", _FOUR, (*_OTHERS, "cfm")),
+    PaperTable(
+        5,
+        "speed, memory and accuracy",
+        "metric",
+        ("fps", "memory_mb", *_FOUR),
+        (*_OTHERS, *_CFM, "cfm-s", "cfm-t"),
+    ),
+    PaperTable(
+        6,
+        "how the two distances are combined",
+        "metric",
+        _FOUR,
+        tuple(f"cfm[aggregate={name}]" for name in ("2d", "3d", "sum", "max", "product")),
+        variants=True,
+    ),
+    PaperTable(
+        7,
+        _CROSS,
+        "metric",
+        _FOUR,
+        (
+            *(f"cfm[mapping=intra,epochs=50,aggregate={name}]" for name in _VARIANTS),
+            *(f"cfm[epochs=50,aggregate={name}]" for name in _VARIANTS),
+        ),
+        variants=True,
+    ),
+)
+"""All tables with numbers, in the paper's order."""
+
+
+def printed_rows(published: Published, table: PaperTable) -> tuple[PublishedRow, ...]:
+    """Return the numbers that a table prints, in the paper's order."""
+    return tuple(row for row in published.rows if row.source == SOURCE and row.table == table.number)

@@ -1,0 +1,172 @@
+"""Mean ranks of measured methods over categories, and which of them can't be told from the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import inf, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.beside import group_grid, note
+from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.report.measured import MeasuredGroup, MeasuredMethod
+from harness.report.names import ACCURACY, MetricName
+from harness.report.published import MEAN
+from harness.report.ties import share_lead
+
+__all__ = ["Ranking", "critical_difference", "rank_grid", "rank_methods"]
+
+_LEVEL = 0.95
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Ranks of methods in a metric.
+
+    Parameters
+    ----------
+    means
+        Mean rank of each method over categories, 1 for the best; float64.
+    p_value
+        Of the Friedman test that all methods are equal.
+    difference
+        Mean ranks that are further apart are significantly different.
+    """
+
+    means: tuple[float, ...]
+    p_value: float
+    difference: float
+
+    @property
+    def decides(self) -> bool:
+        """Whether some methods are told apart."""
+        return self.p_value < 1 - _LEVEL
+
+    def tied(self, method: int) -> bool:
+        """Return whether a method can't be told from the one with the lowest mean rank."""
+        return not self.decides or self.means[method] - min(self.means) <= self.difference
+
+
+def rank_grid(group: MeasuredGroup, metrics: Sequence[str] = ()) -> Grid | None:
+    """Return the mean rank of every method in every accuracy metric; None where there is nothing to rank.
+
+    Only methods with all categories that anyone has are ranked. Methods that the Friedman test and the Nemenyi test
+    can't tell from the best one are marked as tied.
+
+    Parameters
+    ----------
+    group
+        Measured under one protocol.
+    metrics
+        These accuracy metrics only; all where empty.
+    """
+    categories = tuple(name for name in group.categories if any(name in method.ok for method in group.methods))
+    complete = [method for method in group.methods if all(name in method.ok for name in categories)]
+    shown = [metric for metric in ACCURACY if not metrics or metric.id in metrics]
+    if len(complete) < _FEWEST or len(categories) < _FEWEST or not shown:
+        return None
+    rankings = {metric.id: _ranking(complete, categories, metric) for metric in shown}
+    columns = [Column(metric.heading, {"metric": f"rank_{metric.id}"}, lowest=True) for metric in shown]
+    rows = [_row(group, method, complete, categories, rankings) for method in group.methods]
+    grid = group_grid(group, "rank", "Mean rank", columns, rows)
+    found = [ranking for ranking in rankings.values() if ranking is not None]
+    by_column = [rankings[metric.id] for metric in shown]
+
+    def tied(best: int, other: int, column: int) -> bool:
+        ranking = by_column[column]
+        return ranking is not None and ranking.tied(complete.index(group.methods[other]))
+
+    return replace(share_lead(grid, tied), caption=_caption(len(complete), categories, found))
+
+
+def rank_methods(values: NDArray[np.float64]) -> Ranking:
+    """Rank methods in each category and tell which differences of mean ranks are significant.
+
+    The Friedman test with the correction for ties, followed by the Nemenyi test: Demsar, Statistical comparisons of
+    classifiers over multiple data sets, JMLR 7 (2006), section 3.2.2. Two methods are compared by the
+    Nemenyi test alone.
+
+    Parameters
+    ----------
+    values
+        (methods, categories) float64, higher is better; at least two of each.
+
+    Returns
+    -------
+    Ranking
+        Equal values share the mean of their ranks.
+    """
+    from scipy.stats import friedmanchisquare, rankdata
+
+    count, categories = values.shape
+    ranks = rankdata(-values, axis=0)
+    p_value = 0.0
+    if bool((ranks == ranks[0]).all()):
+        p_value = 1.0
+    elif count > _FEWEST:
+        p_value = float(friedmanchisquare(*values).pvalue)
+    return Ranking(tuple(ranks.mean(axis=1).tolist()), p_value, critical_difference(count, categories))
+
+
+@cache
+def critical_difference(methods: int, categories: int) -> float:
+    """Return how far apart two mean ranks must be to differ at the 5% level: the Nemenyi test.
+
+    Quantile of the studentized range with infinite degrees of freedom over the square root of 2, times
+    ``sqrt(k (k + 1) / (6 N))`` for k methods and N categories (Demsar 2006, section 3.2.2).
+
+    Parameters
+    ----------
+    methods, categories
+        At least two methods and one category.
+    """
+    from scipy.stats import studentized_range
+
+    quantile = float(studentized_range.ppf(_LEVEL, methods, inf)) / sqrt(2)
+    return quantile * sqrt(methods * (methods + 1) / (6 * categories))
+
+
+def _ranking(methods: Sequence[MeasuredMethod], categories: Sequence[str], metric: MetricName) -> Ranking | None:
+    values = [[method.ok[name].metrics.get(metric.id) for name in categories] for method in methods]
+    if any(value is None for line in values for value in line):
+        return None
+    return rank_methods(np.array(values, dtype=np.float64))
+
+
+def _row(
+    group: MeasuredGroup,
+    method: MeasuredMethod,
+    complete: Sequence[MeasuredMethod],
+    categories: Sequence[str],
+    rankings: dict[str, Ranking | None],
+) -> Row:
+    values = []
+    for ranking in rankings.values():
+        if method not in complete:
+            lacking = [method.why_missing(name) for name in categories if name not in method.ok]
+            values.append(missing(f"not ranked without {', '.join(lacking)}"))
+        elif ranking is None:
+            values.append(missing("undefined in some category of some method"))
+        else:
+            mean = ranking.means[complete.index(method)]
+            values.append(Value(f"{mean:.2f}", mean))
+    keys = {"method": method.label, "source": "measured", "category": MEAN}
+    labels = (Value(method.label, note=note(group, method)), Value("measured"))
+    return Row(labels, tuple(values), keys, rank_group="ranked")
+
+
+def _caption(methods: int, categories: Sequence[str], rankings: Sequence[Ranking]) -> str:
+    difference = critical_difference(methods, len(categories))
+    told = f"{methods} methods ranked in {len(categories)} categories, 1 is best"
+    if difference >= methods - 1:
+        return (
+            f"{told}; too few categories: the critical difference of the Nemenyi test ({difference:.2f}) is more than "
+            f"any two mean ranks can be apart, so none can be told from the others"
+        )
+    undecided = sum(not ranking.decides for ranking in rankings)
+    told += f"; mean ranks differ at the 5% level where they are more than {difference:.2f} apart (Nemenyi test)"
+    return told + (f"; the Friedman test finds no difference in {undecided} of {len(rankings)}" if undecided else "")

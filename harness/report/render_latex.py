@@ -1,0 +1,135 @@
+"""Tables for a paper: LaTeX with booktabs, nothing else but the underline of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.report.grid import Column, Grid, Row, Value
+
+__all__ = ["as_latex", "escape_latex"]
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",
+    "]": "{]}",
+    "±": r"$\pm$",
+    "≈": r"$\approx$",
+    "×": r"$\times$",
+    "–": r"\textendash{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    "µ": r"\textmu{}",
+}
+_MANY = 7
+_NARROW = r"\footnotesize\setlength{\tabcolsep}{2pt}"
+_TIED = r"$^{\approx}$"
+_PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs}"
+
+
+def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
+    r"""Return tables as LaTeX, one ``table`` environment each; the document loads ``booktabs`` and T1 fonts.
+
+    Best bold, runner-up underlined, footnotes below each table, the legend as a paragraph at the end.
+
+    Parameters
+    ----------
+    grids
+        In order.
+    legend
+        Sentences.
+    """
+    parts = [_PREAMBLE, *(_table(grid) for grid in grids)]
+    if legend:
+        parts.append(r"\noindent " + " ".join(map(escape_latex, legend)))
+    return "\n\n".join(parts)
+
+
+def escape_latex(text: str) -> str:
+    """Return text that LaTeX prints as it is; characters that its usual fonts lack become question marks."""
+    return "".join(_SPECIAL.get(letter) or _plain(letter) for letter in text).replace("--", "-{}-")
+
+
+def _plain(letter: str) -> str:
+    if letter in "\n\t\r":
+        return " "
+    return letter if " " <= letter < "\x7f" or "\xc0" <= letter <= "\xff" else "?"
+
+
+def _table(grid: Grid) -> str:
+    labels = len(grid.label_headings)
+    notes = grid.notes
+    lines = [
+        r"\begin{table}[htbp]",
+        r"\centering" + (_NARROW if len(grid.columns) > _MANY else r"\small"),
+        rf"\caption{{{_caption(grid)}}}",
+        rf"\begin{{tabular}}{{@{{}}{'l' * labels}{'r' * len(grid.columns)}@{{}}}}",
+        r"\toprule",
+        *_heading(grid),
+        r"\midrule",
+    ]
+    for position, row in enumerate(grid.rows):
+        if row.starts and position:
+            lines.append(r"\addlinespace")
+        lines.append(_line(row, notes))
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if notes:
+        marked = (rf"\textsuperscript{{{number}}} {escape_latex(note)}" for number, note in enumerate(notes, start=1))
+        lines += ["", r"\smallskip\raggedright\footnotesize " + r" \\ ".join(marked)]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _caption(grid: Grid) -> str:
+    sentences = [_sentence(_title(grid)), _sentence(grid.caption[:1].upper() + grid.caption[1:])]
+    if grid.warning:
+        sentences.append(rf"\textbf{{{_sentence(grid.warning)}}}")
+    return " ".join(filter(None, sentences))
+
+
+def _title(grid: Grid) -> str:
+    """Return the title without the number of a table of the paper, which LaTeX would take for its own."""
+    number = grid.keys.get("table", "")
+    plain = grid.title.removeprefix(f"Table {number}. ")
+    return grid.title if plain == grid.title else f"{plain} (their Table {number})"
+
+
+def _sentence(text: str) -> str:
+    return escape_latex(text if not text or text.endswith(".") else f"{text}.")
+
+
+def _heading(grid: Grid) -> list[str]:
+    """Return the heading, one line of LaTeX for each line of it; shorter ones stand at the bottom."""
+    headings = [*((name,) for name in grid.label_headings), *(_lines(column) for column in grid.columns)]
+    height = max(map(len, headings))
+    padded = [(*[""] * (height - len(lines)), *lines) for lines in headings]
+    return [" & ".join(escape_latex(lines[index]) for lines in padded) + r" \\" for index in range(height)]
+
+
+def _lines(column: Column) -> tuple[str, ...]:
+    return tuple(column.heading.split("\n"))
+
+
+def _line(row: Row, notes: Sequence[str]) -> str:
+    return " & ".join(_value(value, notes) for value in (*row.labels, *row.values)) + r" \\"
+
+
+def _value(value: Value, notes: Sequence[str]) -> str:
+    text = escape_latex(value.text)
+    text = "--" if value.text == "-" else text
+    if value.number is not None and value.text.startswith("-"):
+        text = f"${text}$"
+    text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(value.place, text)
+    mark = rf"\textsuperscript{{{notes.index(value.note) + 1}}}" if value.note else ""
+    return text + (_TIED if value.tied else "") + mark

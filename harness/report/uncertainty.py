@@ -1,0 +1,187 @@
+"""Intervals of measured numbers: a paired bootstrap over test images, and Student's t over seeds.
+
+What is drawn anew is the test set: how would the number, or the difference of two methods, come out on other images of
+the same kind? Training again with other samples or another seed is another question; :func:`seed_interval` answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.measured import MeasuredMethod, mean_of
+from harness.report.replicates import bootstrap_cell, tested_images
+from harness.store import Record, Store
+
+__all__ = ["Interval", "Uncertainty", "seed_interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number and where it may lie.
+
+    Parameters
+    ----------
+    value
+        The number itself.
+    low, high
+        Ends of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether zero lies inside or on an end."""
+        return self.low <= 0 <= self.high
+
+
+class Uncertainty:
+    """Bootstrap intervals of the measured methods of a results folder.
+
+    In each of many replicates the test images of a category are drawn anew with replacement, nominal and anomalous
+    ones apart, and the metric is computed again from their counts. The same images are drawn for every method that was
+    tested on them, so that the difference of two methods is paired: what makes an image hard for both cancels. A mean
+    over categories is a mean of replicates, drawn independently in each category. Ends of an interval are percentiles.
+
+    Parameters
+    ----------
+    store
+        Where records and their counts lie.
+    replicates
+        How often a test set is drawn.
+    level
+        Share of the replicates inside an interval.
+
+    Notes
+    -----
+    Nominal and anomalous images are drawn apart (as in Robin et al., pROC, BMC Bioinformatics 2011) since a test set
+    fixes how many there are of each: a replicate without one kind would have no I-AUROC. Percentile intervals: Efron
+    and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13.
+    """
+
+    def __init__(self, store: Store, replicates: int = 2000, level: float = 0.95) -> None:
+        if replicates < 1 or not 0 < level < 1:
+            raise ValueError(f"{replicates} replicates at level {level}: at least one, and a level inside (0, 1).")
+        self.store, self.replicates, self.level = store, replicates, level
+        self._known: dict[str, dict[str, NDArray[np.float64]] | None] = {}
+        self._images: dict[str, str] = {}
+
+    def of(self, method: MeasuredMethod, categories: Sequence[str], metric: str) -> Interval | None:
+        """Return the interval of a method's mean over those of some categories that it has numbers of.
+
+        Parameters
+        ----------
+        method
+            Its records.
+        categories
+            Where to look, as in :func:`harness.report.measured.mean_of`.
+        metric
+            Id of an accuracy metric.
+
+        Returns
+        -------
+        Interval or None
+            None where there is no number, or a category has no counts.
+        """
+        value = mean_of(method, categories, lambda record: record.metrics.get(metric)).value
+        drawn = self._drawn(method, [name for name in categories if name in method.ok], metric)
+        return None if value is None or drawn is None else self._interval(value, drawn)
+
+    def difference(
+        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str
+    ) -> Interval | None:
+        """Return the interval of the mean of the first method less that of the second, paired over images.
+
+        Parameters
+        ----------
+        first, second
+            Their records.
+        categories
+            Where to look.
+        metric
+            Id of an accuracy metric.
+
+        Returns
+        -------
+        Interval or None
+            None where one has no number or no counts, or where they were not tested on the same images.
+        """
+        covered = [name for name in categories if name in first.ok]
+        if covered != [name for name in categories if name in second.ok]:
+            return None
+        if any(self._tested(first.ok[name]) != self._tested(second.ok[name]) for name in covered):
+            return None
+        ours, theirs = self._drawn(first, covered, metric), self._drawn(second, covered, metric)
+        means = [
+            mean_of(method, covered, lambda record: record.metrics.get(metric)).value for method in (first, second)
+        ]
+        if ours is None or theirs is None or means[0] is None or means[1] is None:
+            return None
+        return self._interval(means[0] - means[1], ours - theirs)
+
+    def tied(
+        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str
+    ) -> bool | None:
+        """Return whether the interval of the difference of two methods holds zero; None where it can't be told."""
+        found = self.difference(first, second, categories, metric)
+        return None if found is None else found.holds_zero
+
+    def _interval(self, value: float, drawn: NDArray[np.float64]) -> Interval:
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(drawn, [tail, 1 - tail])
+        return Interval(value, float(low), float(high))
+
+    def _drawn(self, method: MeasuredMethod, covered: Sequence[str], metric: str) -> NDArray[np.float64] | None:
+        """Return the replicates of a mean, (replicates,); None where a category lacks them."""
+        parts = []
+        for name in covered:
+            record = method.ok[name]
+            found = self._of_record(record)
+            if found is None or not np.isfinite(found.get(metric, np.nan)).all():
+                return None
+            parts.append(found[metric])
+        return np.mean(parts, axis=0) if parts else None
+
+    def _of_record(self, record: Record) -> dict[str, NDArray[np.float64]] | None:
+        path = str(self.store.counts_path(record.cell))
+        if path not in self._known:
+            self._known[path] = bootstrap_cell(self.store, record, self.replicates)
+        return self._known[path]
+
+    def _tested(self, record: Record) -> str:
+        path = str(self.store.counts_path(record.cell))
+        if path not in self._images:
+            self._images[path] = tested_images(record)
+        return self._images[path]
+
+
+def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the mean over seeds or splits with its t interval.
+
+    Parameters
+    ----------
+    values
+        One number for each seed, at least two; taken to be normally distributed.
+    level
+        How often such an interval holds the true mean.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval over seeds takes at least 2 values, not {len(values)}")
+    from scipy.special import stdtrit
+
+    mean = fmean(values)
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)

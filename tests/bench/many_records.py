@@ -1,0 +1,37 @@
+"""A results folder with as many records as wanted, each as long as one of the preset ``paper``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice, product
+from pathlib import Path
+
+import pytest
+from report_records import full_record, make_cell
+
+from harness.cell import Cell
+from harness.data.base import DATASETS
+from harness.store import Store
+
+TEMPLATES = 20
+
+
+def cells() -> Iterator[Cell]:
+    """Yield cells of CFM with many learning rates: every category, training-set size and split of MVTec 3D-AD."""
+    sets = [*product((5, 10, 50), ("first", "0", "1", "2", "3", "4")), ("full", "first")]
+    for rate in range(1, 1000):
+        for (shots, split), category in product(sets, DATASETS["mvtec3d"].categories):
+            yield make_cell(f"cfm[lr={rate / 1000}]", category, shots=shots, split=split)
+
+
+def write_records(folder: Path, count: int) -> Store:
+    """Write them without waiting for the disk."""
+    found = Store(folder)
+    templates = [full_record(seed) for seed in range(TEMPLATES)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        for index, cell in enumerate(islice(cells(), count)):
+            found.write(replace(templates[index % TEMPLATES], cell=cell))
+    return found

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from report_records import make_record
+from scipy import stats
+
+from harness.data.base import DATASETS
+from harness.errors import UsageError
+from harness.report.figures.request import FigureRequest, chosen_groups
+from harness.report.figures.shots import draw_shots
+from harness.report.figures.shots_data import measured_shots, published_shots
+from harness.report.published import read_published
+
+MVTEC = DATASETS["mvtec3d"].categories
+PUBLISHED = read_published()
+SHOTS = (5, 10, 50, "full")
+
+
+def records(method="cfm", *, shots=SHOTS, split="first", shift=0.0, categories=MVTEC, **changes):
+    return [
+        make_record(method, name, shots=one, split="first" if one == "full" else split, shift=shift, **changes)
+        for one in shots
+        for name in categories
+    ]
+
+
+def data_of(found, published=PUBLISHED, **request):
+    asked = FigureRequest(**request)
+    return measured_shots(chosen_groups(found, asked), published, asked)
+
+
+def drawn(figure):
+    return {line.get_gid(): line for line in figure.axes[0].lines if line.get_gid()}
+
+
+@pytest.mark.parametrize("metric", ["i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"])
+def test_the_published_curves_are_table_4(metric):
+    rows = [row for row in PUBLISHED.rows if (row.table, row.metric) == (4, metric)]
+    table = {method: [row.value for row in rows if row.method == method] for method in {row.method for row in rows}}
+    lines = drawn(draw_shots(published_shots(PUBLISHED, FigureRequest(metric=metric))))
+    assert {gid.removeprefix("published/"): list(line.get_ydata()) for gid, line in lines.items()} == table
+    assert len(table) == 4
+
+
+def test_measured_curves_stand_beside_hollow_dashed_published_ones():
+    data = data_of([*records(), *records("btf", shift=-0.01)])
+    lines = drawn(draw_shots(data))
+    assert set(lines) == {"measured/cfm", "measured/btf", *(f"published/{m}" for m in ("ast", "btf", "cfm", "m3dm"))}
+    assert list(lines["measured/cfm"].get_ydata()) == pytest.approx([0.97] * 4)
+    assert lines["published/cfm"].get_markerfacecolor() == "white"
+    assert lines["published/cfm"].get_linestyle() == "--"
+    assert lines["measured/cfm"].get_color() == lines["published/cfm"].get_color()
+
+
+def test_several_seeds_are_one_point_with_a_t_interval():
+    shifts = {"0": -0.01, "1": 0.0, "3": 0.013}
+    found = [record for split, shift in shifts.items() for record in records(split=split, shift=shift, shots=(5,))]
+    (curve,) = data_of(found, None).curves
+    (point,) = curve.points
+    values = [0.97 + shift for shift in shifts.values()]
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (point.value, point.low, point.high) == pytest.approx((np.mean(values), low, high))
+    assert point.splits == 3
+
+
+def test_splits_are_never_mixed_and_those_left_out_are_named():
+    found = [*records(shots=(5, 10, 50)), *records(shots=(5,), split="2", shift=-0.1), *records(shots=("full",))]
+    data = data_of(found, None)
+    (curve,) = data.curves
+    assert [(point.shots, point.value) for point in curve.points] == [(one, pytest.approx(0.97)) for one in SHOTS]
+    assert any("the splits 2" in note for note in data.notes)
+    (chosen,) = data_of(found, None, split="2").curves
+    assert [point.shots for point in chosen.points] == [5, "full"]
+
+
+def test_random_splits_do_not_stand_beside_published_curves():
+    data = data_of([*records(split="0"), *records(split="1", shift=0.01)])
+    assert {curve.published for curve in data.curves} == {False}
+    assert any("Not comparable" in note for note in data.notes)
+
+
+def test_a_point_that_lacks_a_category_is_left_out_and_told():
+    data = data_of([*records(shots=(5, "full")), *records(shots=(10,), categories=MVTEC[:-1])], None)
+    assert [point.shots for point in data.curves[0].points] == [5, "full"]
+    assert any("cfm at 10 shots" in note and MVTEC[-1] in note for note in data.notes)
+
+
+def test_one_protocol_only():
+    data = data_of([*records(), *records(preset="quick", shots=(5,))], None)
+    assert "preset paper" in data.title
+    assert any("--dataset mvtec3d --preset quick --weights pretrained" in note for note in data.notes)
+
+
+def test_one_category_has_no_published_curve():
+    data = data_of(records(), categories=("bagel",))
+    assert {curve.published for curve in data.curves} == {False}
+    with pytest.raises(UsageError, match="is published for"):
+        published_shots(PUBLISHED, FigureRequest(categories=("bagel",)))
+
+
+def test_one_number_of_training_samples_is_told_how_to_get_others():
+    data = data_of(records(shots=(10,)), None)
+    assert any("--shots 5,10,50,full" in note for note in data.notes)
+    assert not data_of(records(), None).notes

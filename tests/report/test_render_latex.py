@@ -1,0 +1,93 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_records import make_record
+
+from harness.data.base import DATASETS
+from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.report.legend import legend
+from harness.report.paper import paper_grids
+from harness.report.published import read_published
+from harness.report.render_latex import as_latex, escape_latex
+from harness.report.tables import OWN_TABLES, Request, measured_grids
+
+NASTY = r"a_b%c&d#e$f{g}h~i^j\k<l>m|n\"o[p]q±r≈s×t–u µ é 漢 ¹" + "\n\t'`--?`!`"
+GRID = Grid(
+    title=f"Title {NASTY}",
+    label_headings=("method", ""),
+    columns=(Column("AUPRO@1%\nexact", {"metric": "aupro_1"}), Column("[x]\n_y_", {})),
+    rows=(
+        Row((Value("cfm[a=1]", note=NASTY), Value(NASTY)), (Value("0.6", 0.6, place=1), missing(NASTY)), {}),
+        Row((Value("[b]"), Value("")), (Value("-0.60", -0.6, place=2), Value("0.1", 0.1, tied=True)), {}, starts=True),
+    ),
+    caption=NASTY,
+    warning=NASTY,
+)
+
+
+def compile_latex(folder, body):
+    document = rf"\documentclass{{article}}\usepackage[T1]{{fontenc}}\usepackage{{booktabs}}\begin{{document}}{body}"
+    (folder / "tables.tex").write_text(document + r"\end{document}", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "tables.tex"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
+
+
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+
+
+@needs_latex
+def test_whatever_stands_in_a_table_compiles(tmp_path):
+    outcome = compile_latex(tmp_path, "\n" + as_latex([GRID], [NASTY]))
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+
+
+@needs_latex
+def test_the_papers_tables_and_ours_compile(tmp_path):
+    records = [
+        make_record(method, name, shots=shots, split=split, notes=("a & b",))
+        for name in DATASETS["mvtec3d"].categories
+        for method in ("cfm", "btf", "cfm[aggregate=2d]")
+        for shots, split in ((5, "0"), (5, "1"), ("full", "first"))
+    ]
+    every = Request(tables=(*"1234567", *OWN_TABLES))
+    grids = measured_grids(records, read_published(), every, lambda *arguments: True)
+    outcome = compile_latex(
+        tmp_path, as_latex(grids, legend(grids)).replace(r"\end{table}", "\\end{table}\n\\clearpage")
+    )
+    assert outcome.returncode == 0, outcome.stdout[-2000:]
+    assert len(grids) > 20
+
+
+def test_marks():
+    text = as_latex([GRID], ["A legend."])
+    assert r"\textbf{0.6} & --\textsuperscript{1} \\" in text
+    assert r"\underline{$-0.60$} & 0.1$^{\approx}$ \\" in text
+    assert r" &  & AUPRO@1\% & {[}x{]} \\" in text
+    assert r"method &  & exact & \_y\_ \\" in text
+    assert text.count(r"\addlinespace") == 1
+    assert text.endswith(r"\noindent A legend.")
+
+
+def test_a_row_never_begins_with_a_bracket():
+    lines = as_latex([GRID]).splitlines()
+    assert not any(line.startswith("[") for line in lines), "it would be an argument of the line break before it"
+
+
+def test_every_row_has_as_many_cells_as_columns():
+    for grid in paper_grids(read_published()):
+        body = as_latex([grid]).partition(r"\toprule")[2].partition(r"\bottomrule")[0]
+        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert {line.count(" & ") for line in rows} == {len(grid.columns)}
+
+
+@given(st.text(max_size=30))
+def test_no_special_character_is_left(text):
+    escaped = escape_latex(text)
+    plain = re.sub(r"\\(?:text[a-z]+\{\}|[&%$#_{}])|\$\\(?:pm|approx|times)\$|\{\[\}|\{\]\}|\{\}", "", escaped)
+    assert not set(plain) & set('\\&%$#_{}~^<>|"[]')
+    assert "\n" not in escaped
+    assert "--" not in escaped

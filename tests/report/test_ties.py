@@ -1,0 +1,135 @@
+from dataclasses import replace
+
+import pytest
+from report_records import make_record
+
+from harness.data.base import DATASETS
+from harness.report.accuracy import accuracy_grid, defect_grid
+from harness.report.legend import legend
+from harness.report.measured import group_records
+from harness.report.names import metric_name
+from harness.report.published import MEAN, read_published
+from harness.report.render import as_csv, as_json, as_markdown
+from harness.report.render_html import html_table
+from harness.report.render_latex import as_latex
+from harness.report.tables import Request, measured_grids
+
+MVTEC = DATASETS["mvtec3d"].categories
+
+
+def complete(method, **changes):
+    return [make_record(method, category, **changes) for category in MVTEC]
+
+
+RECORDS = [
+    *complete("cfm", shift=0.02),
+    *complete("btf", shift=0.01),
+    *complete("ast", shift=-0.2),
+    make_record("m3dm", shift=0.03),
+]
+
+
+def close(first, second, categories, metric):
+    """Tell methods apart by 0.05 in the means over categories."""
+    means = [
+        sum(method.ok[category].metrics[metric] for category in categories) / len(categories)
+        for method in (first, second)
+    ]
+    return abs(means[0] - means[1]) < 0.05
+
+
+def marks(grid, column=-1):
+    values = {row.keys["method"]: row.values[column] for row in grid.rows if row.keys["source"] == "measured"}
+    return {method: (value.place, value.tied) for method, value in values.items()}
+
+
+def accuracy(judge):
+    (group,) = group_records(RECORDS)
+    return accuracy_grid(group, None, judge=judge)
+
+
+def test_those_that_cannot_be_told_from_the_best_share_one_mark():
+    assert marks(accuracy(close)) == {
+        "ast": (0, False),
+        "btf": (0, True),
+        "cfm": (0, True),
+        "m3dm": (0, False),
+    }
+
+
+@pytest.mark.parametrize("answer", [False, None])
+def test_places_stay_as_printed_where_nothing_is_tied_or_nothing_can_be_told(answer):
+    told = accuracy(lambda *arguments: answer)
+    assert told == accuracy(None)
+    assert marks(told)["cfm"] == (1, False)
+    assert marks(told)["btf"] == (2, False)
+
+
+def test_only_the_best_is_compared_and_only_with_methods_of_the_same_categories():
+    asked = []
+
+    def judge(first, second, categories, metric):
+        asked.append((first.label, second.label, tuple(categories), metric))
+        return False
+
+    accuracy(judge)
+    assert {pair[:2] for pair in asked} == {("cfm", "btf"), ("cfm", "ast")}
+    assert {pair[2] for pair in asked} == {MVTEC}
+
+
+def test_the_judge_is_asked_about_a_category_and_about_the_mean():
+    asked = set()
+
+    def judge(first, second, categories, metric):
+        asked.add((tuple(categories), metric))
+        return True
+
+    grids = measured_grids(RECORDS, read_published(), Request(tables=("2",)), judge)
+    assert asked == {((name,), "aupro_1_official") for name in MVTEC} | {(MVTEC, "aupro_1_official")}
+    (grid,) = grids
+    published = [value for row in grid.rows if row.keys["source"] == "published" for value in row.values]
+    assert not any(value.tied for value in published), "published rows compete by what is printed"
+    assert {value.place for value in published} == {0, 1, 2}
+
+
+def test_the_judge_is_asked_about_methods_with_as_many_training_samples():
+    records = [r for shots in (5, "full") for method in ("cfm", "btf") for r in complete(method, shots=shots)]
+    shots = set()
+
+    def judge(first, second, categories, metric):
+        shots.add((first.cell.shots, second.cell.shots))
+        return True
+
+    grids = measured_grids(records, read_published(), Request(tables=("4",)), judge)
+    assert shots == {(5, 5), ("full", "full")}
+    assert [marks(grids[0], column)["cfm"][1] for column in range(4)] == [True, False, False, True]
+
+
+def test_defects_are_not_judged_and_their_mean_is():
+    (group,) = group_records(RECORDS)
+    grid = defect_grid(group, metric_name("i_auroc"), judge=close)
+    assert marks(grid, 0)["m3dm"][1] is False
+    assert [column.keys["defect"] for column in grid.columns] == ["crack", "hole", "all"]
+    assert marks(grid, 0)["cfm"] == (1, False)
+    assert marks(grid, 2)["cfm"] == (0, True)
+
+
+def test_every_format_shows_the_mark_and_the_legend_explains_it():
+    grid = accuracy(close)
+    assert "0.970≈" in as_markdown([grid])
+    assert r"0.970$^{\approx}$" in as_latex([grid])
+    assert '0.970<span title="tied with the best">≈</span>' in html_table(grid, "t")
+    assert ",yes," in as_csv([grid])
+    assert '"tied": true' in as_json([grid])
+    told = " ".join(legend([grid]))
+    assert "95% interval of their difference" in told
+    assert "≈" not in " ".join(legend([accuracy(None)]))
+
+
+def test_a_mean_with_a_note_that_lacks_categories_is_never_tied():
+    records = [replace(record) for record in RECORDS if record.cell.category != "foam" or record.cell.method != "cfm"]
+    grids = measured_grids(records, read_published(), Request(tables=("2",)), lambda *arguments: True)
+    (grid,) = grids
+    assert [column.keys["category"] for column in grid.columns][-1] == MEAN
+    assert marks(grid)["cfm"] == (0, False)
+    assert marks(grid)["btf"] == (0, True)

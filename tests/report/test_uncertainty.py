@@ -1,0 +1,267 @@
+"""Intervals: what a bootstrap over images tells of one method and of two, and Student's t over seeds."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from report_records import make_record
+from scipy import stats
+
+from harness.errors import DataError
+from harness.metrics import METRICS, evaluate
+from harness.metrics.counts import count_images
+from harness.report import replicates
+from harness.report.measured import MeasuredMethod
+from harness.report.replicates import bootstrap_cell, draw_images, read_counts
+from harness.report.uncertainty import Uncertainty, seed_interval
+from harness.store import Store
+
+SIZE, NOMINAL = 24, 8
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def draw_test_set(seed, images=24):
+    """Draw masks with a square in all but the first images, and how hard each image is."""
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((images, SIZE, SIZE), bool)
+    for mask in masks[NOMINAL:]:
+        row, column = rng.integers(0, SIZE - 8, 2)
+        mask[row : row + 8, column : column + 8] = True
+    return masks, rng.normal(size=images)
+
+
+def measured(store, masks, hardness, category="bagel", method="cfm", clarity=1.0, seed=0, shared=1.0, ids=None):
+    """Write the record and the counts of a detector that sees defects as clearly as asked, and images by hardness."""
+    rng = np.random.default_rng([seed, 77])
+    own = rng.normal(size=len(masks))
+    clear = clarity * (1 + 0.4 * (shared * hardness + (1 - shared) * own)).clip(0.05)
+    maps = rng.normal(size=masks.shape).astype(np.float32) + masks * clear[:, np.newaxis, np.newaxis]
+    labels = masks.any(axis=(1, 2)).astype(int)
+    scores = rng.normal(size=len(masks)) + labels * clear
+    defects = ["hole" if label else "good" for label in labels]
+    names = ids or [f"test/{index:03d}" for index in range(len(masks))]
+    images = [
+        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
+        for name, defect, label, score in zip(names, defects, labels, scores, strict=True)
+    ]
+    record = make_record(method, category, metrics=evaluate(maps, masks, labels, scores), images=tuple(images))
+    count_images(maps, masks, labels, scores, defects, names).write(store.counts_path(record.cell))
+    return record
+
+
+def method_of(*records) -> MeasuredMethod:
+    return MeasuredMethod(records[0].cell.label, {record.cell.category: record for record in records})
+
+
+def width(interval):
+    return interval.high - interval.low
+
+
+def test_an_interval_lies_about_the_recorded_mean(store):
+    first = measured(store, *draw_test_set(1), "bagel")
+    second = measured(store, *draw_test_set(2), "carrot", clarity=2.0)
+    method, intervals = method_of(first, second), Uncertainty(store, 300)
+    for metric in METRICS:
+        found = intervals.of(method, ["bagel", "carrot", "foam"], metric)
+        assert found.value == pytest.approx((first.metrics[metric] + second.metrics[metric]) / 2)
+        assert found.low < found.value < found.high
+        assert 0 <= found.low <= found.high <= 1
+
+
+def test_a_mean_over_categories_is_tighter_than_one_category(store):
+    records = [measured(store, *draw_test_set(seed), f"part {seed}", seed=seed) for seed in range(4)]
+    intervals, method = Uncertainty(store, 400), method_of(*records)
+    names = [record.cell.category for record in records]
+    alone = [width(intervals.of(method, [name], "i_auroc")) for name in names]
+    assert width(intervals.of(method, names, "i_auroc")) < 0.7 * np.mean(alone)
+
+
+def test_a_higher_level_is_wider_and_more_images_are_tighter(store):
+    few = method_of(measured(store, *draw_test_set(1, 24)))
+    many = method_of(measured(store, *draw_test_set(1, 96), "carrot"))
+    interval = Uncertainty(store, 500).of(few, ["bagel"], "aupro_30")
+    assert width(interval) < width(Uncertainty(store, 500, level=0.99).of(few, ["bagel"], "aupro_30"))
+    assert width(Uncertainty(store, 500).of(many, ["carrot"], "aupro_30")) < width(interval)
+
+
+def test_a_method_is_tied_with_itself_and_with_a_twin(store):
+    test_set = draw_test_set(1)
+    one, twin = (method_of(measured(store, *test_set, method=name)) for name in ("cfm", "cfm-t"))
+    intervals = Uncertainty(store, 200)
+    for metric in METRICS:
+        assert intervals.difference(one, one, ["bagel"], metric).value == 0
+        assert width(intervals.difference(one, twin, ["bagel"], metric)) == 0
+        assert intervals.tied(one, twin, ["bagel"], metric) is True
+
+
+def test_a_clearly_better_method_is_not_tied(store):
+    test_set = draw_test_set(1)
+    good = method_of(measured(store, *test_set, method="cfm", clarity=2.5, seed=1))
+    poor = method_of(measured(store, *test_set, method="cfm-t", clarity=0.6, seed=2))
+    intervals = Uncertainty(store, 500)
+    for metric in ("p_auroc", "aupro_30", "aupro_1", "aupro_30_official"):
+        assert intervals.tied(good, poor, ["bagel"], metric) is False
+        assert intervals.difference(good, poor, ["bagel"], metric).low > 0
+        assert intervals.difference(poor, good, ["bagel"], metric).high < 0
+
+
+def test_pairing_is_tighter_where_images_are_hard_for_both(store):
+    """The interval of a difference of unpaired methods would be that of a sum of independent variances."""
+    test_set = draw_test_set(3, 40)
+    one = method_of(measured(store, *test_set, method="cfm", seed=1))
+    other = method_of(measured(store, *test_set, method="cfm-t", seed=2))
+    intervals = Uncertainty(store, 1000)
+    for metric in ("p_auroc", "aupro_30"):
+        apart = np.hypot(*(width(intervals.of(method, ["bagel"], metric)) for method in (one, other)))
+        assert width(intervals.difference(one, other, ["bagel"], metric)) < 0.7 * apart
+
+
+def test_the_order_of_the_images_plays_no_part(store):
+    masks, hardness = draw_test_set(4)
+    one = measured(store, masks, hardness)
+    first = Uncertainty(store, 100).of(method_of(one), ["bagel"], "i_auroc")
+    counts = read_counts(store, one)
+    order = np.random.default_rng(0).permutation(len(counts))
+    weights = draw_images(counts.ids, counts.labels, 50, 7)
+    shuffled = draw_images(tuple(counts.ids[index] for index in order), counts.labels[order], 50, 7)
+    np.testing.assert_array_equal(weights[:, order], shuffled)
+    assert Uncertainty(store, 100).of(method_of(one), ["bagel"], "i_auroc") == first
+
+
+def test_images_are_drawn_by_kind_and_with_replacement():
+    labels = np.arange(30) >= 10
+    drawn = draw_images(tuple(map(str, range(30))), labels, 4000, 1)
+    assert (drawn[:, labels].sum(1) == 20).all()
+    assert (drawn[:, ~labels].sum(1) == 10).all()
+    assert drawn.mean(0) == pytest.approx(np.ones(30), abs=0.1)
+    assert drawn[:, ~labels].var() == pytest.approx(0.9, abs=0.05)
+
+
+def test_the_interval_of_i_auroc_covers_the_truth():
+    """Coverage over 200 test sets of a normal detector whose true I-AUROC is known; 95% nominal, small sample."""
+    rng = np.random.default_rng(0)
+    normal, anomalous, shift = 30, 40, 1.0
+    truth = stats.norm.cdf(shift / np.sqrt(2))
+    labels = np.arange(normal + anomalous) >= normal
+    ids = tuple(f"{index:03d}" for index in range(labels.size))
+    drawn = draw_images(ids, labels, 200, 5)
+    flat = [np.zeros((1, 1)) for _ in ids]
+    masks = [np.array([[bool(label)]]) for label in labels]
+    covered = 0
+    for _ in range(200):
+        scores = rng.normal(size=labels.size) + shift * labels
+        values = count_images(flat, masks, labels.astype(int), scores, ids, ids).evaluate(drawn)["i_auroc"]
+        low, high = np.quantile(values, [0.025, 0.975])
+        covered += low <= truth <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_without_counts_nothing_can_be_told(store):
+    test_set = draw_test_set(1)
+    one, other = (measured(store, *test_set, method=name) for name in ("cfm", "cfm-t"))
+    store.counts_path(other.cell).unlink()
+    intervals = Uncertainty(store, 50)
+    assert intervals.of(method_of(other), ["bagel"], "i_auroc") is None
+    assert intervals.tied(method_of(one), method_of(other), ["bagel"], "i_auroc") is None
+    assert intervals.difference(method_of(other), method_of(one), ["bagel"], "i_auroc") is None
+    assert intervals.of(method_of(one), ["foam"], "i_auroc") is None
+    assert intervals.of(method_of(one), ["bagel"], "no such metric") is None
+    assert intervals.tied(method_of(one), method_of(one), ["foam"], "i_auroc") is None
+
+
+def test_counts_of_other_scores_are_none(store):
+    record = measured(store, *draw_test_set(1))
+    assert read_counts(store, record) is not None
+    images = tuple({**image, "score": image["score"] + 1} for image in record.images)
+    assert read_counts(store, replace(record, images=images)) is None
+    assert bootstrap_cell(store, replace(record, images=images), 20) is None
+
+
+def test_an_undefined_metric_has_no_interval(store):
+    record = measured(store, *draw_test_set(1))
+    method = method_of(replace(record, metrics={**record.metrics, "aupro_1": None}))
+    assert Uncertainty(store, 50).of(method, ["bagel"], "aupro_1") is None
+    assert Uncertainty(store, 50).of(method, ["bagel"], "aupro_30") is not None
+
+
+def test_other_test_images_are_no_pair(store):
+    test_set = draw_test_set(1)
+    one = method_of(measured(store, *test_set))
+    other = method_of(measured(store, *test_set, method="cfm-t", ids=[f"other/{index:03d}" for index in range(24)]))
+    assert Uncertainty(store, 50).tied(one, other, ["bagel"], "i_auroc") is None
+
+
+def test_methods_of_other_categories_are_no_pair(store):
+    test_set = draw_test_set(1)
+    bagel = measured(store, *test_set)
+    both = method_of(bagel, measured(store, *test_set, category="carrot"))
+    assert Uncertainty(store, 50).tied(method_of(bagel), both, ["bagel", "carrot"], "i_auroc") is None
+    assert Uncertainty(store, 50).tied(method_of(bagel), both, ["bagel"], "i_auroc") is True
+
+
+def test_damaged_counts_are_an_error_that_names_them(store):
+    record = measured(store, *draw_test_set(1))
+    store.counts_path(record.cell).write_bytes(b"PK")
+    with pytest.raises(DataError, match=store.counts_path(record.cell).name):
+        Uncertainty(store, 50).of(method_of(record), ["bagel"], "i_auroc")
+
+
+def test_replicates_are_remembered_on_disk(store, monkeypatch, tmp_path):
+    method = method_of(measured(store, *draw_test_set(1)))
+    first = Uncertainty(store, 2000).of(method, ["bagel"], "aupro_1")
+    monkeypatch.setattr(replicates, "draw_images", None)
+    assert Uncertainty(store, 2000).of(method, ["bagel"], "aupro_1") == first
+    (kept,) = (tmp_path / "cache" / "bootstrap").iterdir()
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert Uncertainty(store, 2000).of(method, ["bagel"], "aupro_1") == first
+    assert kept.stat().st_size > 10_000
+
+
+def test_new_counts_make_new_replicates(store):
+    test_set = draw_test_set(1)
+    before = Uncertainty(store, 100).of(method_of(measured(store, *test_set, clarity=2.0)), ["bagel"], "aupro_30")
+    after = Uncertainty(store, 100).of(method_of(measured(store, *test_set, clarity=0.5)), ["bagel"], "aupro_30")
+    assert after.high < before.low
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(store, monkeypatch, tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("HARNESS_CACHE", str(blocked))
+    replicates._warn_unwritable.cache_clear()
+    method = method_of(measured(store, *draw_test_set(1)))
+    with caplog.at_level(logging.WARNING):
+        assert Uncertainty(store, 50).of(method, ["bagel"], "i_auroc") is not None
+        assert Uncertainty(store, 50).of(method, ["bagel"], "i_auroc") is not None
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(("count", "level"), [(0, 0.95), (10, 0.0), (10, 1.0)])
+def test_settings_that_make_no_sense(store, count, level):
+    with pytest.raises(ValueError, match="replicates"):
+        Uncertainty(store, count, level)
+
+
+def test_an_interval_over_seeds_is_that_of_the_t_test():
+    values = [0.91, 0.93, 0.9, 0.94, 0.92]
+    found = seed_interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found.value == pytest.approx(0.92)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert width(seed_interval(values, 0.99)) > width(found)
+    with pytest.raises(ValueError, match="at least 2"):
+        seed_interval([0.9])
