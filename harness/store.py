@@ -142,6 +142,11 @@ class Store:
         """Return where the maps of a cell's test images are kept, where that was asked for."""
         return self.folder / "maps" / f"{cell.stem}.npz"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Return where workers write: records, and what is kept beside them."""
+        return (self.cells, *(self.folder / name for name in ("counts", "maps", "fitted")))
+
     def ensure_writable(self) -> None:
         """Raise PrerequisiteError, before any work, where no record could be written or the disk is almost full."""
         try:

@@ -172,7 +172,8 @@ class _Scheduler:
                 code = worker.wait(self._timeout)
                 if code is None:
                     worker.end()
-        sweep_temporaries(store.cells)
+        for kept in store.folders:
+            sweep_temporaries(kept)
         record = store.read(job.cell) if _version(store, job) != before else None
         if record is None and not self._stopping.is_set():
             record = (

@@ -20,6 +20,7 @@ WRONG = {
     "nan": ("failed", "NaN"),
     "die": ("killed", "SIGKILL"),
     "die-writing": ("killed", "SIGKILL"),
+    "die-counting": ("killed", "SIGKILL"),
 }
 
 
@@ -35,7 +36,7 @@ def test_cells_that_go_wrong_are_recorded_and_the_others_finish(finish, records,
         assert said in printed
     assert found["raise"]["log"][-1] == "RuntimeError: the method broke"
     assert found["raise"]["environment"]["device"] == "cpu"
-    assert "6 of 7 cells to run" in finish(methods, "--categories", "bagel", "--dry-run")[1]
+    assert "7 of 8 cells to run" in finish(methods, "--categories", "bagel", "--dry-run")[1]
     assert left_over(tmp_path) == []
 
 

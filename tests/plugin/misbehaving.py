@@ -27,6 +27,7 @@ class Misbehaving(ColourDistance):
             "nan",
             "die",
             "die-writing",
+            "die-counting",
             "sleep",
             "allocate",
             "fill",
@@ -48,7 +49,8 @@ class Misbehaving(ColourDistance):
         wrong = {
             "unsupported": self._refuse_all,
             "die": die,
-            "die-writing": self._die_writing,
+            "die-writing": lambda: self._die_writing("cells"),
+            "die-counting": lambda: self._die_writing("counts"),
             "sleep": self._sleep_with_children,
             "litter": self._start_children,
             "allocate": self._allocate,
@@ -70,10 +72,11 @@ class Misbehaving(ColourDistance):
     def _refuse_all(self):
         raise UnsupportedError("this method needs two suns")
 
-    def _die_writing(self):
+    def _die_writing(self, folder):
         def half_of_it(handle):
-            os.ftruncate(handle, os.fstat(handle).st_size // 2)
-            die()
+            if Path(f"/proc/self/fd/{handle}").readlink().parent.name == folder:
+                os.ftruncate(handle, os.fstat(handle).st_size // 2)
+                die()
 
         os.fsync = half_of_it
 
