@@ -20,6 +20,7 @@ _VERBS = {
     "tables": "Print measured numbers beside published ones.",
     "plot": "Draw figures for a paper.",
     "show": "Draw anomaly maps beside image, cloud and ground truth.",
+    "report": "Write all results as HTML pages.",
     "methods": "List methods and their parameters.",
     "datasets": "List datasets, and what of them is found.",
     "splits": "List the fixed few-shot splits.",

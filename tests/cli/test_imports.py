@@ -9,8 +9,11 @@ from harness.store import Store
 
 MODULES = (
     "harness.cli.main",
+    "harness.cli.plot",
+    "harness.cli.report",
     "harness.cli.run",
     "harness.cli.running",
+    "harness.cli.show",
     "harness.cli.status",
     "harness.cli.tables",
     "harness.cli.verify",
@@ -22,7 +25,10 @@ MODULES = (
     "harness.launch.claims",
     "harness.launch.ledger",
     "harness.launch.local",
+    "harness.maps",
     "harness.plan",
+    "harness.report.gallery",
+    "harness.report.html.writing",
     "harness.report.status",
     "harness.report.summary",
     "harness.store",

@@ -1,0 +1,76 @@
+"""``harness report``: all results as a folder of HTML pages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from harness.cli.options import data_option, results_option
+from harness.errors import ExitCode, UsageError
+
+__all__ = ["command"]
+
+
+@click.command("report", short_help="Write all results as HTML pages.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the pages.  [default: RESULTS/report]",
+)
+@click.option("--dataset", "-d", help="One dataset; all by default.")
+@data_option
+@click.option(
+    "--open",
+    "opening",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    show_default=True,
+    help="Open it in a browser; auto: from a terminal on a desktop.",
+)
+@results_option
+def command(
+    to: Path | None, dataset: str | None, data: Path | None, opening: Literal["auto", "yes", "no"], results: Path
+) -> int:
+    """Write a leaderboard with plots, categories and a gallery, and a page for every record.
+
+    The pages need no server and no network: open index.html. Thumbnails need maps ('harness run --save-maps') and the
+    dataset.
+
+    \b
+    harness report
+    harness report --dataset mvtec3d --data ~/data --to ~/report --open no
+    """
+    from harness.data.base import DATASETS
+    from harness.registry import nearest_names
+    from harness.report.html.gallerysection import gallery_section
+    from harness.report.html.sections import make_sections
+    from harness.report.html.writing import check_folder, write_report
+    from harness.report.published import read_published
+    from harness.report.tables import NothingMeasuredError
+    from harness.report.uncertainty import Uncertainty
+    from harness.store import Store
+
+    if dataset is not None and dataset not in DATASETS:
+        raise UsageError(f"There is no dataset '{dataset}': {nearest_names(dataset, DATASETS)}")
+    folder, store = to or results / "report", Store(results)
+    check_folder(folder)
+    sections = make_sections(store.all(), read_published(), dataset, Uncertainty(store).tied)
+    if not sections:
+        raise NothingMeasuredError(
+            f"Nothing is measured or published for {dataset} in {results / 'cells'}: start with "
+            f"'harness run --methods cfm,cfm-t --dataset {dataset}', or name another --results DIR."
+        )
+    index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data))
+    click.echo(index)
+    if opening == "yes" or (opening == "auto" and _on_a_desktop()):
+        click.launch(str(index.resolve()))
+    return ExitCode.OK
+
+
+def _on_a_desktop() -> bool:
+    shown = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return shown and sys.stdout.isatty()

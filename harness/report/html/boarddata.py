@@ -1,0 +1,101 @@
+"""What the scripts of the leaderboard know: columns, sections, rows, and the numbers of each record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
+from harness.report.html.sections import Line, Section
+from harness.report.measured import MeasuredMethod
+from harness.store import Record
+
+__all__ = ["PER_RECORD", "board_data", "line_id", "section_id"]
+
+PER_RECORD: tuple[str, ...] = (
+    *(column.id for column in ACCURACY_COLUMNS),
+    *("fps", "infer_ms", "end_to_end_ms", "memory_mb", "peak_inference_mb"),
+)
+"""Columns whose numbers are embedded for every record."""
+
+
+def board_data(sections: Sequence[Section], pages: Mapping[str, str]) -> dict[str, Any]:
+    """Return plain JSON values.
+
+    Parameters
+    ----------
+    sections
+        Of the leaderboard.
+    pages
+        Cell id to the address of its page.
+    """
+    return {
+        "columns": [
+            {
+                "id": column.id,
+                "title": column.metric.title,
+                "kind": column.kind,
+                "lowest": column.metric.lowest,
+                "machine": column.metric.of_machine,
+            }
+            for column in COLUMNS
+        ],
+        "perRecord": list(PER_RECORD),
+        "sections": [_section(index, section, pages) for index, section in enumerate(sections)],
+    }
+
+
+def section_id(index: int) -> str:
+    """Return the id of a section's rows in the page."""
+    return f"setting-{index}"
+
+
+def line_id(section: int, line: int) -> str:
+    """Return the id of a row in the page."""
+    return f"row-{section}-{line}"
+
+
+def _section(index: int, section: Section, pages: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": section_id(index),
+        "title": section.title,
+        "dataset": section.dataset,
+        "shots": str(section.shots),
+        "split": section.split,
+        "preset": section.preset,
+        "weights": section.weights,
+        "categories": list(section.categories),
+        "warning": section.warning,
+        "lines": [_line(line_id(index, number), line, pages) for number, line in enumerate(section.lines)],
+    }
+
+
+def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
+    values = {
+        column.id: value.text for column, value in zip(COLUMNS, line.values, strict=True) if value.number is not None
+    }
+    reasons: dict[str, list[str]] = {}
+    for column, value in zip(COLUMNS, line.values, strict=True):
+        if value.number is None and value.note and not line.published:
+            reasons.setdefault(value.note, []).append(column.metric.title)
+    found = {
+        "id": name,
+        "label": line.label,
+        "published": line.published,
+        "device": line.device,
+        "values": values,
+        "note": line.note,
+        "reasons": [[", ".join(titles), reason] for reason, titles in reasons.items()],
+    }
+    if line.method is not None:
+        found["records"] = [_record(line.method, record, pages) for record in line.method.records.values()]
+    return found
+
+
+def _record(method: MeasuredMethod, record: Record, pages: Mapping[str, str]) -> list[Any]:
+    """Return category, status, address of the page, and numbers as printed, in the order of ``PER_RECORD``."""
+    category = record.cell.category
+    alone = MeasuredMethod(method.label, {category: record})
+    chosen = [column for column in COLUMNS if column.id in PER_RECORD] if record.status == "ok" else []
+    values = [column_value(alone, (category,), column) for column in chosen]
+    return [category, record.status, pages[record.cell.id], *(value.text for value in values)]

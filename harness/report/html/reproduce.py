@@ -1,0 +1,60 @@
+"""The command that measures a cell again."""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from json import loads
+
+from harness import registry
+from harness.contract import ParameterValue
+from harness.digest import canonical_json
+from harness.errors import HarnessError
+from harness.store import Record
+
+__all__ = ["reproduce"]
+
+
+def reproduce(record: Record) -> tuple[str, str]:
+    """Return the command that measures a record's cell, and what a reader must add to it or know of it.
+
+    The parameters are those that the user named. Where the installed version resolves these to others, all are named.
+    Seeds come from the cell, so none is given.
+
+    Parameters
+    ----------
+    record
+        Of any status.
+    """
+    cell = record.cell
+    remarks = []
+    label = cell.label
+    resolved = _resolved(cell.method, canonical_json(dict(cell.given)), cell.protocol.preset)
+    if resolved is None:
+        remarks.append(f"The method '{cell.method}' is not installed here.")
+    elif resolved != dict(cell.parameters):
+        label = registry.label(cell.method, cell.parameters)
+        remarks.append("All parameters are named, since this version of the method resolves the given ones to others.")
+    words = ["harness", "run", "--methods", label, "--dataset", cell.dataset]
+    if cell.dataset != "toy":
+        words += ["--data", "DIR"]
+        remarks.append("DIR is the folder of the dataset.")
+    words += ["--categories", cell.category, "--shots", str(cell.shots), "--split", cell.split]
+    words += ["--preset", cell.protocol.preset, "--weights", cell.protocol.weights]
+    if cell.checkpoint:
+        words += ["--checkpoint", "CHECKPOINTS"]
+        remarks.append("CHECKPOINTS is the folder of the released trained weights.")
+    if any(not weight.get("verified", True) for weight in record.weights.values()):
+        words.append("--unverified")
+        remarks.append("The weight files must be those whose SHA-256 stands below.")
+    words += ["--results", "again"]
+    return shlex.join(words), " ".join(remarks)
+
+
+@cache
+def _resolved(method: str, given: str, preset: str) -> dict[str, ParameterValue] | None:
+    """Return all parameters as this installation fills them in; None where it can't."""
+    try:
+        return registry.resolve(registry.MethodSpec(method, loads(given)), preset)
+    except HarnessError:
+        return None

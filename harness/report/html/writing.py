@@ -1,0 +1,83 @@
+"""Writing the report: the front page, a page for each record, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.atomic import write_atomically
+from harness.errors import PrerequisiteError, UsageError
+from harness.report.html.markup import Element
+from harness.report.html.page import asset, front_page
+from harness.report.html.recordpage import record_page
+from harness.report.html.sections import Section
+from harness.store import Record
+
+__all__ = ["check_folder", "write_report"]
+
+_MARK = b'content="harness report"'
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError where a folder holds a front page that is not a report's."""
+    index = folder / "index.html"
+    try:
+        foreign = index.exists() and _MARK not in index.read_bytes()[:2000]
+    except OSError as error:
+        raise UsageError(f"{index} can't be read ({error.strerror}): name another folder with --to DIR.") from error
+    if foreign:
+        raise UsageError(f"{index} is not written by 'harness report': name another folder with --to DIR.")
+
+
+def write_report(
+    folder: Path,
+    sections: Sequence[Section],
+    gallery: Callable[[Path], Element | None] | None = None,
+) -> Path:
+    """Write a report and return the path of its front page, which is written last.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing. Pages of an earlier report are replaced.
+    sections
+        Of the leaderboard; the records of their rows get a page each.
+    gallery
+        Draws pictures below the folder and returns their section; None leaves it out.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds a front page that is not a report's.
+    PrerequisiteError
+        Where it can't be written.
+    """
+    check_folder(folder)
+    pages = {record.cell.id: f"cells/{record.cell.stem}.html" for record in _records(sections)}
+    try:
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+        for name, content in (("report.css", asset("report.css")), ("record.js", asset("theme.js") + asset("copy.js"))):
+            write_atomically(folder / name, content.encode())
+        for section in sections:
+            _write_records(folder, section)
+        index = folder / "index.html"
+        write_atomically(index, front_page(sections, pages, gallery(folder) if gallery else None))
+    except OSError as error:
+        raise PrerequisiteError(
+            f"The report can't be written to {folder} ({error.strerror}): "
+            "free some space or make it writable, or name another folder with --to DIR."
+        ) from error
+    return index
+
+
+def _records(sections: Sequence[Section]) -> list[Record]:
+    return [record for one in sections for line in one.lines if line.method for record in line.method.records.values()]
+
+
+def _write_records(folder: Path, section: Section) -> None:
+    for line in section.lines:
+        records = line.method.records if line.method else {}
+        names = {category: f"{record.cell.stem}.html" for category, record in records.items()}
+        for category, record in records.items():
+            siblings = {other: name for other, name in names.items() if other != category}
+            write_atomically(folder / "cells" / names[category], record_page(record, line.label, siblings))

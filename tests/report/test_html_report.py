@@ -1,0 +1,227 @@
+"""The report without a browser: well-formed, escaped, and with the numbers of the tables."""
+
+import json
+import shlex
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_records import full_record, make_record
+
+from harness.errors import UsageError
+from harness.report.accuracy import accuracy_grid
+from harness.report.costs import cost_grid
+from harness.report.html.columns import COLUMNS
+from harness.report.html.markup import element, json_text, write_document
+from harness.report.html.reproduce import reproduce
+from harness.report.html.sections import make_sections
+from harness.report.html.writing import write_report
+from harness.report.measured import group_records
+from harness.report.published import read_published
+
+EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
+VOID = {"meta", "link", "br", "input", "img"}
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would: elements that must close do, and ids are unique."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        self.texts.append((self.open[-1] if self.open else "", text))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+    @property
+    def data(self):
+        start = next(text for where, text in self.texts if where == "script" and text.startswith('{"columns"'))
+        return json.loads(start)
+
+
+def read(path):
+    page = Reader(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    return page
+
+
+def report(folder, records, dataset=None):
+    return write_report(folder, make_sections(records, read_published(), dataset))
+
+
+@given(st.text())
+def test_any_text_stays_text(text):
+    page = Reader(write_document((), element("body", element("p", text, title=text))).decode())
+    assert [name for name, _ in page.found] == ["html", "head", "meta", "meta", "meta", "body", "p"]
+    kept = "".join(part for where, part in page.texts if where == "p")
+    title = page.all("p")[0]["title"]
+    assert kept.replace("\r\n", "\n").replace("\r", "\n") == title.replace("\r\n", "\n").replace("\r", "\n")
+    if text.isprintable():
+        assert kept == text == title
+
+
+@given(st.recursive(st.text() | st.none() | st.integers(), st.lists))
+def test_embedded_json_ends_no_script(value):
+    text = json_text({"a": value, EVIL: EVIL})
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text)[EVIL] == EVIL
+
+
+def test_what_users_and_methods_say_is_escaped(tmp_path):
+    record = make_record(given={"aggregate": EVIL}, notes=(EVIL,))
+    wrong = make_record(category="carrot", given={"aggregate": EVIL}, status="failed", reason=EVIL, log=(EVIL,))
+    images = ({"id": EVIL, "defect": EVIL, "label": 1, "score": 0.5},)
+    index = report(
+        tmp_path, [replace(record, images=images, environment={EVIL: EVIL, "device": "cpu", "cpu": EVIL}), wrong]
+    )
+    pages = [index, *(tmp_path / "cells").glob("*.html")]
+    assert len(pages) == 3
+    for path in pages:
+        page = read(path)
+        assert not [one for one in page.all("img") if one.get("src") == "x"]
+        assert not [text for where, text in page.texts if where == "script" and text.startswith("alert")]
+        assert any("alert('x')" in text for _, text in page.texts)
+
+
+def test_the_numbers_are_those_of_the_tables(tmp_path):
+    records = [
+        full_record(seed, method, category)
+        for seed, (method, category) in enumerate(
+            (method, category) for method in ("cfm", "cfm-t") for category in ("bagel", "carrot")
+        )
+    ]
+    page = read(report(tmp_path, records))
+    (group,) = group_records(records)
+    shown = {line["label"]: line["values"] for line in page.data["sections"][0]["lines"] if not line["published"]}
+    compared = 0
+    for grid in (accuracy_grid(group, None), cost_grid(group, None)):
+        for row in grid.rows:
+            for column, value in zip(grid.columns, row.values, strict=True):
+                metric = column.keys["metric"]
+                if value.number is not None:
+                    assert shown[row.keys["method"]][metric] == value.text
+                    compared += 1
+    assert compared >= 2 * 10
+    cells = [attributes for attributes in page.all("td") if attributes.get("data-col") == "aupro_1"]
+    assert len(cells) == sum(len(section["lines"]) for section in page.data["sections"])
+
+
+def test_published_rows_are_those_of_the_file_and_marked(tmp_path):
+    page = read(report(tmp_path, []))
+    published = read_published()
+    assert all(line["published"] for section in page.data["sections"] for line in section["lines"])
+    for section in page.data["sections"]:
+        shots = section["shots"] if section["shots"] == "full" else int(section["shots"])
+        for line in section["lines"]:
+            for metric, text in line["values"].items():
+                assert published.find(section["dataset"], (line["label"],), shots, "mean", metric).text == text
+    assert sum(text == "published" for _, text in page.texts) == len(page.all("tr")) - 2 - len(page.data["sections"])
+
+
+def test_published_stand_beside_comparable_records_only(tmp_path):
+    toy = make_record(category="bump", dataset="toy", shots=10, preset="quick", weights="random")
+    data = read(report(tmp_path, [make_record(), toy])).data
+    measured = [section for section in data["sections"] if any(not line["published"] for line in section["lines"])]
+    assert [(one["dataset"], any(line["published"] for line in one["lines"])) for one in measured] == [
+        ("toy", False),
+        ("mvtec3d", True),
+    ]
+    assert "random weights" in measured[0]["warning"]
+    assert measured[1]["warning"] == ""
+
+
+def test_speeds_of_several_devices_do_not_compete():
+    gpu = {"device": "cuda:0", "device_name": "Test GPU", "cpu": "Test CPU"}
+    fast = make_record("cfm-t", environment=gpu, latency={"device": {"median_ms": 4.0}})
+    middle, slow = make_record("cfm-m", latency={"device": {"median_ms": 30.0}}), make_record("cfm")
+    section = make_sections([fast, middle, slow], read_published(), "mvtec3d")[0]
+    fps = [column.id for column in COLUMNS].index("fps")
+    places = {line.label: line.values[fps].place for line in section.lines if not line.published}
+    assert places == {"cfm-t": 0, "cfm-m": 1, "cfm": 2}
+
+
+def test_means_that_lack_categories_say_so_and_wrong_cells_are_listed(tmp_path):
+    wrong = make_record(category="foam", status="oom", reason="CUDA out of memory")
+    page = read(report(tmp_path, [make_record(), wrong], "mvtec3d"))
+    texts = [text for _, text in page.texts]
+    assert "1 of 10 categories" in texts
+    assert "CUDA out of memory" in texts
+    assert any(text.startswith("cable_gland, carrot") for text in texts)
+    note = page.data["sections"][0]["lines"][0]["note"]
+    assert "foam (oom: CUDA out of memory)" in note
+
+
+def test_every_record_has_a_page_with_all_that_is_known(tmp_path):
+    record = full_record(1, "cfm-t", "bagel")
+    index = report(tmp_path, [record])
+    links = {one["href"] for one in read(index).all("a")}
+    assert f"cells/{record.cell.stem}.html" in links
+    texts = " ".join(text for _, text in read(tmp_path / "cells" / f"{record.cell.stem}.html").texts)
+    for wanted in (record.cell.id, record.cell.split_digest, "Test CPU", "VmHWM", "the device is a CPU"):
+        assert wanted in texts
+    assert ", ".join(f"{value:.4f}" for value in record.latency["device"]["raw_ms"]) in texts
+    assert "test/crack/007" in texts
+
+
+def test_the_command_names_the_cell():
+    record = make_record("cfm[aggregate=sum]", "bagel", shots=10, split="3")
+    words = shlex.split(reproduce(record)[0])
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert options == {
+        "--methods": "cfm[aggregate=sum]",
+        "--dataset": "mvtec3d",
+        "--data": "DIR",
+        "--categories": "bagel",
+        "--shots": "10",
+        "--split": "3",
+        "--preset": "paper",
+        "--weights": "pretrained",
+        "--results": "again",
+    }
+
+
+def test_a_changed_default_makes_the_command_name_all_parameters():
+    record = make_record("cfm")
+    older = replace(record, cell=replace(record.cell, parameters={**record.cell.parameters, "epochs": 7}))
+    command, remark = reproduce(older)
+    assert "epochs=7" in command
+    assert "All parameters are named" in remark
+
+
+def test_a_foreign_front_page_is_left_alone(tmp_path):
+    (tmp_path / "index.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="name another folder"):
+        report(tmp_path, [make_record()])
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == "mine"
+
+
+def test_two_thousand_records_stay_a_small_front_page(tmp_path):
+    records = [
+        make_record("cfm", f"c{category}", given={"epochs": number}, parameters={"epochs": number})
+        for number in range(200)
+        for category in range(10)
+    ]
+    index = report(tmp_path, records[:200], "mvtec3d")
+    page = index.read_text(encoding="utf-8")
+    assert "raw_ms" not in page.partition('id="data"')[2]
+    assert len(page) < 1_000_000
