@@ -50,7 +50,7 @@ class BTF:
     rgb_background
         ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
     raw_layout
-        ``code``: patches of ``raw`` are runs of 64 pixels of a row; ``patches``: squares of 8 x 8.
+        ``code``: patches of ``raw`` are runs of 64 pixels in raster order; ``patches``: squares of 8 x 8.
     normal_radius, normal_neighbours
         Metres and the most points of the neighbourhoods that normals are estimated from.
     fpfh_radius, fpfh_neighbours
@@ -194,7 +194,7 @@ class BTF:
             seed=seed,
             eps=self.coreset_eps,
             dtype=self.coreset_dtype,
-            progress=lambda done, total: progress("coreset", done, total),
+            progress=progress,
             device=device,
         )
 

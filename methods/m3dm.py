@@ -48,7 +48,7 @@ class M3DM:
     uff
         Unsupervised feature fusion: ``off``, two banks (what reproduces the published numbers); ``released``, a third
         bank of features fused by ``uff_checkpoint``; ``train``, by a fusion that is trained on this cell's samples,
-        where the authors train one on all categories.
+        where the authors train one on all categories. With three banks scores and distances are not divided by 1000.
     uff_checkpoint
         File of the authors' released fusion, for ``uff=released``; fetched by hand.
     uff_sha256
@@ -58,7 +58,8 @@ class M3DM:
         Which image token meets which cloud patch when the fusion is trained: ``code``, a permutation that the
         authors' code comes to and that leaves 0.26% in place, or ``spatial``, the token that covers the patch.
     uff_epochs, uff_steps
-        Length of its training; a third of it is warm-up. Steps (750 in the paper) win where not 0.
+        Length of its training; a third of it is warm-up. Steps win where not 0: 750 in the paper and the preset
+        ``paper``. Three epochs, as in the code, are 3 to 6 steps on one category, which hardly train it.
     uff_batch, uff_accumulate
         Samples contrasted with each other (at most all there are), and batches for one step.
     uff_lr
@@ -76,13 +77,14 @@ class M3DM:
         ``code``: all banks are standardised by the mean of the cloud's patches and the deviation of the image's;
         ``per_bank``: each by its own.
     zero_row
-        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros, as in code.
+        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros, as the code
+        does with three banks; with two it is taken to do the same.
     drop_background
         With ``banks=xyz`` only: leave the patches that the cloud does not reach out of the coreset.
     coreset, coreset_eps
         Share of vectors kept (a tenth), and distortion of the random projection.
     coreset_dtype
-        Of the projected vectors; ``float16`` in the code.
+        In which the projection is kept: ``float16`` in the code, which rounds distances to it, too.
     max_sample
         The code leaves out all training samples after this number and one more; 0 takes all.
     nu
@@ -112,7 +114,7 @@ class M3DM:
         paper="Wang et al., CVPR 2023",
         weights=(DINO_VIT_B8, POINT_MAE),
         extras=("faiss-cpu",),
-        presets={"quick": _QUICK},
+        presets={"paper": {"uff_steps": 750}, "quick": _QUICK},
     )
 
     def __init__(
@@ -184,8 +186,10 @@ class M3DM:
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, train the fusion where that is asked for, and learn the decision layer (section 3)."""
+        from methods.parts.flat_search import require_flat_search
         from methods.parts.m3dm_fitting import fit_model
 
+        require_flat_search(device)
         extractors = self._extractors(seed, device)
         self._model = fit_model(
             samples,

@@ -64,8 +64,8 @@ def test_the_gate_keeps_its_results_whatever_happens() -> None:
 
 def test_the_gate_checks_even_after_a_cell_went_wrong_and_passes_its_cache_on() -> None:
     gate = tox_environments()["testenv:gate"]
-    run, check = (line.split() for line in gate["commands"].strip().splitlines())
-    assert (run[:2], check[:2]) == (["harness", "run"], ["harness", "check"])
+    run, check, verify = (line.split() for line in gate["commands"].strip().splitlines())
+    assert (run[:2], check[:2], verify[:2]) == (["harness", "run"], ["harness", "check"], ["harness", "verify"])
     assert run[run.index("--methods") + 1] == "all"
     assert gate.getboolean("ignore_errors")
     assert "HARNESS_CACHE" in gate["pass_env"].split()

@@ -9,7 +9,6 @@ which pairs may hold a new smallest distance, and for these it is computed as th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
 from torch import Tensor
 
-from harness.contract import MethodError
+from harness.contract import MethodError, Progress
 
 __all__ = ["greedy_coreset", "projected"]
 
@@ -28,8 +27,8 @@ _CHUNK = 512
 _ROWS, _COLUMNS = 256, 4096
 """Sides of the blocks of distances. Few rows: those of a block have seen about the same picks."""
 
-_TOGETHER, _LEAST = 512, 64
-"""Vectors brought up to date together: at first, and at the least."""
+_TOGETHER, _LEAST, _MOST = 512, 64, 1 << 16
+"""Vectors brought up to date together: at first, at the least and at the most."""
 
 _PASS, _ROUND = 10, 1_000_000
 """Cost of a round beside its picks, in element operations: for each vector, and once."""
@@ -43,7 +42,7 @@ def greedy_coreset(
     start: int = 0,
     eps: float = 0.9,
     dtype: Literal["float32", "float16"] = "float32",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     device: str = "cpu",
 ) -> NDArray[np.int64]:
     """Choose vectors that cover all others: each pick is the vector farthest from the picks before it.
@@ -67,7 +66,7 @@ def greedy_coreset(
     dtype
         In which the projection is kept; the references keep halves on their GPU.
     progress
-        Called with (picks made, ``count``).
+        Told of the stages ``project`` (vectors) and ``coreset`` (picks).
     device
         Torch device name.
 
@@ -82,25 +81,35 @@ def greedy_coreset(
     """
     if not 1 <= count <= len(vectors):
         raise ValueError(f"count must be between 1 and {len(vectors)}, the number of vectors, not {count}")
-    cover = _Cover(projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device), count, start)
+    told = progress or _silent
+    points = projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device, progress=told)
+    cover = _Cover(points, count, start)
     while len(cover.picks) < count:
-        if progress is not None:
-            progress(len(cover.picks), count)
+        told("coreset", len(cover.picks), count)
         cover.advance()
-    if progress is not None:
-        progress(count, count)
+    told("coreset", count, count)
     return np.array(cover.picks, np.int64)
 
 
+def _silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
 def projected(
-    vectors: Tensor | NDArray[Any], *, seed: int, eps: float, dtype: Literal["float32", "float16"], device: str
+    vectors: Tensor | NDArray[Any],
+    *,
+    seed: int,
+    eps: float,
+    dtype: Literal["float32", "float16"],
+    device: str,
+    progress: Progress = _silent,
 ) -> Tensor:
     """Return the vectors after scikit-learn's SparseRandomProjection, or as they are where they are too short for it.
 
     Parameters
     ----------
     vectors : (n, d) float32 or float64
-    seed, eps, dtype, device
+    seed, eps, dtype, device, progress
         See :func:`greedy_coreset`.
 
     Returns
@@ -114,9 +123,11 @@ def projected(
         projection = SparseRandomProjection(target, random_state=seed).fit(_rows(vectors, slice(0, 1)))
     result = torch.empty(count, target if projection else dim, dtype=getattr(torch, dtype), device=device)
     for start in range(0, count, _CHUNK):
+        progress("project", start, count)
         part = slice(start, start + _CHUNK)
         rows = _rows(vectors, part)
         result[part] = torch.from_numpy(projection.transform(rows) if projection else rows.copy())
+    progress("project", count, count)
     return result
 
 
@@ -168,7 +179,7 @@ class _Cover:
         made = self._pick_among(rows, ceiling, fence) if len(rows) else 0
         count, dim = self._points.shape
         balanced = made * len(rows) * dim >= _PASS * count + _ROUND
-        self._together = max(self._together // 2, _LEAST) if balanced else min(self._together * 2, count)
+        self._together = max(self._together // 2, _LEAST) if balanced else min(self._together * 2, _MOST)
 
     def _largest(self, count: int) -> tuple[Tensor, float, int]:
         """Return the vectors with the ``count`` largest bounds, ascending, and the next bound with its lowest index."""

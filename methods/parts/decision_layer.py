@@ -78,7 +78,7 @@ def one_class_weights(rows: NDArray[np.float32], nu: float, names: Sequence[str]
         if not column.any():
             raise MethodError(
                 f"All training samples score 0 against the {name} bank, since it holds all their patches: keep fewer, "
-                "for example 'm3dm[coreset=0.02]', or score them with DropPath drawn anew, 'm3dm[drop_path=on]'."
+                "for example 'm3dm[coreset=0.02]', train on more samples, or leave DropPath on, which is the default."
             )
     machine = SGDOneClassSVM(nu=nu, max_iter=_ITERATIONS, random_state=_STATE).fit(rows)
     weights = np.asarray(machine.coef_, np.float64).ravel()

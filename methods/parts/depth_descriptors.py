@@ -21,7 +21,7 @@ from methods.parts.patch_maps import pool_to_grid
 __all__ = ["RawLayout", "dense_sift", "hog_patches", "raw_patches", "require_skimage", "sift_patches"]
 
 RawLayout = Literal["code", "patches"]
-"""``code``: a plain reshape, so that a "patch" is a run of consecutive pixels of one row; ``patches``: squares."""
+"""``code``: a plain reshape, so that a "patch" is 64 consecutive pixels in raster order; ``patches``: squares."""
 
 _ANGLES, _SPATIAL, _BIN = 8, 4, 4
 _CLIP = 0.2

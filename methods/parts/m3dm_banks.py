@@ -1,7 +1,8 @@
 """From the raw patches of all training samples to M3DM's banks, in bounded memory.
 
 A pool holds the patches of one kind of all samples, one after another. It is allocated once, standardised in place and
-dropped when the training samples are scored: 361 samples take 5.2 GB for the cloud and 0.9 GB for the image.
+dropped once the banks are built, unless the training samples are scored by it: 361 samples take 5.2 GB for the cloud
+and 0.9 GB for the image.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ def _coreset(
         seed=seed,
         eps=rules.eps,
         dtype=rules.dtype,
-        progress=lambda done, total: progress(f"coreset {kind}", done, total),
+        progress=lambda stage, done, total: progress(f"{stage} {kind}", done, total),
         device=device,
     )
 

@@ -62,6 +62,8 @@ def fit_model(
     standardise(pools, model.affines, progress)
     model.banks = build_banks(pools, plan.kinds, plan.rules, seed=seed, device=device, progress=progress)
     if plan.decide:
+        if extractors.drop_path:
+            pools = {}  # features are drawn anew, and the pools are gigabytes
         model.decision = _decide(model, _again(model, pools, samples, count, prepare), count, progress)
     return model
 

@@ -114,11 +114,15 @@ def test_a_read_only_memory_map_will_do(tmp_path: Path, recwarn: pytest.Warnings
 
 
 def test_progress_reaches_the_end() -> None:
-    told: list[tuple[int, int]] = []
-    greedy_coreset(smooth_patches(2000, 20), 300, seed=0, progress=lambda done, total: told.append((done, total)))
-    assert len(told) > 2
-    assert told == sorted(told)
-    assert told[-1] == (300, 300)
+    told: dict[str, list[tuple[int, int]]] = {}
+    greedy_coreset(
+        smooth_patches(2000, 20), 300, seed=0, progress=lambda stage, *step: told.setdefault(stage, []).append(step)
+    )
+    assert list(told) == ["project", "coreset"]
+    for steps, end in zip(told.values(), (2000, 300), strict=True):
+        assert len(steps) > 2
+        assert steps == sorted(steps)
+        assert steps[-1] == (end, end)
 
 
 @pytest.mark.parametrize("count", [0, 11])

@@ -40,5 +40,5 @@ def test_a_weight_that_is_not_positive_is_an_error() -> None:
 
 def test_a_bank_that_holds_all_training_patches_is_an_error() -> None:
     silent = rows(50, 2) * np.array([0, 1], np.float32)
-    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*m3dm\[drop_path=on\]"):
+    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*leave DropPath on"):
         one_class_weights(silent, 0.5, ("xyz", "rgb"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import make_sample, no_progress
 
-from harness.contract import MethodError
+from harness.contract import MethodError, UnsupportedError
 from harness.measure.reach import reachable_bytes
 from methods.m3dm import M3DM
 from methods.parts.bank import patch_scores
@@ -244,7 +245,7 @@ def test_one_seed_gives_identical_predictions_and_another_gives_others(fitted) -
 
 
 def test_training_samples_that_are_all_in_the_bank_need_drop_path_drawn_anew() -> None:
-    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*m3dm\[drop_path=on\]"):
+    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*leave DropPath on"):
         fit(samples=1, coreset=0.05)
     assert (fit(samples=1, coreset=0.05, drop_path="on", layers=4, seed=6).state()["decision.image"] > 0).all()
 
@@ -313,8 +314,11 @@ def test_every_pass_tells_its_progress() -> None:
         "fuse",
         "mean and deviation",
         "standardise",
+        "project xyz",
         "coreset xyz",
+        "project rgb",
         "coreset rgb",
+        "project fusion",
         "coreset fusion",
         "score training samples",
         "decision layer",
@@ -326,6 +330,19 @@ def test_every_pass_tells_its_progress() -> None:
 def test_a_cloud_that_is_too_small(fitted, radius: float, said: str) -> None:
     with pytest.raises(MethodError, match=said):
         predict(fitted, disc(5, radius=radius))
+
+
+def test_faiss_missing_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Untouched:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> None:
+            pytest.fail("a sample was loaded")
+
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UnsupportedError, match=r"pip install 'harness\[faiss-cpu\]'"):
+        M3DM().fit(Untouched(), seed=0, device="cpu", progress=no_progress)
 
 
 def test_a_bank_that_is_too_small() -> None:
