@@ -16,11 +16,12 @@ from harness.store import Record
 
 __all__ = ["Basis", "CellTime", "Estimate", "MethodTime", "duration_text", "estimate"]
 
-Basis = Literal["category", "dataset", "method", "parameters", ""]
+Basis = Literal["category", "dataset", "method", "epochs", "parameters", ""]
 """The nearest record there was: of the same method, parameters, samples and category; of the same dataset; of another
-dataset; of the same method with other parameters; of none."""
+dataset; of the same method with another number of epochs; with other parameters; of none."""
 
 _NOT_STAGES = ("method", "overhead")
+_EPOCHS = "epochs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,9 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
 
     A record counts where it is ok and of the same method, preset and kind of device; of those the nearest ones count,
     by parameters, dataset, number of training samples and category in this order, and where several are equally near
-    their median. The time of fitting is taken as proportional to the training samples, that of scoring to the test
-    samples, and all else as constant. Memory banks with a coreset grow faster than that.
+    their median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
+    where both cells have it, that of scoring to the test samples, and all else as constant. Memory banks with a coreset
+    grow faster than that, and no other parameter is scaled.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ def _time(planned: PlannedCell, past: Sequence[Record]) -> CellTime:
     return CellTime(planned, median(_scaled(planned, record) for record in same), _basis(nearest))
 
 
-_Distance = tuple[bool, bool, float, bool]
+_Distance = tuple[int, bool, float, bool]
 
 
 def _distance(planned: PlannedCell, record: Record) -> _Distance:
@@ -210,28 +212,53 @@ def _distance(planned: PlannedCell, record: Record) -> _Distance:
     cell, other = planned.job.cell, record.cell
     size = abs(log(_ratio(len(planned.job.train_ids), record.samples.get("train"))))
     return (
-        dict(cell.parameters) != dict(other.parameters),
+        _parameters_apart(cell, other),
         cell.dataset != other.dataset,
         round(size, 6),
         (cell.dataset, cell.category) != (other.dataset, other.category),
     )
 
 
+def _parameters_apart(cell: Cell, other: Cell) -> int:
+    """Return 0 for equal parameters, 1 where another number of epochs is all that differs, else 2."""
+    ours, theirs = dict(cell.parameters), dict(other.parameters)
+    differing = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
+    if not differing:
+        return 0
+    return 1 if differing == {_EPOCHS} and _epochs_ratio(cell, other) is not None else 2
+
+
+def _epochs_ratio(cell: Cell, other: Cell) -> float | None:
+    """Return how many times the epochs of another cell a cell has; None where one of them has none."""
+    ours, theirs = cell.parameters.get(_EPOCHS), other.parameters.get(_EPOCHS)
+    if isinstance(ours, int | float) and isinstance(theirs, int | float) and min(ours, theirs) > 0:
+        return ours / theirs
+    return None
+
+
 def _basis(distance: _Distance) -> Basis:
-    other_parameters, other_dataset, size, other_category = distance
-    if other_parameters:
-        return "parameters"
+    parameters, other_dataset, size, other_category = distance
+    if parameters:
+        return "epochs" if parameters == 1 else "parameters"
     if other_dataset:
         return "method"
     return "dataset" if size or other_category else "category"
 
 
 def _scaled(planned: PlannedCell, record: Record) -> float:
-    """Return the time of a record, as if it had the samples of a planned cell."""
-    train = 1.0 if planned.job.cell.checkpoint else _ratio(len(planned.job.train_ids), record.samples.get("train"))
-    factors = {"fit": train, "score": _ratio(planned.test_samples, record.samples.get("test"))}
+    """Return the time of a record, as if it had the samples and epochs of a planned cell."""
+    factors = {"fit": _fit_ratio(planned, record), "score": _ratio(planned.test_samples, record.samples.get("test"))}
     stages = {stage: time for stage, time in record.seconds.items() if stage not in _NOT_STAGES}
     return fsum(time * factors.get(stage, 1.0) for stage, time in stages.items())
+
+
+def _fit_ratio(planned: PlannedCell, record: Record) -> float:
+    """Return how many times longer fitting takes than it took; released weights are loaded, whatever they were."""
+    cell = planned.job.cell
+    if cell.checkpoint:
+        return 1.0
+    samples = _ratio(len(planned.job.train_ids), record.samples.get("train"))
+    return samples * (_epochs_ratio(cell, record.cell) or 1.0)
 
 
 def _ratio(planned: int, past: int | None) -> float:

@@ -21,7 +21,7 @@ from harness.splits import Shots, load_split, require_split_name
 from harness.store import Store
 from harness.weights import ResolvedWeight, WeightStore
 
-__all__ = ["Plan", "PlannedCell", "Selection", "join_plans", "make_plan"]
+__all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,34 @@ class Selection:
     def wants(self, spec: registry.MethodSpec, shots: Shots) -> bool:
         """Return whether a method is planned with so many shots."""
         return self.pairs is None or (str(spec), shots) in self.pairs
+
+    @property
+    def used_preset(self) -> str:
+        """The preset of its cells: the one that was asked for, or that of its dataset."""
+        return self.preset or ("quick" if self.dataset == "toy" else "paper")
+
+    def splits_of(self, shots: Shots) -> tuple[str, ...]:
+        """Return the names of the lists that are planned with so many shots: all samples are one list."""
+        return self.splits if shots != "full" else ("first",)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenMethod:
+    """A method of a selection.
+
+    Parameters
+    ----------
+    spec
+        As parsed.
+    parameters
+        All of them, resolved.
+    given
+        Those that the user named and that change something: a cell has one label however it was typed.
+    """
+
+    spec: registry.MethodSpec
+    parameters: Mapping[str, ParameterValue]
+    given: Mapping[str, ParameterValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +178,14 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     UsageError, PrerequisiteError, DataError
         For anything that would make a cell fail later: an unknown name, a missing sample, weight file or folder.
     """
-    specs = _fillers_first(registry.parse(selection.methods))
-    _check(selection, specs)
-    preset = selection.preset or ("quick" if selection.dataset == "toy" else "paper")
-    resolved = [registry.resolve(spec, preset) for spec in specs]
-    named = [_unlike_default(spec, preset) for spec in specs]
+    methods = chosen_methods(selection)
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
-    mode, weights, notes = _weights(selection, {spec.name: registry.load(spec.name).meta for spec in specs})
-    protocol = Protocol.for_preset(preset, mode)
+    mode, weights, notes = _weights(selection, {one.spec.name: registry.load(one.spec.name).meta for one in methods})
+    protocol = Protocol.for_preset(selection.used_preset, mode)
     planned: dict[str, PlannedCell] = {}
     for shots in selection.shots:
-        for split_name in selection.splits if shots != "full" else ("first",):
+        for split_name in selection.splits_of(shots):
             for category in categories:
                 available = [ref.id for ref in dataset.refs(category, "train")]
                 split = load_split(dataset.info.name, category, shots, split_name, available)
@@ -171,13 +195,14 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
                         f"see 'harness data verify {dataset.root}'."
                     )
-                for spec, parameters, given in zip(specs, resolved, named, strict=True):
+                for method in methods:
+                    spec, parameters = method.spec, method.parameters
                     if not selection.wants(spec, shots):
                         continue
                     cell = Cell(
                         method=spec.name,
                         parameters=parameters,
-                        given=given,
+                        given=method.given,
                         dataset=dataset.info.name,
                         category=category,
                         data_digest=dataset.digest(category),
@@ -192,6 +217,20 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     job = replace(job, cache=selection.cache)
                     planned.setdefault(cell.id, replace(_decide(job, store, selection), test_samples=test_samples))
     return Plan(tuple(planned.values()), tuple(notes))
+
+
+def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
+    """Return the methods of a selection in the order of their cells, all that can be checked without data checked.
+
+    Raises
+    ------
+    UsageError
+        For an unknown method, parameter, split or method to run again, and for options that don't go together.
+    """
+    specs = _fillers_first(registry.parse(selection.methods))
+    _check(selection, specs)
+    preset = selection.used_preset
+    return tuple(ChosenMethod(spec, registry.resolve(spec, preset), _unlike_default(spec, preset)) for spec in specs)
 
 
 def _fillers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:

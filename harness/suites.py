@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import registry
 from harness.data.base import DATASETS
 from harness.errors import UsageError
+from harness.protocol import Protocol
 from harness.report.papertables import PAPER_TABLES, printed_rows
 from harness.report.published import canonical_label, read_published
 from harness.splits import SHOTS, TRAIN_COUNTS, Shots
@@ -17,7 +18,7 @@ from harness.splits import SHOTS, TRAIN_COUNTS, Shots
 if TYPE_CHECKING:
     from harness.plan import Selection
 
-__all__ = ["SUITES", "SuiteRow", "suite_rows", "suite_selections"]
+__all__ = ["SUITES", "OutlineRow", "SuiteRow", "suite_outline", "suite_rows", "suite_selections"]
 
 SUITES: dict[str, int] = {f"table{table.number}": table.number for table in PAPER_TABLES}
 """Name of each suite, and the number of its table in the paper."""
@@ -54,6 +55,36 @@ class SuiteRow:
         if "[" in pattern:
             return canonical_label(pattern) == canonical_label(self.method)
         return pattern == "all" or fnmatchcase(self.name, pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineRow:
+    """The cells of a method, counted without the files of the dataset.
+
+    Parameters
+    ----------
+    dataset, method
+        Name of the dataset, and label of the method.
+    shots
+        Training samples.
+    categories
+        How many the dataset has of those that were asked for.
+    splits
+        Few-shot lists; none where all samples are trained on, which are one list.
+    cells
+        Of all categories, shots and lists.
+    """
+
+    dataset: str
+    method: str
+    shots: tuple[Shots, ...]
+    categories: int
+    splits: tuple[str, ...]
+    cells: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as plain JSON values."""
+        return {**asdict(self), "shots": list(self.shots), "splits": list(self.splits)}
 
 
 def suite_rows(suites: Sequence[str]) -> tuple[SuiteRow, ...]:
@@ -123,6 +154,48 @@ def suite_selections(
     return _share_rerun(selections, asked.rerun), tuple(notes)
 
 
+def suite_outline(selections: Sequence[Selection]) -> tuple[OutlineRow, ...]:
+    """Count the cells of selections by the names of categories alone, for a machine without the datasets.
+
+    Parameters
+    ----------
+    selections
+        Of :func:`suite_selections`.
+
+    Returns
+    -------
+    A row for each dataset and method, in the order of a plan.
+
+    Raises
+    ------
+    UsageError
+        For all that a plan refuses before it looks at files.
+    """
+    return tuple(row for selection in selections for row in _outline(selection))
+
+
+def _outline(selection: Selection) -> Iterator[OutlineRow]:
+    from harness.plan import chosen_methods
+
+    methods = chosen_methods(selection)
+    Protocol.for_preset(selection.used_preset, "random")
+    names = DATASETS[selection.dataset].categories
+    count = sum(not selection.categories or any(_fits(name, p) for p in selection.categories) for name in names)
+    sizes: dict[str, set[Shots]] = {}
+    for method in methods:
+        wanted = {shots for shots in selection.shots if selection.wants(method.spec, shots)}
+        sizes.setdefault(registry.label(method.spec.name, method.given), set()).update(wanted)
+    for label, wanted in sizes.items():
+        told = tuple(shots for shots in SHOTS if shots in wanted)
+        lists = tuple(dict.fromkeys((shots, name) for shots in told for name in selection.splits_of(shots)))
+        splits = tuple(dict.fromkeys(name for shots, name in lists if shots != "full"))
+        yield OutlineRow(selection.dataset, label, told, count, splits, count * len(lists))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return pattern == "all" or fnmatchcase(name, pattern)
+
+
 def _narrow(rows: Sequence[SuiteRow], asked: Selection, dataset: str | None, told: str) -> tuple[SuiteRow, ...]:
     """Keep the rows that a user asked for; each complaint names the option that leaves none."""
     if dataset is not None and dataset != _REHEARSAL:
@@ -182,11 +255,11 @@ def _categories(patterns: Sequence[str], datasets: Sequence[str]) -> dict[str, t
     """Return the patterns that each dataset has a category for; complain of one that none has."""
     everything = {name: DATASETS[name].categories for name in datasets}
     for pattern in patterns:
-        if pattern != "all" and not any(fnmatchcase(one, pattern) for names in everything.values() for one in names):
+        if not any(_fits(one, pattern) for names in everything.values() for one in names):
             known = [one for names in everything.values() for one in names]
             raise UsageError(f"There is no category '{pattern}': {registry.nearest_names(pattern, known)}")
     return {
-        name: tuple(p for p in patterns if p == "all" or any(fnmatchcase(one, p) for one in categories))
+        name: tuple(pattern for pattern in patterns if any(_fits(one, pattern) for one in categories))
         for name, categories in everything.items()
     }
 

@@ -45,6 +45,7 @@ def test_a_cell_takes_what_the_same_cell_took() -> None:
         (record_of(category="foam"), "dataset"),
         (record_of(dataset="eyecandies", category="Confetto"), "method"),
         (record_of("cfm[aggregate=sum]"), "parameters"),
+        (record_of("cfm[centres=512]"), "parameters"),
     ],
 )
 def test_without_the_same_cell_the_nearest_one_counts(record, basis) -> None:
@@ -55,12 +56,13 @@ def test_without_the_same_cell_the_nearest_one_counts(record, basis) -> None:
 def test_nearer_records_win_in_the_order_of_the_documentation() -> None:
     ladder = [
         record_of("cfm[aggregate=sum]", factor=2),
+        record_of("cfm[epochs=500]", factor=7),
         record_of(dataset="eyecandies", category="Confetto", factor=3),
         record_of(category="foam", samples={"train": 11, "test": 20}, factor=4),
         record_of(category="foam", factor=5),
         record_of(factor=6),
     ]
-    expected = [2, 3, None, 5, 6]
+    expected = [2, None, 3, None, 5, 6]
     for count, factor in enumerate(expected, start=1):
         seconds = told(cell_of(), *ladder[:count]).seconds
         if factor is not None:
@@ -72,6 +74,33 @@ def test_fitting_grows_with_training_samples_and_scoring_with_test_samples() -> 
     assert told(cell_of(test=40), record_of()).seconds == pytest.approx(WHOLE + STAGES["score"])
     released = {"checkpoint": "0123", "samples": {"train": 0, "test": 20}}
     assert told(cell_of(train=200, checkpoint="0123"), record_of(**released)).seconds == pytest.approx(WHOLE)
+
+
+@given(ours=st.integers(1, 1000), theirs=st.integers(1, 1000))
+def test_fitting_grows_with_the_epochs(ours, theirs) -> None:
+    found = told(cell_of(f"cfm[epochs={ours}]"), record_of(f"cfm[epochs={theirs}]"))
+    assert found.seconds == pytest.approx(WHOLE + STAGES["fit"] * (ours / theirs - 1))
+    assert found.basis == ("category" if ours == theirs else "epochs")
+
+
+def test_a_record_with_other_epochs_alone_is_nearer_than_one_with_other_parameters() -> None:
+    near = record_of("cfm[epochs=500]", dataset="eyecandies", category="Confetto")
+    found = told(cell_of(), record_of("cfm[aggregate=sum]", factor=9), near)
+    assert (found.basis, found.seconds) == ("epochs", pytest.approx(WHOLE - STAGES["fit"] / 2))
+
+
+def test_epochs_are_scaled_beside_parameters_that_are_not() -> None:
+    found = told(cell_of("cfm[aggregate=2d,epochs=50,mapping=intra]"), record_of())
+    assert (found.basis, found.seconds) == ("parameters", pytest.approx(WHOLE - 0.8 * STAGES["fit"]))
+
+
+def test_a_method_without_epochs_and_released_weights_are_not_scaled_by_them() -> None:
+    strange = {"epochs": 0}
+    found = told(cell_of(), record_of(parameters=strange))
+    assert (found.basis, found.seconds) == ("parameters", pytest.approx(WHOLE))
+    released = {"checkpoint": "0123", "samples": {"train": 0, "test": 20}}
+    found = told(cell_of("cfm[epochs=50]", checkpoint="0123"), record_of(**released))
+    assert found.seconds == pytest.approx(WHOLE)
 
 
 def test_equally_near_records_count_by_their_median() -> None:

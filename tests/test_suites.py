@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.plan import Selection, join_plans, make_plan
 from harness.report.published import read_published
 from harness.store import Store
-from harness.suites import SUITES, suite_rows, suite_selections
+from harness.suites import SUITES, suite_outline, suite_rows, suite_selections
 
 FREE = Selection(methods=(), shots=(), weights="random")
 
@@ -188,9 +188,71 @@ def test_a_folder_without_the_dataset_of_a_suite_says_what_to_do(run) -> None:
     code, _, err = run("--suite", "table3", "--dry-run")
     assert code == 2
     assert "MVTec 3D-AD and not Eyecandies" in " ".join(err.split())
-    code, _, err = run("--suite", "table3", "--dry-run", data=None)
+    code, _, err = run("--suite", "table3", data=None)
     assert code == 5
     assert "harness data fetch eyecandies" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("suites", [["table4"], ["table6", "table7"], ["all"]], ids=",".join)
+@pytest.mark.parametrize("splits", [("first",), ("first", "first")], ids=len)
+def test_the_outline_of_a_suite_counts_the_cells_of_its_plan(suites, splits, tiny_mvtec, tmp_path) -> None:
+    asked = replace(FREE, categories=("bagel", "carrot"), shots=(5, "full"), splits=splits)
+    (selection,), _ = suite_selections(suites, replace(asked, data=tiny_mvtec), "mvtec3d")
+    cells = [one.job.cell for one in make_plan(selection, Store(tmp_path)).cells]
+    (outlined,), _ = suite_selections(suites, asked, "mvtec3d")
+    rows = suite_outline([outlined])
+    assert {row.categories for row in rows} == {2}
+    assert {(row.method, row.cells) for row in rows} == {
+        (label, sum(cell.label == label for cell in cells)) for label in {cell.label for cell in cells}
+    }
+    assert {(row.method, shots) for row in rows for shots in row.shots} == {(one.label, one.shots) for one in cells}
+    assert [row.method for row in rows if "full" in row.shots] == list(
+        dict.fromkeys(one.label for one in cells if one.shots == "full")
+    )
+
+
+def test_few_shot_lists_multiply_and_all_samples_are_one_list() -> None:
+    asked = replace(FREE, methods=("cfm",), categories=("c*",), splits=("0", "1", "2"))
+    (row,) = suite_outline(suite_selections(["table4"], asked, None)[0])
+    assert (row.shots, row.categories, row.splits) == ((5, 10, 50, "full"), 3, ("0", "1", "2"))
+    assert row.cells == 3 * (3 * 3 + 1)
+
+
+def test_without_the_dataset_a_dry_run_tells_what_would_be_planned(run) -> None:
+    code, out, err = run("--suite", "table1,table3", "--dry-run", data=None)
+    lines = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert out.startswith("Cells of MVTec 3D-AD and Eyecandies that would be planned: 90")
+    assert ["btf", "mvtec3d", "full", "10", "10"] in lines
+    assert ["cfm-m", "eyecandies", "full", "10", "10"] in lines
+    assert ["all", "90"] in lines
+    told = " ".join(err.split())
+    assert "harness data fetch mvtec3d" in told
+    assert "harness data fetch eyecandies" in told
+    assert "no such method is installed: depth-gan" in told
+    code, out, _ = run("--suite", "table4", "--dry-run", data=None)
+    assert ["cfm", "5,", "10,", "50,", "full", "10", "40"] in [line.split() for line in out.splitlines()]
+
+
+def test_without_the_dataset_a_dry_run_as_json_has_the_same_rows(run) -> None:
+    code, out, _ = run("--suite", "table6", "--categories", "bagel,foam", "--dry-run", "--json", data=None)
+    told = json.loads(out)
+    assert code == 0
+    assert {row["method"]: row["cells"] for row in told["outline"]} == {
+        "cfm": 2,
+        **{f"cfm[aggregate={how}]": 2 for how in ("sum", "max", "2d", "3d")},
+    }
+    assert "harness data fetch mvtec3d" in told["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--rerun", "bft", "did you mean 'btf'"), ("--split", "9", "no split '9'"), ("--preset", "slow", "no preset")],
+)
+def test_without_the_dataset_a_wrong_request_is_refused_all_the_same(run, option, value, said) -> None:
+    code, _, err = run("--suite", "table1", option, value, "--dry-run", data=None)
+    assert code == 2
+    assert said in " ".join(err.split())
 
 
 def test_measured_cells_of_a_suite_are_skipped_whichever_way_they_were_asked_for(run, tiny_mvtec, tmp_path) -> None:

@@ -35,7 +35,7 @@ __all__ = ["command"]
 def command(
     to: Path | None, dataset: str | None, data: Path | None, opening: Literal["auto", "yes", "no"], results: Path
 ) -> int:
-    """Write a leaderboard with plots, categories and a gallery, and a page for every record.
+    """Write a leaderboard with plots, curves, categories and a gallery, and a page for every record.
 
     The pages need no server and no network: open index.html. Thumbnails need maps ('harness run --save-maps') and the
     dataset.
@@ -64,7 +64,7 @@ def command(
             f"Nothing is measured or published for {dataset} in {results / 'cells'}: start with "
             f"'harness run --methods cfm,cfm-t --dataset {dataset}', or name another --results DIR."
         )
-    index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data))
+    index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     click.echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):
         click.launch(str(index.resolve()))

@@ -18,7 +18,7 @@ from harness.cli.options import (
     results_option,
     weights_dir_option,
 )
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.splits import parse_shots
 
 if TYPE_CHECKING:
@@ -99,7 +99,10 @@ __all__ = ["command"]
 )
 @results_option
 @click.option(
-    "--dry-run", is_flag=True, help="Print the plan, why each cell runs or is skipped, and how long by past records."
+    "--dry-run",
+    is_flag=True,
+    help="Print the plan, why each cell runs or is skipped, and how long by past records; "
+    "with --suite also where the dataset is missing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def command(
@@ -162,6 +165,8 @@ def command(
     cache_limit()
     devices = choose_devices(device)
     store = Store(results)
+    if dry_run and suites and _outlined(selection, join(suites), dataset, as_json=as_json):
+        return ExitCode.OK
     plan = _plan(selection, store, join(suites), dataset)
     keep = {"save_fitted": save_fitted, "save_maps": where["save_maps"]}
     if dry_run:
@@ -188,6 +193,37 @@ def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: st
 
     selections, notes = suite_selections(suites, selection, dataset)
     return _sized(join_plans([make_plan(one, store) for one in selections], notes), selection)
+
+
+def _outlined(selection: Selection, suites: Sequence[str], dataset: str | None, *, as_json: bool) -> bool:
+    """Print what of suites would be planned where their datasets are not there; return whether that is so."""
+    from harness.cli.output import print_json
+    from harness.plan import Plan
+    from harness.report.console import print_notes, print_outline
+    from harness.suites import suite_outline, suite_selections
+
+    selections, notes = suite_selections(suites, selection, dataset)
+    missing = tuple(why for why in map(_without_data, selections) if why)
+    if not missing:
+        return False
+    rows, notes = suite_outline(selections), (*notes, *missing)
+    if as_json:
+        print_notes(Plan((), notes))
+        print_json({"outline": [row.to_json() for row in rows], "notes": list(notes)})
+    else:
+        print_outline(rows, notes)
+    return True
+
+
+def _without_data(selection: Selection) -> str:
+    """Return what a user must do to get the dataset of a selection; empty where it is there."""
+    from harness.data.open import open_dataset
+
+    try:
+        open_dataset(selection.dataset, selection.data)
+    except PrerequisiteError as error:
+        return str(error)
+    return ""
 
 
 def _sized(plan: Plan, selection: Selection) -> Plan:

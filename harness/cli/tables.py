@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.report.grid import Grid
     from harness.report.published import Published
     from harness.report.tables import Request, Source
-    from harness.report.ties import Judge
+    from harness.report.uncertainty import Uncertainty
     from harness.store import Record
 
 __all__ = ["command"]
@@ -41,8 +41,8 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
     "tables",
     type=NameList(),
     multiple=True,
-    help="1 to 7 of the paper; exact, defects, timing, memory, rank, seeds, categories, costs.  "
-    "[default: all but the last two]",
+    help="1 to 7 of the paper; exact, defects, timing, memory, rank, seeds, categories, costs, differences.  "
+    "[default: all but the last three]",
 )
 @click.option(
     "--metric", "metrics", type=NameList(), multiple=True, help="Accuracy metrics; those of each table by default."
@@ -76,6 +76,7 @@ def command(
     harness tables
     harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex
     harness tables --table timing,memory --source measured
+    harness tables --table differences --metric i_auroc,aupro_1
     """
     from harness.report.published import read_published
     from harness.report.tables import Request
@@ -101,7 +102,8 @@ def _grids(
     chosen = select(records, request)
     if any(record.status == "ok" for record in chosen):
         with stderr.status("Comparing methods on test images drawn anew ..."):
-            grids = measured_grids(chosen, published if source == "both" else None, request, _judge(results))
+            beside, intervals = published if source == "both" else None, _intervals(results)
+            grids = measured_grids(chosen, beside, request, intervals.tied, intervals)
         if grids:
             return grids
         raise NothingMeasuredError(_nothing_for(request))
@@ -109,16 +111,17 @@ def _grids(
     ours = bool(request.tables) and not request.numbered
     if source == "measured" or ours or not (request.dataset is None or published.has(request.dataset)):
         raise NothingMeasuredError(nothing)
+    grids = published_grids(published, request)
     click.echo(f"harness: {nothing} These are the published tables.", err=True)
-    return published_grids(published, request)
+    return grids
 
 
-def _judge(results: Path) -> Judge:
-    """Return what tells ties: the bootstrap over the counts that cells leave beside their records."""
+def _intervals(results: Path) -> Uncertainty:
+    """Return what tells ties and differences: the bootstrap over the counts that cells leave beside their records."""
     from harness.report.uncertainty import Uncertainty
     from harness.store import Store
 
-    return Uncertainty(Store(results)).tied
+    return Uncertainty(Store(results))
 
 
 def _nothing(chosen: Sequence[Record], request: Request, results: Path) -> str:

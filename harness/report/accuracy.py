@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.report.beside import Reference, group_grid, measured_value, method_rows
-from harness.report.grid import Column, Grid, Row, Value
+from harness.report.beside import Reference, group_grid, measured_value, method_rows, published_labels
+from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import ACCURACY, MetricName
+from harness.report.papertables import why_unlike
 from harness.report.published import MEAN, Published
 from harness.report.ties import Claim, Judge, mark_ties
+from harness.report.uncertainty import IntervalValue, Uncertainty
 from harness.store import Record
 
-__all__ = ["accuracy_grid", "accuracy_value", "category_grid", "claims_of", "defect_grid"]
+__all__ = ["accuracy_grid", "accuracy_value", "add_intervals", "category_grid", "claims_of", "defect_grid"]
 
 
 def accuracy_grid(
@@ -46,9 +48,25 @@ def accuracy_grid(
     for method in group.methods:
         measured = [accuracy_value(method, group.categories, metric) for metric in shown]
         beside = reference.values(group, method, shown)
-        rows += method_rows(group, method, shown, measured, beside, remark=reference.remark(method))
+        unlike = _unlike(method, reference)
+        remark = "; ".join(filter(None, (reference.remark(method), unlike)))
+        made = method_rows(group, method, shown, measured, beside, remark=remark)
+        rows += [_without_differences(row, unlike) if unlike else row for row in made]
     grid = group_grid(group, "accuracy", "Accuracy", columns, rows, warning=reference.warning)
     return mark_ties(grid, claims_of(group), judge)
+
+
+def _unlike(method: MeasuredMethod, reference: Reference) -> str:
+    if reference.published is None:
+        return ""
+    return why_unlike(method.cell.dataset, published_labels(method, reference.published))
+
+
+def _without_differences(row: Row, why: str) -> Row:
+    """Return a row with a dash for every difference."""
+    if row.keys["source"] != "difference":
+        return row
+    return replace(row, values=tuple(missing(why) if value.text else value for value in row.values))
 
 
 def category_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | None = None) -> Grid:
@@ -74,19 +92,52 @@ def category_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | No
 
 
 def claims_of(group: MeasuredGroup) -> Callable[[Row, Column], Claim | None]:
-    """Return what tells of a group's measured accuracies whose they are; of one type of defect nothing is told."""
+    """Return what tells of a group's measured accuracies whose they are."""
     methods = {method.label: method for method in group.methods}
 
     def find(row: Row, column: Column) -> Claim | None:
-        if row.keys["source"] != "measured" or column.keys.get("defect", "all") != "all":
+        if row.keys["source"] != "measured":
             return None
-        category = column.keys.get("category", MEAN)
+        category, defect = column.keys.get("category", MEAN), column.keys.get("defect", "all")
         method = methods[row.keys["method"]]
         wanted = group.categories if category == MEAN else (category,)
+        wanted = wanted if defect == "all" else _having(group, defect)
         covered = tuple(name for name in wanted if name in method.ok)
-        return Claim(method, covered, column.keys["metric"]) if covered else None
+        return Claim(method, covered, column.keys["metric"], "" if defect == "all" else defect) if covered else None
 
     return find
+
+
+def add_intervals(grid: Grid, group: MeasuredGroup, intervals: Uncertainty | None) -> Grid:
+    """Return a table of a group whose measured means carry their intervals, which data formats show.
+
+    Parameters
+    ----------
+    grid
+        Of :func:`accuracy_grid`, :func:`category_grid` or :func:`defect_grid`.
+    group
+        What it shows.
+    intervals
+        Where they come from; None leaves the table as it is.
+    """
+    if intervals is None:
+        return grid
+    asked, find = intervals, claims_of(group)
+
+    def bounded(row: Row, column: Column, value: Value) -> Value:
+        claim = find(row, column) if value.number is not None else None
+        found = asked.of(claim.method, claim.categories, claim.metric, claim.defect) if claim else None
+        if found is None:
+            return value
+        return IntervalValue(
+            value.text, value.number, value.note, value.place, value.tied, value.ranked, found.low, found.high
+        )
+
+    rows = (
+        replace(row, values=tuple(map(bounded, [row] * len(grid.columns), grid.columns, row.values)))
+        for row in grid.rows
+    )
+    return replace(grid, rows=tuple(rows))
 
 
 def defect_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | None = None) -> Grid | None:
@@ -101,7 +152,7 @@ def defect_grid(group: MeasuredGroup, metric: MetricName, *, judge: Judge | None
     metric
         An accuracy metric.
     judge
-        Tells which methods are tied over all defects; of one type of defect nothing is told.
+        Tells which methods are tied, over all defects and in each.
     """
     where = _categories_by_defect(group)
     if not where:
@@ -150,6 +201,10 @@ def _categories_by_defect(group: MeasuredGroup) -> Mapping[str, tuple[str, ...]]
             for defect in method.ok[category].by_defect if category in method.ok else ():
                 found.setdefault(defect, {})[category] = None
     return {defect: tuple(found[defect]) for defect in sorted(found)}
+
+
+def _having(group: MeasuredGroup, defect: str) -> tuple[str, ...]:
+    return _categories_by_defect(group).get(defect, ())
 
 
 def _images(group: MeasuredGroup, defect: str, categories: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,13 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cell import Cell
+from harness.data.base import DATASETS
 from harness.estimate import Basis, Estimate, duration_text
 from harness.plan import Plan
 from harness.report.render import as_rich
 from harness.report.summary import summary_grids
 from harness.store import Record
 
-__all__ = ["print_notes", "print_outcome", "print_plan", "print_summary", "stderr", "stdout"]
+if TYPE_CHECKING:
+    from harness.suites import OutlineRow
+
+__all__ = ["print_notes", "print_outcome", "print_outline", "print_plan", "print_summary", "stderr", "stdout"]
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
@@ -28,7 +33,8 @@ _BASES: dict[Basis, str] = {
     "category": "the same category",
     "dataset": "the same dataset",
     "method": "another dataset",
-    "parameters": "other parameters",
+    "epochs": "other epochs, scaled",
+    "parameters": "other parameters, not scaled",
     "": "none",
 }
 
@@ -99,7 +105,7 @@ def _print_time(time: Estimate) -> None:
     for one in time.by_method:
         least = "at least " if one.unknown else "about "
         known = f"{least}{duration_text(one.seconds)}" if one.unknown < one.cells else "not known"
-        basis = ", ".join(f"{_BASES[kind]} ({count})" for kind, count in one.basis.items())
+        basis = "; ".join(f"{_BASES[kind]} ({count})" for kind, count in one.basis.items())
         table.add_row(escape(one.label), str(one.cells), known, basis)
     stdout.print(table)
     least = "at least" if time.unknown else "about"
@@ -107,10 +113,46 @@ def _print_time(time: Estimate) -> None:
     stdout.print(f"; {time.unknown} of {len(time.cells)} cells have no record to go by." if time.unknown else ".")
 
 
+def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
+    """Print what would be planned if the datasets were there.
+
+    Parameters
+    ----------
+    rows
+        Of all methods.
+    notes
+        What is left out, and how to get the datasets.
+    """
+    datasets = {row.dataset: row.categories for row in rows}
+    titles = " and ".join(DATASETS[name].title for name in datasets)
+    total = sum(row.cells for row in rows)
+    stdout.print(f"Cells of {titles} that would be planned: {total}", style="bold", markup=False)
+    several_splits = any(len(row.splits) > 1 for row in rows)
+    shown = {"method": True, "dataset": len(datasets) > 1, "shots": True, "split": several_splits}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
+    for heading, show in shown.items():
+        if show:
+            table.add_column(heading, "all" if heading == "method" else "", overflow="fold")
+    table.add_column("categories", justify="right")
+    table.add_column("cells", str(total), justify="right")
+    for row in rows:
+        told = (escape(row.method), row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
+        values = (value for value, show in zip(told, shown.values(), strict=True) if show)
+        table.add_row(*values, str(row.categories), str(row.cells))
+    stdout.print(table)
+    stdout.print("Which of them are measured, and how long the others take, is told once the files are there.")
+    for note in notes:
+        _print_note(note)
+
+
 def print_notes(plan: Plan) -> None:
     """Print what a user should read before the cells run."""
     for note in plan.notes:
-        stderr.print(f"[bold yellow]{escape(note)}[/]")
+        _print_note(note)
+
+
+def _print_note(note: str) -> None:
+    stderr.print(f"[bold yellow]{escape(note)}[/]")
 
 
 def print_outcome(cell: Cell, record: Record) -> None:

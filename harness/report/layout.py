@@ -162,13 +162,15 @@ class _Builder:
 
     def _rows(self, line: _Line, asked: Sequence[Asked]) -> list[Row]:
         measured = [self._measured(line.entry, one) for one in asked] if line.entry else []
-        printed = [self._printed.value(line.printed, one) for one in asked] if self._printed and line.printed else []
+        printed = self._published(line, asked)
+        unlike = self._table.unlike.get(line.printed, "")
         parts = {"measured": measured, "published": printed if line.shown else []}
         if measured and printed:
             parts["published"] = [_elsewhere(*two) for two in zip(parts["published"], asked, strict=False)]
-            parts["difference"] = [_gap(*three) for three in zip(measured, printed, asked, strict=True)]
+            gaps = [_gap(*three) for three in zip(measured, printed, asked, strict=True)]
+            parts["difference"] = [missing(unlike) if unlike and gap.text else gap for gap in gaps]
         keys = {"method": line.label} | self._constant()
-        label = Value(line.label, note=self._note(line.entry))
+        label = Value(line.label, note="; ".join(filter(None, (self._note(line.entry), unlike))))
         rows: list[Row] = []
         for source, values in parts.items():
             if any(value.text for value in values):
@@ -176,6 +178,14 @@ class _Builder:
                 group = "" if source == "difference" else source
                 rows.append(Row(labels, tuple(values), keys | {"source": source}, rank_group=group))
         return rows
+
+    def _published(self, line: _Line, asked: Sequence[Asked]) -> list[Value]:
+        """Return the published numbers of a line, with what is doubtful about them; none where it has none."""
+        if self._printed is None or not line.printed:
+            return []
+        values = [self._printed.value(line.printed, one) for one in asked]
+        doubts = [self._table.doubts.get((line.printed, one.metric), "") for one in asked]
+        return [replace(value, note=value.note or doubt) for value, doubt in zip(values, doubts, strict=True)]
 
     def _constant(self) -> dict[str, str]:
         """Return the keys of a row: what its columns don't tell."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.report.grid import Grid, Value
 from harness.report.render import TIE_MARK
+from harness.report.ties import UNTESTED
 
 __all__ = ["legend"]
 
@@ -13,6 +14,10 @@ _PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and
 _TIES = (
     f"{TIE_MARK} can't be told from the best of its column: the 95% interval of their difference, by a bootstrap over "
     "the same test images, has 0 in it. No number of such a column is bold."
+)
+_UNTESTED = (
+    "Bold is untested where cells left no counts of their test images or were tested on other ones: there the printed "
+    "numbers alone decide; the same 'harness run' with '--rerun METHOD' makes the counts."
 )
 _RANKS = f"{TIE_MARK} among mean ranks: by the Friedman and Nemenyi tests."
 _SEEDS = (
@@ -36,6 +41,7 @@ def legend(grids: Sequence[Grid]) -> tuple[str, ...]:
     needed = {
         _PLACES: any(value.place for value in _values(grids)),
         _TIES: bool(tied - {"rank", "seeds"}),
+        _UNTESTED: any(UNTESTED.items() <= grid.keys.items() for grid in grids),
         _RANKS: "rank" in tied,
         _SEEDS: "seeds" in tied,
         _AUPRO: any("AUPRO" in f"{grid.title}{grid.columns}" for grid in grids),

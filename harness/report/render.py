@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.grid import Column, Grid, Row, Value
+from harness.report.uncertainty import IntervalValue
 
-__all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries"]
+__all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries", "escape_markdown"]
 
 FIELDS = (
     "kind",
@@ -34,14 +35,21 @@ FIELDS = (
     "window",
     "metric",
     "value",
+    "low",
+    "high",
     "tied",
     "how",
     "note",
 )
-"""Columns of the CSV format; those that say nothing about a number are empty."""
+"""Columns of the CSV format; those that say nothing about a number are empty; low and high are of intervals."""
 
 TIE_MARK = "≈"
 """Follows a number that can't be told from the best of its column."""
+
+_MARKUP = re.compile(
+    r"\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\s)\*|\*(?!\s|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
+)
+"""Characters that Markdown takes for markup where they stand; an underscore inside a word is none."""
 
 _STYLES = {"published": "cyan", "difference": "dim"}
 _PLACES = {1: "bold", 2: "underline"}
@@ -54,7 +62,10 @@ _UNFOLDED = 1000
 
 
 def entries(grid: Grid) -> Iterator[dict[str, Any]]:
-    """Yield every number of a table with all that tells it from the others; ``value`` is None for a dash."""
+    """Yield every number of a table with all that tells it from the others; ``value`` is None for a dash.
+
+    Numbers with an interval have its ends as ``low`` and ``high``.
+    """
     for row in grid.rows:
         for column, value in zip(grid.columns, row.values, strict=True):
             if not value.text:
@@ -65,6 +76,7 @@ def entries(grid: Grid) -> Iterator[dict[str, Any]]:
                 **row.keys,
                 **column.keys,
                 "value": value.number,
+                **({"low": value.low, "high": value.high} if isinstance(value, IntervalValue) else {}),
                 "text": value.text,
                 "tied": value.tied,
                 "note": " ".join(notes),
@@ -101,7 +113,9 @@ def as_csv(grids: Sequence[Grid]) -> str:
         for entry in entries(grid):
             note = " ".join(filter(None, (grid.warning, entry["note"])))
             tied = "yes" if entry["tied"] else ""
-            writer.writerow({**entry, "value": _plain_number(entry), "tied": tied, "note": note})
+            numbers = {"value": _plain_number(entry)}
+            numbers |= {key: _decimals(entry[key]) for key in ("low", "high") if key in entry}
+            writer.writerow({**entry, **numbers, "tied": tied, "note": note})
     return stream.getvalue().rstrip("\n")
 
 
@@ -119,7 +133,16 @@ def _plain_number(entry: dict[str, Any]) -> str:
     number, text = entry["value"], str(entry["text"])
     if number is None:
         return ""
-    return text if entry.get("source") == "published" else f"{number:.6f}".rstrip("0").rstrip(".")
+    return text if entry.get("source") == "published" else _decimals(number)
+
+
+def _decimals(number: float) -> str:
+    return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is: what would be markup gets a backslash, newlines are spaces."""
+    return _MARKUP.sub(r"\\\g<0>", text.replace("\n", " "))
 
 
 def _mark(value: Value, notes: Sequence[str]) -> str:
@@ -129,17 +152,19 @@ def _mark(value: Value, notes: Sequence[str]) -> str:
 
 def _markdown(grid: Grid) -> str:
     notes = grid.notes
-    heading = [*grid.label_headings, *(column.heading.replace("\n", " ") for column in grid.columns)]
+    heading = [escape_markdown(text) for text in (*grid.label_headings, *(one.heading for one in grid.columns))]
     rules = [*("---" for _ in grid.label_headings), *("---:" for _ in grid.columns)]
     lines = [[_markdown_value(value, notes) for value in (*row.labels, *row.values)] for row in grid.rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heading, rules, *lines))
-    warning = f"**{grid.warning}**" if grid.warning else ""
-    below = "\n".join(f"- {str(n).translate(_SUPERSCRIPTS)} {note}" for n, note in enumerate(notes, start=1))
-    return "\n\n".join(part for part in (f"### {grid.title}", grid.caption, warning, table, below) if part)
+    title, caption, warned = map(escape_markdown, (grid.title, grid.caption, grid.warning))
+    warning = f"**{warned}**" if warned else ""
+    numbered = enumerate(map(escape_markdown, notes), start=1)
+    below = "\n".join(f"- {str(number).translate(_SUPERSCRIPTS)} {note}" for number, note in numbered)
+    return "\n\n".join(part for part in (f"### {title}", caption, warning, table, below) if part)
 
 
 def _markdown_value(value: Value, notes: Sequence[str]) -> str:
-    text = value.text.replace("|", "\\|").replace("\n", " ")
+    text = escape_markdown(value.text)
     wrapped = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(value.place, text)
     return wrapped + _mark(value, notes)
 
@@ -173,15 +198,17 @@ class _Terminal:
         return Group(*parts, Text())
 
     def _layout(self, width: int) -> _Layout:
-        """Return the layout with the fewest groups of columns below each other; whole labels, wide gaps if possible."""
+        """Return the layout that fits, with the fewest groups of columns; whole labels, wide gaps if possible."""
         layouts = []
         for gap in _GAPS:
             needed = [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
             others = self._labels_width(gap, 0)
             for cost, fold in enumerate((_UNFOLDED, width - sum(needed) - others, width // 3)):
-                chunks = _chunks(needed, self._labels_width(gap, max(fold, 1)), width)
-                layouts.append((len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
-        return min(layouts, key=lambda found: found[:2])[2]
+                left = self._labels_width(gap, max(fold, 1))
+                chunks = _chunks(needed, left, width)
+                cut = left + max(needed, default=0) > width
+                layouts.append((cut, len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
+        return min(layouts, key=lambda found: found[:3])[3]
 
     def _column_width(self, index: int, column: Column) -> int:
         numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]

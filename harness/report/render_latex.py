@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from harness.report.grid import Column, Grid, Row, Value
@@ -36,6 +37,7 @@ _SPECIAL = {
 _MANY = 7
 _NARROW = r"\footnotesize\setlength{\tabcolsep}{2pt}"
 _TIED = r"$^{\approx}$"
+_NEGATIVE = re.compile(r"(?<![\w.])-\d[\d.]*")
 _PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs}"
 
 
@@ -128,8 +130,8 @@ def _line(row: Row, notes: Sequence[str]) -> str:
 def _value(value: Value, notes: Sequence[str]) -> str:
     text = escape_latex(value.text)
     text = "--" if value.text == "-" else text
-    if value.number is not None and value.text.startswith("-"):
-        text = f"${text}$"
+    if value.number is not None:
+        text = _NEGATIVE.sub(r"$\g<0>$", text)
     text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(value.place, text)
     mark = rf"\textsuperscript{{{notes.index(value.note) + 1}}}" if value.note else ""
     return text + (_TIED if value.tied else "") + mark

@@ -86,7 +86,9 @@ def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int
     return drawn
 
 
-def bootstrap_cell(store: Store, record: Record, replicates: int) -> dict[str, NDArray[np.float64]] | None:
+def bootstrap_cell(
+    store: Store, record: Record, replicates: int, defect: str = ""
+) -> dict[str, NDArray[np.float64]] | None:
     """Return the metrics of a cell on test sets drawn anew, from the cache where they were computed before.
 
     Parameters
@@ -97,6 +99,8 @@ def bootstrap_cell(store: Store, record: Record, replicates: int) -> dict[str, N
         Of an ok cell.
     replicates
         Number of draws.
+    defect
+        One type of defect against all nominal images; all where empty.
 
     Returns
     -------
@@ -116,22 +120,35 @@ def bootstrap_cell(store: Store, record: Record, replicates: int) -> dict[str, N
         return None
     seed = seed_from("bootstrap", record.cell.dataset, record.cell.category, tested_images(record))
     key = {"version": _VERSION, "counts": file_sha256(path), "replicates": replicates, "seed": seed}
+    key |= {"defect": defect} if defect else {}
     remembered = cache_dir() / "bootstrap" / f"{digest(key | {'images': list(map(_row, record.images))}, 32)}.npy"
     table = _read(remembered, (1 + replicates, len(METRICS)))
     if table is None:
         counts = read_counts(store, record)
         if counts is None:
             return None
-        drawn = draw_images(counts.ids, counts.labels, replicates, seed)
-        found = counts.evaluate(np.vstack([np.ones_like(drawn[:1]), drawn]))
+        found = counts.evaluate(_weights(counts, replicates, seed, defect))
         table = np.column_stack([found[name] for name in METRICS])
         _write(remembered, table)
-    return _about(record, dict(zip(METRICS, table.T, strict=True)))
+    values = record.by_defect.get(defect, {}) if defect else record.metrics
+    return _about(values, dict(zip(METRICS, table.T, strict=True)))
 
 
-def _about(record: Record, table: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def _weights(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.int64]:
+    """Return how often each image counts, (1 + replicates, n): once, then as drawn; never one of another defect."""
+    from harness.metrics.defects import images_of
+
+    chosen = np.array(images_of(defect, counts.defects) if defect else range(len(counts)), dtype=np.int64)
+    ids = tuple(counts.ids[index] for index in chosen)
+    drawn = draw_images(ids, counts.labels[chosen], replicates, seed)
+    weights = np.zeros((1 + replicates, len(counts)), dtype=np.int64)
+    weights[:, chosen] = np.vstack([np.ones_like(drawn[:1]), drawn])
+    return weights
+
+
+def _about(values: Mapping[str, float | None], table: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     """Return replicates about the recorded values; the first row holds what the counts give on the whole test set."""
-    recorded = {name: value for name, value in record.metrics.items() if value is not None and name in table}
+    recorded = {name: value for name, value in values.items() if value is not None and name in table}
     return {name: np.clip(table[name][1:] + (value - table[name][0]), 0.0, 1.0) for name, value in recorded.items()}
 
 

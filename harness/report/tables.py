@@ -10,8 +10,9 @@ from typing import Literal
 from harness.data.base import DATASETS
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import nearest_names
-from harness.report.accuracy import accuracy_grid, category_grid, defect_grid
+from harness.report.accuracy import accuracy_grid, add_intervals, category_grid, defect_grid
 from harness.report.costs import cost_grid
+from harness.report.differences import difference_grid
 from harness.report.grid import Grid
 from harness.report.layout import Printed, layout_grids
 from harness.report.measured import MeasuredGroup, group_records
@@ -24,6 +25,7 @@ from harness.report.seeds import seed_grids, typical_groups
 from harness.report.series import Series, find_series
 from harness.report.ties import Judge
 from harness.report.timing import timing_grid
+from harness.report.uncertainty import Uncertainty
 from harness.store import Record
 
 __all__ = [
@@ -41,6 +43,9 @@ Source = Literal["measured", "published", "both"]
 _NUMBERS = tuple(str(table.number) for table in PAPER_TABLES)
 _DEFECT_METRICS = ("i_auroc", "aupro_30")
 _CATEGORY_METRICS = ("p_auroc", "aupro_30", "aupro_1")
+
+_EXACT = {metric.id.removesuffix("_official"): metric.id for metric in ACCURACY if metric.id.endswith("_official")}
+"""Exact metrics, which no paper prints, to those that papers print."""
 
 _Make = Callable[[MeasuredGroup, "Published | None", "Request", "Judge | None"], Iterable["Grid | None"]]
 
@@ -73,7 +78,10 @@ class Request:
     tables: tuple[str, ...] = ()
 
     def check(self, records: Iterable[Record], published: Published) -> None:
-        """Raise UsageError for a dataset, metric or table that is unknown, and a method that is nowhere."""
+        """Raise UsageError for a dataset, metric or table that is unknown, and a method that is nowhere.
+
+        A table of the paper by its number must have one of the metrics, too.
+        """
         if self.dataset is not None and self.dataset not in DATASETS:
             raise UsageError(f"There is no dataset '{self.dataset}': {nearest_names(self.dataset, DATASETS)}")
         known = [metric.id for metric in ACCURACY]
@@ -84,12 +92,22 @@ class Request:
         for table in self.tables:
             if table not in names:
                 raise UsageError(f"There is no table '{table}': choose from {', '.join(names)} with --table.")
+        self._check_numbered()
         labels = {*published.methods, *(record.cell.label for record in records)}
         for pattern in self.methods:
             if not any(_matches(pattern, label) for label in labels):
                 methods = {*labels, *(label.partition("[")[0] for label in labels)}
                 raise UsageError(
                     f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, methods)}"
+                )
+
+    def _check_numbered(self) -> None:
+        for table in PAPER_TABLES:
+            if str(table.number) in self.tables and not table.blocks(self.metrics):
+                has = [metric for metric in table.metrics if metric in {known.id for known in ACCURACY}]
+                raise UsageError(
+                    f"Table {table.number} has no {' and no '.join(self.metrics)}: "
+                    f"choose from {', '.join(has)} with --metric."
                 )
 
     def keeps(self, label: str) -> bool:
@@ -116,7 +134,11 @@ def select(records: Iterable[Record], request: Request) -> list[Record]:
 
 
 def measured_grids(
-    records: Sequence[Record], published: Published | None, request: Request, judge: Judge | None = None
+    records: Sequence[Record],
+    published: Published | None,
+    request: Request,
+    judge: Judge | None = None,
+    intervals: Uncertainty | None = None,
 ) -> list[Grid]:
     """Return tables of measured methods: the paper's, then our own for each group of comparable records.
 
@@ -133,14 +155,24 @@ def measured_grids(
         Its tables and metrics.
     judge
         Tells which measured numbers are tied; None where that is not to be told.
+    intervals
+        What the table ``differences`` is made with, and the intervals of means in data formats; none where None.
     """
     groups = [group for group in group_records(records) if any(method.ok for method in group.methods)]
     shown = typical_groups(groups)
     grids = [grid for table in PAPER_TABLES for grid in _like_paper(table, shown, published, request, judge)]
     wanted = [make for name, make in _OWN.items() if request.wants(name)]
     for group in shown:
-        grids += [grid for make in wanted for grid in make(group, published, request, judge) if grid is not None]
+        made = [grid for make in wanted for grid in make(group, published, request, judge) if grid is not None]
+        grids += [add_intervals(grid, group, intervals) if _has_means(grid) else grid for grid in made]
+        if intervals is not None and request.wants("differences"):
+            differences = difference_grid(group, intervals, request.metrics)
+            grids += [differences] if differences is not None else []
     return grids + (seed_grids(groups, request.metrics) if request.wants("seeds") else [])
+
+
+def _has_means(grid: Grid) -> bool:
+    return grid.keys["kind"] in ("accuracy", "categories", "defects")
 
 
 def published_grids(published: Published, request: Request) -> list[Grid]:
@@ -160,9 +192,11 @@ def published_grids(published: Published, request: Request) -> list[Grid]:
     if not grids:
         where = f"in table {', '.join(request.tables)}" if request.tables else "in any table"
         about = ", ".join(filter(None, (request.dataset, *request.methods, *request.metrics)))
+        exact = " and ".join(_EXACT[metric] for metric in request.metrics if metric in _EXACT)
+        hint = f"papers print {exact} instead; ask for that, or leave out" if exact else "leave out"
         raise UsageError(
             f"There is no published number{f' for {about}' if about else ''} {where}: "
-            "leave out --dataset, --methods, --metric or --table."
+            f"{hint} --dataset, --methods, --metric or --table."
         )
     return grids
 
@@ -229,10 +263,10 @@ _OWN: dict[str, _Make] = {
     "rank": lambda group, published, request, judge: [rank_grid(group, request.metrics)],
 }
 
-OWN_TABLES: tuple[str, ...] = (*_OWN, "seeds")
+OWN_TABLES: tuple[str, ...] = (*_OWN, "differences", "seeds")
 """Names of the tables that the paper doesn't have."""
 
-_ON_REQUEST = ("categories", "costs")
+_ON_REQUEST = ("categories", "costs", "differences")
 
 
 def _matches(pattern: str, label: str) -> bool:

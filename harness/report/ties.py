@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from harness.report.grid import Column, Grid, Row, competes
 from harness.report.measured import MeasuredMethod
 
-__all__ = ["Claim", "Judge", "mark_ties", "share_lead"]
+__all__ = ["UNTESTED", "Claim", "Judge", "mark_ties", "share_lead"]
 
-Judge = Callable[[MeasuredMethod, MeasuredMethod, Sequence[str], str], bool | None]
-"""Tells whether two methods are tied in a metric over categories; None where that can't be told."""
+UNTESTED = {"ties": "untested"}
+"""Key of a table where some best number was not compared with all others, since the judge could not tell."""
+
+
+class Judge(Protocol):
+    """Tells whether two methods are tied."""
+
+    def __call__(
+        self,
+        first: MeasuredMethod,
+        second: MeasuredMethod,
+        categories: Sequence[str],
+        metric: str,
+        defect: str = "",
+        /,
+    ) -> bool | None:
+        """Return whether they are tied in a metric over categories, all defects or one; None where none can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +42,20 @@ class Claim:
         What it is a mean over.
     metric
         Its id.
+    defect
+        One type of defect against all nominal images; all where empty.
     """
 
     method: MeasuredMethod
     categories: tuple[str, ...]
     metric: str
+    defect: str = ""
 
 
 def mark_ties(grid: Grid, find: Callable[[Row, Column], Claim | None], judge: Judge | None) -> Grid:
     """Return a table whose best numbers are marked as tied where the judge can't tell others from them.
 
-    Where the judge can't say, places are those of the printed numbers.
+    Where the judge can't say, places are those of the printed numbers, and the table has the key :data:`UNTESTED`.
 
     Parameters
     ----------
@@ -50,14 +69,20 @@ def mark_ties(grid: Grid, find: Callable[[Row, Column], Claim | None], judge: Ju
     if judge is None:
         return grid
     asked = judge
+    unsure: set[tuple[int, int]] = set()
 
     def tied(best: int, other: int, column: int) -> bool:
         one, two = (find(grid.rows[row], grid.columns[column]) for row in (best, other))
         if one is None or two is None:
             return False
-        return asked(one.method, two.method, one.categories, one.metric) is True
+        answer = asked(one.method, two.method, one.categories, one.metric, one.defect)
+        if answer is None:
+            unsure.add((best, column))
+        return answer is True
 
-    return share_lead(grid, tied)
+    marked = share_lead(grid, tied)
+    untested = any(marked.rows[row].values[column].place == 1 for row, column in unsure)
+    return replace(marked, keys={**marked.keys, **UNTESTED}) if untested else marked
 
 
 def share_lead(grid: Grid, tied: Callable[[int, int, int], bool]) -> Grid:

@@ -14,11 +14,12 @@ from statistics import fmean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.measured import MeasuredMethod, mean_of
+from harness.report.grid import Value
+from harness.report.measured import Mean, MeasuredMethod, mean_of
 from harness.report.replicates import bootstrap_cell, tested_images
 from harness.store import Record, Store
 
-__all__ = ["Interval", "Uncertainty", "seed_interval"]
+__all__ = ["Interval", "IntervalValue", "Uncertainty", "seed_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class Interval:
     def holds_zero(self) -> bool:
         """Whether zero lies inside or on an end."""
         return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalValue(Value):
+    """A number of a table that data formats show with the ends of its interval.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the interval.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
 
 
 class Uncertainty:
@@ -71,10 +86,10 @@ class Uncertainty:
         if replicates < 1 or not 0 < level < 1:
             raise ValueError(f"{replicates} replicates at level {level}: at least one, and a level inside (0, 1).")
         self.store, self.replicates, self.level = store, replicates, level
-        self._known: dict[str, dict[str, NDArray[np.float64]] | None] = {}
+        self._known: dict[tuple[str, str], dict[str, NDArray[np.float64]] | None] = {}
         self._images: dict[str, str] = {}
 
-    def of(self, method: MeasuredMethod, categories: Sequence[str], metric: str) -> Interval | None:
+    def of(self, method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = "") -> Interval | None:
         """Return the interval of a method's mean over those of some categories that it has numbers of.
 
         Parameters
@@ -85,18 +100,20 @@ class Uncertainty:
             Where to look, as in :func:`harness.report.measured.mean_of`.
         metric
             Id of an accuracy metric.
+        defect
+            One type of defect against all nominal images; all where empty.
 
         Returns
         -------
         Interval or None
             None where there is no number, or a category has no counts.
         """
-        value = mean_of(method, categories, lambda record: record.metrics.get(metric)).value
-        drawn = self._drawn(method, [name for name in categories if name in method.ok], metric)
+        value = _mean(method, categories, metric, defect).value
+        drawn = self._drawn(method, [name for name in categories if name in method.ok], metric, defect)
         return None if value is None or drawn is None else self._interval(value, drawn)
 
     def difference(
-        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str
+        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = ""
     ) -> Interval | None:
         """Return the interval of the mean of the first method less that of the second, paired over images.
 
@@ -108,6 +125,8 @@ class Uncertainty:
             Where to look.
         metric
             Id of an accuracy metric.
+        defect
+            One type of defect against all nominal images; all where empty.
 
         Returns
         -------
@@ -115,52 +134,69 @@ class Uncertainty:
             None where one has no number or no counts, or where they were not tested on the same images.
         """
         covered = [name for name in categories if name in first.ok]
-        if covered != [name for name in categories if name in second.ok]:
+        if not self.same_images(first, second, categories):
             return None
-        if any(self._tested(first.ok[name]) != self._tested(second.ok[name]) for name in covered):
-            return None
-        ours, theirs = self._drawn(first, covered, metric), self._drawn(second, covered, metric)
-        means = [
-            mean_of(method, covered, lambda record: record.metrics.get(metric)).value for method in (first, second)
-        ]
+        ours, theirs = (self._drawn(method, covered, metric, defect) for method in (first, second))
+        means = [_mean(method, covered, metric, defect).value for method in (first, second)]
         if ours is None or theirs is None or means[0] is None or means[1] is None:
             return None
         return self._interval(means[0] - means[1], ours - theirs)
 
     def tied(
-        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str
+        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = ""
     ) -> bool | None:
         """Return whether the interval of the difference of two methods holds zero; None where it can't be told."""
-        found = self.difference(first, second, categories, metric)
+        found = self.difference(first, second, categories, metric, defect)
         return None if found is None else found.holds_zero
+
+    def same_images(self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str]) -> bool:
+        """Return whether two methods have numbers of the same of some categories, from the same test images."""
+        covered = [name for name in categories if name in first.ok]
+        if covered != [name for name in categories if name in second.ok]:
+            return False
+        return all(self._tested(first.ok[name]) == self._tested(second.ok[name]) for name in covered)
+
+    def without_counts(self, method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some categories where a method has a number and left no counts that belong to it."""
+        return tuple(name for name in categories if name in method.ok and self._of_record(method.ok[name]) is None)
 
     def _interval(self, value: float, drawn: NDArray[np.float64]) -> Interval:
         tail = (1 - self.level) / 2
         low, high = np.quantile(drawn, [tail, 1 - tail])
         return Interval(value, float(low), float(high))
 
-    def _drawn(self, method: MeasuredMethod, covered: Sequence[str], metric: str) -> NDArray[np.float64] | None:
+    def _drawn(
+        self, method: MeasuredMethod, covered: Sequence[str], metric: str, defect: str = ""
+    ) -> NDArray[np.float64] | None:
         """Return the replicates of a mean, (replicates,); None where a category lacks them."""
         parts = []
         for name in covered:
             record = method.ok[name]
-            found = self._of_record(record)
+            found = self._of_record(record, defect)
             if found is None or not np.isfinite(found.get(metric, np.nan)).all():
                 return None
             parts.append(found[metric])
         return np.mean(parts, axis=0) if parts else None
 
-    def _of_record(self, record: Record) -> dict[str, NDArray[np.float64]] | None:
-        path = str(self.store.counts_path(record.cell))
-        if path not in self._known:
-            self._known[path] = bootstrap_cell(self.store, record, self.replicates)
-        return self._known[path]
+    def _of_record(self, record: Record, defect: str = "") -> dict[str, NDArray[np.float64]] | None:
+        key = (str(self.store.counts_path(record.cell)), defect)
+        if key not in self._known:
+            self._known[key] = bootstrap_cell(self.store, record, self.replicates, defect)
+        return self._known[key]
 
     def _tested(self, record: Record) -> str:
         path = str(self.store.counts_path(record.cell))
         if path not in self._images:
             self._images[path] = tested_images(record)
         return self._images[path]
+
+
+def _mean(method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str) -> Mean:
+    return mean_of(
+        method,
+        categories,
+        lambda record: (record.by_defect.get(defect, {}) if defect else record.metrics).get(metric),
+    )
 
 
 def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:

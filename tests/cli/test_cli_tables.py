@@ -87,6 +87,10 @@ def test_html(call, measured):
     assert out.count("<table>") == 6
 
 
+def test_no_word_of_published_tables_where_none_is_shown(call):
+    assert "These are the published tables" not in call("tables", "--metric", "aupro_1").err
+
+
 def test_a_table_of_the_paper_that_nothing_measured_stands_in_is_published(call, measured):
     out = call("tables", "--table", "3", "--methods", "m3dm,ast,cfm").out
     assert "Table 3. Eyecandies: means over its categories" in out
@@ -129,6 +133,9 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
         (["--table", "1", "--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
         (["--table", "rank"], 6, "Nothing is measured in results/cells: start with"),
         (["--table", "8"], 2, "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, exact"),
+        (["--table", "differences"], 6, "Nothing is measured in results/cells: start with"),
+        (["--table", "1", "--metric", "aupro_1"], 2, "Table 1 has no aupro_1: choose from i_auroc, aupro_30_official"),
+        (["--metric", "aupro_1"], 2, "papers print aupro_1_official instead; ask for that"),
         (["--source", "published", "--table", "rank"], 2, "There is no published number in table rank"),
         (["--source", "published", "--dataset", "toy"], 2, "There is no published number for toy in any table"),
     ],
@@ -192,6 +199,15 @@ def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
     assert {tied["btf", metric] for metric in ("p_auroc", "aupro_30")} == {""}
     out = call(*arguments).out
     assert "≈ can't be told from the best of its column" in " ".join(out.split())
+    (cfm,) = [line for line in lines if (line["method"], line["metric"]) == ("cfm", "p_auroc")]
+    assert float(cfm["low"]) < float(cfm["value"]) < float(cfm["high"])
+    out = call("tables", "--table", "differences", "--metric", "p_auroc").out
+    assert "Differences to the best: Toy" in out
+    assert "btf" in out
+    assert " best" in out
     for path in (tmp_path / "results" / "counts").iterdir():
         path.unlink()
-    assert "≈" not in call(*arguments).out, "without counts places are those of the printed numbers"
+    out = call(*arguments).out
+    assert "≈" not in out, "without counts places are those of the printed numbers"
+    assert "Bold is untested where cells left no counts" in " ".join(out.split())
+    assert "no counts of the test images" in " ".join(call("tables", "--table", "differences").out.split())

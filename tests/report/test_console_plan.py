@@ -75,11 +75,18 @@ def test_times_are_told_by_method_and_in_all(show) -> None:
     lines = {
         line.split()[0]: " ".join(line.split()) for line in shown.splitlines() if " min" in line or "not known" in line
     }
-    assert lines["cfm"] == "cfm 10 about 1 h 40 min the same category (1), the same dataset (9)"
-    assert lines["cfm-m"] == "cfm-m 10 about 50 min the same category (1), the same dataset (9)"
+    assert lines["cfm"] == "cfm 10 about 1 h 40 min the same category (1); the same dataset (9)"
+    assert lines["cfm-m"] == "cfm-m 10 about 50 min the same category (1); the same dataset (9)"
     assert lines["btf"] == "btf 1 not known none (1)"
     assert lines["all"] == "all 21 at least 2 h 30 min"
     assert shown.endswith("at least 1 h 15 min; 1 of 21 cells have no record to go by.")
+
+
+def test_what_is_scaled_and_what_is_not_is_told(show) -> None:
+    shown = show([*whole("cfm[epochs=50]"), *whole("cfm[aggregate=sum]")], [record()])
+    lines = {line.split()[0]: " ".join(line.split()) for line in shown.splitlines() if " min" in line}
+    assert lines["cfm[epochs=50]"] == "cfm[epochs=50] 10 about 20 min other epochs, scaled (10)"
+    assert lines["cfm[aggregate=sum]"] == "cfm[aggregate=sum] 10 about 1 h 40 min other parameters, not scaled (10)"
 
 
 def test_without_a_past_the_time_is_not_known(show) -> None:

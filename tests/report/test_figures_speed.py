@@ -215,3 +215,11 @@ def test_it_is_told_why_nothing_published_stands_beside(asked):
     data = data_of(records("cfm", 18, 452), **asked)
     assert [series.published for series in data.series] == [False]
     assert any("frame rates are for mvtec3d, all training samples" in note for note in data.notes)
+
+
+def test_the_axis_names_the_rate_and_the_legend_how_it_was_timed():
+    figure = draw_speed(data_of(records("cfm", 18, 452)))
+    assert figure.axes[0].get_xlabel() == "Frame rate (frames a second)"
+    words = " ".join(text.get_text() for text in figure.axes[1].texts)
+    assert "as published: speed as its authors timed it" in words
+    assert "measured on NVIDIA H200 in Xeon: inference alone" in words

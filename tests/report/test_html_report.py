@@ -184,7 +184,8 @@ def test_every_record_has_a_page_with_all_that_is_known(tmp_path):
 
 
 def test_the_command_names_the_cell():
-    record = make_record("cfm[aggregate=sum]", "bagel", shots=10, split="3")
+    environment = {"device": "cuda:1", "cache": {"read": 0, "made": 10}}
+    record = make_record("cfm[aggregate=sum]", "bagel", shots=10, split="3", environment=environment)
     words = shlex.split(reproduce(record)[0])
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert options == {
@@ -196,8 +197,26 @@ def test_the_command_names_the_cell():
         "--split": "3",
         "--preset": "paper",
         "--weights": "pretrained",
+        "--devices": "cuda",
         "--results": "again",
     }
+
+
+@pytest.mark.parametrize(
+    ("record", "without"),
+    [
+        (make_record(), True),
+        (make_record(environment={"device": "cpu", "cache": {"read": 3, "made": 0}}), False),
+        (make_record("btf"), False),
+        (make_record(checkpoint="0123"), False),
+        (make_record(status="timeout", reason="too slow"), False),
+    ],
+    ids=["not used", "used", "no use for it", "not trained", "not told"],
+)
+def test_the_command_leaves_the_cache_out_where_the_record_tells_so(record, without):
+    words = shlex.split(reproduce(record)[0])
+    assert ("--no-cache" in words) == without
+    assert ("--devices" in words) == (record.status == "ok")
 
 
 def test_a_changed_default_makes_the_command_name_all_parameters():

@@ -237,3 +237,27 @@ def test_a_method_that_is_no_longer_installed_follows(published):
     assert [method.label for method in group.methods] == ["gone"]
     (grid,) = tables(records, published, 2)
     assert rows(grid)[-1] == ("gone", "measured")
+
+
+def test_eyecandies_gives_no_difference_to_rows_of_deeper_mappings(published):
+    names = DATASETS["eyecandies"].categories
+    records = [make_record(method, name, dataset="eyecandies") for method in ("cfm", "ast") for name in names]
+    three, exact = measured_grids(records, published, Request("eyecandies", tables=("3", "exact")))
+    for grid in (three, exact):
+        found = {(entry["method"], entry["source"], entry["metric"]): entry for entry in entries(grid)}
+        for source in ("measured", "published"):
+            assert found["cfm", source, "i_auroc"]["value"] is not None
+        assert found["cfm", "difference", "i_auroc"]["value"] is None
+        assert found["cfm", "difference", "i_auroc"]["text"] == "-"
+        assert "deeper mappings, 50 epochs and batches of 2" in found["cfm", "difference", "i_auroc"]["note"]
+        assert "deeper mappings" in found["cfm", "measured", "i_auroc"]["note"]
+        assert found["ast", "difference", "i_auroc"]["value"] is not None
+        assert "deeper" not in found["ast", "measured", "i_auroc"]["note"]
+
+
+def test_memory_that_nobody_can_explain_has_a_footnote(published):
+    (grid,) = tables(complete("cfm-s"), published, 5)
+    found = {(entry["method"], entry["source"]): entry for entry in entries(grid) if entry["metric"] == "memory_mb"}
+    noted = {method for (method, source), entry in found.items() if "unexplained" in entry["note"]}
+    assert noted == {"cfm-s", "m3dm"}
+    assert "unexplained" not in found["cfm-s", "measured"]["note"]

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from rich.console import Console
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.paper import paper_grids
 from harness.report.published import read_published
-from harness.report.render import FIELDS, as_csv, as_json, as_markdown, as_rich
+from harness.report.render import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
+from harness.report.uncertainty import IntervalValue
 
 GRID = Grid(
     title="A table",
@@ -50,6 +52,49 @@ def test_markdown():
         "- ¹ odd\n"
         "- ² not timed"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("needs <file> & more", r"needs \<file> & more"),
+        ("1 < 2, a & b, 2 * 3, cable_gland", "1 < 2, a & b, 2 * 3, cable_gland"),
+        ("**kwargs and _private and `code`", r"\*\*kwargs and \_private and \`code\`"),
+        ("&lt; a|b", r"\&lt; a\|b"),
+        ("two\nlines", "two lines"),
+        ("no \\* mark", r"no \\\* mark"),
+    ],
+)
+def test_what_markdown_would_take_for_markup_is_escaped(text, expected):
+    assert escape_markdown(text) == expected
+
+
+def test_notes_titles_and_captions_do_not_change_the_page():
+    grid = replace(
+        GRID,
+        title="<b>",
+        caption="*c*",
+        warning="`w`",
+        rows=(
+            replace(
+                GRID.rows[0], labels=(Value("cfm", note="killed: <Signals.SIGKILL: 9> in *args"), Value("measured"))
+            ),
+        ),
+    )
+    text = as_markdown([grid])
+    for part in (r"### \<b>", r"\*c\*", r"**\`w\`**", r"killed: \<Signals.SIGKILL: 9> in \*args"):
+        assert part in text
+
+
+def test_ends_of_intervals_are_in_data_formats():
+    bounded = IntervalValue("0.613", 0.613, low=0.6, high=0.6205)
+    grid = replace(GRID, rows=(replace(GRID.rows[0], values=(bounded, missing("not timed"))),))
+    first, dash = csv.DictReader(io.StringIO(as_csv([grid])))
+    assert (first["value"], first["low"], first["high"]) == ("0.613", "0.6", "0.6205")
+    assert (dash["low"], dash["high"]) == ("", "")
+    number, nothing = json.loads(as_json([grid]))[0]["values"]
+    assert (number["low"], number["high"]) == (0.6, 0.6205)
+    assert "low" not in nothing
 
 
 def test_csv_holds_one_number_a_line_with_its_note():
@@ -123,3 +168,8 @@ def test_a_long_label_breaks_after_commas(published_grids):
         "epochs=50,",
         "aggregate=2d]",
     ]
+
+
+def test_the_narrowest_terminal_cuts_no_table(published_grids):
+    for grid in published_grids:
+        assert "…" not in drawn(grid, 34), "labels fold where whole ones would push a number out"

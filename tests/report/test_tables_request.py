@@ -57,6 +57,12 @@ def test_records_are_chosen_by_dataset_and_method(request_, expected):
         (Request(metrics=("fps",)), "There is no accuracy metric 'fps'"),
         (Request(tables=("8",)), "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, exact"),
         (Request(tables=("speed",)), "There is no table 'speed'"),
+        (
+            Request(metrics=("aupro_1",), tables=("1",)),
+            "Table 1 has no aupro_1: choose from i_auroc, aupro_30_official with --metric.",
+        ),
+        (Request(metrics=("p_auroc", "aupro_30"), tables=("exact", "2")), "Table 2 has no p_auroc and no aupro_30"),
+        (Request(metrics=("aupro_30",), tables=("5",)), "choose from i_auroc, p_auroc, aupro_30_official, aupro_1_of"),
     ],
 )
 def test_a_wrong_name_is_an_error_with_the_nearest_names(published, request_, complaint):
@@ -144,6 +150,8 @@ def test_a_request_that_no_table_answers_is_an_error(published):
     with pytest.raises(UsageError, match=r"no published number for eyecandies in table 1: leave out"):
         published_grids(published, Request("eyecandies", tables=("1",)))
     with pytest.raises(UsageError, match=r"no published number for aupro_1 in any table"):
+        published_grids(published, Request(metrics=("aupro_1",)))
+    with pytest.raises(UsageError, match=r"papers print aupro_1_official instead; ask for that, or leave out"):
         published_grids(published, Request(metrics=("aupro_1",)))
 
 

@@ -29,7 +29,7 @@ RECORDS = [
 ]
 
 
-def close(first, second, categories, metric):
+def close(first, second, categories, metric, defect=""):
     """Tell methods apart by 0.05 in the means over categories."""
     means = [
         sum(method.ok[category].metrics[metric] for category in categories) / len(categories)
@@ -60,15 +60,23 @@ def test_those_that_cannot_be_told_from_the_best_share_one_mark():
 @pytest.mark.parametrize("answer", [False, None])
 def test_places_stay_as_printed_where_nothing_is_tied_or_nothing_can_be_told(answer):
     told = accuracy(lambda *arguments: answer)
-    assert told == accuracy(None)
+    assert told.rows == accuracy(None).rows
     assert marks(told)["cfm"] == (1, False)
     assert marks(told)["btf"] == (2, False)
+
+
+def test_the_legend_tells_where_bold_is_untested():
+    sentence = "Bold is untested where cells left no counts"
+    for answer, expected in ((None, True), (False, False), (True, False)):
+        grid = accuracy(lambda *arguments, answer=answer: answer)
+        assert (sentence in " ".join(legend([grid]))) is expected
+    assert sentence not in " ".join(legend([accuracy(None)])), "nobody was asked"
 
 
 def test_only_the_best_is_compared_and_only_with_methods_of_the_same_categories():
     asked = []
 
-    def judge(first, second, categories, metric):
+    def judge(first, second, categories, metric, defect):
         asked.append((first.label, second.label, tuple(categories), metric))
         return False
 
@@ -80,7 +88,7 @@ def test_only_the_best_is_compared_and_only_with_methods_of_the_same_categories(
 def test_the_judge_is_asked_about_a_category_and_about_the_mean():
     asked = set()
 
-    def judge(first, second, categories, metric):
+    def judge(first, second, categories, metric, defect):
         asked.add((tuple(categories), metric))
         return True
 
@@ -96,7 +104,7 @@ def test_the_judge_is_asked_about_methods_with_as_many_training_samples():
     records = [r for shots in (5, "full") for method in ("cfm", "btf") for r in complete(method, shots=shots)]
     shots = set()
 
-    def judge(first, second, categories, metric):
+    def judge(first, second, categories, metric, defect):
         shots.add((first.cell.shots, second.cell.shots))
         return True
 
@@ -105,13 +113,21 @@ def test_the_judge_is_asked_about_methods_with_as_many_training_samples():
     assert [marks(grids[0], column)["cfm"][1] for column in range(4)] == [True, False, False, True]
 
 
-def test_defects_are_not_judged_and_their_mean_is():
-    (group,) = group_records(RECORDS)
-    grid = defect_grid(group, metric_name("i_auroc"), judge=close)
-    assert marks(grid, 0)["m3dm"][1] is False
+def test_each_defect_is_judged_by_itself_where_it_is_found():
+    changed = [replace(record, by_defect={"crack": record.by_defect["crack"]}) for record in RECORDS[:-1]]
+    changed[0::10] = RECORDS[0:-1:10]
+    (group,) = group_records([*changed, RECORDS[-1]])
+    asked = set()
+
+    def judge(first, second, categories, metric, defect):
+        asked.add((tuple(categories), defect))
+        return defect != "hole"
+
+    grid = defect_grid(group, metric_name("i_auroc"), judge=judge)
     assert [column.keys["defect"] for column in grid.columns] == ["crack", "hole", "all"]
-    assert marks(grid, 0)["cfm"] == (1, False)
-    assert marks(grid, 2)["cfm"] == (0, True)
+    assert asked == {(MVTEC, "crack"), (MVTEC[:1], "hole"), (MVTEC, "")}
+    assert [marks(grid, column)["cfm"] for column in range(3)] == [(0, True), (1, False), (0, True)]
+    assert marks(grid, 0)["m3dm"][1] is False
 
 
 def test_every_format_shows_the_mark_and_the_legend_explains_it():

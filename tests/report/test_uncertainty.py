@@ -13,6 +13,7 @@ from scipy import stats
 from harness.errors import DataError
 from harness.metrics import METRICS, evaluate
 from harness.metrics.counts import count_images
+from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
 from harness.report.measured import MeasuredMethod
 from harness.report.replicates import bootstrap_cell, draw_images, read_counts
@@ -166,6 +167,54 @@ def test_the_interval_of_i_auroc_covers_the_truth():
         low, high = np.quantile(values, [0.025, 0.975])
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
+
+
+def with_defects(store, seed=0, easy_cracks=0.0, method="cfm"):
+    """Write a record and counts of noise with two types of defect; ``easy_cracks`` is added to the scores of one."""
+    rng = np.random.default_rng(seed)
+    defects = ["good"] * 12 + ["hole"] * 14 + ["crack"] * 14
+    labels = np.arange(40) >= 12
+    masks = np.zeros((40, SIZE, SIZE), bool)
+    masks[labels, 4:12, 4:12] = True
+    maps = rng.normal(size=masks.shape) + 1.5 * masks
+    scores = rng.normal(size=40) + 0.5 * labels + easy_cracks * np.array([defect == "crack" for defect in defects])
+    ids = [f"test/{index:03d}" for index in range(40)]
+    images = tuple(
+        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
+        for name, defect, label, score in zip(ids, defects, labels, scores, strict=True)
+    )
+    by_defect = evaluate_by_defect(maps, masks, labels, scores, defects)
+    record = make_record(method, metrics=evaluate(maps, masks, labels, scores), by_defect=by_defect, images=images)
+    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    return record
+
+
+def test_an_interval_of_a_defect_lies_about_its_recorded_value(store):
+    record = with_defects(store)
+    for defect in ("hole", "crack"):
+        for metric in METRICS:
+            found = Uncertainty(store, 300).of(method_of(record), ["bagel"], metric, defect)
+            assert found.value == pytest.approx(record.by_defect[defect][metric])
+            assert found.low < found.value < found.high
+
+
+def test_images_of_another_defect_play_no_part(store):
+    intervals = []
+    for easy in (0.0, 5.0):
+        method, told = method_of(with_defects(store, easy_cracks=easy)), Uncertainty(store, 300)
+        intervals.append([told.of(method, ["bagel"], "i_auroc", defect) for defect in ("hole", "crack", "")])
+    (hole, crack, whole), (same, easier, better) = intervals
+    assert hole == same
+    assert easier.value == 1.0 > crack.high > crack.low
+    assert better.value > whole.value
+
+
+def test_methods_are_tied_in_one_defect_and_told_apart_in_another(store):
+    plain, easy = with_defects(store, 1), with_defects(store, 1, 5.0, "cfm-t")
+    told = Uncertainty(store, 300)
+    assert told.tied(method_of(easy), method_of(plain), ["bagel"], "i_auroc", "hole") is True
+    assert told.tied(method_of(easy), method_of(plain), ["bagel"], "i_auroc", "crack") is False
+    assert told.tied(method_of(easy), method_of(plain), ["bagel"], "i_auroc", "no such defect") is None
 
 
 def test_without_counts_nothing_can_be_told(store):

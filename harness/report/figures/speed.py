@@ -101,7 +101,7 @@ def draw_speed(data: SpeedData, width: Width = "column", *, title: bool = True) 
     frame = new_frame(width, height=_HEIGHT[width], key=key.height, title=data.title if title else "")
     (axes,) = frame.axes
     _scale_axes(axes, frame, markers)
-    axes.set_xlabel("Frame rate, inference alone (frames a second)")
+    axes.set_xlabel("Frame rate (frames a second)")
     axes.set_ylabel(metric_label(data.metric))
     for series in data.series:
         _draw_front(axes, series)

@@ -61,7 +61,7 @@ class SpeedKey:
     @property
     def height(self) -> float:
         """What it needs, points."""
-        lines = _LINE * (sum(len(wrap(series.name, _LETTERS)) for series in self.series) + bool(self.fronts))
+        lines = _LINE * (sum(len(_lines(series)) for series in self.series) + bool(self.fronts))
         areas = max(self._diameter(max(self.sizes)), _LINE) + 4 if self.sizes else 0.0
         return (lines + areas if self.width == "column" else max(lines, areas)) + 2
 
@@ -71,7 +71,7 @@ class SpeedKey:
         for series in self.series:
             symbol, fill = self.symbols[series.name], "none" if series.published else f"{MUTED}b0"
             key.scatter([12], [y], s=26 * FILL["o"] / FILL[symbol], marker=symbol, facecolors=fill, edgecolors=MUTED)
-            for line in wrap(series.name, _LETTERS):
+            for line in _lines(series):
                 key.text(22, y, line, va="center_baseline")
                 y -= _LINE
         if self.fronts:
@@ -107,3 +107,9 @@ class SpeedKey:
 
     def _diameter(self, mb: float) -> float:
         return sqrt(self.scale * mb / FILL["o"])
+
+
+def _lines(series: SpeedSeries) -> list[str]:
+    """Return the name of a series and what its frame rate is."""
+    timed = "speed as its authors timed it" if series.published else "inference alone"
+    return wrap(f"{series.name}: {timed}", _LETTERS)

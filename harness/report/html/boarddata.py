@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.report.html.colours import method_colours
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
+from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
 from harness.report.measured import MeasuredMethod
-from harness.store import Record
+from harness.store import Record, Store
 
 __all__ = ["PER_RECORD", "board_data", "line_id", "section_id"]
 
@@ -19,7 +21,7 @@ PER_RECORD: tuple[str, ...] = (
 """Columns whose numbers are embedded for every record."""
 
 
-def board_data(sections: Sequence[Section], pages: Mapping[str, str]) -> dict[str, Any]:
+def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Store | None = None) -> dict[str, Any]:
     """Return plain JSON values.
 
     Parameters
@@ -28,7 +30,11 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str]) -> dict[st
         Of the leaderboard.
     pages
         Cell id to the address of its page.
+    store
+        Where counts lie; None leaves out PRO and ROC curves.
     """
+    names = [[line_id(index, number) for number in range(len(one.lines))] for index, one in enumerate(sections)]
+    labels = dict.fromkeys(line.label for section in sections for line in section.lines)
     return {
         "columns": [
             {
@@ -41,7 +47,10 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str]) -> dict[st
             for column in COLUMNS
         ],
         "perRecord": list(PER_RECORD),
-        "sections": [_section(index, section, pages) for index, section in enumerate(sections)],
+        "colours": method_colours(labels),
+        "rates": [round(float(rate), 6) for rate in curve_rates()],
+        "randomSplits": random_splits(sections, names),
+        "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
     }
 
 
@@ -55,7 +64,7 @@ def line_id(section: int, line: int) -> str:
     return f"row-{section}-{line}"
 
 
-def _section(index: int, section: Section, pages: Mapping[str, str]) -> dict[str, Any]:
+def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:
     return {
         "id": section_id(index),
         "title": section.title,
@@ -66,7 +75,10 @@ def _section(index: int, section: Section, pages: Mapping[str, str]) -> dict[str
         "weights": section.weights,
         "categories": list(section.categories),
         "warning": section.warning,
-        "lines": [_line(line_id(index, number), line, pages) for number, line in enumerate(section.lines)],
+        "lines": [
+            _line(line_id(index, number), line, pages) | _plots(section, line, store)
+            for number, line in enumerate(section.lines)
+        ],
     }
 
 
@@ -90,6 +102,16 @@ def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
     if line.method is not None:
         found["records"] = [_record(line.method, record, pages) for record in line.method.records.values()]
     return found
+
+
+def _plots(section: Section, line: Line, store: Store | None) -> dict[str, Any]:
+    """Return what plots of raw times and curves show of a measured row; nothing of a published one."""
+    if line.method is None:
+        return {}
+    curves, reason = curves_of_line(section, line, store) if store else ({}, "")
+    times, left_out = times_of_line(section, line)
+    found = {"curves": curves, "whyNoCurves": reason, "times": times, "timesLeftOut": left_out}
+    return {name: value for name, value in found.items() if value}
 
 
 def _record(method: MeasuredMethod, record: Record, pages: Mapping[str, str]) -> list[Any]:

@@ -83,7 +83,8 @@ def _size(name: str, heading: str, told: str, *, shown: bool = False, state: boo
 
 def _known(metric: str) -> BoardColumn:
     kind, told = _KNOWN[metric]
-    return BoardColumn(metric_name(metric), "Speed" if kind == "Speed" else "Memory", told)
+    shown = metric != "infer_ms"
+    return BoardColumn(metric_name(metric), "Speed" if kind == "Speed" else "Memory", told, shown)
 
 
 def _accuracy(metric: MetricName) -> BoardColumn:

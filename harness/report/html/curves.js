@@ -1,4 +1,4 @@
-// Accuracy against training samples, for settings that differ in nothing else.
+// Accuracy against training samples, for settings that differ in nothing else, and means over random splits.
 const sizes = ["5", "10", "50", "full"];
 
 function shotFamilies() {
@@ -14,7 +14,26 @@ function shotFamilies() {
       found.get(key).push(section);
     }
   }
-  return [...found].filter(([, sections]) => new Set(sections.map((one) => one.shots)).size > 1);
+  const several = ([, sections]) => new Set(sections.map((one) => one.shots)).size > 1;
+  return [...randomFamilies(), ...found].filter(several);
+}
+
+// Settings whose rows are means over random splits; those with all samples belong to every split.
+function randomFamilies() {
+  const found = new Map();
+  for (const joined of board.randomSplits.filter((one) => one.lines.every((id) => shownLines.has(id)))) {
+    const { dataset, preset, weights, shots, categories } = sectionOfLine.get(joined.lines[0]);
+    const key = JSON.stringify([dataset, preset, weights, "random"]);
+    if (!found.has(key)) found.set(key, []);
+    const values = Object.fromEntries(Object.entries(joined.values).map(([id, [mean]]) => [id, mean.toFixed(3)]));
+    const line = { ...lineOf[joined.lines[0]], values, joined };
+    found.get(key).push({ dataset, preset, weights, shots, categories, lines: [line] });
+  }
+  for (const [key, members] of found) {
+    const whole = shownSections().filter((one) => one.shots === "full" && [one.dataset, one.preset, one.weights, "random"].join() === JSON.parse(key).join());
+    members.push(...whole.map((one) => ({ ...one, lines: one.lines.filter((line) => !line.published) })));
+  }
+  return found;
 }
 
 function drawCurves() {
@@ -27,7 +46,7 @@ function drawCurves() {
     view.replaceChildren(make("p", null, "Nothing that is shown has several numbers of training samples. Measure some with: harness run --methods cfm-t --shots 5,10,50"));
     return;
   }
-  const name = (key) => { const [data, preset, weights, split] = JSON.parse(key); return preset === "as published" ? `${data}, as published` : `${data}, preset ${preset}, ${weights} weights, split ${split}`; };
+  const name = (key) => { const [data, preset, weights, split] = JSON.parse(key); const which = split === "random" ? "mean over random splits" : `split ${split}`; return preset === "as published" ? `${data}, as published` : `${data}, preset ${preset}, ${weights} weights, ${which}`; };
   setOptions(setting, all.map(([key]) => [key, name(key)]));
   const sections = (all.find(([key]) => key === setting.value) || all[0])[1];
   const metric = offerMetrics(metricBox, sections.flatMap((section) => section.lines), "1");
@@ -40,7 +59,7 @@ function plotCurves(view, sections, metric) {
     for (const line of section.lines.filter((one) => metric.id in one.values)) {
       const key = JSON.stringify([line.published, line.label, ...coveredBy(line)]);
       if (!series.has(key)) series.set(key, []);
-      series.get(key).push({ shots: section.shots, line, value: Number(line.values[metric.id]) });
+      series.get(key).push({ shots: section.shots, line, value: Number(line.values[metric.id]), over: line.joined ? line.joined.values[metric.id] : null });
     }
   }
   const curves = [...series.values()].filter((one) => one.length > 1);
@@ -54,7 +73,7 @@ function plotCurves(view, sections, metric) {
   const used = sizes.filter((size) => curves.some((one) => one.some((point) => point.shots === size)));
   const position = (size) => box.left + 20 + (used.indexOf(size) / Math.max(1, used.length - 1)) * (box.right - box.left - 40);
   const x = Object.assign(position, { ticks: used, text: (size) => (size === "full" ? "all" : size) });
-  const y = linear(...range(curves.flat().map((point) => point.value), 0.1), box.bottom, box.top);
+  const y = linear(...range(curves.flat().flatMap((point) => point.over || [point.value]), 0.1), box.bottom, box.top);
   const parts = [];
   const ends = [];
   for (const points of curves) {
@@ -67,15 +86,28 @@ function plotCurves(view, sections, metric) {
     parts.push(path);
     for (const point of points) {
       const mark = marker("circle", x(point.shots), y(point.value), 60, colour, published);
+      if (point.over) parts.push(intervalBar(x(point.shots), y(point.over[1]), y(point.over[2]), colour));
       const samples = point.shots === "full" ? "all training samples" : `${point.shots} training samples`;
-      parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${tellCover(point.line)}`));
+      parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${tellSplits(point)}${tellCover(point.line)}`));
     }
     const last = points.at(-1);
-    ends.push({ y: y(last.value), x: x(last.shots), text: published ? `${label} (publ.)` : label, colour });
+    ends.push({ y: y(last.value), x: x(last.shots), text: published ? `${label} (publ.)` : label, colour: inkOf(label) });
   }
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `${metric.title} against training samples` },
     axes(box, x, y, "training samples", metric.title), parts, endNames(ends, box));
   view.replaceChildren(svg);
+}
+
+function intervalBar(x, low, high, colour) {
+  const bar = draw("path", { d: `M${x - 5} ${low}h10M${x - 5} ${high}h10M${x} ${low}V${high}`, class: "interval" });
+  bar.style.stroke = colour;
+  return bar;
+}
+
+function tellSplits(point) {
+  if (!point.over) return "";
+  const [low, high] = point.over.slice(1).map((value) => value.toFixed(3));
+  return `\nmean over ${point.line.joined.lines.length} random splits, 95% interval ${low} to ${high}`;
 }
 
 function endNames(ends, box) {

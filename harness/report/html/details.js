@@ -46,4 +46,9 @@ for (const line of Object.values(lineOf)) {
   const button = make("button", { type: "button", class: "unfold", "aria-expanded": "false", "aria-label": name }, "\u25b8");
   byId(line.id).querySelector("th").prepend(button);
   button.addEventListener("click", () => toggleDetails(button, line));
+  if (!line.records || line.records.length < 2) continue;
+  byId(line.id).classList.add("several");
+  byId(line.id).addEventListener("click", (event) => {
+    if (event.target.closest("td.number[data-value]") && getSelection().isCollapsed) toggleDetails(button, line);
+  });
 }

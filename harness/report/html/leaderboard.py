@@ -55,8 +55,16 @@ def column_chooser() -> Element:
     return element("details", element("summary", "Columns"), *sets, id="columns", class_="chooser", hidden=True)
 
 
-def leaderboard(sections: Sequence[Section]) -> Element:
-    """Return the table, complete without a script: a script sorts, filters and unfolds it."""
+def leaderboard(sections: Sequence[Section], pages: Mapping[str, str]) -> Element:
+    """Return the table, complete without a script: a script sorts, filters and unfolds it.
+
+    Parameters
+    ----------
+    sections
+        Its bodies.
+    pages
+        Cell id to the address of its page: the numbers of a row with one record lead there.
+    """
     groups = {
         kind: [column for column in COLUMNS if column.kind == kind] for kind in dict.fromkeys(c.kind for c in COLUMNS)
     }
@@ -65,7 +73,7 @@ def leaderboard(sections: Sequence[Section]) -> Element:
     headings = (_heading(column) for column in COLUMNS)
     device = element("th", element("span", "Device", class_="heading"), scope="col", rowspan="2", class_="device")
     head = element("thead", element("tr", method, *above, device), element("tr", *headings))
-    bodies = (_body(index, section) for index, section in enumerate(sections))
+    bodies = (_body(index, section, pages) for index, section in enumerate(sections))
     caption = element("caption", "Means over categories. Best in bold, among rows that may be compared.")
     table = element("table", caption, head, *bodies, id="board")
     return element(
@@ -109,24 +117,26 @@ def _lines(lines: Sequence[str]) -> Iterator[Child]:
         yield line
 
 
-def _body(index: int, section: Section) -> Element:
+def _body(index: int, section: Section, pages: Mapping[str, str]) -> Element:
     keys = {f"data_{name}": str(getattr(section, name)) for name in _FILTERS}
     told: list[Child] = [element("strong", section.title)]
     if section.warning:
         told.append(element("span", f" {section.warning}", class_="warning"))
     span = len(COLUMNS) + 2
     title = element("tr", element("th", element("div", *told), colspan=span, scope="rowgroup"), class_="setting")
-    rows = (_row(line_id(index, number), line, section) for number, line in enumerate(section.lines))
+    rows = (_row(line_id(index, number), line, section, pages) for number, line in enumerate(section.lines))
     return element("tbody", title, *rows, id=section_id(index), data_measured=section.measured, **keys)
 
 
-def _row(name: str, line: Line, section: Section) -> Element:
+def _row(name: str, line: Line, section: Section, pages: Mapping[str, str]) -> Element:
     label: list[Child] = [element("span", line.label, class_="label")]
     if line.published:
         label.append(element("span", "published", class_="badge"))
     elif line.categories < len(section.categories):
         label.append(element("small", f"{line.categories} of {len(section.categories)} categories"))
-    cells = (_cell(value, column) for value, column in zip(line.values, COLUMNS, strict=True))
+    records = list(line.method.records.values()) if line.method else []
+    page = pages[records[0].cell.id] if len(records) == 1 else None
+    cells = (_cell(value, column, page) for value, column in zip(line.values, COLUMNS, strict=True))
     return element(
         "tr",
         element("th", *label, scope="row"),
@@ -141,7 +151,7 @@ def _row(name: str, line: Line, section: Section) -> Element:
     )
 
 
-def _cell(value: Value, column: BoardColumn) -> Element:
+def _cell(value: Value, column: BoardColumn, page: str | None) -> Element:
     text: Child = value.text
     told: str | None = None
     if value.number is None:
@@ -150,6 +160,8 @@ def _cell(value: Value, column: BoardColumn) -> Element:
         text = element("b", value.text)
     elif value.tied:
         text, told = f"{TIE_MARK}{value.text}", "tied: can't be told from the best of its column"
+    if page and value.number is not None:
+        text = element("a", text, href=page)
     return element(
         "td",
         text,

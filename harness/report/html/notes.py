@@ -29,6 +29,11 @@ _NOTES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "never how good it is.",
             "Numbers with \u2248 can't be told from the best of their column by a paired bootstrap over the test "
             "images; no number of such a column is bold.",
+            "Bold is untested where cells left no counts: it marks the best printed number. The same 'harness run' "
+            "with --rerun METHOD makes the counts.",
+            "Such intervals cover the choice of test images, not training: another seed or other training samples move "
+            "numbers further. Bars over random splits, in the plot of few training samples, cover the choice of "
+            "training samples.",
         ),
     ),
     (

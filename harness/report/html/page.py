@@ -13,6 +13,7 @@ from harness.report.html.notes import reading_notes
 from harness.report.html.parts import section, theme_switch
 from harness.report.html.recordlist import all_records, wrong_records
 from harness.report.html.sections import Section
+from harness.store import Store
 
 __all__ = ["SCRIPTS", "asset", "front_page"]
 
@@ -25,6 +26,8 @@ SCRIPTS = (
     "plot.js",
     "scatter.js",
     "curves.js",
+    "pixelcurves.js",
+    "latency.js",
     "heat.js",
 )
 """The scripts of the front page, in order."""
@@ -35,7 +38,9 @@ def asset(name: str) -> str:
     return files("harness.report.html").joinpath(name).read_text(encoding="utf-8")
 
 
-def front_page(sections: Sequence[Section], pages: Mapping[str, str], gallery: Element | None) -> bytes:
+def front_page(
+    sections: Sequence[Section], pages: Mapping[str, str], gallery: Element | None, store: Store | None = None
+) -> bytes:
     """Return the front page.
 
     Parameters
@@ -46,6 +51,8 @@ def front_page(sections: Sequence[Section], pages: Mapping[str, str], gallery: E
         Cell id to the address of its page.
     gallery
         A section with pictures; None leaves it out.
+    store
+        Where counts lie; None leaves out PRO and ROC curves.
     """
     style = asset("report.css")
     script = "\n".join(map(asset, SCRIPTS))
@@ -57,9 +64,11 @@ def front_page(sections: Sequence[Section], pages: Mapping[str, str], gallery: E
         element("style", style),
     )
     views = [
-        section("board-view", "Leaderboard", *_board(sections)),
+        section("board-view", "Leaderboard", *_board(sections, pages)),
         _scatter(),
         _curves(),
+        _pixel_curves(),
+        _latency(),
         _heat(),
         gallery,
         wrong_records(sections, pages),
@@ -67,7 +76,7 @@ def front_page(sections: Sequence[Section], pages: Mapping[str, str], gallery: E
         reading_notes(),
     ]
     shown = [view for view in views if view is not None]
-    data = element("script", json_text(board_data(sections, pages)), type="application/json", id="data")
+    data = element("script", json_text(board_data(sections, pages, store)), type="application/json", id="data")
     tip = element("div", id="tip", role="tooltip", hidden=True)
     main = element("main", *shown, id="main", tabindex="-1")
     body = element("body", _header(sections, shown), main, _footer(), tip, data, element("script", script))
@@ -98,22 +107,25 @@ def _summary(sections: Sequence[Section]) -> str:
     return f"{cells} {where}; the newest record is of {newest}. One protocol for accuracy, speed and memory."
 
 
-def _board(sections: Sequence[Section]) -> tuple[Child, ...]:
-    hint = "Unfold a row for its categories and records. Sort by a heading; rows stay within their setting."
+def _board(sections: Sequence[Section], pages: Mapping[str, str]) -> tuple[Child, ...]:
+    hint = (
+        "A number leads to its record, or unfolds the row's categories and records where it is a mean over several. "
+        "Sort by a heading; rows stay within their setting."
+    )
     return (
         filter_bar(sections),
         element("p", hint, class_="hint script", hidden=True),
         column_chooser(),
-        leaderboard(sections),
+        leaderboard(sections, pages),
     )
 
 
-def _plot_section(anchor: str, heading: str, hint: str, *, metric: bool = True) -> Element:
+def _plot_section(anchor: str, heading: str, hint: str, choice: tuple[str, str] = ("metric", "Metric")) -> Element:
     def chooser(name: str, text: str) -> Element:
         field = element("select", id=f"{anchor}-{name}")
         return element("div", element("label", text, for_=f"{anchor}-{name}"), field)
 
-    fields = [chooser("setting", "Setting"), chooser("metric", "Metric") if metric else None]
+    fields = [chooser("setting", "Setting"), chooser(*choice)]
     return section(
         anchor,
         heading,
@@ -126,9 +138,9 @@ def _plot_section(anchor: str, heading: str, hint: str, *, metric: bool = True) 
 
 def _scatter() -> Element:
     hint = (
-        "Frames a second of inference against accuracy; the area of a marker is memory (parameters and bank). Filled "
-        "markers are measured, one shape for each device; hollow ones are published, on the authors' machine. Each "
-        "marker leads to its row."
+        "Frames a second against accuracy; the area of a marker is memory (parameters and bank). Filled markers are "
+        "measured, inference alone, one shape for each device; hollow ones are published, as the authors timed them on "
+        "their machine. A line is the Pareto front of one device. Each marker leads to its row."
     )
     return _plot_section("speed", "Speed and accuracy", hint)
 
@@ -136,9 +148,27 @@ def _scatter() -> Element:
 def _curves() -> Element:
     hint = (
         "Accuracy by number of training samples. Filled markers are measured; hollow ones, dashed lines, published. "
-        "A line joins means over the same categories only."
+        "A line joins means over the same categories only. Where several random splits (0 to 4) are measured, a point "
+        "is their mean and its bar the 95% interval of that mean."
     )
     return _plot_section("shots", "Few training samples", hint)
+
+
+def _pixel_curves() -> Element:
+    hint = (
+        "Curves of pixels, means over the categories of a row, from the counts beside its records. The limits of 1% "
+        "and 30% are marked: AUPRO is the area up to there, divided by the limit. Each marker leads to its row."
+    )
+    return _plot_section("curves", "PRO and ROC curves", hint, ("kind", "Curve"))
+
+
+def _latency() -> Element:
+    hint = (
+        "Raw times of all calls at batch 1. The box holds the middle half, its line is the median; whiskers go from "
+        "the 5th to the 95th percentile, or to the ends where fewer than 59 calls are measured. Times of different "
+        "devices are apart. Each box leads to its row."
+    )
+    return _plot_section("latency", "Latency", hint, ("window", "Window"))
 
 
 def _heat() -> Element:

@@ -1,15 +1,7 @@
 // What plots share: scales, axes, markers, labels that keep clear of each other.
 const family = (label) => label.split(/[[ ]/)[0];
-const everyLine = Object.values(lineOf);
-const weightOf = (name) => {
-  const own = everyLine.filter((line) => family(line.label) === name);
-  return 2 * own.some((line) => !line.published) + own.some((line) => line.values.fps);
-};
-const families = [...new Set(everyLine.map((line) => family(line.label)))]
-  .map((name) => [name, weightOf(name)])
-  .sort(([one, a], [two, b]) => b - a || one.localeCompare(two))
-  .map(([name]) => name);
-const colourOf = (label) => `var(--s${families.indexOf(family(label)) % 8})`;
+const colourOf = (label) => { const [mark, , dark] = board.colours[label]; return `light-dark(${mark}, ${dark})`; };
+const inkOf = (label) => { const [, ink, dark] = board.colours[label]; return `light-dark(${ink}, ${dark})`; };
 const shapes = ["circle", "square", "triangle", "diamond"];
 const deviceShape = (devices, device) => shapes[devices.indexOf(device) % shapes.length];
 
@@ -89,7 +81,7 @@ function placeNames(points, box) {
       if (spot.left < box.left || spot.right > box.limit || spot.top < 0 || spot.bottom > box.bottom || !clear(spot)) continue;
       taken.push(spot);
       const text = draw("text", { x: spot.left, y: point.y + dy, class: "name", "aria-hidden": "true" }, point.name);
-      text.style.fill = point.colour;
+      text.style.fill = inkOf(point.name);
       names.push(text);
       break;
     }
@@ -119,26 +111,30 @@ function tellCover(line) {
 const accuracyColumns = board.columns.filter((column) => column.kind.startsWith("Accuracy"));
 const isWide = (node) => (node.clientWidth || 900) > 560;
 
-// Until a reader chooses, published numbers decide: papers print official AUPRO only.
-function offerMetrics(select, lines, limit) {
+// Until a reader chooses, published numbers decide, or the view asks for official AUPRO: papers print no other.
+function offerMetrics(select, lines, limit, official = false) {
   const columns = accuracyColumns.filter((column) => lines.some((line) => column.id in line.values));
-  const wanted = lines.some((line) => line.published) ? `aupro_${limit}_official` : `aupro_${limit}`;
+  const wanted = official || lines.some((line) => line.published) ? `aupro_${limit}_official` : `aupro_${limit}`;
   setOptions(select, columns.map((column) => [column.id, column.title]));
   if (!select.dataset.chosen && columns.some((column) => column.id === wanted)) select.value = wanted;
   return columnOf[select.value];
 }
 
-function settingChooser(anchor, wanted, refresh) {
+// A view has a setting, and a metric or another choice of its own.
+function settingChooser(anchor, wanted, refresh, official = false) {
   const setting = byId(`${anchor}-setting`);
   const metric = byId(`${anchor}-metric`);
   const update = () => {
     const sections = shownSections().filter(wanted);
     setOptions(setting, sections.map((section) => [section.id, section.title]));
     const section = sections.find((one) => one.id === setting.value);
-    refresh(section, offerMetrics(metric, section ? section.lines : [], "30"));
+    refresh(section, metric ? offerMetrics(metric, section ? section.lines : [], "30", official) : null);
   };
   setting.addEventListener("change", update);
-  metric.addEventListener("change", () => { metric.dataset.chosen = "yes"; update(); });
+  if (metric) metric.addEventListener("change", () => { metric.dataset.chosen = "yes"; update(); });
+  for (const other of byId(anchor).querySelectorAll(".fields select")) {
+    if (other !== setting && other !== metric) other.addEventListener("change", update);
+  }
   addEventListener("resize", () => { clearTimeout(update.timer); update.timer = setTimeout(update, 150); });
   listeners.push(update);
 }

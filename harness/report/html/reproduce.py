@@ -7,7 +7,7 @@ from functools import cache
 from json import loads
 
 from harness import registry
-from harness.contract import ParameterValue
+from harness.contract import ParameterValue, UsesCache
 from harness.digest import canonical_json
 from harness.errors import HarnessError
 from harness.store import Record
@@ -19,7 +19,8 @@ def reproduce(record: Record) -> tuple[str, str]:
     """Return the command that measures a record's cell, and what a reader must add to it or know of it.
 
     The parameters are those that the user named. Where the installed version resolves these to others, all are named.
-    Seeds come from the cell, so none is given.
+    Seeds come from the cell, so none is given. The kind of device and ``--no-cache`` are named where the record knows
+    them: both matter for speed and for the memory of fit.
 
     Parameters
     ----------
@@ -47,8 +48,23 @@ def reproduce(record: Record) -> tuple[str, str]:
     if any(not weight.get("verified", True) for weight in record.weights.values()):
         words.append("--unverified")
         remarks.append("The weight files must be those whose SHA-256 stands below.")
+    kind = str(record.environment.get("device") or "").partition(":")[0]
+    if kind:
+        words += ["--devices", kind]
+    if _went_without_cache(record):
+        words.append("--no-cache")
     words += ["--results", "again"]
     return shlex.join(words), " ".join(remarks)
+
+
+def _went_without_cache(record: Record) -> bool:
+    """Return whether a record tells of a method that can use the cache and was trained without it."""
+    if record.status != "ok" or record.cell.checkpoint or "cache" in record.environment:
+        return False
+    try:
+        return issubclass(registry.load(record.cell.method), UsesCache)
+    except HarnessError:
+        return False
 
 
 @cache

@@ -26,7 +26,7 @@ function drawScatter(section, metric) {
   const links = [...points].sort((one, two) => two.r - one.r).map((point) => pointLink(point, tellSpeed(point.source, metric)));
   const title = `Frames a second against ${metric.title}: ${section.title}`;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title },
-    axes(box, x, y, `frames a second (device)${fast / slow > 8 ? ", log scale" : ""}`, metric.title), links, placeNames(points, box));
+    axes(box, x, y, `frames a second${fast / slow > 8 ? ", log scale" : ""}`, metric.title), speedFronts(points), links, placeNames(points, box));
   const absent = section.lines.filter((line) => !usable.includes(line));
   const names = absent.filter((line) => !line.published).map((line) => line.label);
   const printed = absent.length - names.length;
@@ -35,19 +35,45 @@ function drawScatter(section, metric) {
   view.replaceChildren(svg, speedLegend(usable, devices, most), ...(note ? [note] : []));
 }
 
+// A front for each device and for the published numbers, among rows over the same categories: the most of them.
+function speedFronts(points) {
+  const groups = new Map();
+  for (const point of points) {
+    const key = point.published ? "published" : `measured ${point.source.device}`;
+    groups.set(key, [...(groups.get(key) || []), point]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const cover = (point) => coveredBy(point.source).join();
+    const most = group.reduce((one, two) => (coveredBy(two.source).length > coveredBy(one.source).length ? two : one));
+    const front = paretoFront(group.filter((point) => cover(point) === cover(most)));
+    if (front.length < 2) return [];
+    const d = front.map((point, i) => `${i ? "L" : "M"}${point.x} ${point.y}`).join("");
+    return [draw("path", { d, class: group[0].published ? "front hollow" : "front" })];
+  });
+}
+
+// Points right of and above which there is no other, from right to left; y grows downwards.
+function paretoFront(points) {
+  const front = [];
+  for (const point of [...points].sort((one, two) => two.x - one.x || one.y - two.y)) {
+    if (!front.length || point.y < front.at(-1).y) front.push(point);
+  }
+  return front;
+}
+
 function tellSpeed(line, metric) {
   const memory = line.values.memory_mb ? `${line.values.memory_mb} MB` : "memory unknown";
-  const source = line.published ? "published, on the authors' machine" : `measured on ${line.device}`;
+  const source = line.published ? "published, as timed by its authors" : `inference alone, measured on ${line.device}`;
   return `${line.label}\n${metric.title} ${line.values[metric.id]}\n${line.values.fps} frames a second\n${memory}\n${source}${tellCover(line)}`;
 }
 
 function speedLegend(usable, devices, most) {
-  const items = devices.map((device) => make("li", null, swatch(deviceShape(devices, device), "var(--soft)", false), device));
+  const items = devices.map((device) => make("li", null, swatch(deviceShape(devices, device), "var(--soft)", false), `measured: inference alone on ${device}`));
   if (usable.some((line) => line.published)) {
-    items.push(make("li", null, swatch("circle", "var(--soft)", true), "published: the authors' machine"));
+    items.push(make("li", null, swatch("circle", "var(--soft)", true), "published: as timed by the authors on their machine"));
   }
   items.push(make("li", null, `largest marker: ${most} MB; area is proportional, with a least size`));
   return make("ul", { class: "legend" }, items);
 }
 
-settingChooser("speed", () => true, drawScatter);
+settingChooser("speed", () => true, drawScatter, true);

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from harness.data.base import DATASETS
-from harness.report.beside import note
+from harness.report.beside import note, same_parameters
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value, devices_of
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records, why_not_comparable
+from harness.report.papertables import PAPER_TABLES
 from harness.report.published import MEAN, Published
 from harness.report.ties import Claim, Judge, mark_ties
 from harness.splits import Shots
@@ -68,7 +70,9 @@ class Section:
     warning
         Why no number may be compared with published ones; empty where they may.
     lines
-        Measured rows, then published ones.
+        Measured rows, then published ones, both in the order of the paper's tables.
+    group
+        What was measured; None where all rows are published.
     """
 
     dataset: str
@@ -80,6 +84,7 @@ class Section:
     categories: tuple[str, ...]
     warning: str
     lines: tuple[Line, ...]
+    group: MeasuredGroup | None = None
 
     @property
     def measured(self) -> bool:
@@ -112,7 +117,7 @@ def make_sections(
 
 def _measured(group: MeasuredGroup, published: Published, judge: Judge | None) -> Section:
     warning = why_not_comparable(group, published)
-    lines = [_line(group, method) for method in group.methods]
+    lines = [_line(group, method) for method in sorted(group.methods, key=_place)]
     beside = [] if warning else _published_lines(published, group.dataset, group.shots, len(group.categories))
     return Section(
         group.dataset,
@@ -124,6 +129,7 @@ def _measured(group: MeasuredGroup, published: Published, judge: Judge | None) -
         group.categories,
         warning,
         _ranked([*lines, *beside], judge),
+        group,
     )
 
 
@@ -137,6 +143,27 @@ def _published(published: Published, dataset: str, shots: Shots) -> Section:
     return Section(dataset, shots, AS_PUBLISHED, AS_PUBLISHED, AS_PUBLISHED, heading, categories, "", lines)
 
 
+@cache
+def _paper_order() -> tuple[str, ...]:
+    """Return the labels of all rows of the paper's tables."""
+    return tuple(dict.fromkeys(label for table in PAPER_TABLES for label in table.methods))
+
+
+def _place(method: MeasuredMethod) -> tuple[int, str]:
+    """Return where a measured method stands in the paper's order, whatever its epochs; others follow by label."""
+    cell, order = method.cell, _paper_order()
+    preset = cell.protocol.preset
+    for place, label in enumerate(order):
+        if same_parameters(label, cell, preset, but=("epochs",)):
+            return place, method.label
+    return len(order), method.label
+
+
+def _published_place(label: str) -> int:
+    order = _paper_order()
+    return order.index(label) if label in order else len(order)
+
+
 def _line(group: MeasuredGroup, method: MeasuredMethod) -> Line:
     values = tuple(column_value(method, group.categories, column) for column in COLUMNS)
     device = " and ".join(devices_of(method))
@@ -146,7 +173,7 @@ def _line(group: MeasuredGroup, method: MeasuredMethod) -> Line:
 def _published_lines(published: Published, dataset: str, shots: Shots, categories: int) -> list[Line]:
     rows = [row for row in published.rows if (row.dataset, row.shots) == (dataset, shots)]
     lines = []
-    for label in dict.fromkeys(row.method for row in rows):
+    for label in sorted(dict.fromkeys(row.method for row in rows), key=_published_place):
         sources = dict.fromkeys(f"{row.source}, table {row.table}" for row in rows if row.method == label)
         values = []
         for column in COLUMNS:

@@ -11,7 +11,7 @@ from harness.report.html.markup import Element
 from harness.report.html.page import asset, front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
-from harness.store import Record
+from harness.store import Record, Store
 
 __all__ = ["check_folder", "write_report"]
 
@@ -33,6 +33,7 @@ def write_report(
     folder: Path,
     sections: Sequence[Section],
     gallery: Callable[[Path], Element | None] | None = None,
+    store: Store | None = None,
 ) -> Path:
     """Write a report and return the path of its front page, which is written last.
 
@@ -44,6 +45,8 @@ def write_report(
         Of the leaderboard; the records of their rows get a page each.
     gallery
         Draws pictures below the folder and returns their section; None leaves it out.
+    store
+        Where counts lie; None leaves out PRO and ROC curves.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def write_report(
         for section in sections:
             _write_records(folder, section)
         index = folder / "index.html"
-        write_atomically(index, front_page(sections, pages, gallery(folder) if gallery else None))
+        write_atomically(index, front_page(sections, pages, gallery(folder) if gallery else None, store))
     except OSError as error:
         raise PrerequisiteError(
             f"The report can't be written to {folder} ({error.strerror}): "
