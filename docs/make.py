@@ -27,7 +27,6 @@ RUNS = (
     ("--methods", "cfm,btf,m3dm,ast", *TOY, "--categories", "ridge", *RANDOM, "--save-maps"),
     ("--methods", "all", *TOY, *RANDOM),
     ("--methods", "cfm-t,btf,m3dm,ast", *CANDY, "--categories", "CandyCane", *RANDOM, "--save-maps"),
-    ("--methods", "cfm", *CANDY, "--categories", "CandyCane", *RANDOM),
 )
 """What is measured; maps are kept for the pictures."""
 
@@ -81,10 +80,10 @@ def harness(*arguments: str, results: Path, form: str = "") -> str:
 
 def replaced(text: str, name: str, content: str) -> str:
     """Return the page with the block NAME filled anew."""
-    block = re.compile(rf"(<!-- made: {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    block = re.compile(rf"(<!-- made: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if len(block.findall(text)) != 1:
         raise SystemExit(f"{README} has no block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
-    return block.sub(lambda found: f"{found[1]}\n{content}\n{found[2].lstrip()}", text)
+    return block.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)
 
 
 def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
@@ -101,7 +100,7 @@ def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
     ]
     days = sorted({record.created[:10] for record in chosen})
     machines = sorted({f"{record.environment['cpu']}, {record.environment['cores']} cores" for record in chosen})
-    minutes = sum(record.wall_seconds for record in chosen) / 60
+    minutes = sum(record.wall_seconds - record.seconds.get("maps", 0) for record in chosen) / 60
     busy = sum(bool(record.environment.get("contended")) for record in chosen)
     told = f"Measured on {' to '.join(dict.fromkeys((days[0], days[-1])))}, {' and '.join(machines)}, no GPU: "
     told += f"{len(chosen)} cells, {minutes:.1f} minutes"
