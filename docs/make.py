@@ -30,6 +30,9 @@ RUNS = (
 )
 """What is measured; maps are kept for the pictures."""
 
+LEGENDS = ("Best in bold", "≈ ", "Exact AUPRO is")
+"""How paragraphs begin that the page needs once: below the last of the tables on one dataset."""
+
 BLOCKS = {
     "run": ("code", ("run", "--methods", CFM, *TOY, *RANDOM)),
     "toy": ("markdown", ("tables", *TOY, "--table", "exact", "--source", "measured")),
@@ -37,6 +40,9 @@ BLOCKS = {
     "defects": ("markdown", ("tables", *TOY, "--table", "defects", "--metric", "i_auroc,aupro_1")),
     "candycane": ("markdown", ("tables", *CANDY, "--table", "exact", "--source", "measured")),
 }
+FIRST = ("toy", "defects")
+"""Blocks that others on the same cells follow."""
+
 PICTURES = {
     "speed_published.png": ("plot", "speed", "--source", "published"),
     "speed_toy.png": ("plot", "speed", *TOY, "--source", "measured"),
@@ -58,7 +64,10 @@ def main(results: Path, data: Path | None) -> None:
         if data is None and "eyecandies" in arguments:
             continue
         printed = harness(*arguments, results=results, form=form)
-        text = replaced(text, name, f"{printed}\n\n{measured_on(records, arguments)}")
+        if name in FIRST:
+            text = replaced(text, name, without_legends(printed))
+        else:
+            text = replaced(text, name, f"{printed}\n\n{measured_on(records, arguments)}")
     README.write_text(text, encoding="utf-8")
     for name, arguments in PICTURES.items():
         if "eyecandies" not in arguments:
@@ -74,8 +83,13 @@ def harness(*arguments: str, results: Path, form: str = "") -> str:
         command += ["--format", "markdown"]
     environment = os.environ | {"COLUMNS": "80"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    lines = [re.sub("^### (.*)", r"**\1**", line.rstrip()) for line in done.stdout.strip("\n").splitlines()]
     return "\n".join("    " + line if line else "" for line in lines) if form == "code" else "\n".join(lines)
+
+
+def without_legends(page: str) -> str:
+    """Return the paragraphs that belong to tables."""
+    return "\n\n".join(part for part in page.split("\n\n") if not part.startswith(LEGENDS))
 
 
 def replaced(text: str, name: str, content: str) -> str:
