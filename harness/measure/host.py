@@ -11,7 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["large_blocks_mapped", "libraries_set_aside", "malloc_in_use", "reset_high_water", "settle", "status_bytes"]
+__all__ = [
+    "give_back",
+    "large_blocks_mapped",
+    "libraries_set_aside",
+    "malloc_in_use",
+    "reset_high_water",
+    "settle",
+    "status_bytes",
+]
 
 
 @contextmanager
@@ -27,6 +35,11 @@ def libraries_set_aside() -> Iterator[None]:
 def settle() -> None:
     """Collect garbage and give free heap back to the system, so that the resident size is what is held."""
     gc.collect()
+    give_back()
+
+
+def give_back() -> None:
+    """Give free heap back to the system, so that it is in no peak to come."""
     library = _libc()
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from harness.contract import Sample
-from harness.measure.host import large_blocks_mapped, reset_high_water, settle, status_bytes
+from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
 
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
@@ -87,6 +87,7 @@ def _measured_peak(
     started, calls = perf_counter(), 0
     for sample in samples:
         predict(sample)
+        give_back()
         calls += 1
         if perf_counter() - started >= max_seconds:
             break

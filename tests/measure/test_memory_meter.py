@@ -71,6 +71,17 @@ def test_only_the_largest_call_counts_and_what_went_before_does_not() -> None:
     assert found["peak_inference"]["mb"] == pytest.approx(120, rel=0.05)
 
 
+def test_free_heap_that_one_call_took_is_not_in_the_peak_of_the_next() -> None:
+    blocks = [LIBC.malloc(60_000) for _ in range(2_000)]
+    guard = LIBC.malloc(60_000)
+    for block in blocks:
+        LIBC.free(block)
+    sizes = iter((50, 150))
+    found = measure_peak(lambda _: workspace(next(sizes)), [make_sample(0)] * 2, meter_of("cpu"), max_seconds=60)
+    LIBC.free(guard)
+    assert found["peak_inference"]["mb"] == pytest.approx(150, rel=0.05)
+
+
 def test_what_a_method_holds_is_in_its_level_and_in_its_peak() -> None:
     meter = meter_of("cpu")
     bank = np.ones(100_000_000, np.uint8)
