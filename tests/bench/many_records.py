@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
+from time import process_time
+from typing import Any
 
 import pytest
 from report_records import full_record, make_cell
@@ -35,3 +38,15 @@ def write_records(folder: Path, count: int) -> Store:
         for index, cell in enumerate(islice(cells(), count)):
             found.write(replace(templates[index % TEMPLATES], cell=cell))
     return found
+
+
+def parsed_plainly(store: Store) -> list[Any]:
+    """Parse the same bytes without looking at them: what reading is compared with."""
+    return [json.loads(path.read_bytes()) for path in sorted(store.cells.glob("*.json"))]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return the processor's time that a call takes."""
+    begin = process_time()
+    call()
+    return process_time() - begin

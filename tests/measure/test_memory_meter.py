@@ -33,7 +33,7 @@ def workspace(megabytes: float) -> None:
 
 
 def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Measure three times and return the least peak: pages of this process that come back meanwhile only add to it."""
+    """Measure three times and return the least peak: what else this process takes meanwhile only adds to it."""
     return min((measure() for _ in range(3)), key=lambda found: found["peak_inference"]["mb"])
 
 
