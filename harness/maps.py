@@ -30,6 +30,7 @@ from harness.atomic import write_atomically
 from harness.cell import Cell
 from harness.contract import Explained, MethodError
 from harness.errors import HarnessError, PrerequisiteError
+from harness.npz import open_arrays
 from harness.scoring import resize_map
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class MapFile:
     @cached_property
     def _header(self) -> Mapping[str, Any]:
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            with open_arrays(self.path) as archive:
                 header: dict[str, Any] = json.loads(str(archive["header"]))
             Cell.from_json(header["cell"])
             if header["format"] != _FORMAT:
@@ -176,7 +177,7 @@ class MapFile:
         scales = self._header["images"][sample_id]["scales"]
         wanted = {name: float(scales[name]) for name in (scales if names is None else names)}
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            with open_arrays(self.path) as archive:
                 return {
                     name: (archive[f"{sample_id}/{name}"] * np.float64(scale)).astype(np.float32)
                     for name, scale in wanted.items()

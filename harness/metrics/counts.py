@@ -29,6 +29,7 @@ from harness.metrics.inputs import (
 from harness.metrics.ranks import label_components
 from harness.metrics.thresholds import ThresholdCounts, count_pixels, narrow
 from harness.metrics.weighted import mean_below, official_points, weighted_auroc
+from harness.npz import open_arrays
 
 __all__ = ["ImageCounts", "count_images"]
 
@@ -226,7 +227,7 @@ class ImageCounts:
             Where the file is missing, damaged, or of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
+            with open_arrays(path) as found:
                 arrays = dict(found)
             return cls._of_arrays(arrays)
         except _BAD_FILE as error:
