@@ -139,11 +139,12 @@ class CFM:
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
             maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate=self.aggregate, smoothing=self.smoothing)
+        found = maps.on_host()
         return Prediction(
-            anomaly_map=maps.localisation.cpu().numpy(),
-            score=float(maps.score),
-            pixel_map=maps.pixel.cpu().numpy(),
-            extras={"map_2d": maps.distance_2d.cpu().numpy(), "map_3d": maps.distance_3d.cpu().numpy()},
+            anomaly_map=found["localisation"],
+            score=float(found["score"]),
+            pixel_map=found["pixel"],
+            extras={"map_2d": found["distance_2d"], "map_3d": found["distance_3d"]},
         )
 
     def explain(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from methods.parts.features import SIZE, Tokens
@@ -15,7 +17,8 @@ from methods.parts.smoothing import Smoothing, smooth
 __all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps"]
 
 Aggregate = Literal["product", "sum", "max", "2d", "3d"]
-_CHUNK = 8192
+_CHUNK = 2048
+"""Pixels in work at a time: their features fit in the cache of a processor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,14 @@ class Maps:
     score: Tensor
     distance_2d: Tensor
     distance_3d: Tensor
+
+    def on_host(self) -> dict[str, NDArray[np.float32]]:
+        """Return all of them by name, float32 in host memory, brought there by one transfer."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        shapes = [tensor.shape for tensor in named.values()]
+        packed = torch.cat([tensor.float().flatten() for tensor in named.values()]).cpu()
+        parts = torch.split(packed, [shape.numel() for shape in shapes])
+        return {name: part.view(shape).numpy() for name, part, shape in zip(named, parts, shapes, strict=True)}
 
 
 def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> Tensor:
@@ -67,19 +78,16 @@ def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smo
 
 
 def _distances(pair: MappingPair, tokens: Tokens) -> tuple[Tensor, Tensor]:
-    crossing = pair.direction == "cross"
-    started_3d = pair.to_3d.start(tokens.image if crossing else tokens.cloud)
-    started_2d = pair.to_2d.start(tokens.cloud if crossing else tokens.image)
-    distances_2d, distances_3d = [], []
-    for start in range(0, len(tokens), _CHUNK):
-        from_image = tokens.to_image_pixels.slice(start, start + _CHUNK)
-        from_cloud = tokens.to_cloud_pixels.slice(start, start + _CHUNK)
+    started = pair.start(tokens.image, tokens.cloud)
+    distances = []
+    for from_image, from_cloud in tokens.chunks(_CHUNK):
         real_2d, real_3d = from_image @ tokens.image, from_cloud @ tokens.cloud
-        predicted_3d = pair.to_3d.finish((from_image if crossing else from_cloud) @ started_3d.to(real_3d))
-        predicted_2d = pair.to_2d.finish((from_cloud if crossing else from_image) @ started_2d.to(real_2d))
-        distances_2d.append(unit_distance(predicted_2d.to(real_2d), real_2d))
-        distances_3d.append(unit_distance(predicted_3d.to(real_3d), real_3d))
-    return torch.cat(distances_2d), torch.cat(distances_3d)
+        predicted_2d, predicted_3d = pair.finish(started, from_image, from_cloud)
+        distances.append(
+            (unit_distance(predicted_2d.to(real_2d), real_2d), unit_distance(predicted_3d.to(real_3d), real_3d))
+        )
+    in_2d, in_3d = zip(*distances, strict=True)
+    return torch.cat(in_2d), torch.cat(in_3d)
 
 
 def _as_image(values: Tensor, pixels: Tensor) -> Tensor:

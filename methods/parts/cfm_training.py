@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,8 @@ from methods.parts.mapping import MappingPair, cosine_loss
 
 __all__ = ["Schedule", "train"]
 
-_CHUNK = 16384
-"""Pixels in memory at a time; gradients of chunks are added up, so that its size changes rounding only."""
+_CHUNK = 4096
+"""Pixels in work at a time: gradients of chunks are added up, so that it changes rounding only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +96,57 @@ def _step(
     generator: torch.Generator,
     autocast: Callable[[], torch.autocast],
 ) -> float:
-    chosen = _choose([len(tokens) for tokens in batch], pixels, generator)
-    total = sum(map(len, chosen))
-    if total == 0:
+    sizes = [len(tokens) for tokens in batch]
+    if sum(sizes) == 0:
         raise MethodError("A training batch has no pixel with 3D features: look at it with 'harness data verify'.")
+    if 0 < pixels < sum(sizes):
+        parts = _drawn(pair, batch, _draw(sizes, pixels, generator), autocast)
+    else:
+        parts = _all(pair, batch, autocast)
     optimizer.zero_grad()
-    loss = 0.0
-    for tokens, rows in zip(batch, chosen, strict=True):
-        for start in range(0, len(rows), _CHUNK):
-            part = rows[start : start + _CHUNK].to(tokens.pixels.device)
-            real_2d, real_3d = tokens.at(part)
-            with autocast():
-                predicted_2d, predicted_3d = pair(real_2d, real_3d)
-            partial = cosine_loss(predicted_2d.to(real_2d), real_2d) + cosine_loss(predicted_3d.to(real_3d), real_3d)
-            partial = partial * (len(part) / total)
-            partial.backward()  # type: ignore[no-untyped-call]
-            loss += partial.item()
+    loss = torch.zeros((), device=batch[0].cloud.device)
+    for (predicted_2d, predicted_3d), (real_2d, real_3d), share in parts:
+        partial = cosine_loss(predicted_2d.to(real_2d), real_2d) + cosine_loss(predicted_3d.to(real_3d), real_3d)
+        partial = partial * share
+        partial.backward()  # type: ignore[no-untyped-call]
+        loss += partial.detach()
     optimizer.step()
-    return loss
+    return float(loss)
 
 
-def _choose(sizes: Sequence[int], pixels: int, generator: torch.Generator) -> list[Tensor]:
-    """Draw about ``pixels`` rows over all images, each image by its share; all rows where ``pixels`` is 0."""
+_Pair = tuple[Tensor, Tensor]
+"""Of 2D and 3D features of the same pixels."""
+
+
+def _all(
+    pair: MappingPair, batch: Sequence[Tokens], autocast: Callable[[], torch.autocast]
+) -> Iterator[tuple[_Pair, _Pair, float]]:
+    """Yield predicted and real features of every pixel, with the share of these pixels in the batch.
+
+    The first layers run on tokens, of which there are far fewer than pixels: forward and, by the transposed matrices,
+    backward.
+    """
+    total = sum(map(len, batch))
+    for tokens in batch:
+        for from_image, from_cloud in tokens.chunks(_CHUNK):
+            with autocast():
+                predicted = pair.finish(pair.start(tokens.image, tokens.cloud), from_image, from_cloud)
+            yield predicted, (from_image @ tokens.image, from_cloud @ tokens.cloud), len(from_image) / total
+
+
+def _drawn(
+    pair: MappingPair, batch: Sequence[Tokens], rows: Sequence[Tensor], autocast: Callable[[], torch.autocast]
+) -> Iterator[tuple[_Pair, _Pair, float]]:
+    """Yield predicted and real features of the drawn pixels of all images together, with their share in the batch."""
+    found = [tokens.at(chosen.to(tokens.pixels.device)) for tokens, chosen in zip(batch, rows, strict=True)]
+    all_2d, all_3d = (torch.cat(each) for each in zip(*found, strict=True))
+    for real_2d, real_3d in zip(torch.split(all_2d, _CHUNK), torch.split(all_3d, _CHUNK), strict=True):
+        with autocast():
+            predicted = pair(real_2d, real_3d)
+        yield predicted, (real_2d, real_3d), len(real_2d) / len(all_2d)
+
+
+def _draw(sizes: Sequence[int], pixels: int, generator: torch.Generator) -> list[Tensor]:
+    """Draw about ``pixels`` rows over all images, each image by its share."""
     total = sum(sizes)
-    if pixels == 0 or pixels >= total:
-        return [torch.arange(size) for size in sizes]
     return [torch.randperm(size, generator=generator)[: max(1, round(pixels * size / total))] for size in sizes]

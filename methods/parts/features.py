@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from torch import Tensor
 from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest, square_pad
 from methods.parts.dino import GRID, build_vit, image_input, vit_tokens
-from methods.parts.interpolation import bilinear_rows, cloud_rows
+from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
 from methods.parts.sparse_rows import SparseRows
 
@@ -39,6 +40,8 @@ class Inputs:
         Valid points in raster order, metres.
     pixels : (N,) int64
         Flat pixel of each point.
+    reached : (n,) int64
+        Flat pixels that get 3D features, ascending.
     draw
         Number that depends on the cloud alone: DropPath's draws at test time come from it.
     """
@@ -46,6 +49,7 @@ class Inputs:
     image: Tensor
     points: Tensor
     pixels: Tensor
+    reached: Tensor
     draw: int
 
 
@@ -87,6 +91,11 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def chunks(self, size: int) -> Iterator[tuple[SparseRows, SparseRows]]:
+        """Yield both matrices for ``size`` pixels at a time, in order."""
+        for start in range(0, len(self), size):
+            yield self.to_image_pixels.slice(start, start + size), self.to_cloud_pixels.slice(start, start + size)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
@@ -172,29 +181,45 @@ class Extractors:
                 f"{self.group_size}: it is empty, or cleaning removed the object."
             )
         return Inputs(
-            image=image_input(sample.rgb, SIZE).to(self.device),
-            points=torch.from_numpy(points).to(self.device),
-            pixels=torch.from_numpy(pixels).to(self.device),
+            image=self._moved(image_input(sample.rgb, SIZE)),
+            points=self._moved(torch.from_numpy(points)),
+            pixels=self._moved(torch.from_numpy(pixels)),
+            reached=self._moved(torch.from_numpy(reached_pixels(pixels, SIZE))),
             draw=crc32(points.tobytes()),
         )
 
-    @torch.inference_mode()
-    def embed(self, inputs: Inputs) -> Embedded:
-        """Run the image network and the point encoder, and build the interpolation."""
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """Transfer to the device; to CUDA from pinned memory, so that the host goes on meanwhile."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    @torch.no_grad()
+    def embed(self, inputs: Inputs, *, lasting: bool = False) -> Embedded:
+        """Run the image network and the point encoder, and build the interpolation.
+
+        Parameters
+        ----------
+        inputs
+            On the device.
+        lasting
+            Whether the result is kept for many uses: then the matrix is compact on every device (:func:`cloud_rows`).
+        """
         with self.autocast():
             image = vit_tokens(self.vit, inputs.image).float()
-        return self.embed_cloud(inputs, image)
+        return self.embed_cloud(inputs, image, lasting=lasting)
 
-    @torch.inference_mode()
-    def embed_cloud(self, inputs: Inputs, image: Tensor) -> Embedded:
+    @torch.no_grad()
+    def embed_cloud(self, inputs: Inputs, image: Tensor, *, lasting: bool = False) -> Embedded:
         """Run the point encoder and build the interpolation, beside tokens of the image that are there already."""
         grouped = group_points(inputs.points, self.centres, self.group_size)
         with self.autocast():
             tokens = self.points.embed(grouped, self.statistics).float()
-        pixels, to_cloud = cloud_rows(inputs.points, inputs.pixels, grouped.centres, SIZE)
-        return Embedded(image, tokens, grouped.centres, pixels, to_cloud)
+        merged = lasting or self.device.type == "cpu"
+        to_cloud = cloud_rows(inputs.points, inputs.pixels, inputs.reached, grouped.centres, SIZE, merged=merged)
+        return Embedded(image, tokens, grouped.centres, inputs.reached, to_cloud)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def finish(self, embedded: Embedded, *draw: int) -> Tokens:
         """Run the point transformer; ``draw`` numbers DropPath's draws where it is on."""
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
@@ -202,9 +227,9 @@ class Extractors:
             cloud = self.points.transform(embedded.group_tokens, embedded.centres, drop).float()
         return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
-    def tokens(self, inputs: Inputs) -> Tokens:
-        """Extract all features of one sample."""
-        return self.finish(self.embed(inputs), inputs.draw)
+    def tokens(self, inputs: Inputs, *, lasting: bool = False) -> Tokens:
+        """Extract all features of one sample, for one use or, where they are ``lasting``, for many."""
+        return self.finish(self.embed(inputs, lasting=lasting), inputs.draw)
 
     def nbytes(self) -> int:
         """Return the bytes of all parameters and buffers."""

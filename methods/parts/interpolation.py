@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from methods.parts.sampling import nearest
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["bilinear_rows", "cloud_rows", "pooling_window"]
+__all__ = ["bilinear_rows", "cloud_rows", "pooling_window", "reached_pixels"]
 
 _NEIGHBOURS = 3
 _WEIGHT_FLOOR = 1e-8
@@ -41,8 +43,7 @@ def bilinear_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = tor
     weights = torch.stack(
         [(1 - part_y) * (1 - part_x), (1 - part_y) * part_x, part_y * (1 - part_x), part_y * part_x], 1
     )
-    starts = torch.arange(0, columns.numel() + 1, 4, device=pixels.device)
-    return SparseRows(starts, columns.flatten(), weights.flatten())
+    return SparseRows.uniform(columns, weights)
 
 
 def _bilinear_axis(index: Tensor, size: int, grid: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,8 +82,37 @@ def _pooling_table(size: int, dtype: torch.dtype, device: torch.device) -> tuple
     return flat.to(device), product.to(device)
 
 
-def cloud_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int) -> tuple[Tensor, SparseRows]:
-    """Return the pixels that the pooled cloud features reach, and the matrix that makes them from centre tokens.
+@lru_cache(maxsize=4)
+def _pooling_reach(size: int) -> NDArray[np.float32]:
+    """Return (size, size) float32: 1 where the pooled pixel of a row takes the pixel of a column in, along one axis."""
+    indices, weights = pooling_window(size)
+    reach = np.zeros((size, size), np.float32)
+    np.maximum.at(reach, (np.arange(size)[:, None], indices.numpy()), (weights.numpy() > 0).astype(np.float32))
+    return reach
+
+
+def reached_pixels(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the pixels of the pooled image that a cloud reaches, on the host: their number sizes all that follows.
+
+    Parameters
+    ----------
+    pixels : (N,) int64
+        Flat pixels of the valid points of a ``size`` x ``size`` image.
+
+    Returns
+    -------
+    (n,) int64, ascending.
+    """
+    valid = np.zeros((size, size), np.float32)
+    valid.reshape(-1)[pixels] = 1
+    reach = _pooling_reach(size)
+    return np.flatnonzero(reach @ valid @ reach.T)
+
+
+def cloud_rows(
+    points: Tensor, pixels: Tensor, reached: Tensor, centres: Tensor, size: int, *, merged: bool = True
+) -> SparseRows:
+    """Return the matrix that makes the pooled cloud features from centre tokens.
 
     Each valid point mixes the tokens of its three nearest centres with weights proportional to 1 / (d^2 + 1e-8),
     is written to its pixel of an otherwise zero image, and the image is pooled (:func:`pooling_window`). Zeros of
@@ -94,24 +124,28 @@ def cloud_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int) -> tu
         Valid points, metres.
     pixels : (N,) int64
         Flat pixel index of each point.
+    reached : (n,) int64
+        Pixels of the result (:func:`reached_pixels`).
     centres : (M, 3) float
     size
         Side of the image, pixels.
+    merged
+        Whether entries of one row and column are added up: that makes products many times cheaper, but waits for the
+        device. Otherwise each row has 48 entries.
 
     Returns
     -------
-    reached pixels (n,) int64, ascending, and a matrix of n rows and M columns.
+    A matrix of n rows and M columns.
     """
     squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
     share = 1 / (squared + _WEIGHT_FLOOR)
     share = share / share.sum(1, keepdim=True)
     point_at = torch.full((size * size,), -1, dtype=torch.long, device=points.device)
     point_at[pixels] = torch.arange(len(points), device=points.device)
-    window, weight = _pooling_table(size, points.dtype, points.device)
+    window, weight = (table[reached] for table in _pooling_table(size, points.dtype, points.device))
     source = point_at[window]
     weight = weight * (source >= 0)
-    reached = weight.sum(1).nonzero()[:, 0]
-    source, weight = source[reached].clamp_min(0), weight[reached]
+    source = source.clamp_min(0)
     columns = index[source].flatten(1)
     weights = (share[source] * weight[..., None]).flatten(1)
-    return reached, SparseRows.from_padded(columns, weights, len(centres))
+    return SparseRows.from_padded(columns, weights, len(centres)) if merged else SparseRows.uniform(columns, weights)

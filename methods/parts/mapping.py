@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from methods.parts.initialise import named_generator, randomise_linear
+from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Direction", "Mapping", "MappingPair", "cosine_loss", "unit_distance"]
 
@@ -66,6 +67,29 @@ class MappingPair(nn.Module):
             if isinstance(layer, nn.Linear):
                 randomise_linear(layer, named_generator(seed, "mapping", name))
 
+    def start(self, image: Tensor, cloud: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first layers of the mappings to 2D and to 3D on tokens of the image and of the cloud."""
+        if self.direction == "cross":
+            return self.to_2d.start(cloud), self.to_3d.start(image)
+        return self.to_2d.start(image), self.to_3d.start(cloud)
+
+    def finish(
+        self, started: tuple[Tensor, Tensor], from_image: SparseRows, from_cloud: SparseRows
+    ) -> tuple[Tensor, Tensor]:
+        """Return the predicted 2D and 3D features of pixels from what :meth:`start` gave.
+
+        Parameters
+        ----------
+        started
+            (784, h) and (1024, h), in either order, whichever modality a mapping starts from.
+        from_image, from_cloud
+            Rows of the pixels, n each.
+        """
+        start_2d, start_3d = started
+        if self.direction == "cross":
+            return self.to_2d.finish(from_cloud @ start_2d), self.to_3d.finish(from_image @ start_3d)
+        return self.to_2d.finish(from_image @ start_2d), self.to_3d.finish(from_cloud @ start_3d)
+
     def forward(self, features_2d: Tensor, features_3d: Tensor) -> tuple[Tensor, Tensor]:
         """Return the predicted 2D and 3D features of the same rows."""
         if self.direction == "cross":
@@ -74,8 +98,31 @@ class MappingPair(nn.Module):
 
 
 def cosine_loss(predicted: Tensor, real: Tensor) -> Tensor:
-    """Return 1 - mean cosine similarity over rows, eps 1e-6."""
-    return 1 - functional.cosine_similarity(predicted, real, dim=1, eps=_COSINE_EPS).mean()
+    """Return 1 - mean cosine similarity over rows, eps 1e-6; gradients flow to ``predicted`` alone."""
+    loss: Tensor = _CosineLoss.apply(predicted, real)
+    return loss
+
+
+class _CosineLoss(torch.autograd.Function):
+    """Its gradient in two passes over the rows, where that of ``cosine_similarity`` takes nine."""
+
+    @staticmethod
+    def forward(ctx: Any, predicted: Tensor, real: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(predicted, dim=1)
+        clamped = length.clamp_min(_COSINE_EPS)
+        across = 1 / (clamped * torch.linalg.vector_norm(real, dim=1).clamp_min(_COSINE_EPS))
+        cosine = (predicted * real).sum(1) * across
+        along = torch.where(length > _COSINE_EPS, cosine / clamped.square(), torch.zeros_like(cosine))
+        ctx.save_for_backward(predicted, real, across, along)
+        loss: Tensor = 1 - cosine.mean()
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        predicted, real, across, along = ctx.saved_tensors
+        share = gradients[0] / len(real)
+        gradient = real * (-share * across)[:, None]
+        return gradient.addcmul_(predicted, (share * along)[:, None]), None
 
 
 def unit_distance(predicted: Tensor, real: Tensor) -> Tensor:

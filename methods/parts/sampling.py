@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import lru_cache, partial
+from importlib import import_module
+from types import ModuleType
+
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from harness.contract import MethodError
 
-__all__ = ["farthest_points", "nearest"]
+__all__ = ["NEVER_SELECTED_WITHIN", "farthest_points", "nearest"]
 
-_NEVER_SELECTED_WITHIN = 1e-3
+NEVER_SELECTED_WITHIN = 1e-3
 """Squared norm, in square metres, up to which the reference's sampling kernel passes over a point."""
+
+_QUERIES = 1024
+"""Whose distances to all points are in memory at a time."""
 
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
@@ -19,6 +28,9 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
 
     The first centre is point 0. A point whose squared norm is at most 1e-3 is never selected after that. With fewer
     points than centres, centres repeat. Ties go to the lowest index.
+
+    Clouds of float32 on a CUDA device go through one CUDA graph of Triton kernels, with the same picks. Where Triton
+    can't be had, pointnet2_ops picks, whose ties go otherwise; without that, the loop over the steps runs.
 
     Parameters
     ----------
@@ -31,16 +43,49 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     -------
     (count,) int64 indices into ``points``.
     """
-    closest = torch.where((points * points).sum(1) > _NEVER_SELECTED_WITHIN, 1e10, -1.0).to(points)
+    if points.device.type == "cuda" and points.dtype == torch.float32 and len(points) > 0:
+        return _cuda_sampler(points.device)(points, count)
+    return _farthest_by_steps(points, count)
+
+
+def _farthest_by_steps(points: Tensor, count: int) -> Tensor:
+    """Loop over the steps. The last pick is a tensor of one entry: to index with a scalar would wait for the device."""
+    closest = torch.where((points * points).sum(1) > NEVER_SELECTED_WITHIN, 1e10, -1.0).to(points)
     x, y, z = points.T.contiguous()
     chosen = torch.zeros(count, dtype=torch.long, device=points.device)
-    last = chosen[0]
+    last = chosen[:1]
     for step in range(1, count):
-        distance = (x - x[last]).square_().add_((y - y[last]).square_()).add_((z - z[last]).square_())
-        closest = torch.minimum(closest, distance)
-        last = closest.argmax()
-        chosen[step] = last
+        dx, dy, dz = (axis - axis.index_select(0, last) for axis in (x, y, z))
+        closest = torch.minimum(closest, dx.square_().add_(dy.square_()).add_(dz.square_()))
+        last = closest.argmax(0, keepdim=True)
+        chosen[step : step + 1] = last
     return chosen
+
+
+@lru_cache(maxsize=16)
+def _cuda_sampler(device: torch.device) -> Callable[[Tensor, int], Tensor]:
+    captured = _import("methods.parts.farthest_cuda")
+    if captured is not None and captured.works_on(device):
+        return captured.farthest_by_graph  # type: ignore[no-any-return]
+    package = _import("pointnet2_ops.pointnet2_utils")
+    if package is not None:
+        return partial(_farthest_by_pointnet2, package.furthest_point_sample)
+    return _farthest_by_steps
+
+
+def _farthest_by_pointnet2(sample: Callable[[Tensor, int], Tensor], points: Tensor, count: int) -> Tensor:
+    return sample(points[None].contiguous(), count)[0].long()
+
+
+def _import(name: str) -> ModuleType | None:
+    """Import what can be done without: None where it is not installed, with a warning where it is broken."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:
+        warnings.warn(f"Farthest point sampling does without {name}, whose import failed: {error}", RuntimeWarning, 2)
+        return None
 
 
 def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -69,8 +114,20 @@ def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor
         )
     if points.device.type == "cpu":
         return _nearest_by_tree(queries, points, count)
-    parts = torch.split(queries, 4096)
-    indices = torch.cat([torch.cdist(part, points).topk(count, largest=False).indices for part in parts])
+    return _nearest_by_differences(queries, points, count)
+
+
+def _nearest_by_differences(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Search everything, axis by axis. |a|^2 + |b|^2 - 2ab would cancel, as clouds lie far from the origin."""
+    axes = points.T.contiguous()
+    found = []
+    for part in torch.split(queries, _QUERIES):
+        squared = (part[:, :1] - axes[0]).square_()
+        for axis in (1, 2):
+            difference = part[:, axis : axis + 1] - axes[axis]
+            squared.addcmul_(difference, difference)
+        found.append(squared.topk(count, largest=False).indices)
+    indices = torch.cat(found)
     return (queries[:, None] - points[indices]).square().sum(-1), indices
 
 

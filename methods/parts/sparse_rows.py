@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +21,22 @@ class SparseRows:
     starts : (n + 1,) int64
     columns : (nnz,) int64
     weights : (nnz,) float
+    per_row
+        Entries of each row, where all have equally many: then no size depends on what lies on the device, and nothing
+        waits for it.
     """
 
     starts: Tensor
     columns: Tensor
     weights: Tensor
+    per_row: int | None = None
+
+    @classmethod
+    def uniform(cls, columns: Tensor, weights: Tensor) -> SparseRows:
+        """Build from (n, k) int64 columns and (n, k) float weights, as they are: k entries a row."""
+        per_row = columns.shape[1]
+        starts = torch.arange(0, columns.numel() + 1, per_row, device=columns.device)
+        return cls(starts, columns.flatten(), weights.flatten(), per_row)
 
     @classmethod
     def from_padded(cls, columns: Tensor, weights: Tensor, width: int) -> SparseRows:
@@ -49,6 +61,9 @@ class SparseRows:
 
     def rows(self, index: Tensor) -> SparseRows:
         """Return the matrix of the rows ``index``, (m,) int64, in that order."""
+        if self.per_row is not None:
+            shape = (-1, self.per_row)
+            return SparseRows.uniform(self.columns.view(shape)[index], self.weights.view(shape)[index])
         first, counts = self.starts[index], self.starts[index + 1] - self.starts[index]
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         shift = torch.repeat_interleave(first - starts[:-1], counts)
@@ -57,12 +72,31 @@ class SparseRows:
 
     def slice(self, start: int, stop: int) -> SparseRows:
         """Return the rows from ``start`` up to ``stop`` without copying entries."""
-        begin, end = int(self.starts[start]), int(self.starts[min(stop, len(self))])
+        stop = min(stop, len(self))
+        if self.per_row is None:
+            begin, end = int(self.starts[start]), int(self.starts[stop])
+        else:
+            begin, end = start * self.per_row, stop * self.per_row
         starts = self.starts[start : stop + 1] - begin
-        return SparseRows(starts, self.columns[begin:end], self.weights[begin:end])
+        return SparseRows(starts, self.columns[begin:end], self.weights[begin:end], self.per_row)
+
+    def transposed(self, width: int) -> SparseRows:
+        """Return the transpose: ``width`` rows, as many as this matrix has columns."""
+        order = self.columns.argsort(stable=True)
+        row = torch.repeat_interleave(self.starts.diff(), output_size=len(self.columns))
+        counts = torch.bincount(self.columns, minlength=width)
+        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return SparseRows(starts, row[order], self.weights[order])
 
     def __matmul__(self, tokens: Tensor) -> Tensor:
-        """Return the product with a dense (width, C) matrix: (n, C)."""
+        """Return the product with a dense (width, C) matrix in the precision of the weights: (n, C).
+
+        Gradients flow to the dense matrix.
+        """
+        tokens = tokens.to(self.weights.dtype)
+        if tokens.requires_grad and torch.is_grad_enabled():
+            product: Tensor = _Product.apply(self, tokens)
+            return product
         return functional.embedding_bag(
             self.columns, tokens, self.starts, mode="sum", per_sample_weights=self.weights, include_last_offset=True
         )
@@ -70,3 +104,16 @@ class SparseRows:
     def nbytes(self) -> int:
         """Return the bytes held."""
         return sum(t.numel() * t.element_size() for t in (self.starts, self.columns, self.weights))
+
+
+class _Product(torch.autograd.Function):
+    """The product with a dense matrix; its gradient is the product of the transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: SparseRows, tokens: Tensor) -> Tensor:
+        ctx.matrix, ctx.width = matrix, len(tokens)
+        return matrix @ tokens.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        return None, ctx.matrix.transposed(ctx.width) @ gradients[0].contiguous()

@@ -17,7 +17,7 @@ from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["FEATURES_VERSION", "training_features"]
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """To be raised with every change of the code that changes a feature, or the random weights."""
 
 _DEPTHS = (1, 4, 8, 12)
@@ -61,7 +61,7 @@ def training_features(
 
 def _embedded(extractors: Extractors, sample: Sample, cache: Cache | None) -> Embedded:
     if cache is None:
-        return extractors.embed(extractors.prepare(sample))
+        return extractors.embed(extractors.prepare(sample), lasting=True)
     image = f"image_{extractors.layers}"
     found = _fetch(extractors, sample, cache, (image, *_CLOUD, *_WAY))
     return Embedded(found[image], found["group_tokens"], found["centres"], found["pixels"], _matrix(found))
@@ -69,7 +69,7 @@ def _embedded(extractors: Extractors, sample: Sample, cache: Cache | None) -> Em
 
 def _finished(extractors: Extractors, sample: Sample, cache: Cache | None) -> Tokens:
     if cache is None:
-        return extractors.tokens(extractors.prepare(sample))
+        return extractors.tokens(extractors.prepare(sample), lasting=True)
     image, taps = f"image_{extractors.layers}", [f"cloud_{block}" for block in taps_of(extractors.layers)]
     found = _fetch(extractors, sample, cache, (image, *taps, *_WAY))
     cloud = torch.cat([found[tap] for tap in taps], dim=1)
@@ -105,7 +105,7 @@ def _extract(extractors: Extractors, sample: Sample) -> dict[str, NDArray[Any]]:
     with extractors.autocast():
         images = vit_tokens_at(extractors.vit, inputs.image, depths)
     found = {f"image_{depth}": tokens.float() for depth, tokens in zip(depths, images, strict=True)}
-    embedded = extractors.embed_cloud(inputs, images[-1])
+    embedded = extractors.embed_cloud(inputs, images[-1], lasting=True)
     found |= {"group_tokens": embedded.group_tokens, "centres": embedded.centres, "pixels": embedded.pixels}
     matrix = embedded.to_cloud_pixels
     found |= {"matrix_starts": matrix.starts, "matrix_columns": matrix.columns, "matrix_weights": matrix.weights}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from harness.contract import MethodError
-from methods.parts.interpolation import bilinear_rows, cloud_rows, pooling_window
+from methods.parts.interpolation import bilinear_rows, cloud_rows, pooling_window, reached_pixels
 from methods.parts.sampling import farthest_points, nearest
 from methods.parts.sparse_rows import SparseRows
 
@@ -69,12 +69,15 @@ def test_cloud_rows_are_the_dense_path(seed: int, count: int, centres: int) -> N
     pixels = np.sort(draw.choice(size * size, min(count, size * size), replace=False))
     points, middle = cloud(seed, len(pixels)), cloud(seed + 1, centres)
     tokens = torch.from_numpy(draw.uniform(0.5, 1.5, (centres, 4)))
-    reached, matrix = cloud_rows(points, torch.from_numpy(pixels), middle, size)
+    reached = torch.from_numpy(reached_pixels(pixels, size))
+    matrix = cloud_rows(points, torch.from_numpy(pixels), reached, middle, size)
+    padded = cloud_rows(points, torch.from_numpy(pixels), reached, middle, size, merged=False)
     dense = oracle.pool_3d(
         oracle.scatter(oracle.interpolate(points.numpy(), middle.numpy(), tokens.numpy()), pixels, size)
     )
     np.testing.assert_array_equal(reached.numpy(), np.flatnonzero(dense.any(2)))
     np.testing.assert_allclose((matrix @ tokens).numpy(), dense.reshape(-1, 4)[reached.numpy()], atol=1e-12)
+    np.testing.assert_allclose((padded @ tokens).numpy(), (matrix @ tokens).numpy(), atol=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -85,10 +88,17 @@ def test_sparse_rows_are_a_matrix(seed: int, rows: int, entries: int, width: int
     weights = draw.normal(size=(rows, entries)) * (draw.random((rows, entries)) < 0.7)
     dense = np.zeros((rows, width))
     np.add.at(dense, (np.arange(rows)[:, None], columns), weights)
-    matrix = SparseRows.from_padded(torch.from_numpy(columns), torch.from_numpy(weights), width)
     tokens = torch.from_numpy(draw.normal(size=(width, 5)))
-    np.testing.assert_allclose((matrix @ tokens).numpy(), dense @ tokens.numpy(), atol=1e-12)
     chosen = torch.from_numpy(draw.integers(0, rows, 7))
-    np.testing.assert_allclose((matrix.rows(chosen) @ tokens).numpy(), (dense @ tokens.numpy())[chosen], atol=1e-12)
     middle = rows // 2
-    np.testing.assert_allclose((matrix.slice(middle, rows + 3) @ tokens).numpy(), (dense @ tokens.numpy())[middle:])
+    for matrix in (
+        SparseRows.from_padded(torch.from_numpy(columns), torch.from_numpy(weights), width),
+        SparseRows.uniform(torch.from_numpy(columns), torch.from_numpy(weights)),
+    ):
+        product = dense @ tokens.numpy()
+        np.testing.assert_allclose((matrix @ tokens).numpy(), product, atol=1e-12)
+        np.testing.assert_allclose((matrix.rows(chosen) @ tokens).numpy(), product[chosen], atol=1e-12)
+        np.testing.assert_allclose((matrix.slice(middle, rows + 3) @ tokens).numpy(), product[middle:], atol=1e-12)
+        back = torch.from_numpy(draw.normal(size=(rows, 2)))
+        np.testing.assert_allclose((matrix.transposed(width) @ back).numpy(), dense.T @ back.numpy(), atol=1e-12)
+        assert torch.autograd.gradcheck(lambda one, matrix=matrix: matrix @ one, tokens.clone().requires_grad_())
