@@ -55,6 +55,8 @@ class CFM:
         ``box`` (code), ``gaussian`` (paper) or ``none``.
     precision
         ``fp32``, or ``bf16`` under autocast.
+    compile
+        Whether ``torch.compile`` makes networks and mappings for inference; its first call takes a minute or so.
     """
 
     layers: ClassVar[int] = 12
@@ -83,6 +85,7 @@ class CFM:
         mapping: Literal["cross", "intra"] = "cross",
         smoothing: Literal["box", "gaussian", "none"] = "box",
         precision: Literal["fp32", "bf16"] = "fp32",
+        compile: bool = False,
     ) -> None:
         for name, value in {"epochs": epochs, "batch": batch, "centres": centres, "group_size": group_size}.items():
             if value < 1:
@@ -93,7 +96,8 @@ class CFM:
             raise ValueError(f"pixels must be 0 (all) or positive, not {pixels}")
         self.epochs, self.lr, self.batch, self.pixels = epochs, lr, batch, pixels
         self.centres, self.group_size = centres, group_size
-        self.bn_stats, self.drop_path, self.precision = bn_stats, drop_path, precision
+        self.bn_stats, self.drop_path = bn_stats, drop_path
+        self.precision, self.compile = precision, compile
         self.aggregate, self.mapping, self.smoothing = aggregate, mapping, smoothing
         self._files: Mapping[str, Path] = {}
         self._cache: Cache | None = None
@@ -203,10 +207,13 @@ class CFM:
             point_weights=self._files.get(POINT_MAE.name),
             seed=seed,
             device=device,
+            compiled=self.compile,
         )
         self._pair = MappingPair(*self._extractors.channels, self.mapping)
         self._pair.randomise(seed)
         self._pair.to(device)
+        if self.compile:
+            self._pair.compile_inference()
         return self._extractors, self._pair
 
     def _fitted(self) -> tuple[Extractors, MappingPair]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest, square_pad
+from methods.parts.compiling import require_compiler
 from methods.parts.dino import GRID, build_vit, image_input, vit_tokens
 from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
@@ -139,6 +140,9 @@ class Extractors:
         Pretrained files; None for random weights, which are the same for every seed, as pretrained ones are.
     seed
         Of DropPath's draws.
+    compiled
+        Whether ``torch.compile`` makes the networks for inference. Features that last are extracted without: a cache
+        holds them for every setting.
     """
 
     def __init__(
@@ -154,6 +158,7 @@ class Extractors:
         point_weights: Path | None,
         seed: int,
         device: str,
+        compiled: bool = False,
     ) -> None:
         self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS).to(device)
         self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS).to(device)
@@ -162,6 +167,10 @@ class Extractors:
         self.drop_path, self.seed = drop_path, seed
         self.device = torch.device(device)
         self.precision = precision
+        self._vit_tokens, self._transform = vit_tokens, self.points.transform
+        if compiled:
+            require_compiler(device)
+            self._vit_tokens, self._transform = torch.compile(vit_tokens), torch.compile(self.points.transform)
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -206,7 +215,7 @@ class Extractors:
             Whether the result is kept for many uses: then the matrix is compact on every device (:func:`cloud_rows`).
         """
         with self.autocast():
-            image = vit_tokens(self.vit, inputs.image).float()
+            image = (vit_tokens if lasting else self._vit_tokens)(self.vit, inputs.image).float()
         return self.embed_cloud(inputs, image, lasting=lasting)
 
     @torch.no_grad()
@@ -220,16 +229,17 @@ class Extractors:
         return Embedded(image, tokens, grouped.centres, inputs.reached, to_cloud)
 
     @torch.no_grad()
-    def finish(self, embedded: Embedded, *draw: int) -> Tokens:
+    def finish(self, embedded: Embedded, *draw: int, lasting: bool = False) -> Tokens:
         """Run the point transformer; ``draw`` numbers DropPath's draws where it is on."""
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
+        transform = self.points.transform if lasting or self.drop_path else self._transform
         with self.autocast():
-            cloud = self.points.transform(embedded.group_tokens, embedded.centres, drop).float()
+            cloud = transform(embedded.group_tokens, embedded.centres, drop).float()
         return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
     def tokens(self, inputs: Inputs, *, lasting: bool = False) -> Tokens:
         """Extract all features of one sample, for one use or, where they are ``lasting``, for many."""
-        return self.finish(self.embed(inputs, lasting=lasting), inputs.draw)
+        return self.finish(self.embed(inputs, lasting=lasting), inputs.draw, lasting=lasting)
 
     def nbytes(self) -> int:
         """Return the bytes of all parameters and buffers."""

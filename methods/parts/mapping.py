@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -27,6 +28,7 @@ class Mapping(nn.Module):
         self.input = nn.Linear(inputs, hidden)
         self.projection = nn.Linear(hidden, hidden)
         self.output = nn.Linear(hidden, outputs)
+        self.compiled: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Map rows of features, (n, inputs) to (n, outputs)."""
@@ -39,6 +41,12 @@ class Mapping(nn.Module):
 
     def finish(self, started: Tensor) -> Tensor:
         """Add the first bias to what :meth:`start` gave, and apply the other layers."""
+        if self.compiled is not None and not torch.is_grad_enabled():
+            compiled: Tensor = self.compiled(started)
+            return compiled
+        return self._finish(started)
+
+    def _finish(self, started: Tensor) -> Tensor:
         hidden = functional.gelu(started + self.input.bias)
         return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
 
@@ -60,6 +68,11 @@ class MappingPair(nn.Module):
         crossing = direction == "cross"
         self.to_3d = Mapping(channels_2d if crossing else channels_3d, channels_3d)
         self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d)
+
+    def compile_inference(self) -> None:
+        """Compile what runs on pixels for any number of them; training stays as it is."""
+        for mapping in (self.to_2d, self.to_3d):
+            mapping.compiled = torch.compile(mapping._finish, dynamic=True)
 
     def randomise(self, seed: int) -> None:
         """Start training anew: every layer from the seed and its own name."""

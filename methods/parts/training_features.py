@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -13,9 +14,12 @@ from harness.contract import Cache, Progress, Sample
 from methods.parts.dino import vit_tokens_at
 from methods.parts.features import Embedded, Extractors, Tokens
 from methods.parts.point_mae import taps_of
+from methods.parts.shelf import Shelf
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["FEATURES_VERSION", "training_features"]
+
+T = TypeVar("T")
 
 FEATURES_VERSION = 2
 """To be raised with every change of the code that changes a feature, or the random weights."""
@@ -28,7 +32,11 @@ _WAY = ("pixels", "matrix_starts", "matrix_columns", "matrix_weights")
 
 
 def training_features(
-    extractors: Extractors, samples: Sequence[Sample], cache: Cache | None, progress: Progress
+    extractors: Extractors,
+    samples: Sequence[Sample],
+    cache: Cache | None,
+    progress: Progress,
+    room: int | None = None,
 ) -> Callable[[int, int], Tokens]:
     """Extract all samples and return the function from (epoch, sample) to their features.
 
@@ -39,24 +47,36 @@ def training_features(
     extractors
         Both networks.
     samples
-        Each is indexed once.
+        Each is indexed once, and again for each use where its features find no room.
     cache
         Where features are taken from and kept; None extracts all of them.
     progress
         Told of every sample.
+    room
+        Bytes of features that may be held in memory (:class:`methods.parts.shelf.Shelf`).
     """
-    embedded: list[Embedded] = []
-    finished: list[Tokens] = []
+    if extractors.drop_path:
+        embedded = _shelved(partial(_embedded, extractors, cache=cache), extractors, samples, cache, progress, room)
+        return lambda epoch, index: extractors.finish(embedded[index], epoch, index)
+    finished = _shelved(partial(_finished, extractors, cache=cache), extractors, samples, cache, progress, room)
+    return lambda epoch, index: finished[index]
+
+
+def _shelved(
+    bring: Callable[[Sample], T],
+    extractors: Extractors,
+    samples: Sequence[Sample],
+    cache: Cache | None,
+    progress: Progress,
+    room: int | None,
+) -> Shelf[T]:
+    """Bring all samples once and keep what there is room for."""
+    shelf = Shelf(extractors.device, None if cache is None else lambda index: bring(samples[index]), room)
     for position, sample in enumerate(samples):
         progress("extract", position, len(samples))
-        if extractors.drop_path:
-            embedded.append(_embedded(extractors, sample, cache))
-        else:
-            finished.append(_finished(extractors, sample, cache))
+        shelf.put(position, bring(sample))
     progress("extract", len(samples), len(samples))
-    if extractors.drop_path:
-        return lambda epoch, index: extractors.finish(embedded[index], epoch, index)
-    return lambda epoch, index: finished[index]
+    return shelf
 
 
 def _embedded(extractors: Extractors, sample: Sample, cache: Cache | None) -> Embedded:

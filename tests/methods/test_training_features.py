@@ -19,6 +19,7 @@ from harness.contract import MethodError, UsesCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
 from methods.parts.features import Extractors, Tokens
+from methods.parts.shelf import tensor_bytes
 from methods.parts.training_features import training_features
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}
@@ -75,6 +76,22 @@ def test_one_pass_serves_all_variants_bit_for_bit(tmp_path: Path) -> None:
     assert seen == {"image": 1, "cloud": 1}
     for layers in DEPTHS:
         assert bits(extract(extractors(layers), None)) == from_cache[layers]
+
+
+@pytest.mark.parametrize("drop_path", [False, True])
+@pytest.mark.parametrize("cached", [False, True])
+def test_samples_beyond_the_room_in_memory_are_brought_anew_with_the_same_bits(tmp_path, cached, drop_path) -> None:
+    networks = extractors(1, drop_path=drop_path)
+    samples = [make_sample(seed, radius=12) for seed in range(3)]
+    cache = opened(tmp_path) if cached else None
+    with passes() as seen:
+        roomy = training_features(networks, samples, cache, no_progress)
+        one = tensor_bytes(networks.tokens(networks.prepare(samples[0]), lasting=True))
+        tight = training_features(networks, samples, cache, no_progress, room=int(1.5 * one))
+        for epoch in range(2):
+            for index in range(3):
+                assert bits(tight(epoch, index)) == bits(roomy(epoch, index))
+    assert seen["cloud"] == (4 if cached else 7)
 
 
 def test_a_deeper_network_runs_and_replaces_the_entry(tmp_path: Path) -> None:
