@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any, Literal
 
 from harness.cell import Cell
+from harness.measure.reading import HELD_SAMPLES
 from harness.plan import Plan, PlannedCell
 from harness.store import Record
 
@@ -142,8 +143,8 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     A record counts where it is ok and of the same method, preset and kind of device; of those the nearest ones count,
     by parameters, dataset, number of training samples and category in this order, and where several are equally near
     their median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
-    where both cells have it, that of scoring to the test samples, and all else as constant. Memory banks with a coreset
-    grow faster than that, and no other parameter is scaled.
+    where both cells have it, that of scoring to the test samples that the latency pass does not predict, and all else
+    as constant. Memory banks with a coreset grow faster than that, and no other parameter is scaled.
 
     Parameters
     ----------
@@ -247,9 +248,25 @@ def _basis(distance: _Distance) -> Basis:
 
 def _scaled(planned: PlannedCell, record: Record) -> float:
     """Return the time of a record, as if it had the samples and epochs of a planned cell."""
-    factors = {"fit": _fit_ratio(planned, record), "score": _ratio(planned.test_samples, record.samples.get("test"))}
     stages = {stage: time for stage, time in record.seconds.items() if stage not in _NOT_STAGES}
-    return fsum(time * factors.get(stage, 1.0) for stage, time in stages.items())
+    if "fit" in stages:
+        stages["fit"] *= _fit_ratio(planned, record)
+    if "score" in stages:
+        stages["score"] = _score_seconds(planned, record)
+    return fsum(stages.values())
+
+
+def _score_seconds(planned: PlannedCell, record: Record) -> float:
+    """Return the time of the score pass: in proportion to the test samples, but for what the latency pass predicts."""
+    took, tested = record.seconds["score"], record.samples.get("test")
+    ratio = _ratio(planned.test_samples, tested)
+    window, stages = record.latency.get("end_to_end", {}), list(record.seconds)
+    if not tested or not window.get("calls") or "latency" not in stages[: stages.index("score")]:
+        return took * ratio  # in older records the score pass, which came first, predicted all
+    each = float(window["median_ms"]) / 1000
+    most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + int(window["calls"]))
+    ours, theirs = min(most, planned.test_samples or tested), min(most, tested)
+    return max(0.0, (took + theirs * each) * ratio - ours * each)
 
 
 def _fit_ratio(planned: PlannedCell, record: Record) -> float:

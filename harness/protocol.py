@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from harness.digest import digest
@@ -21,7 +21,7 @@ class LatencyBudget:
     Parameters
     ----------
     warmups
-        Calls before the first measured one.
+        Calls before the first measured one, while ``max_seconds`` last.
     min_calls, min_seconds
         Measuring goes on until both are reached ...
     max_seconds
@@ -53,7 +53,7 @@ class Protocol:
     latency
         Budget of the latency pass.
     memory_seconds
-        Time after which the memory pass begins no further sample.
+        Time after which the memory pass begins no further held sample; the first is always predicted.
     """
 
     preset: str = "paper"
@@ -64,13 +64,12 @@ class Protocol:
     latency: LatencyBudget = field(default_factory=LatencyBudget)
     memory_seconds: float = 200.0
 
-    @classmethod
-    def for_preset(cls, preset: str, weights: WeightsMode) -> Protocol:
+    @staticmethod
+    def for_preset(preset: str, weights: WeightsMode) -> Protocol:
         """Return the protocol of a preset name; raise UsageError for an unknown one."""
         if preset not in PRESETS:
             raise UsageError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)} with --preset.")
-        latency = PRESETS[preset]
-        return cls(preset=preset, weights=weights, latency=latency, memory_seconds=latency.max_seconds / 3)
+        return replace(PRESETS[preset], weights=weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return the protocol as plain JSON values."""
@@ -90,7 +89,12 @@ class Protocol:
         return digest(self.to_json())
 
 
-PRESETS: dict[str, LatencyBudget] = {
-    "paper": LatencyBudget(),
-    "quick": LatencyBudget(warmups=0, min_calls=6, min_seconds=1.0, max_seconds=15.0),
+PRESETS: dict[str, Protocol] = {
+    "paper": Protocol(),
+    "quick": Protocol(
+        preset="quick",
+        latency=LatencyBudget(warmups=1, min_calls=6, min_seconds=1.0, max_seconds=15.0),
+        memory_seconds=2.0,
+    ),
 }
+"""The protocol of each preset, with pretrained weights."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from harness.contract import MethodError, Prediction, Sample
 from harness.geometry import square_pad
 
-__all__ = ["Scored", "check_prediction", "ground_truth", "resize_map"]
+__all__ = ["Scored", "check_prediction", "ground_truth", "naming", "resize_map"]
 
 
 def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
@@ -61,6 +62,15 @@ def check_prediction(prediction: Prediction, sample_id: str) -> None:
             raise MethodError(f"The {name} of sample {sample_id} holds NaN or infinity.")
     if not np.isfinite(prediction.score):
         raise MethodError(f"The score of sample {sample_id} is {prediction.score}.")
+
+
+@contextmanager
+def naming(sample: Sample) -> Iterator[None]:
+    """Put category and id of a sample before the sentence of a MethodError that is raised meanwhile."""
+    try:
+        yield
+    except MethodError as error:
+        raise type(error)(f"Sample {sample.category}/{sample.id}: {error}") from error
 
 
 @dataclass(slots=True)

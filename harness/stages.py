@@ -1,10 +1,15 @@
-"""The stages of one cell, in the protocol's order: load, fit, score, latency, memory, record."""
+"""The stages of one cell: load, fit, state, reading, latency, score, metrics, memory, record.
+
+Latency comes before the score pass, which takes over what the method said there: a test sample is predicted once,
+whatever the repeated calls of the latency pass and the memory pass.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -28,7 +33,7 @@ from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, evaluate_test_set
 from harness.metrics.counts import count_images
-from harness.scoring import Scored
+from harness.scoring import Scored, naming
 from harness.store import Record, Store
 
 __all__ = ["CellRun"]
@@ -56,11 +61,10 @@ class _Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class _Speed:
-    """The latency pass, what else ran during it, and how long reading takes."""
+    """The latency pass, and what else ran during it."""
 
     timing: Timing
     load: OtherLoad
-    reading: Reading
 
 
 class CellRun:
@@ -121,20 +125,21 @@ class CellRun:
             self.memory |= meter.peaks("peak_fit")
         with self._stage("state"):
             self._state(method, meter, before)
-        with self._stage("score"):
+        with self._stage("reading"):
             reading = timed_reading(dataset, test)
-            scored = self._score(method, dataset, test, reading)
+        with self._stage("latency"):
+            speed, predicted = self._speed(method, reading)
+        with self._stage("score"):
+            scored = self._score(method, dataset, test, reading, predicted)
             reading = reading.blind()
         with self._stage("metrics"):
             accuracy = _Accuracy.of(scored)
             self._keep_counts(scored)
-            del scored  # the memory pass must not see its maps
-        with self._stage("latency"):
-            speed = self._speed(method, reading)
+            del scored, predicted  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
-            record = self._record(accuracy, speed, trained_on=len(train))
+            record = self._record(accuracy, speed, reading, trained_on=len(train))
         return method, record
 
     def _keep_counts(self, scored: Scored) -> None:
@@ -229,18 +234,36 @@ class CellRun:
         with self._inside_method():
             return method.infer(method.prepare(sample))
 
-    def _score(self, method: Method, dataset: Dataset, test: Sequence[SampleRef], reading: Reading) -> Scored:
+    def _score(
+        self,
+        method: Method,
+        dataset: Dataset,
+        test: Sequence[SampleRef],
+        reading: Reading,
+        predicted: Mapping[str, Prediction],
+    ) -> Scored:
+        """Score the test samples in their order, and predict those that the latency pass did not."""
         scored = Scored(self.cell.protocol.eval_size)
-        for position, sample in enumerate(read_ahead(dataset, test, reading.samples)):
-            self.events.progress("score", position, len(test))
-            try:
+        done = len(predicted)
+        self.events.progress("score", done, len(test))
+        for sample in read_ahead(dataset, test, reading.samples):
+            with naming(sample):
+                if sample.id in predicted:
+                    scored.add(sample, predicted[sample.id])
+                    continue
                 scored.add(sample, self._predict(method, sample.blind()))
-            except MethodError as error:
-                raise type(error)(f"Sample {sample.category}/{sample.id}: {error}") from error
-        self.events.progress("score", len(test), len(test))
+            done += 1
+            self.events.progress("score", done, len(test))
         return scored
 
-    def _speed(self, method: Method, reading: Reading) -> _Speed:
+    def _speed(self, method: Method, reading: Reading) -> tuple[_Speed, dict[str, Prediction]]:
+        """Run the latency pass, and return the first prediction of each sample by the sample's id."""
+        predicted: dict[str, Prediction] = {}
+
+        def keep(sample: Sample, prediction: Prediction) -> None:
+            # A copy: maps may lie in a buffer that the next call fills anew. Scoring waits, to leave caches alone.
+            predicted[sample.id] = deepcopy(replace(prediction, extras={}))
+
         device = self.job.device
         watch = LoadWatch(device)
         timing = measure_latency(
@@ -249,9 +272,10 @@ class CellRun:
             self.cell.protocol.latency,
             DeviceClock(device),
             lambda done, total: self.events.progress("latency", done, total),
+            keep,
         )
         self._in_method += timing.seconds
-        return _Speed(timing, watch.finish(), reading)
+        return _Speed(timing, watch.finish()), predicted
 
     def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
         self.memory |= measure_peak(
@@ -261,15 +285,15 @@ class CellRun:
             self.cell.protocol.memory_seconds,
         )
 
-    def _record(self, accuracy: _Accuracy, speed: _Speed, trained_on: int) -> Record:
-        reading = {"decode": speed.reading.decode_ms, "clean": speed.reading.clean_ms}
+    def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
+        read = {"decode": reading.decode_ms, "clean": reading.clean_ms}
         return Record(
             cell=self.cell,
             status="ok",
             metrics=_nullable(accuracy.whole.values),
             undefined=accuracy.whole.reasons,
             by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
-            latency=windows(speed.timing) | {name: summarise(values) for name, values in reading.items()},
+            latency=windows(speed.timing) | {name: summarise(values) for name, values in read.items()},
             memory=self.memory,
             seconds=self.seconds,
             samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(accuracy.images)},

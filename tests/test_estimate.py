@@ -76,6 +76,22 @@ def test_fitting_grows_with_training_samples_and_scoring_with_test_samples() -> 
     assert told(cell_of(train=200, checkpoint="0123"), record_of(**released)).seconds == pytest.approx(WHOLE)
 
 
+@pytest.mark.parametrize(("test", "predicted", "ahead"), [(20, 4, 16), (220, 204, 16), (10, 0, 10)])
+def test_scoring_leaves_out_what_the_latency_pass_predicts(test: int, predicted: int, ahead: int) -> None:
+    """Half a second to predict a sample, a quarter to judge its map."""
+    seconds = {"fit": 100.0, "latency": 50.0, "score": 4 * 0.5 + 20 * 0.25, "metrics": 1.0}
+    record = record_of(seconds=seconds, latency={"end_to_end": {"median_ms": 500.0, "calls": 100}})
+    assert predicted + ahead == test
+    assert told(cell_of(test=test), record).seconds == pytest.approx(151 + 0.5 * predicted + 0.25 * test)
+
+
+def test_scoring_grows_from_a_test_set_that_the_latency_pass_predicted_whole() -> None:
+    seconds = {"latency": 50.0, "score": 6 * 0.25}
+    latency = {"end_to_end": {"median_ms": 500.0, "calls": 100}}
+    record = record_of(seconds=seconds, latency=latency, samples={"train": 10, "test": 6})
+    assert told(cell_of(test=30), record).seconds == pytest.approx(50 + 14 * 0.5 + 30 * 0.25)
+
+
 @given(ours=st.integers(1, 1000), theirs=st.integers(1, 1000))
 def test_fitting_grows_with_the_epochs(ours, theirs) -> None:
     found = told(cell_of(f"cfm[epochs={ours}]"), record_of(f"cfm[epochs={theirs}]"))

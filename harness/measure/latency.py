@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract import Method, Sample
+from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
 from harness.protocol import LatencyBudget
+from harness.scoring import naming
 
-__all__ = ["Call", "Timing", "calls_needed", "measure_latency", "summarise", "windows"]
+__all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "summarise", "windows"]
+
+Keep = Callable[[Sample, Prediction], None]
+"""Takes what a method said about a sample."""
 
 _CONFIDENCE = 0.95
 """Of the median's interval, and that the largest value lies at or above a percentile."""
@@ -71,28 +75,39 @@ def measure_latency(
     budget: LatencyBudget,
     clock: DeviceClock,
     progress: Callable[[int, int], None] | None = None,
+    keep: Keep | None = None,
 ) -> Timing:
     """Time prepare and infer, cycling through the samples, with the device idle before and after each window.
+
+    Warm-ups begin with the first sample, and the measured calls go on where they end.
 
     Parameters
     ----------
     method
         Fitted.
     samples
-        Blind samples, at least one, held in memory so that reading files is outside both windows.
+        At least one, held in memory so that reading files is outside both windows. The method sees them blind.
     budget
         Warm-ups, and when to stop.
     clock
         Of the device the method was fitted on.
     progress
         Told of (calls, calls at least).
+    keep
+        Handed each sample, as it was passed, with the first prediction of it, warm-ups included; between calls, so in
+        no window.
+
+    Raises
+    ------
+    MethodError
+        Of the method or of ``keep``, with category and id of the sample before its sentence.
     """
-    source = cycle(samples)
-    warmups = _warm_up(method, source, budget, clock)
+    source = _calls(method, samples, clock, keep)
+    warmups = _warm_up(source, budget)
     calls: list[Call] = []
     started = perf_counter_ns()
     while not _enough(len(calls), (perf_counter_ns() - started) / 1e9, budget):
-        calls.append(_call(method, next(source), clock))
+        calls.append(next(source))
         if progress is not None:
             progress(min(len(calls), budget.min_calls), budget.min_calls)
     short = len(calls) < budget.min_calls
@@ -100,16 +115,29 @@ def measure_latency(
     return Timing(tuple(calls), warmups, over if short else "")
 
 
-def _warm_up(method: Method, source: Iterator[Sample], budget: LatencyBudget, clock: DeviceClock) -> tuple[Call, ...]:
+def _warm_up(source: Iterator[Call], budget: LatencyBudget) -> tuple[Call, ...]:
     """Call the method before the first measured call; no more once the budget's time is over."""
     started = perf_counter_ns()
     calls: list[Call] = []
     while len(calls) < budget.warmups and (perf_counter_ns() - started) / 1e9 < budget.max_seconds:
-        calls.append(_call(method, next(source), clock))
+        calls.append(next(source))
     return tuple(calls)
 
 
-def _call(method: Method, sample: Sample, clock: DeviceClock) -> Call:
+def _calls(method: Method, samples: Sequence[Sample], clock: DeviceClock, keep: Keep | None) -> Iterator[Call]:
+    """Call the method on one sample after the other, round and round, whenever asked for a call."""
+    blind = [sample.blind() for sample in samples]
+    for number in count():
+        index = number % len(samples)
+        with naming(samples[index]):
+            call, prediction = _call(method, blind[index], clock)
+            if keep is not None and number == index:
+                keep(samples[index], prediction)
+        del prediction  # which is not to be there during the next call
+        yield call
+
+
+def _call(method: Method, sample: Sample, clock: DeviceClock) -> tuple[Call, Prediction]:
     clock.synchronise()
     begin = perf_counter_ns()
     inputs = method.prepare(sample)
@@ -117,11 +145,12 @@ def _call(method: Method, sample: Sample, clock: DeviceClock) -> Call:
     prepared = perf_counter_ns()
     first = clock.mark()
     ready = perf_counter_ns()
-    method.infer(inputs)
+    prediction = method.infer(inputs)
     last = clock.mark()
     clock.synchronise()
     end = perf_counter_ns()
-    return Call((end - ready) / 1e6, (prepared - begin + end - ready) / 1e6, clock.between(first, last))
+    call = Call((end - ready) / 1e6, (prepared - begin + end - ready) / 1e6, clock.between(first, last))
+    return call, prediction
 
 
 def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:

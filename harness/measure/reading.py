@@ -10,9 +10,9 @@ from time import perf_counter_ns
 from harness.contract import Sample
 from harness.data.base import Dataset, SampleRef
 
-__all__ = ["Reading", "read_ahead", "timed_reading"]
+__all__ = ["HELD_SAMPLES", "Reading", "read_ahead", "timed_reading"]
 
-_HELD_SAMPLES = 16
+HELD_SAMPLES = 16
 """Test samples held in memory for the latency and memory passes."""
 
 _CLEANED_AT_LEAST = 3
@@ -56,7 +56,7 @@ def timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> Reading:
     samples: dict[SampleRef, Sample] = {}
     decode_ms: list[float] = []
     clean_ms: list[float] = []
-    count = min(_HELD_SAMPLES, len(test))
+    count = min(HELD_SAMPLES, len(test))
     for ref in (test[position * len(test) // count] for position in range(count)):
         begin = perf_counter_ns()
         raw = dataset.decode(ref)

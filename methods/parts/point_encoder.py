@@ -43,12 +43,14 @@ def encode_groups(
     spread = _spread(offsets.flatten(0, 1)) if statistics == "batch" else None
     opening = lift.then(*_normaliser(first[1], lift.moments(*spread) if spread else None))
     from_whole, from_local = joint.weight.tensor_split(2, dim=1)
-    mixed = []
+    mixed, moments = [], []
     for chunk in torch.split(offsets, max(1, _CHUNK[offsets.device.type] // offsets.shape[1])):
         local = widen(functional.relu_(opening(chunk)))
         whole = functional.linear(local.amax(1, keepdim=True), from_whole, joint.bias)
         mixed.append(functional.linear(local, from_local).add_(whole))
-    scale, shift = _normaliser(second[1], _moments(mixed) if statistics == "batch" else None)
+        if statistics == "batch":
+            moments.append(_centred_moments(mixed[-1].float().flatten(0, 1)))
+    scale, shift = _normaliser(second[1], _pooled([len(part) for part in mixed], moments) if moments else None)
     tokens = []
     while mixed:
         part = mixed.pop(0)
@@ -91,17 +93,15 @@ def _spread(rows: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.T @ centred / len(rows)
 
 
-def _moments(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance of the channels over the rows of all parts, (m, G, C) each, in float64."""
-    counts = [part.shape[0] * part.shape[1] for part in parts]
-    found = [_centred_moments(part.float().flatten(0, 1)) for part in parts]
+def _pooled(counts: Sequence[int], found: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance over all rows, float64, from those of parts with so many groups each."""
     means, variances = ([moment.double() for moment in each] for each in zip(*found, strict=True))
     mean = _weighted(counts, means)
     return mean, _weighted(counts, [v + (m - mean).square() for m, v in zip(means, variances, strict=True)])
 
 
 def _weighted(counts: Sequence[int], values: Sequence[Tensor]) -> Tensor:
-    """Return the mean of values that stand for so many rows each."""
+    """Return the mean of values that stand for so many groups each."""
     shares = (value * (count / sum(counts)) for count, value in zip(counts, values, strict=True))
     return reduce(torch.add, shares)
 

@@ -1,7 +1,7 @@
 """CFM's fast path against the direct one, at published sizes: inference, its peak memory, and an epoch of training.
 
-Each pair does the same work on the same sample, of the toy dataset and, where ``HARNESS_TEST_DATA`` names its folder, of
-Eyecandies' CandyCane. Its cloud is moved by a micrometre at random, since equally distant neighbours may come in any
+Each pair does the same work on the same sample, of the toy dataset and, where ``HARNESS_TEST_DATA`` names its folder,
+of Eyecandies' CandyCane. Its cloud is moved by a micrometre at random, since equally distant neighbours may come in any
 order. ``HARNESS_BENCH_ROUNDS`` sets how often.
 """
 

@@ -15,9 +15,9 @@ from launch_helpers import alive, wait_for, workers_of
 
 WRONG = {
     "raise": ("failed", "RuntimeError: the method broke"),
-    "refuse": ("failed", "bagel/test/good/000: this sample can't be used"),
+    "refuse": ("failed", "Sample bagel/test/good/000: this sample can't be used"),
     "unsupported": ("unsupported", "this method needs two suns"),
-    "nan": ("failed", "NaN"),
+    "nan": ("failed", "Sample bagel/test/good/000: The anomaly_map of sample test/good/000 holds NaN or infinity."),
     "die": ("killed", "SIGKILL"),
     "die-writing": ("killed", "SIGKILL"),
     "die-counting": ("killed", "SIGKILL"),
@@ -34,6 +34,8 @@ def test_cells_that_go_wrong_are_recorded_and_the_others_finish(finish, records,
         assert found[how]["status"] == status
         assert said in found[how]["reason"]
         assert said in printed
+    assert list(found["refuse"]["seconds"])[-1] == "reading"  # it went wrong in the latency pass
+    assert list(found["nan"]["seconds"])[-1] == "latency"
     assert found["raise"]["log"][-1] == "RuntimeError: the method broke"
     assert found["raise"]["environment"]["device"] == "cpu"
     assert "7 of 8 cells to run" in finish(methods, "--categories", "bagel", "--dry-run")[1]

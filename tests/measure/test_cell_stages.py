@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 
-STAGES = ["start", "load", "fit", "state", "score", "metrics", "latency", "memory", "record"]
+from harness.contract import Sample
+from harness.data.mvtec3d import MVTec3D
+
+STAGES = ["start", "load", "fit", "state", "reading", "latency", "score", "metrics", "memory", "record"]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,59 @@ def test_two_runs_of_one_cell_give_identical_metrics(twice) -> None:
     assert first["id"] == second["id"]
     for part in ("metrics", "by_defect", "images", "undefined", "samples"):
         assert first[part] == second[part]
+
+
+@pytest.fixture(scope="module")
+def larger_mvtec(tiny_mvtec: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A category with more test samples than are held: 9 of each kind, every third with the same content."""
+    root = tmp_path_factory.mktemp("larger")
+    shutil.copytree(tiny_mvtec / "bagel", root / "bagel")
+    for path in list((root / "bagel" / "test").rglob("00?.*")):
+        for more in (3, 6):
+            shutil.copy(path, path.with_stem(f"{int(path.stem) + more:03d}"))
+    return root
+
+
+def test_each_test_sample_is_predicted_once_beside_repeated_calls_and_the_memory_pass(
+    harness, larger_mvtec: Path, records, tmp_path: Path
+) -> None:
+    """A method so slow that the latency pass makes no more than a warm-up and 6 calls."""
+    told = tmp_path / "told"
+    where = ("--dataset", "mvtec3d", "--data", larger_mvtec, "--categories", "bagel", "--shots", "5")
+    method = f"misbehaving[how=tell,where={told},seconds=0.2]"
+    assert harness("run", "--methods", method, *where, "--preset", "quick", "--write-jobs", "jobs").returncode == 0
+    worker = harness("worker", next((tmp_path / "jobs").iterdir()))
+    assert worker.returncode == 0, worker.stderr
+    (record,) = records()
+
+    ids = [ref.id for ref in MVTec3D(larger_mvtec).refs("bagel", "test")]
+    held = [ids[position * 18 // 16] for position in range(16)]
+    rest = [name for name in ids if name not in held[:7]]
+    calls = [line.split() for line in told.read_text().splitlines()][5:]  # after those of fit
+    names = {blind_id(name): name for name in ids}
+    seen = [names[call] for call, _ in calls]
+    assert record["latency"]["device"]["calls"] == 6
+    assert seen[:18] == held[:7] + rest
+    assert seen[18:] == held[: record["memory"]["peak_inference"]["calls"]]
+    assert {threads for _, threads in calls[:7]} == {"1"}  # nothing is read meanwhile
+
+    scores = [image["score"] for image in record["images"]]
+    assert [image["id"] for image in record["images"]] == ids
+    assert len(set(scores[:9])) == 3
+    assert all(scores[index] == scores[index - index % 9 + index % 3] for index in range(18))
+
+    events = [json.loads(line) for line in worker.stdout.splitlines()]
+    assert [event["stage"] for event in events if event["kind"] == "stage"] == STAGES
+    steps = [(event["done"], event["total"]) for event in events if event["stage"] == "score" and "done" in event]
+    assert steps[0][0] in (7, 8)  # the first may come too soon after an event of latency
+    assert steps == sorted(steps)
+    assert steps[-1] == (18, 18)
+
+
+def blind_id(name: str) -> str:
+    """Return the id of a sample as methods see it."""
+    nothing: Any = None
+    return Sample(name, "bagel", "", nothing, nothing, nothing).blind().id
 
 
 def test_memory_is_told_with_its_source_or_a_reason(twice) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from samples import make_sample
 from scipy.stats import binom
 
-from harness.contract import Prediction
+from harness.contract import MethodError, Prediction, UnsupportedError
 from harness.measure.clock import DeviceClock
 from harness.measure.latency import Call, Timing, calls_needed, measure_latency, summarise, windows
 from harness.protocol import LatencyBudget
+from harness.scoring import check_prediction
 
 NOTHING = Prediction(np.zeros((4, 4), np.float32), 0.0)
 
@@ -51,6 +54,13 @@ class Recorder(DeviceClock):
 
     def infer(self, inputs):
         self.order.append("infer")
+        return NOTHING
+
+    def between(self, first, last):
+        self.order.append("between")
+
+
+ONCE = ["synchronise", "prepare", "synchronise", "mark", "infer", "mark", "synchronise", "between"]
 
 
 def budget(**changes) -> LatencyBudget:
@@ -67,15 +77,81 @@ def test_a_method_that_sleeps_20_ms_is_measured_at_20_ms() -> None:
     assert min(found["device"]["raw_ms"]) >= 20
     assert all(call.end_to_end_ms - call.device_ms >= 5 for call in timing.calls)
     assert (len(timing.warmups), len(timing.calls)) == (4, 20)
-    assert method.seen == [samples[index % 3].id for index in range(24)]
+    assert method.seen == [samples[index % 3].blind().id for index in range(24)]
     assert timing.seconds >= 24 * 0.025
 
 
 def test_the_device_is_idle_at_both_ends_of_both_windows() -> None:
     recorder = Recorder()
     measure_latency(recorder, [make_sample(0, height=32, width=32)], budget(min_calls=2), recorder)
-    once = ["synchronise", "prepare", "synchronise", "mark", "infer", "mark", "synchronise"]
-    assert recorder.order == once * 2
+    assert recorder.order == ONCE * 2
+
+
+def test_the_first_prediction_of_each_sample_is_handed_out_after_both_windows() -> None:
+    recorder = Recorder()
+    samples = [make_sample(seed, height=32, width=32) for seed in range(3)]
+    kept = []
+
+    def keep(sample, prediction) -> None:
+        recorder.order.append("keep")
+        kept.append((sample, prediction))
+
+    timing = measure_latency(recorder, samples, budget(warmups=2, min_calls=3), recorder, keep=keep)
+    assert recorder.order == [*ONCE, "keep"] * 3 + ONCE * 2
+    assert [sample for sample, _ in kept] == samples  # as they were passed, not blind
+    assert all(prediction is NOTHING for _, prediction in kept)
+    assert (len(timing.warmups), len(timing.calls)) == (2, 3)
+
+
+def test_no_prediction_is_held_during_the_next_call() -> None:
+    class Holding(Recorder):
+        """Tells whether its last prediction is still there."""
+
+        last, found = None, ()
+
+        def infer(self, inputs):
+            self.found = (*self.found, self.last and self.last())
+            anomaly_map = np.zeros((4, 4), np.float32)
+            self.last = weakref.ref(anomaly_map)
+            return Prediction(anomaly_map, 0.0)
+
+    method = Holding()
+    measure_latency(method, [make_sample(0, height=32, width=32)], budget(min_calls=3), DeviceClock("cpu"))
+    assert method.found == (None,) * 3
+
+
+class Wrong(Recorder):
+    """Refuses a sample, or says nonsense about it."""
+
+    def __init__(self, position: int, *, refuses: bool) -> None:
+        super().__init__()
+        self.position, self.refuses = position, refuses
+
+    def infer(self, inputs):
+        wrong = self.order.count("infer") == self.position
+        self.order.append("infer")
+        if wrong and self.refuses:
+            raise UnsupportedError("no point is valid")
+        return replace(NOTHING, score=float("nan")) if wrong else NOTHING
+
+
+@pytest.mark.parametrize(("position", "name"), [(0, "000"), (1, "001"), (4, "000"), (5, "001")])
+def test_an_error_names_its_sample_in_warm_ups_and_calls(position: int, name: str) -> None:
+    samples = [make_sample(seed, height=32, width=32) for seed in range(2)]
+    with pytest.raises(UnsupportedError, match=f"^Sample disc/train/good/{name}: no point is valid$"):
+        measure_latency(Wrong(position, refuses=True), samples, budget(warmups=3), DeviceClock("cpu"))
+
+
+def test_an_error_of_the_one_who_keeps_names_the_sample_too() -> None:
+    samples = [make_sample(seed, height=32, width=32) for seed in range(2)]
+    with pytest.raises(MethodError, match=r"^Sample disc/train/good/001: The score of sample train/good/001 is nan"):
+        measure_latency(
+            Wrong(1, refuses=False),
+            samples,
+            budget(),
+            DeviceClock("cpu"),
+            keep=lambda sample, prediction: check_prediction(prediction, sample.id),
+        )
 
 
 def test_calls_go_on_until_both_the_number_and_the_seconds_are_reached() -> None:

@@ -33,6 +33,7 @@ class Misbehaving(ColourDistance):
             "fill",
             "litter",
             "thread",
+            "tell",
             "no",
         ] = "no",
         category: str = "",
@@ -59,12 +60,20 @@ class Misbehaving(ColourDistance):
         }
         wrong.get(self.how, lambda: None)()
 
+    def prepare(self, sample):
+        if self.how == "tell":
+            with Path(self.where).open("a") as stream:
+                stream.write(f"{sample.id} {threading.active_count()}\n")
+        return super().prepare(sample)
+
     def infer(self, inputs):
         if self.how == "raise":
             raise RuntimeError("the method broke")
         if self.how == "refuse":
             raise MethodError("this sample can't be used")
         prediction = super().infer(inputs)
+        if self.how == "tell":
+            time.sleep(self.seconds)
         if self.how == "nan":
             prediction.anomaly_map[0, 0] = np.nan
         return prediction
