@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from harness.report.measured import group_records
-from harness.store import Record, Store
+from harness.store.store import Record, Store
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from harness.contract import ParameterValue
-from harness.digest import digest, seed_from
+from harness.data.splits import Shots
 from harness.errors import UsageError
+from harness.files.digest import digest, seed_from
 from harness.protocol import Protocol
-from harness.splits import Shots
 
 __all__ = ["Cell"]
 

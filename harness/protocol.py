@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from harness.digest import digest
 from harness.errors import UsageError
+from harness.files.digest import digest
 
 __all__ = ["PRESETS", "LatencyBudget", "Protocol", "WeightsMode"]
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.digest import digest
-from harness.splits import SPLIT_NAMES, TRAIN_COUNTS, seeded_order, split_file_digest, train_ids
+from harness.data.splits import SPLIT_NAMES, TRAIN_COUNTS, seeded_order, split_file_digest, train_ids
+from harness.files.digest import digest
 
 LENGTH = 50
 RULE = "first: sorted by id; 0 to 4: sorted by SHA-256 of dataset/category/seed/id"

@@ -8,8 +8,8 @@ import numpy as np
 from report_records import make_record
 
 from harness.metrics import evaluate
-from harness.metrics.counts import count_images
-from harness.store import Record, Store
+from harness.store.counts import count_images
+from harness.store.store import Record, Store
 
 
 def counted_record(store: Store, method: str, category: str, seed: int, **changes: Any) -> Record:

@@ -9,8 +9,8 @@ import numpy as np
 from report_records import make_record
 
 from harness.data.base import Dataset, SampleRef
-from harness.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store import Record, Store
+from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
+from harness.store.store import Record, Store
 
 FEATURES = ("e2d", "e2d_mapped", "e3d", "e3d_mapped", "map_2d", "map_3d")
 

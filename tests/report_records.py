@@ -10,7 +10,7 @@ from typing import Any
 from harness.cell import Cell
 from harness.protocol import Protocol
 from harness.registry import parse, resolve
-from harness.store import Record
+from harness.store.store import Record
 
 METRICS = {
     "i_auroc": 0.95,

@@ -14,8 +14,8 @@ import pytest
 
 from harness.cli.main import cli
 from harness.metrics.pro import aupro_official
-from harness.report.published import MEAN, read_published
-from harness.suites import SUITES
+from harness.plan.suites import SUITES
+from harness.store.published import MEAN, read_published
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "published.md"
 TEXT = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))

@@ -15,9 +15,9 @@ from harness.cli.options import NameList, join
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.boardrow import CellKey
-    from harness.leaderboard import Board, Latest
-    from harness.store import Record
+    from harness.gate.leaderboard import Board, Latest
+    from harness.gate.rows import CellKey
+    from harness.store.store import Record
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -100,9 +100,9 @@ class Scope:
     ) -> Scope:
         """Return the scope of a command line; raise UsageError for an unknown dataset, preset or number of shots."""
         from harness.data.base import DATASETS
+        from harness.data.splits import parse_shots
         from harness.protocol import PRESETS
         from harness.registry import nearest_names
-        from harness.splits import parse_shots
 
         for what, name, known in (("dataset", dataset, DATASETS), ("preset", preset, PRESETS)):
             if name is not None and name not in known:
@@ -131,7 +131,7 @@ class Scope:
 
     def boards(self) -> tuple[Board, ...]:
         """Return the leaderboards in it that have a file."""
-        from harness.leaderboard import find_boards
+        from harness.gate.leaderboard import find_boards
 
         return tuple(
             board
@@ -141,8 +141,8 @@ class Scope:
 
     def records(self, results: Path) -> dict[_Pair, list[Record]]:
         """Return the records in it, by dataset and preset; raise UsageError for a method that nothing is known of."""
-        from harness.boardrow import CellKey
-        from harness.store import Store
+        from harness.gate.rows import CellKey
+        from harness.store.store import Store
 
         records = Store(results).all()
         self.check_methods(record.cell.label for record in records)
@@ -165,7 +165,7 @@ class Scope:
         measured
             Labels of records.
         """
-        from harness.leaderboard import find_boards
+        from harness.gate.leaderboard import find_boards
         from harness.registry import nearest_names
         from harness.report.tables import Request
 

@@ -11,7 +11,7 @@ import click
 from harness.cli.options import json_option
 
 if TYPE_CHECKING:
-    from harness.cache import ArrayCache, Entry
+    from harness.files.array_cache import ArrayCache, Entry
 
     _Number = click.ParamType[float]
 else:  # generic only in recent versions of click
@@ -61,9 +61,9 @@ def clear(older_than: float | None, as_json: bool) -> None:
     """Remove all entries but those that a running cell has used. They are made again where they are needed."""
     from time import time
 
-    from harness.cache import ArrayCache
     from harness.cli.output import bytes_text, print_json
     from harness.errors import PrerequisiteError
+    from harness.files.array_cache import ArrayCache
 
     cache = ArrayCache()
     try:
@@ -78,8 +78,8 @@ def clear(older_than: float | None, as_json: bool) -> None:
 
 
 def _show(as_json: bool) -> None:
-    from harness.cache import ArrayCache
     from harness.cli.output import print_json
+    from harness.files.array_cache import ArrayCache
 
     cache = ArrayCache()
     entries = cache.entries()

@@ -22,9 +22,9 @@ from harness.cli.options import json_option, results_option
 from harness.errors import ExitCode, PrerequisiteError
 
 if TYPE_CHECKING:
-    from harness.gate import Comparison, Verdict
-    from harness.leaderboard import Board, Latest
-    from harness.tolerances import Tolerances
+    from harness.gate.compare import Comparison, Verdict
+    from harness.gate.leaderboard import Board, Latest
+    from harness.gate.tolerances import Tolerances
 
 __all__ = ["command"]
 
@@ -71,10 +71,10 @@ def _regressed(checked: Sequence[_Checked]) -> bool:
 
 
 def _compare(scope: Scope, results: Path) -> list[_Checked]:
-    from harness.gate import compare
-    from harness.leaderboard import Board, latest
+    from harness.gate.compare import compare
+    from harness.gate.leaderboard import Board, latest
+    from harness.gate.tolerances import read_tolerances
     from harness.report.tables import NothingMeasuredError
-    from harness.tolerances import read_tolerances
 
     newest = {pair: latest(records) for pair, records in scope.records(results).items()}
     if not newest:
@@ -112,7 +112,7 @@ def _require_files(scope: Scope, boards: Sequence[Board], results: Path) -> None
 
 def _described(one: _Checked) -> dict[str, Any]:
     """Return a comparison as plain JSON values."""
-    from harness.gate import KINDS
+    from harness.gate.compare import KINDS
 
     comparison = one.comparison
     return {
@@ -137,7 +137,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 def _print(one: _Checked, results: Path) -> None:
     from harness.report.console import stdout
     from harness.report.gate import compared_text, moved_grids
-    from harness.report.render import as_rich
+    from harness.report.render.text import as_rich
 
     for grid in moved_grids(one.board, one.comparison, one.tolerances):
         stdout.print(as_rich(grid))

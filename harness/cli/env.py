@@ -32,8 +32,8 @@ def command(as_json: bool) -> None:
 
 def _describe() -> dict[str, Any]:
     from harness.data.base import cache_dir
+    from harness.data.weights import default_weights_dir
     from harness.measure import environment
-    from harness.weights import default_weights_dir
 
     return {
         **environment.describe(),

@@ -14,7 +14,7 @@ from harness.cli.options import json_option, results_option
 from harness.errors import ExitCode, PrerequisiteError
 
 if TYPE_CHECKING:
-    from harness.leaderboard import Board, Latest, Merged
+    from harness.gate.leaderboard import Board, Latest, Merged
 
 __all__ = ["command"]
 
@@ -57,7 +57,7 @@ def update(results: Path, prune: bool, as_json: bool, **chosen: Any) -> int:
     harness leaderboard update --dataset toy --methods 'cfm*' --prune
     """
     from harness.cli.output import print_json
-    from harness.leaderboard import Board, latest, merge
+    from harness.gate.leaderboard import Board, latest, merge
     from harness.report.tables import NothingMeasuredError
 
     scope = Scope.of(**chosen)
@@ -88,7 +88,7 @@ def _show(scope: Scope, as_json: bool) -> int:
     from harness.cli.output import print_json
     from harness.report.board import board_grids
     from harness.report.console import stdout
-    from harness.report.render import as_rich
+    from harness.report.render.text import as_rich
 
     scope.check_methods()
     boards = scope.boards()

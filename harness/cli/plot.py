@@ -82,8 +82,8 @@ def command(
     from harness.report.figures.files import figure_format, write_figure
     from harness.report.figures.kinds import KINDS, draw_kind
     from harness.report.figures.request import FigureRequest
-    from harness.report.published import read_published
-    from harness.store import Store
+    from harness.store.published import read_published
+    from harness.store.store import Store
 
     if kind not in KINDS:
         raise UsageError(f"There is no kind of figure '{kind}': {nearest_names(kind, KINDS)}")

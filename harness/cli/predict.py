@@ -54,7 +54,7 @@ def command(
     harness run --methods cfm --save-fitted
     harness predict cfm --fitted results/fitted/FILE.safetensors --rgb a.png --xyz a.tiff --out map.npy
     """
-    from harness.predicting import predict_files
+    from harness.run.predict import predict_files
 
     result = predict_files(
         method,

@@ -49,10 +49,10 @@ def command(
     from harness.report.html.gallerysection import gallery_section
     from harness.report.html.sections import make_sections
     from harness.report.html.writing import check_folder, write_report
-    from harness.report.published import read_published
     from harness.report.tables import NothingMeasuredError
     from harness.report.uncertainty import Uncertainty
-    from harness.store import Store
+    from harness.store.published import read_published
+    from harness.store.store import Store
 
     if dataset is not None and dataset not in DATASETS:
         raise UsageError(f"There is no dataset '{dataset}': {nearest_names(dataset, DATASETS)}")

@@ -18,12 +18,12 @@ from harness.cli.options import (
     results_option,
     weights_dir_option,
 )
+from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
-from harness.splits import parse_shots
 
 if TYPE_CHECKING:
-    from harness.plan import Plan, Selection
-    from harness.store import Store
+    from harness.plan.planning import Plan, Selection
+    from harness.store.store import Store
 
 __all__ = ["command"]
 
@@ -135,11 +135,11 @@ def command(
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     harness run --suite table6 --data ~/data --dry-run
     """
-    from harness.cache import cache_limit
     from harness.cli.running import execute, write_jobs_to
-    from harness.launch.device import choose_devices
-    from harness.plan import Selection
-    from harness.store import Store
+    from harness.files.array_cache import cache_limit
+    from harness.plan.planning import Selection
+    from harness.run.devices import choose_devices
+    from harness.store.store import Store
 
     if as_json and not dry_run:
         raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
@@ -185,11 +185,11 @@ def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[s
 
 def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: str | None) -> Plan:
     """Plan a selection, or what it leaves of suites."""
-    from harness.plan import join_plans, make_plan
+    from harness.plan.planning import join_plans, make_plan
 
     if not suites:
         return _sized(make_plan(selection, store), selection)
-    from harness.suites import suite_selections
+    from harness.plan.suites import suite_selections
 
     selections, notes = suite_selections(suites, selection, dataset)
     return _sized(join_plans([make_plan(one, store) for one in selections], notes), selection)
@@ -198,9 +198,9 @@ def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: st
 def _outlined(selection: Selection, suites: Sequence[str], dataset: str | None, *, as_json: bool) -> bool:
     """Print what of suites would be planned where their datasets are not there; return whether that is so."""
     from harness.cli.output import print_json
-    from harness.plan import Plan
+    from harness.plan.planning import Plan
+    from harness.plan.suites import suite_outline, suite_selections
     from harness.report.console import print_notes, print_outline
-    from harness.suites import suite_outline, suite_selections
 
     selections, notes = suite_selections(suites, selection, dataset)
     missing = tuple(why for why in map(_without_data, selections) if why)
@@ -228,7 +228,7 @@ def _without_data(selection: Selection) -> str:
 
 def _sized(plan: Plan, selection: Selection) -> Plan:
     """Note how much room the maps will take, where they are kept."""
-    from harness.maps import size_note
+    from harness.store.maps import size_note
 
     note = size_note(plan) if selection.save_maps else ""
     return replace(plan, notes=(*plan.notes, note)) if note else plan
@@ -237,7 +237,7 @@ def _sized(plan: Plan, selection: Selection) -> Plan:
 def _show(plan: Plan, store: Store, devices: Sequence[str], *, as_json: bool) -> int:
     """Print what would run, and how long by past records."""
     from harness.cli.output import print_json
-    from harness.estimate import estimate
+    from harness.plan.estimate import estimate
     from harness.report.console import print_notes, print_plan
 
     time = estimate(plan, store.all(), devices)

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Remaining
 
 from harness.errors import ExitCode
-from harness.interrupts import watch
-from harness.job import Job, write_job
-from harness.launch.events import Event
-from harness.launch.ledger import note_plan, tidy
-from harness.launch.local import run_jobs
-from harness.plan import Plan
+from harness.plan.job import Job, write_job
+from harness.plan.planning import Plan
 from harness.report.console import print_notes, print_outcome, print_summary, stderr
-from harness.store import Store
+from harness.run.events import Event
+from harness.run.interrupts import watch
+from harness.run.scheduler import run_jobs
+from harness.store.pending import note_plan, tidy
+from harness.store.store import Store
 
 __all__ = ["execute", "write_jobs_to"]
 

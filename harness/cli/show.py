@@ -69,12 +69,12 @@ def command(
     harness show --methods cfm --figure 6 --categories bump --worst 3
     """
     from harness.cli.output import warn
-    from harness.report.show import draw_features, draw_methods
-    from harness.report.show_choice import choose
-    from harness.report.show_request import ShowRequest
-    from harness.report.show_sheet import check_format
-    from harness.splits import parse_shots
-    from harness.store import Store
+    from harness.data.splits import parse_shots
+    from harness.report.pictures.choice import choose
+    from harness.report.pictures.request import ShowRequest
+    from harness.report.pictures.sheet import check_format
+    from harness.report.pictures.show import draw_features, draw_methods
+    from harness.store.store import Store
 
     path = to or Path(f"figure{number}.png")
     check_format(path)

@@ -11,7 +11,7 @@ from harness.cli.options import json_option
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.splits import SplitRow
+    from harness.data.splits import SplitRow
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command(dataset: str | None, category: str | None, shots: str | None, name: 
             raise UsageError("The samples of a list are asked for without its place: add --dataset D --category C.")
         _print_ids(dataset, category, shots, name, as_json)
         return
-    from harness.splits import list_splits
+    from harness.data.splits import list_splits
 
     rows = list_splits([dataset] if dataset else None)
     _print_rows([row for row in rows if category in (None, row.category)], dataset, as_json)
@@ -59,7 +59,7 @@ def _check(dataset: str | None, category: str | None) -> None:
 
 def _print_ids(dataset: str, category: str, shots: str, name: str, as_json: bool) -> None:
     from harness.cli.output import print_json
-    from harness.splits import load_split, parse_shots, train_ids
+    from harness.data.splits import load_split, parse_shots, train_ids
 
     split = load_split(dataset, category, parse_shots(shots), name, train_ids(dataset, category))
     if as_json:

@@ -64,10 +64,10 @@ def command(
 
 
 def _chosen(results: Path, dataset: str | None, methods: tuple[str, ...], shots: tuple[str, ...]) -> list[CellState]:
-    from harness.report.published import read_published
+    from harness.data.splits import parse_shots
     from harness.report.status import read_states
     from harness.report.tables import NothingMeasuredError, Request
-    from harness.splits import parse_shots
+    from harness.store.published import read_published
 
     request, sizes = Request(dataset, methods), [parse_shots(text) for text in shots]
     everything = read_states(results)
@@ -164,8 +164,8 @@ def _print_reason(state: CellState, results: Path) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from harness.launch.obituary import last_lines
     from harness.report.console import stdout
+    from harness.run.post_mortem import last_lines
 
     cell, log = state.cell, state.log(results)
     where = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"

@@ -14,10 +14,10 @@ from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
-    from harness.report.published import Published
     from harness.report.tables import Request, Source
     from harness.report.uncertainty import Uncertainty
-    from harness.store import Record
+    from harness.store.published import Published
+    from harness.store.store import Record
 
 __all__ = ["command"]
 
@@ -78,9 +78,9 @@ def command(
     harness tables --table timing,memory --source measured
     harness tables --table differences --metric i_auroc,aupro_1
     """
-    from harness.report.published import read_published
     from harness.report.tables import Request
-    from harness.store import Store
+    from harness.store.published import read_published
+    from harness.store.store import Store
 
     published = read_published()
     records = Store(results).all()
@@ -119,7 +119,7 @@ def _grids(
 def _intervals(results: Path) -> Uncertainty:
     """Return what tells ties and differences: the bootstrap over the counts that cells leave beside their records."""
     from harness.report.uncertainty import Uncertainty
-    from harness.store import Store
+    from harness.store.store import Store
 
     return Uncertainty(Store(results))
 
@@ -141,9 +141,9 @@ def _nothing_for(request: Request) -> str:
 def _print(grids: Sequence[Grid], form: _Format) -> None:
     from harness.report.console import stdout
     from harness.report.legend import legend
-    from harness.report.render import as_csv, as_json, as_markdown, as_rich
-    from harness.report.render_html import as_html
-    from harness.report.render_latex import as_latex
+    from harness.report.render.latex import as_latex
+    from harness.report.render.page import as_html
+    from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
 
     told = legend(grids)
     if form == "rich":

@@ -14,7 +14,7 @@ from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.contract import WeightFile
-    from harness.weights import WeightStatus, WeightStore
+    from harness.data.weights import WeightStatus, WeightStore
 
 __all__ = ["command"]
 
@@ -45,7 +45,7 @@ def fetch(outer_dir: Path | None, names: tuple[tuple[str, ...], ...], weights_di
     An interrupted download goes on where it stopped; a file that is there is left alone.
     """
     from harness.cli.transfer import transfer_bars
-    from harness.weights import WeightStore
+    from harness.data.weights import WeightStore
 
     files = _chosen(_files(), join(names))
     store = WeightStore(weights_dir or outer_dir)
@@ -103,7 +103,7 @@ def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> 
 
 def _list(weights_dir: Path | None, as_json: bool) -> None:
     from harness.cli.output import print_json
-    from harness.weights import WeightStore
+    from harness.data.weights import WeightStore
 
     store = WeightStore(weights_dir)
     found = [_describe(file, methods, store.status(file)) for file, methods in _files().items()]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.conformance.outcome import CheckFailedError
 from harness.contract import MethodError, Prediction
-from harness.scoring import check_prediction
+from harness.metrics.scoring import check_prediction
 
 __all__ = ["copied", "difference", "require_explained", "require_valid"]
 

@@ -14,9 +14,9 @@ from harness.conformance.outcome import CheckFailedError, CheckSkippedError, che
 from harness.conformance.samples import spoil
 from harness.conformance.subject import Subject
 from harness.contract import Method, Portable
-from harness.fitted import load_fitted, save_fitted
 from harness.measure import torch_state
 from harness.measure.state import allocator_level, check_state
+from harness.store.fitted import load_fitted, save_fitted
 
 __all__ = ["aliases", "fit", "progress", "seed", "state", "state_bytes", "state_keys"]
 

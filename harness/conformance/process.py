@@ -20,9 +20,9 @@ from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
 from harness.data.base import cache_dir
 from harness.data.toy import ensure_toy
-from harness.launch.events import Event, parse_event
-from harness.launch.obituary import last_lines
-from harness.launch.process import MARK, end_marked
+from harness.run.events import Event, parse_event
+from harness.run.post_mortem import last_lines
+from harness.run.process import MARK, end_marked
 
 __all__ = ["Request", "read_request", "verify_method"]
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.atomic import write_atomically
 from harness.data.dbscan import dbscan, largest_cluster
 from harness.data.plane import fit_plane
-from harness.digest import digest, seed_from
+from harness.files.atomic import write_atomically
+from harness.files.digest import digest, seed_from
 
 __all__ = [
     "CLEANING",

@@ -14,8 +14,8 @@ from harness.contract import Sample
 from harness.data.base import DatasetInfo
 from harness.data.clean import valid_points
 from harness.data.images import read_mask, read_rgb, read_xyz
-from harness.digest import digest
 from harness.errors import DataError
+from harness.files.digest import digest
 
 __all__ = [
     "GOOD",

@@ -19,8 +19,8 @@ from PIL import Image
 from harness.data.base import DATASETS, cache_dir
 from harness.data.toy_defects import DEFECTS, spoil
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
-from harness.digest import seed_from
 from harness.errors import PrerequisiteError
+from harness.files.digest import seed_from
 
 __all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
 

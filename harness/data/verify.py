@@ -11,9 +11,9 @@ from harness.data.base import DATASETS, DatasetInfo, Split
 from harness.data.eyecandies import Eyecandies
 from harness.data.inventory import Inventory, take_inventory
 from harness.data.mvtec3d import MVTec3D
+from harness.data.splits import TRAIN_COUNTS
 from harness.data.toy import TOY_COUNTS
 from harness.errors import UsageError
-from harness.splits import TRAIN_COUNTS
 
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
+from harness.metrics.scoring import naming
 from harness.protocol import LatencyBudget
-from harness.scoring import naming
 
 __all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "summarise", "windows"]
 

@@ -10,10 +10,10 @@ from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import ACCURACY, MetricName
 from harness.report.papertables import why_unlike
-from harness.report.published import MEAN, Published
 from harness.report.ties import Claim, Judge, mark_ties
 from harness.report.uncertainty import IntervalValue, Uncertainty
-from harness.store import Record
+from harness.store.published import MEAN, Published
+from harness.store.store import Record
 
 __all__ = ["accuracy_grid", "accuracy_value", "add_intervals", "category_grid", "claims_of", "defect_grid"]
 

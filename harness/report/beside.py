@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, why_not_comparable
 from harness.report.names import MetricName
-from harness.report.published import MEAN, Published, PublishedRow, canonical_label
+from harness.store.published import MEAN, Published, PublishedRow, canonical_label
 
 __all__ = [
     "Reference",

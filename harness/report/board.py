@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from harness.boardrow import METRIC_IDS, BoardRow, CellKey
 from harness.data.base import DATASETS
-from harness.leaderboard import Board
+from harness.gate.leaderboard import Board
+from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.names import metric_name
 

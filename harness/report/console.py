@@ -12,14 +12,14 @@ from rich.table import Table
 
 from harness.cell import Cell
 from harness.data.base import DATASETS
-from harness.estimate import Basis, Estimate, duration_text
-from harness.plan import Plan
-from harness.report.render import as_rich
+from harness.plan.estimate import Basis, Estimate, duration_text
+from harness.plan.planning import Plan
+from harness.report.render.text import as_rich
 from harness.report.summary import summary_grids
-from harness.store import Record
+from harness.store.store import Record
 
 if TYPE_CHECKING:
-    from harness.suites import OutlineRow
+    from harness.plan.suites import OutlineRow
 
 __all__ = ["print_notes", "print_outcome", "print_outline", "print_plan", "print_summary", "stderr", "stdout"]
 

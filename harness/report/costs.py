@@ -12,8 +12,8 @@ from harness.report.beside import Reference, group_grid, measured_value, method_
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName, metric_name
-from harness.report.published import Published
-from harness.store import Record
+from harness.store.published import Published
+from harness.store.store import Record
 
 __all__ = ["busy_reason", "cost_grid", "cost_value", "machines_of", "measured_records"]
 

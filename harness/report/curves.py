@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.report.measured import MeasuredMethod
 from harness.report.replicates import read_counts
-from harness.store import Record, Store
+from harness.store.store import Record, Store
 
 __all__ = ["LIMITS", "Curve", "CurveKind", "curve_of", "mean_curve", "rate_grid"]
 

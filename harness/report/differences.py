@@ -9,8 +9,8 @@ from harness.report.beside import group_grid, note
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import MeasuredGroup, MeasuredMethod
 from harness.report.names import ACCURACY, MetricName
-from harness.report.published import MEAN
 from harness.report.uncertainty import IntervalValue, Uncertainty
+from harness.store.published import MEAN
 
 __all__ = ["BEST", "difference_grid"]
 

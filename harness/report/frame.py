@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["records_frame"]
 

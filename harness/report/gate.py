@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import shorten
 
-from harness.gate import KINDS, Comparison, Kind, Verdict
-from harness.leaderboard import Board
+from harness.gate.compare import KINDS, Comparison, Kind, Verdict
+from harness.gate.leaderboard import Board
+from harness.gate.tolerances import DEFAULTS, Tolerances
 from harness.report.board import board_title, by_training, number_text, number_title
 from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.tolerances import DEFAULTS, Tolerances
 
 __all__ = ["compared_text", "moved_grids"]
 

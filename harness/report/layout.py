@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from harness.data.base import DATASETS
+from harness.data.splits import Shots
 from harness.report.accuracy import accuracy_value
 from harness.report.beside import difference
 from harness.report.costs import cost_value, machines_of
@@ -14,10 +15,9 @@ from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.measured import MeasuredMethod
 from harness.report.names import ACCURACY, metric_name
 from harness.report.papertables import CITATION, Asked, PaperTable, printed_rows
-from harness.report.published import MEAN, Published, PublishedRow
 from harness.report.series import Entry, Series
 from harness.report.ties import Claim, Judge, mark_ties
-from harness.splits import Shots
+from harness.store.published import MEAN, Published, PublishedRow
 
 __all__ = ["Printed", "layout_grids"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.report.grid import Grid, Value
-from harness.report.render import TIE_MARK
+from harness.report.render.text import TIE_MARK
 from harness.report.ties import UNTESTED
 
 __all__ = ["legend"]

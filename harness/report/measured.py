@@ -11,12 +11,12 @@ from textwrap import shorten
 from harness.cell import Cell
 from harness.contract import ParameterValue
 from harness.data.base import DATASETS
-from harness.digest import digest
+from harness.data.splits import Shots
+from harness.files.digest import digest
 from harness.protocol import PRESETS, Protocol
 from harness.registry import label
-from harness.report.published import Published
-from harness.splits import Shots
-from harness.store import Record
+from harness.store.published import Published
+from harness.store.store import Record
 
 __all__ = ["Mean", "MeasuredGroup", "MeasuredMethod", "group_records", "mean_of", "why_not_comparable"]
 

@@ -10,7 +10,7 @@ from harness.report.costs import machines_of, measured_records
 from harness.report.grid import Column, Grid, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["memory_grid"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from harness.report.grid import Grid
 from harness.report.layout import Printed, layout_grids
 from harness.report.papertables import PAPER_TABLES, PaperTable
-from harness.report.published import Published
+from harness.store.published import Published
 
 __all__ = ["PAPER_TABLES", "PaperTable", "paper_grids"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.data.splits import SHOTS, Shots
 from harness.report.grid import Column
 from harness.report.names import ACCURACY, metric_name
-from harness.report.published import MEAN, Published, PublishedRow
-from harness.splits import SHOTS, Shots
+from harness.store.published import MEAN, Published, PublishedRow
 
 __all__ = ["CITATION", "PAPER_TABLES", "Asked", "PaperTable", "printed_rows", "why_unlike"]
 

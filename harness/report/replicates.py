@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.atomic import write_atomically
 from harness.data.base import cache_dir
-from harness.digest import digest, file_sha256, seed_from
-from harness.store import Record, Store
+from harness.files.atomic import write_atomically
+from harness.files.digest import digest, file_sha256, seed_from
+from harness.store.store import Record, Store
 
 if TYPE_CHECKING:
-    from harness.metrics.counts import ImageCounts
+    from harness.store.counts import ImageCounts
 
 __all__ = ["bootstrap_cell", "draw_images", "read_counts", "tested_images"]
 
@@ -50,7 +50,7 @@ def read_counts(store: Store, record: Record) -> ImageCounts | None:
     path = store.counts_path(record.cell)
     if not path.exists():
         return None
-    from harness.metrics.counts import ImageCounts
+    from harness.store.counts import ImageCounts
 
     counts = ImageCounts.read(path)
     rows = zip(counts.ids, counts.labels.tolist(), counts.scores.tolist(), strict=True)

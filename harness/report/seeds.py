@@ -10,9 +10,9 @@ from harness.report.accuracy import accuracy_value
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.measured import MeasuredGroup, MeasuredMethod
 from harness.report.names import ACCURACY, MetricName
-from harness.report.published import MEAN
 from harness.report.ties import share_lead
 from harness.report.uncertainty import seed_interval
+from harness.store.published import MEAN
 
 __all__ = ["seed_grids", "typical_groups"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.data.base import DATASETS
+from harness.data.splits import Shots
 from harness.report.beside import remarks, same_parameters
 from harness.report.measured import MeasuredGroup, MeasuredMethod, why_not_comparable
 from harness.report.papertables import PaperTable
-from harness.report.published import Published
-from harness.splits import Shots
+from harness.store.published import Published
 
 __all__ = ["Entry", "Series", "find_series"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cell import Cell
-from harness.launch.claims import running_stems
-from harness.launch.ledger import unfinished
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
-from harness.store import Record, Status, Store
+from harness.store.claims import running_stems
+from harness.store.pending import unfinished
+from harness.store.store import Record, Status, Store
 
 __all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "group_states", "read_states", "tell_counts"]
 

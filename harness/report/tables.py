@@ -19,14 +19,14 @@ from harness.report.measured import MeasuredGroup, group_records
 from harness.report.memory import memory_grid
 from harness.report.names import ACCURACY, metric_name
 from harness.report.papertables import PAPER_TABLES, PaperTable
-from harness.report.published import Published, canonical_label
 from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
 from harness.report.series import Series, find_series
 from harness.report.ties import Judge
 from harness.report.timing import timing_grid
 from harness.report.uncertainty import Uncertainty
-from harness.store import Record
+from harness.store.published import Published, canonical_label
+from harness.store.store import Record
 
 __all__ = [
     "OWN_TABLES",

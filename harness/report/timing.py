@@ -11,8 +11,8 @@ from harness.report.costs import busy_reason, machines_of, measured_records
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName
-from harness.report.published import MEAN
-from harness.store import Record
+from harness.store.published import MEAN
+from harness.store.store import Record
 
 __all__ = ["WINDOWS", "timing_grid"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.report.grid import Value
 from harness.report.measured import Mean, MeasuredMethod, mean_of
 from harness.report.replicates import bootstrap_cell, tested_images
-from harness.store import Record, Store
+from harness.store.store import Record, Store
 
 __all__ = ["Interval", "IntervalValue", "Uncertainty", "seed_interval"]
 

@@ -16,7 +16,7 @@ from report_records import full_record, make_cell
 
 from harness.cell import Cell
 from harness.data.base import DATASETS
-from harness.store import Store
+from harness.store.store import Store
 
 TEMPLATES = 20
 

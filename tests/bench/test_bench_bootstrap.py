@@ -13,8 +13,8 @@ import pytest
 from test_bench_metrics import COUNT, anomaly_maps
 
 from harness.metrics import METRICS, evaluate
-from harness.metrics.counts import ImageCounts, count_images
 from harness.report.replicates import draw_images
+from harness.store.counts import ImageCounts, count_images
 
 REPLICATES, DIRECT = 2000, 3
 LEAST_RATIO = 100

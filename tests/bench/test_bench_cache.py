@@ -9,8 +9,8 @@ from time import perf_counter
 
 from samples import make_sample, no_progress
 
-from harness.cache import ArrayCache
-from harness.cell_cache import CellCache
+from harness.files.array_cache import ArrayCache
+from harness.run.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts.features import Extractors
 from methods.parts.training_features import training_features

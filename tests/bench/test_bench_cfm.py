@@ -23,7 +23,7 @@ from direct_cfm import direct_epoch, direct_map
 from harness.contract import Prediction
 from harness.data.open import open_dataset
 from harness.metrics import evaluate
-from harness.scoring import Scored
+from harness.metrics.scoring import Scored
 from methods.cfm import CFM, CFMTiny
 from methods.parts.cfm_training import Schedule, train
 from methods.parts.mapping import MappingPair

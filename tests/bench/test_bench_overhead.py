@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 
-from harness.launch.events import EventWriter
-from harness.plan import Selection, make_plan
-from harness.stages import CellRun
-from harness.store import Store
+from harness.plan.planning import Selection, make_plan
+from harness.run.events import EventWriter
+from harness.run.stages import CellRun
+from harness.store.store import Store
 
 MOST_SHARE = 0.02
 METHOD = "cfm-t"

@@ -40,14 +40,14 @@ from stages import (
     walk,
 )
 
-from harness.atomic import write_atomically
 from harness.data.open import open_dataset
+from harness.files.atomic import write_atomically
 from harness.measure.environment import describe, describe_torch
 from harness.measure.hardware import hardware_key
 from harness.measure.load import LoadWatch
 from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
-from harness.report.render import as_markdown, as_rich
+from harness.report.render.text import as_markdown, as_rich
 from methods.cfm import CFM, CFMTiny
 from methods.parts.mapping import cosine_loss
 

@@ -10,8 +10,8 @@ from time import process_time
 import pytest
 from many_records import parsed_plainly, seconds, write_records
 
-from harness.report.published import read_published
 from harness.report.tables import Request, measured_grids
+from harness.store.published import read_published
 
 COUNT = 10_000
 ROUNDS = 2

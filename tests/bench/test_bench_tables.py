@@ -12,9 +12,9 @@ import pytest
 from many_records import parsed_plainly, seconds, write_records
 from rich.console import Console
 
-from harness.report.published import read_published
-from harness.report.render import as_rich
+from harness.report.render.text import as_rich
 from harness.report.tables import OWN_TABLES, Request, measured_grids
+from harness.store.published import read_published
 
 COUNT = 5_000
 ROUNDS = 2

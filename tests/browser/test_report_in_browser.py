@@ -5,7 +5,7 @@ from report_records import make_record
 
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 VIEWS = [(1366, "light"), (1366, "dark"), (360, "light"), (360, "dark")]
 

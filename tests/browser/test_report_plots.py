@@ -8,8 +8,8 @@ from report_records import full_record, make_record
 
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report
-from harness.report.published import read_published
-from harness.store import Store
+from harness.store.published import read_published
+from harness.store.store import Store
 
 TOY = {"dataset": "toy", "preset": "quick", "weights": "random"}
 

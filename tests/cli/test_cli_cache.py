@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from harness.cache import ArrayCache
+from harness.files.array_cache import ArrayCache
 
 
 @pytest.fixture

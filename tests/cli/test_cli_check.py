@@ -5,7 +5,7 @@ import pytest
 from gate_records import toy_record
 from test_cli_main import loaded
 
-from harness.store import Store
+from harness.store.store import Store
 
 
 def write(folder, *records):

@@ -3,7 +3,7 @@ import json
 import pytest
 from gate_records import toy_record
 
-from harness.store import Store
+from harness.store.store import Store
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from report_records import full_record, make_record
 
 from harness.data.base import DATASETS
-from harness.store import Store
+from harness.store.store import Store
 
 LOADED = """
 import sys

@@ -6,7 +6,7 @@ import sys
 import pytest
 from report_records import make_record
 
-from harness.store import Store
+from harness.store.store import Store
 
 
 @pytest.fixture

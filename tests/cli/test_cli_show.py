@@ -12,7 +12,7 @@ from map_records import FEATURES, keep_maps
 from PIL import Image
 
 from harness.data.open import open_dataset
-from harness.store import Store
+from harness.store.store import Store
 
 WHERE = ("--dataset", "mvtec3d", "--data")
 

@@ -3,9 +3,10 @@ import shutil
 
 import pytest
 
-from harness import bundled, splits
+from harness.data import splits
 from harness.data.base import DATASETS
-from harness.splits import load_split, train_ids
+from harness.data.splits import load_split, train_ids
+from harness.files import bundled
 
 
 def test_every_category_has_verified_lists(call):

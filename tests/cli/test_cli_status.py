@@ -7,9 +7,9 @@ import pytest
 from report_records import make_cell, make_record
 
 from harness.data.base import DATASETS
-from harness.launch.claims import Claim
-from harness.launch.ledger import note_plan
-from harness.store import Store
+from harness.store.claims import Claim
+from harness.store.pending import note_plan
+from harness.store.store import Store
 
 CANDIES = DATASETS["eyecandies"].categories
 LOG = "".join(f"line {number}\n" for number in range(1, 8)) + "ValueError: [bold]3[/]\n"

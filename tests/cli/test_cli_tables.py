@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from report_records import make_record
 
-from harness.bundled import published_dir
 from harness.data.base import DATASETS
+from harness.files.bundled import published_dir
 from harness.metrics import evaluate
-from harness.metrics.counts import count_images
-from harness.store import Store
+from harness.store.counts import count_images
+from harness.store.store import Store
 
 
 @pytest.fixture

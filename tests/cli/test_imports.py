@@ -5,7 +5,7 @@ import sys
 
 from report_records import make_record
 
-from harness.store import Store
+from harness.store.store import Store
 
 MODULES = (
     "harness.cli.main",
@@ -17,21 +17,21 @@ MODULES = (
     "harness.cli.status",
     "harness.cli.tables",
     "harness.cli.verify",
-    "harness.cache",
-    "harness.cell_cache",
+    "harness.files.array_cache",
+    "harness.run.cache_during_fit",
     "harness.cli.cache",
     "harness.cli.worker",
-    "harness.job",
-    "harness.launch.claims",
-    "harness.launch.ledger",
-    "harness.launch.local",
-    "harness.maps",
-    "harness.plan",
-    "harness.report.gallery",
+    "harness.plan.job",
+    "harness.store.claims",
+    "harness.store.pending",
+    "harness.run.scheduler",
+    "harness.store.maps",
+    "harness.plan.planning",
+    "harness.report.pictures.gallery",
     "harness.report.html.writing",
     "harness.report.status",
     "harness.report.summary",
-    "harness.store",
+    "harness.store.store",
 )
 
 

@@ -20,7 +20,7 @@ from harness.data.clean import (
     valid_points,
 )
 from harness.data.plane import fit_plane
-from harness.digest import digest
+from harness.files.digest import digest
 from harness.protocol import Protocol
 
 Scene = Callable[..., np.ndarray]

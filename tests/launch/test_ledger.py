@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.launch.ledger import note_plan, unfinished
-from harness.store import Store
+from harness.store.pending import note_plan, unfinished
+from harness.store.store import Store
 
 METHOD = "colour-distance"
 

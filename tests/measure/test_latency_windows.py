@@ -14,8 +14,8 @@ from scipy.stats import binom
 from harness.contract import MethodError, Prediction, UnsupportedError
 from harness.measure.clock import DeviceClock
 from harness.measure.latency import Call, Timing, calls_needed, measure_latency, summarise, windows
+from harness.metrics.scoring import check_prediction
 from harness.protocol import LatencyBudget
-from harness.scoring import check_prediction
 
 NOTHING = Prediction(np.zeros((4, 4), np.float32), 0.0)
 

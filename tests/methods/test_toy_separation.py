@@ -13,7 +13,7 @@ from harness import registry
 from harness.contract import Prediction
 from harness.data.open import open_dataset
 from harness.metrics import evaluate
-from harness.scoring import Scored
+from harness.metrics.scoring import Scored
 from methods.cfm import CFMTiny
 from methods.parts.cfm_maps import anomaly_maps
 from methods.parts.cfm_training import Schedule, train

@@ -13,9 +13,9 @@ import torch
 from samples import make_sample, no_progress
 from timm.layers import PatchEmbed
 
-from harness.cache import ArrayCache
-from harness.cell_cache import CellCache
 from harness.contract import MethodError, UsesCache
+from harness.files.array_cache import ArrayCache
+from harness.run.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
 from methods.parts.features import Extractors, Tokens

@@ -9,8 +9,8 @@ from harness.report.beside import published_labels
 from harness.report.costs import cost_grid
 from harness.report.measured import group_records
 from harness.report.names import metric_name
-from harness.report.published import read_published
-from harness.report.render import entries
+from harness.report.render.text import entries
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 

@@ -9,9 +9,9 @@ from report_records import make_cell, make_record
 from rich.console import Console
 
 from harness.data.base import DATASETS
-from harness.estimate import estimate
-from harness.job import Job
-from harness.plan import Plan, PlannedCell
+from harness.plan.estimate import estimate
+from harness.plan.job import Job
+from harness.plan.planning import Plan, PlannedCell
 from harness.report import console
 
 

@@ -7,10 +7,10 @@ import pytest
 from report_records import make_record
 
 from harness.metrics import evaluate
-from harness.metrics.counts import count_images
 from harness.report.curves import LIMITS, curve_of, mean_curve, rate_grid
 from harness.report.measured import MeasuredMethod
-from harness.store import Store
+from harness.store.counts import count_images
+from harness.store.store import Store
 
 
 @pytest.fixture

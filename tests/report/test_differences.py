@@ -11,14 +11,14 @@ import pytest
 from report_records import make_record
 
 from harness.metrics import evaluate
-from harness.metrics.counts import count_images
 from harness.report.differences import BEST, difference_grid
 from harness.report.measured import group_records
-from harness.report.render import as_csv
-from harness.report.render_latex import as_latex
+from harness.report.render.latex import as_latex
+from harness.report.render.text import as_csv
 from harness.report.tables import Request, measured_grids
 from harness.report.uncertainty import IntervalValue, Uncertainty
-from harness.store import Store
+from harness.store.counts import count_images
+from harness.store.store import Store
 
 CATEGORIES = ("bump", "ridge")
 LABELS = np.arange(24) % 2 == 1

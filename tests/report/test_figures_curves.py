@@ -3,11 +3,11 @@ import pytest
 from report_records import make_record
 
 from harness.metrics import evaluate
-from harness.metrics.counts import count_images
 from harness.report.figures.curves import draw_curves
 from harness.report.figures.curves_data import measured_curves
 from harness.report.figures.request import FigureRequest, chosen_group
-from harness.store import Store
+from harness.store.counts import count_images
+from harness.store.store import Store
 
 
 def images(seed, contrast):

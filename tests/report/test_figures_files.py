@@ -13,7 +13,7 @@ from harness.report.figures.files import FORMATS, figure_bytes, figure_format, w
 from harness.report.figures.request import FigureRequest
 from harness.report.figures.speed import draw_speed
 from harness.report.figures.speed_data import published_speeds
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 
 def figure(width="column", **options):

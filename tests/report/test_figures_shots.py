@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.report.figures.request import FigureRequest, chosen_groups
 from harness.report.figures.shots import draw_shots
 from harness.report.figures.shots_data import measured_shots, published_shots
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 PUBLISHED = read_published()

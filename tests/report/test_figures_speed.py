@@ -12,7 +12,7 @@ from harness.report.figures.placement import Box
 from harness.report.figures.request import FigureRequest, chosen_group
 from harness.report.figures.speed import draw_speed
 from harness.report.figures.speed_data import measured_speeds, pareto_front, published_speeds
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 PUBLISHED = read_published()

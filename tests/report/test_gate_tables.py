@@ -4,12 +4,12 @@ from pathlib import Path
 
 from gate_records import toy_record, window
 
-from harness.gate import compare
-from harness.leaderboard import Board, latest
+from harness.gate.compare import compare
+from harness.gate.leaderboard import Board, latest
+from harness.gate.tolerances import Tolerance, Tolerances
 from harness.report.board import board_grids, number_title
 from harness.report.gate import compared_text, moved_grids
-from harness.report.render import as_json, as_markdown
-from harness.tolerances import Tolerance, Tolerances
+from harness.report.render.text import as_json, as_markdown
 
 BOARD = Board(folder=Path("boards"), dataset="toy", preset="quick")
 LIMITS = Tolerances({"i_auroc": Tolerance(0.002, 0.0004, "1 and 2 threads")}, "here.csv")

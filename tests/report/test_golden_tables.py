@@ -10,14 +10,14 @@ from statistics import mean
 import pytest
 from rich.console import Console
 
-from harness.bundled import published_dir
 from harness.data.base import DATASETS
+from harness.files.bundled import published_dir
 from harness.report.names import METRICS
 from harness.report.paper import PAPER_TABLES, paper_grids
-from harness.report.published import read_published
-from harness.report.render import as_csv, as_json, as_markdown, as_rich
-from harness.report.render_html import html_table
-from harness.report.render_latex import as_latex
+from harness.report.render.latex import as_latex
+from harness.report.render.page import html_table
+from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 UNPRINTED = ("depth-gan", "aupro_30_official")

@@ -8,12 +8,12 @@ from PIL import Image
 from report_records import make_record
 
 from harness.data.open import open_dataset
-from harness.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.report.html.gallerysection import gallery_section
 from harness.report.html.markup import element, write_document
 from harness.report.html.sections import make_sections
-from harness.report.published import read_published
-from harness.store import Store
+from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
+from harness.store.published import read_published
+from harness.store.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from harness.report.html.boarddata import board_data
 from harness.report.html.colours import on_dark
 from harness.report.html.plotdata import QUANTILES, curve_rates
 from harness.report.html.sections import make_sections
-from harness.report.published import read_published
 from harness.report.uncertainty import seed_interval
-from harness.store import Store
+from harness.store.published import read_published
+from harness.store.store import Store
 
 TOY = {"dataset": "toy", "preset": "quick", "weights": "random"}
 CATEGORIES = ("bump", "ridge")

@@ -19,7 +19,7 @@ from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report
 from harness.report.measured import group_records
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 VOID = {"meta", "link", "br", "input", "img"}

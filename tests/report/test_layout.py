@@ -6,9 +6,9 @@ from report_records import make_record
 from harness.data.base import DATASETS
 from harness.report.measured import group_records
 from harness.report.papertables import PAPER_TABLES
-from harness.report.published import MEAN, read_published
-from harness.report.render import entries
+from harness.report.render.text import entries
 from harness.report.tables import Request, measured_grids
+from harness.store.published import MEAN, read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 OTHER_MACHINE = {"device": "cuda:0", "device_name": "GPU A"}

@@ -5,7 +5,7 @@ from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.report.measured import group_records, mean_of, why_not_comparable
-from harness.report.published import read_published
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 

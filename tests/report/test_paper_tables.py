@@ -4,8 +4,8 @@ import pytest
 
 from harness.data.base import DATASETS
 from harness.report.paper import PAPER_TABLES, paper_grids
-from harness.report.published import MEAN, read_published
-from harness.report.render import entries
+from harness.report.render.text import entries
+from harness.store.published import MEAN, read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 LEGACY = ["depth-gan", "depth-ae", "depth-vm", "voxel-gan", "voxel-ae", "voxel-vm"]

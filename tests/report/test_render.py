@@ -10,9 +10,9 @@ from rich.console import Console
 
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.paper import paper_grids
-from harness.report.published import read_published
-from harness.report.render import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
+from harness.report.render.text import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
 from harness.report.uncertainty import IntervalValue
+from harness.store.published import read_published
 
 GRID = Grid(
     title="A table",

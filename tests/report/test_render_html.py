@@ -4,9 +4,9 @@ from report_records import make_record
 
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.legend import legend
-from harness.report.published import read_published
-from harness.report.render_html import as_html, html_table
+from harness.report.render.page import as_html, html_table
 from harness.report.tables import Request, measured_grids
+from harness.store.published import read_published
 
 EVIL = "<script>alert('&\"')</script>"
 GRID = Grid(

@@ -11,9 +11,9 @@ from harness.data.base import DATASETS
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.legend import legend
 from harness.report.paper import paper_grids
-from harness.report.published import read_published
-from harness.report.render_latex import as_latex, escape_latex
+from harness.report.render.latex import as_latex, escape_latex
 from harness.report.tables import OWN_TABLES, Request, measured_grids
+from harness.store.published import read_published
 
 NASTY = r"a_b%c&d#e$f{g}h~i^j\k<l>m|n\"o[p]q±r≈s×t–u µ é 漢 ¹" + "\n\t'`--?`!`"
 GRID = Grid(

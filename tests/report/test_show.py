@@ -14,14 +14,14 @@ from samples import make_sample
 from harness.data.base import Dataset
 from harness.data.open import open_dataset
 from harness.errors import PrerequisiteError, UsageError
-from harness.maps import ANOMALY_MAP
-from harness.report.gallery import draw_gallery
-from harness.report.show import draw_features, draw_methods
-from harness.report.show_choice import Choice, choose
-from harness.report.show_panels import BACKGROUND, outline, picture, relief, truth
-from harness.report.show_request import MapsMissingError, ShowRequest
-from harness.report.show_sheet import Sheet
-from harness.store import Store
+from harness.report.pictures.choice import Choice, choose
+from harness.report.pictures.gallery import draw_gallery
+from harness.report.pictures.panels import BACKGROUND, outline, picture, relief, truth
+from harness.report.pictures.request import MapsMissingError, ShowRequest
+from harness.report.pictures.sheet import Sheet
+from harness.report.pictures.show import draw_features, draw_methods
+from harness.store.maps import ANOMALY_MAP
+from harness.store.store import Store
 
 
 @pytest.fixture

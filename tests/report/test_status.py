@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import make_cell, make_record
 
-from harness.launch.claims import Claim
-from harness.launch.ledger import note_plan
 from harness.report.status import CellState, advice, count_states, group_states, read_states, tell_counts
-from harness.store import Store
+from harness.store.claims import Claim
+from harness.store.pending import note_plan
+from harness.store.store import Store
 
 WRONG = ("failed", "oom", "timeout", "killed", "unsupported")
 

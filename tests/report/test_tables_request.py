@@ -3,7 +3,6 @@ from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.errors import ExitCode, UsageError
-from harness.report.published import read_published
 from harness.report.tables import (
     NothingMeasuredError,
     Request,
@@ -11,6 +10,7 @@ from harness.report.tables import (
     published_grids,
     select,
 )
+from harness.store.published import read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 

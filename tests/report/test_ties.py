@@ -8,11 +8,11 @@ from harness.report.accuracy import accuracy_grid, defect_grid
 from harness.report.legend import legend
 from harness.report.measured import group_records
 from harness.report.names import metric_name
-from harness.report.published import MEAN, read_published
-from harness.report.render import as_csv, as_json, as_markdown
-from harness.report.render_html import html_table
-from harness.report.render_latex import as_latex
+from harness.report.render.latex import as_latex
+from harness.report.render.page import html_table
+from harness.report.render.text import as_csv, as_json, as_markdown
 from harness.report.tables import Request, measured_grids
+from harness.store.published import MEAN, read_published
 
 MVTEC = DATASETS["mvtec3d"].categories
 

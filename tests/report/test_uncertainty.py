@@ -12,13 +12,13 @@ from scipy import stats
 
 from harness.errors import DataError
 from harness.metrics import METRICS, evaluate
-from harness.metrics.counts import count_images
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
 from harness.report.measured import MeasuredMethod
 from harness.report.replicates import bootstrap_cell, draw_images, read_counts
 from harness.report.uncertainty import Uncertainty, seed_interval
-from harness.store import Store
+from harness.store.counts import count_images
+from harness.store.store import Store
 
 SIZE, NOMINAL = 24, 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.digest import digest
+from harness.files.digest import digest
 
 __all__ = ["INK", "MUTED", "RULE", "Look", "colour_of", "looks_of", "readable"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.report.curves import Curve, CurveKind, mean_curve
 from harness.report.figures.request import FigureRequest
 from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.store import Store
+from harness.store.store import Store
 
 __all__ = ["CurvesData", "MeanCurve", "measured_curves"]
 

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.atomic import write_atomically
 from harness.errors import UsageError
+from harness.files.atomic import write_atomically
 from harness.report.figures.style import house_style
 
 if TYPE_CHECKING:

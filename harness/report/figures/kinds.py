@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import UsageError
 from harness.report.figures.request import Drawn, FigureRequest, chosen_group, chosen_groups, nothing_measured
-from harness.report.published import Published
-from harness.store import Record, Store
+from harness.store.published import Published
+from harness.store.store import Record, Store
 
 if TYPE_CHECKING:
     from harness.report.curves import CurveKind

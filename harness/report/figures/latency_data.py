@@ -8,7 +8,7 @@ from typing import Literal
 from harness.measure.hardware import hardware_key
 from harness.report.figures.request import FigureRequest
 from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["WINDOWS", "LatencyData", "LatencyRow", "Window", "measured_latencies", "order_statistic"]
 

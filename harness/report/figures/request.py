@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.data.base import DATASETS
+from harness.data.splits import parse_shots, require_split_name
 from harness.errors import UsageError
 from harness.registry import nearest_names
 from harness.report.measured import MeasuredGroup, group_records
-from harness.report.published import Published
 from harness.report.tables import NothingMeasuredError, Request, Source, select
-from harness.splits import parse_shots, require_split_name
-from harness.store import Record
+from harness.store.published import Published
+from harness.store.store import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from harness.data.splits import SHOTS
 from harness.report.figures.colours import Look, looks_of
 from harness.report.figures.legend import Entry, draw_legend, legend_height
 from harness.report.figures.shots_data import ShotsCurve, ShotsData
 from harness.report.figures.style import Width, accuracy_axis, artist_id, house_style, metric_label, new_frame
-from harness.splits import SHOTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

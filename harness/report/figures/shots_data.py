@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.data.base import DATASETS
+from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.report.accuracy import accuracy_value
 from harness.report.figures.request import FigureRequest, biggest
 from harness.report.measured import MeasuredGroup, why_not_comparable
 from harness.report.names import metric_name
-from harness.report.published import MEAN, Published
 from harness.report.uncertainty import seed_interval
-from harness.splits import SHOTS, Shots
+from harness.store.published import MEAN, Published
 
 __all__ = ["ShotsCurve", "ShotsData", "ShotsPoint", "measured_shots", "published_shots"]
 

@@ -14,7 +14,7 @@ from harness.report.costs import cost_value
 from harness.report.figures.request import FigureRequest
 from harness.report.measured import MeasuredGroup, MeasuredMethod
 from harness.report.names import metric_name
-from harness.report.published import MEAN, Published
+from harness.store.published import MEAN, Published
 
 __all__ = [
     "AS_PUBLISHED",

@@ -10,7 +10,7 @@ from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
 from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
 from harness.report.measured import MeasuredMethod
-from harness.store import Record, Store
+from harness.store.store import Record, Store
 
 __all__ = ["PER_RECORD", "board_data", "line_id", "section_id"]
 

@@ -12,7 +12,7 @@ from harness.report.costs import cost_value
 from harness.report.grid import Value, missing
 from harness.report.measured import MeasuredMethod, mean_of
 from harness.report.names import ACCURACY, MetricName, metric_name
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["ACCURACY_COLUMNS", "COLUMNS", "BoardColumn", "column_value", "devices_of"]
 

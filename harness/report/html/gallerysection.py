@@ -9,12 +9,12 @@ from shlex import quote
 from harness.data.base import Dataset
 from harness.data.open import open_dataset
 from harness.errors import HarnessError
-from harness.report.gallery import GalleryEntry, draw_gallery
 from harness.report.html.markup import Child, Element, element
 from harness.report.html.parts import section
 from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import Section
-from harness.store import Record, Store
+from harness.report.pictures.gallery import GalleryEntry, draw_gallery
+from harness.store.store import Record, Store
 
 __all__ = ["gallery_section"]
 

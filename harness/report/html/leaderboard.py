@@ -9,7 +9,7 @@ from harness.report.html.boarddata import line_id, section_id
 from harness.report.html.columns import COLUMNS, BoardColumn
 from harness.report.html.markup import Child, Element, element
 from harness.report.html.sections import Line, Section
-from harness.report.render import TIE_MARK
+from harness.report.render.text import TIE_MARK
 
 __all__ = ["column_chooser", "filter_bar", "leaderboard"]
 

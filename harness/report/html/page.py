@@ -13,7 +13,7 @@ from harness.report.html.notes import reading_notes
 from harness.report.html.parts import section, theme_switch
 from harness.report.html.recordlist import all_records, wrong_records
 from harness.report.html.sections import Section
-from harness.store import Store
+from harness.store.store import Store
 
 __all__ = ["SCRIPTS", "asset", "front_page"]
 

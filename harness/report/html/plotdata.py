@@ -16,7 +16,7 @@ from harness.report.figures.request import FigureRequest
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS
 from harness.report.html.sections import Line, Section
 from harness.report.uncertainty import seed_interval
-from harness.store import Store
+from harness.store.store import Store
 
 __all__ = ["QUANTILES", "curve_rates", "curves_of_line", "random_splits", "times_of_line"]
 

@@ -10,7 +10,7 @@ from harness.report.html.markup import Child, Element, element, write_document
 from harness.report.html.parts import facts, headed_table, plain_text, section, theme_switch
 from harness.report.html.recordtables import defect_table, images_table, latency_tables, memory_table, metrics_table
 from harness.report.html.reproduce import reproduce
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["POLICY", "record_page"]
 

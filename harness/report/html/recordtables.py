@@ -8,7 +8,7 @@ from typing import Any
 from harness.report.html.columns import ACCURACY_COLUMNS
 from harness.report.html.markup import Child, Element, element
 from harness.report.html.parts import headed_table, plain_text
-from harness.store import Record
+from harness.store.store import Record
 
 __all__ = ["defect_table", "images_table", "latency_tables", "memory_table", "metrics_table"]
 

@@ -8,9 +8,9 @@ from json import loads
 
 from harness import registry
 from harness.contract import ParameterValue, UsesCache
-from harness.digest import canonical_json
 from harness.errors import HarnessError
-from harness.store import Record
+from harness.files.digest import canonical_json
+from harness.store.store import Record
 
 __all__ = ["reproduce"]
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from harness.data.base import DATASETS
+from harness.data.splits import Shots
 from harness.report.beside import note, same_parameters
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value, devices_of
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records, why_not_comparable
 from harness.report.papertables import PAPER_TABLES
-from harness.report.published import MEAN, Published
 from harness.report.ties import Claim, Judge, mark_ties
-from harness.splits import Shots
-from harness.store import Record
+from harness.store.published import MEAN, Published
+from harness.store.store import Record
 
 __all__ = ["AS_PUBLISHED", "AUTHORS", "Line", "Section", "make_sections"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.atomic import write_atomically
 from harness.errors import PrerequisiteError, UsageError
+from harness.files.atomic import write_atomically
 from harness.report.html.markup import Element
 from harness.report.html.page import asset, front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
-from harness.store import Record, Store
+from harness.store.store import Record, Store
 
 __all__ = ["check_folder", "write_report"]
 

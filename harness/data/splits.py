@@ -1,0 +1,226 @@
+"""The fixed few-shot splits: read, checked against their digests, never drawn at run time.
+
+``splits/<dataset>/<category>.json`` holds one list of 50 sample ids per name. A list's first 5 and first 10 ids are
+the 5- and 10-shot sets, so smaller sets are part of larger ones. The lists ``0`` to ``4`` are in a random order fixed
+by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file order, as in the CFM paper's code.
+``splits/make.py`` writes the files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.data.base import DATASETS
+from harness.errors import DataError, UsageError
+from harness.files.bundled import splits_dir
+from harness.files.digest import digest
+
+__all__ = [
+    "SHOTS",
+    "SPLIT_NAMES",
+    "TRAIN_COUNTS",
+    "Shots",
+    "Split",
+    "SplitRow",
+    "list_splits",
+    "load_split",
+    "parse_shots",
+    "require_split_name",
+    "seeded_order",
+    "split_file_digest",
+    "train_ids",
+]
+
+Shots = int | Literal["full"]
+
+SHOTS: tuple[Shots, ...] = (5, 10, 50, "full")
+"""The numbers of training samples that a cell may have."""
+
+SPLIT_NAMES = ("first", "0", "1", "2", "3", "4")
+"""The lists of every category: ``first``, then one per seed."""
+
+TRAIN_COUNTS: dict[str, dict[str, int]] = {
+    "toy": dict.fromkeys(DATASETS["toy"].categories, 50),
+    "mvtec3d": {
+        "bagel": 244,
+        "cable_gland": 223,
+        "carrot": 286,
+        "cookie": 210,
+        "dowel": 288,
+        "foam": 236,
+        "peach": 361,
+        "potato": 300,
+        "rope": 298,
+        "tire": 210,
+    },
+    "eyecandies": dict.fromkeys(DATASETS["eyecandies"].categories, 1000),
+}
+"""Published number of training samples by dataset and category."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The training samples of a cell.
+
+    Parameters
+    ----------
+    dataset, category
+        Where they come from.
+    shots
+        How many, or ``full``.
+    name
+        ``first``, or a seed as text.
+    ids
+        Sample ids, in the order in which a method gets them.
+    digest
+        Of the dataset, the category and the ids; part of a cell's id.
+    """
+
+    dataset: str
+    category: str
+    shots: Shots
+    name: str
+    ids: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """One line of ``harness splits``: a committed list, without its ids."""
+
+    dataset: str
+    category: str
+    name: str
+    shots: int
+    digest: str
+
+
+def parse_shots(text: str | int) -> Shots:
+    """Return a number of shots from the command line; raise UsageError for one that has no split."""
+    for shots in SHOTS:
+        if str(text) == str(shots):
+            return shots
+    raise UsageError(f"There is no split of {text} shots: choose 5, 10, 50 or full with --shots.")
+
+
+def require_split_name(name: str) -> None:
+    """Raise UsageError for a name that is none of :data:`SPLIT_NAMES`."""
+    if name not in SPLIT_NAMES:
+        raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
+
+
+def load_split(dataset: str, category: str, shots: Shots, name: str, available: Sequence[str]) -> Split:
+    """Return the training samples of a cell.
+
+    Parameters
+    ----------
+    dataset, category
+        Names as in :data:`harness.data.base.DATASETS`.
+    shots
+        5, 10, 50 or ``full``.
+    name
+        One of :data:`SPLIT_NAMES`; ``full`` is the same for all of them.
+    available
+        Ids of the training samples on disk.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such split.
+    DataError
+        Where samples of the split are missing on disk, or the split's file was changed.
+    """
+    shots = parse_shots(shots)
+    require_split_name(name)
+    if shots == "full":
+        ids = tuple(sorted(available))
+        if not ids:
+            raise DataError(f"{category} of {dataset} has no training sample: check the folder given with --data.")
+    else:
+        ids = _read_lists(dataset, category)[name][:shots]
+        _require(dataset, category, name, ids, available)
+    return Split(dataset, category, shots, name, ids, _ids_digest(dataset, category, ids))
+
+
+def list_splits(datasets: Sequence[str] | None = None) -> tuple[SplitRow, ...]:
+    """Return the committed lists of some datasets (all where None), by dataset, category, name and shots."""
+    rows = []
+    for dataset in datasets or tuple(DATASETS):
+        for category in _info_categories(dataset):
+            lists = _read_lists(dataset, category)
+            for name in SPLIT_NAMES:
+                for shots in SHOTS:
+                    if isinstance(shots, int):
+                        key = _ids_digest(dataset, category, lists[name][:shots])
+                        rows.append(SplitRow(dataset, category, name, shots, key))
+    return tuple(rows)
+
+
+def train_ids(dataset: str, category: str) -> list[str]:
+    """Return the ids of all published training samples of a category, sorted."""
+    stem = "train" if dataset == "eyecandies" else "train/good"
+    return [f"{stem}/{index:03d}" for index in range(TRAIN_COUNTS[dataset][category])]
+
+
+def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> list[str]:
+    """Return the ids sorted by SHA-256 of ``dataset/category/seed/id``: random, and the same everywhere and always."""
+    return sorted(ids, key=lambda id_: sha256(f"{dataset}/{category}/{seed}/{id_}".encode()).hexdigest())
+
+
+def split_file_digest(content: dict[str, Any]) -> str:
+    """Return the digest that the content of a split file must carry under ``digest``."""
+    return digest({key: value for key, value in content.items() if key != "digest"}, 64)
+
+
+def _ids_digest(dataset: str, category: str, ids: Sequence[str]) -> str:
+    return digest({"dataset": dataset, "category": category, "ids": list(ids)})
+
+
+def _info_categories(dataset: str) -> tuple[str, ...]:
+    if dataset not in DATASETS:
+        raise UsageError(f"There is no dataset '{dataset}': choose one of {', '.join(DATASETS)}.")
+    return DATASETS[dataset].categories
+
+
+def _read_lists(dataset: str, category: str) -> dict[str, tuple[str, ...]]:
+    if category not in _info_categories(dataset):
+        known = ", ".join(DATASETS[dataset].categories)
+        raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {known}.")
+    path = splits_dir() / dataset / f"{category}.json"
+    content = _read_json(path)
+    if content.get("digest") != split_file_digest(content):
+        raise DataError(f"{path} was changed: its content has another digest than it states; restore the file.")
+    return {name: tuple(content["lists"][name]) for name in SPLIT_NAMES}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read as a split ({error}): restore the file or reinstall.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no split: restore the file or reinstall.")
+    return content
+
+
+def _require(dataset: str, category: str, name: str, ids: tuple[str, ...], available: Sequence[str]) -> None:
+    if len(available) < len(ids):
+        raise DataError(
+            f"{category} of {dataset} has {len(available)} training samples on disk, fewer than {len(ids)} shots: "
+            "choose fewer with --shots, or complete the dataset."
+        )
+    missing = sorted(set(ids) - set(available))
+    if missing:
+        named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+        mend = "complete the dataset" if name == "first" else "complete the dataset or take --split first"
+        raise DataError(
+            f"{len(missing)} of the {len(ids)} training samples of split '{name}' of {category} are not on disk "
+            f"({named}): {mend}."
+        )

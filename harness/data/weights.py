@@ -1,0 +1,191 @@
+"""The folder of pretrained weights: what is in it, whether it is the published file, and how to get it.
+
+What a file is called and where it comes from is told by each method's ``meta.weights``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.contract import WeightFile
+from harness.data.base import cache_dir
+from harness.data.download import DownloadProgress, download
+from harness.errors import PrerequisiteError
+from harness.files.atomic import write_atomically
+from harness.files.digest import file_sha256
+
+__all__ = ["ResolvedWeight", "WeightState", "WeightStatus", "WeightStore", "default_weights_dir"]
+
+WeightState = Literal["present", "unverified", "missing"]
+"""``present``: the published file, or one without a published digest; ``unverified``: another sha256 than published."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightStatus:
+    """What the weights folder holds of a file.
+
+    Parameters
+    ----------
+    state
+        See :data:`WeightState`.
+    path
+        The file that would be used, None where it is missing.
+    sha256
+        Of that file, hexadecimal.
+    verified
+        True where the sha256 is the published one.
+    """
+
+    state: WeightState
+    path: Path | None = None
+    sha256: str | None = None
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWeight:
+    """A file that a cell uses, as its record names it."""
+
+    name: str
+    path: Path
+    sha256: str
+    verified: bool
+
+
+def default_weights_dir() -> Path:
+    """Return ``$HARNESS_WEIGHTS_DIR``, else ``weights`` below the cache folder."""
+    chosen = os.environ.get("HARNESS_WEIGHTS_DIR")
+    return Path(chosen).expanduser() if chosen else cache_dir() / "weights"
+
+
+class WeightStore:
+    """A folder of weight files, downloaded or brought by hand.
+
+    Parameters
+    ----------
+    folder
+        Where the files lie; :func:`default_weights_dir` where None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or default_weights_dir()
+        self._digests = _DigestCache(cache_dir() / "weights-sha256.json")
+
+    def status(self, file: WeightFile) -> WeightStatus:
+        """Return what is there of a file: itself where it is the published one, else an alternative, else itself.
+
+        Raises
+        ------
+        PrerequisiteError
+            Where the file can't be read.
+        """
+        own = self._inspect(self.folder / file.name, file.sha256)
+        if own is not None and own.state == "present":
+            return own
+        others = (self._inspect(self.folder / name, None) for name in file.alternatives)
+        return next((status for status in others if status is not None), own or WeightStatus("missing"))
+
+    def resolve(self, files: Sequence[WeightFile], *, unverified: bool) -> dict[str, ResolvedWeight]:
+        """Return the files that a method needs, by their names in ``meta.weights``.
+
+        Parameters
+        ----------
+        files
+            What the method declares.
+        unverified
+            Take files with another sha256 than the published one.
+
+        Raises
+        ------
+        PrerequisiteError
+            Where one is missing, unreadable, or not the published one; says how to get it.
+        """
+        found = {file.name: (file, self.status(file)) for file in files}
+        missing = [file for file, status in found.values() if status.state == "missing"]
+        if missing:
+            raise PrerequisiteError(self._missing(missing))
+        for file, status in found.values():
+            if status.state == "unverified" and not unverified:
+                raise PrerequisiteError(self._unverified(file, status))
+        return {
+            name: ResolvedWeight(name, status.path, status.sha256, status.verified)
+            for name, (_, status) in found.items()
+            if status.path is not None and status.sha256 is not None
+        }
+
+    def fetch(self, file: WeightFile, progress: DownloadProgress | None = None) -> Path:
+        """Download a file into the folder and verify it; leave it alone where it is there already.
+
+        Raises
+        ------
+        PrerequisiteError
+            Where the download fails or gives another file than the published one.
+        """
+        path = self.folder / file.name
+        download(file.url, path, sha256=file.sha256, size=file.size, progress=progress)
+        return path
+
+    def _inspect(self, path: Path, published: str | None) -> WeightStatus | None:
+        if not path.is_file():
+            return None
+        try:
+            sha256 = self._digests.sha256(path)
+        except OSError as error:
+            raise PrerequisiteError(f"{path} can't be read ({error.strerror}): check its permissions.") from error
+        verified = sha256 == published
+        return WeightStatus("present" if verified or published is None else "unverified", path, sha256, verified)
+
+    def _missing(self, files: Sequence[WeightFile]) -> str:
+        described = "; ".join(_describe(file) for file in files)
+        mend = "run 'harness weights fetch', or put the files there by hand"
+        return f"Weights are missing in {self.folder}: {described}; {mend}."
+
+    def _unverified(self, file: WeightFile, status: WeightStatus) -> str:
+        return (
+            f"{status.path} is not the published file (sha256 {status.sha256} instead of {file.sha256}): "
+            "delete it and run 'harness weights fetch', or pass --unverified to use it as it is."
+        )
+
+
+class _DigestCache:
+    """Digests by path, valid while a file's size and modification time stay: 340 MB aren't hashed at every start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def sha256(self, path: Path) -> str:
+        """Return the digest of a file, hashed only where it is new or changed."""
+        facts = path.stat()
+        key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
+        known = self._read()
+        if key not in known:
+            value = file_sha256(path)
+            self._write({**known, key: value})
+            return value
+        return known[key]
+
+    def _read(self) -> dict[str, str]:
+        try:
+            content = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _write(self, known: dict[str, str]) -> None:
+        """Keep the digests; a cache that can't be written costs time and nothing else."""
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, json.dumps(known, indent=1).encode())
+
+
+def _describe(file: WeightFile) -> str:
+    size = f"{file.size:,} bytes" if file.size else "size not published"
+    sha256 = f"sha256 {file.sha256}" if file.sha256 else "no sha256 published"
+    others = f", or {' or '.join(file.alternatives)}" if file.alternatives else ""
+    return f"{file.name}{others} ({size}, {sha256}, from {file.url})"

@@ -1,0 +1,1 @@
+"""The leaderboard and the comparison of measured cells with it."""

@@ -1,0 +1,239 @@
+"""The gate: measured cells against the lines of the leaderboard, number by number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
+from harness.gate.tolerances import Tolerances
+from harness.store.store import Record
+
+__all__ = ["KINDS", "Comparison", "Kind", "Outcome", "Verdict", "compare"]
+
+Kind = Literal["cell", "metric", "speed", "memory"]
+KINDS: tuple[Kind, ...] = ("cell", "metric", "speed", "memory")
+Outcome = Literal["same", "worse", "better", "skipped"]
+
+_NOISE = 1e-9
+"""Far below the decimals of the leaderboard, far above the rounding of a difference of two of its numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one number of a cell, or of the cell itself.
+
+    Parameters
+    ----------
+    key
+        The cell.
+    kind
+        ``cell`` for its status.
+    what
+        Column of the leaderboard; ``status`` for the cell itself.
+    outcome
+        ``same`` within the limits; ``skipped`` where a comparison would mean nothing.
+    old, new
+        On the leaderboard and now.
+    limit
+        That decides, in words.
+    note
+        Why it is skipped, undefined or not ok; intervals of a speed; where the limit comes from.
+    """
+
+    key: CellKey
+    kind: Kind
+    what: str
+    outcome: Outcome
+    old: float | None = None
+    new: float | None = None
+    limit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Measured cells against a leaderboard.
+
+    Parameters
+    ----------
+    verdicts
+        On every cell of the leaderboard and every number of those that are ok, in its order.
+    settings
+        Cells that were measured with other settings than those of the leaderboard, and what differs.
+    new
+        Cells that are not on the leaderboard, and their status.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    settings: Mapping[CellKey, str]
+    new: Mapping[CellKey, str]
+
+    @property
+    def regressed(self) -> bool:
+        """Whether anything is worse."""
+        return any(verdict.outcome == "worse" for verdict in self.verdicts)
+
+    def with_outcome(self, outcome: Outcome) -> tuple[Verdict, ...]:
+        """Return the verdicts of one outcome."""
+        return tuple(verdict for verdict in self.verdicts if verdict.outcome == outcome)
+
+    def compared(self, kind: Kind) -> int:
+        """Return how many numbers (or cells) of a kind were compared."""
+        return sum(verdict.kind == kind and verdict.outcome != "skipped" for verdict in self.verdicts)
+
+    @property
+    def skipped(self) -> Mapping[tuple[Kind, str], int]:
+        """How many numbers were not compared, by kind and reason."""
+        return Counter((verdict.kind, verdict.note) for verdict in self.with_outcome("skipped"))
+
+
+def compare(rows: Sequence[BoardRow], records: Mapping[CellKey, Record], tolerances: Tolerances) -> Comparison:
+    """Compare the newest records of a dataset and preset with the lines of their leaderboard.
+
+    Parameters
+    ----------
+    rows
+        Lines of the leaderboard.
+    records
+        Whatever their status.
+    tolerances
+        What is still the same.
+    """
+    verdicts: list[Verdict] = []
+    settings: dict[CellKey, str] = {}
+    for row in rows:
+        record = records.get(row.key)
+        verdicts.append(_on_status(row.key, record))
+        if record is None or record.status != "ok":
+            continue
+        new = BoardRow.of(record)
+        if (row.cell, row.protocol) != (new.cell, new.protocol):
+            settings[row.key] = _difference(row, new)
+        judge = _Judge(row, new, tolerances)
+        verdicts += [*judge.metrics(record.undefined), *judge.speeds(), *judge.memory()]
+    known = {row.key for row in rows}
+    new_cells = {key: record.status for key, record in records.items() if key not in known}
+    return Comparison(tuple(verdicts), settings, new_cells)
+
+
+def _on_status(key: CellKey, record: Record | None) -> Verdict:
+    if record is None:
+        return Verdict(key, "cell", "status", "worse", limit="ok", note="missing: the results have no record of it")
+    if record.status != "ok":
+        return Verdict(key, "cell", "status", "worse", limit="ok", note=f"{record.status}: {record.reason}")
+    return Verdict(key, "cell", "status", "same", limit="ok")
+
+
+def _difference(old: BoardRow, new: BoardRow) -> str:
+    if old.protocol != new.protocol:
+        return "another protocol than on the leaderboard"
+    return "other parameters, data, samples or weight files than on the leaderboard"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """A line of the leaderboard and that of a new record, judged number by number."""
+
+    old: BoardRow
+    new: BoardRow
+    tolerances: Tolerances
+
+    def metrics(self, undefined: Mapping[str, str]) -> Iterator[Verdict]:
+        for name in METRIC_IDS:
+            tolerance = self.tolerances[name]
+            old, new = self.old.numbers[name], self.new.numbers[name]
+            note = tolerance.origin
+            if old is None or new is None:
+                outcome, note = _on_undefined(old, new, undefined.get(name, ""))
+            else:
+                outcome = _outcome(old - new > tolerance.value + _NOISE, new - old > tolerance.value + _NOISE)
+            yield self._verdict("metric", name, outcome, f"{tolerance.value:g}", note)
+
+    def speeds(self) -> Iterator[Verdict]:
+        ratio, floor = self.tolerances["speed_ratio"].value, self.tolerances["speed_floor_ms"].value
+        for window in ("device", "end_to_end"):
+            name = f"{window}_median_ms"
+            reason = self._other_hardware() or self._contended() or self._not_timed(window)
+            if reason:
+                yield self._verdict("speed", name, "skipped", "", reason)
+                continue
+            old, new = _Speed.of(self.old, window), _Speed.of(self.new, window)
+            outcome = _outcome(
+                new.slower_than(old, ratio, floor), new.low is not None and old.slower_than(new, ratio, floor)
+            )
+            note = f"95% interval of the median: {old.interval} on the leaderboard, {new.interval} now"
+            yield self._verdict("speed", name, outcome, f"×{ratio:g}", note)
+
+    def memory(self) -> Iterator[Verdict]:
+        ratio, floor = self.tolerances["peak_ratio"].value, self.tolerances["peak_floor_mb"].value
+        yield self._memory("peak_inference_mb", ratio, floor, self._other_hardware())
+        yield self._memory("paper_mb", self.tolerances["paper_ratio"].value, 0.0, "")
+
+    def _memory(self, name: str, ratio: float, floor: float, reason: str) -> Verdict:
+        old, new = self.old.numbers[name], self.new.numbers[name]
+        if old is None or new is None or reason:
+            return self._verdict("memory", name, "skipped", "", reason or "not measured")
+        outcome = _outcome(_higher(new, old, ratio, floor), _higher(old, new, ratio, floor))
+        return self._verdict("memory", name, outcome, f"×{ratio:g}")
+
+    def _verdict(self, kind: Kind, name: str, outcome: Outcome, limit: str, note: str = "") -> Verdict:
+        return Verdict(self.old.key, kind, name, outcome, self.old.numbers[name], self.new.numbers[name], limit, note)
+
+    def _other_hardware(self) -> str:
+        if not self.old.hardware or not self.new.hardware:
+            return "unknown hardware"
+        return "" if self.old.hardware == self.new.hardware else "other hardware"
+
+    def _contended(self) -> str:
+        return "contended" if self.old.contended or self.new.contended else ""
+
+    def _not_timed(self, window: str) -> str:
+        if any(row.numbers[f"{window}_median_ms"] is None for row in (self.old, self.new)):
+            return "not measured"
+        return "too few calls" if self.old.numbers[f"{window}_low_ms"] is None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """A median latency and its interval, in milliseconds; None for the ends where the calls were too few."""
+
+    median: float
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, row: BoardRow, window: str) -> _Speed:
+        """Take a window's numbers from a line that has a median."""
+        median, low, high = (row.numbers[f"{window}_{part}"] for part in ("median_ms", "low_ms", "high_ms"))
+        assert median is not None
+        return cls(median, low, high)
+
+    @property
+    def interval(self) -> str:
+        return "too few calls for one" if self.low is None else f"{self.low:.2f} to {self.high:.2f} ms"
+
+    def slower_than(self, other: _Speed, ratio: float, floor: float) -> bool:
+        """Compare with a speed that has an interval; without one of its own, the median must exceed it by the ratio."""
+        assert other.high is not None
+        apart = self.median > ratio * other.high + _NOISE if self.low is None else self.low > other.high
+        slower = self.median > ratio * other.median + _NOISE and self.median - other.median > floor + _NOISE
+        return slower and apart
+
+
+def _outcome(worse: bool, better: bool) -> Outcome:
+    return "worse" if worse else "better" if better else "same"
+
+
+def _on_undefined(old: float | None, new: float | None, why: str) -> tuple[Outcome, str]:
+    if old is None and new is None:
+        return "skipped", "undefined"
+    if old is None:
+        return "better", "was undefined"
+    return "worse", f"undefined: {why or 'no reason is recorded'}"
+
+
+def _higher(one: float, other: float, ratio: float, floor: float) -> bool:
+    return one > ratio * other + _NOISE and one - other >= floor - _NOISE

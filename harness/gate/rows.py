@@ -1,0 +1,200 @@
+"""One line of the leaderboard: taken from a record, written as text, read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.cell import Cell
+from harness.data.splits import SHOTS
+from harness.errors import DataError
+from harness.files.csvfile import csv_number
+from harness.measure.hardware import hardware_key
+from harness.report.names import ACCURACY
+from harness.store.store import Record
+
+__all__ = ["COLUMNS", "METRIC_IDS", "BoardRow", "CellKey", "parse_row", "row_texts"]
+
+METRIC_IDS: tuple[str, ...] = tuple(metric.id for metric in ACCURACY)
+"""Columns of accuracy metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellKey:
+    """What a line of the leaderboard is about.
+
+    Parameters
+    ----------
+    method
+        Label: name and the parameters a user named.
+    category
+        Of the dataset.
+    shots, split
+        Training samples.
+    weights
+        ``pretrained`` or ``random``, with ``+released`` where released trained weights stood in for training.
+    """
+
+    method: str
+    category: str
+    shots: str
+    split: str
+    weights: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> CellKey:
+        """Return the key of a cell."""
+        weights = cell.protocol.weights + ("+released" if cell.checkpoint else "")
+        return cls(cell.label, cell.category, str(cell.shots), cell.split, weights)
+
+    def __str__(self) -> str:
+        shots = self.shots if self.shots == "full" else f"{self.shots}-shot"
+        return f"{self.method} {self.category} {shots} {self.split} {self.weights}"
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Place in files and tables: by method, category, number of samples, split, weights."""
+        shots = [str(known) for known in SHOTS]
+        place = shots.index(self.shots) if self.shots in shots else len(shots)
+        return self.method, self.category, place, self.shots, self.split, self.weights
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One line of the leaderboard, with the decimals that the file keeps.
+
+    Parameters
+    ----------
+    key
+        What it is about.
+    numbers
+        Metrics in [0, 1]; latencies in milliseconds with the interval of their median; ``calls``; memory in MB. None
+        where undefined or not measured.
+    hardware
+        Speeds and peaks of memory are comparable on equal hardware only; empty where it is unknown.
+    contended
+        Whether something else kept the device busy.
+    cell, protocol
+        Digests; others mean that settings have changed.
+    commit
+        Of harness; its version where it ran from no checkout.
+    created
+        Date of the measurement.
+    """
+
+    key: CellKey
+    numbers: Mapping[str, float | None]
+    hardware: str
+    contended: bool
+    cell: str
+    protocol: str
+    commit: str
+    created: str
+
+    @classmethod
+    def of(cls, record: Record) -> BoardRow:
+        """Return the line of a record."""
+        environment = record.environment
+        return cls(
+            key=CellKey.of(record.cell),
+            numbers={name: _kept(name, pick(record)) for name, pick in _PICKS.items()},
+            hardware=hardware_key(environment),
+            contended=bool(environment.get("contended", False)),
+            cell=record.cell.id,
+            protocol=record.cell.protocol.digest,
+            commit=_commit(environment),
+            created=record.created[:10],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all columns by name."""
+        rest = {name: getattr(self, name) for name in _REST}
+        return {name: getattr(self.key, name) for name in _KEY} | dict(self.numbers) | rest
+
+
+def _metric(name: str) -> Callable[[Record], float | None]:
+    return lambda record: record.metrics.get(name)
+
+
+def _latency(window: str, part: str) -> Callable[[Record], float | None]:
+    return lambda record: record.latency.get(window, {}).get(part)
+
+
+def _memory(name: str) -> Callable[[Record], float | None]:
+    return lambda record: record.memory.get(name, {}).get("mb")
+
+
+_PICKS: dict[str, Callable[[Record], float | None]] = {
+    **{name: _metric(name) for name in METRIC_IDS},
+    **{
+        f"{window}_{part}": _latency(window, part)
+        for window in ("device", "end_to_end")
+        for part in ("median_ms", "low_ms", "high_ms")
+    },
+    "calls": _latency("device", "calls"),
+    "peak_inference_mb": _memory("peak_inference"),
+    "static_mb": _memory("static"),
+    "paper_mb": lambda record: record.memory.get("paper_mb"),
+}
+_DECIMALS = {name: 4 if name.endswith("_ms") else 3 for name in _PICKS} | dict.fromkeys((*METRIC_IDS, "paper_mb"), 6)
+_DECIMALS["calls"] = 0
+
+_KEY = tuple(field.name for field in fields(CellKey))
+_REST = tuple(field.name for field in fields(BoardRow) if field.name not in ("key", "numbers"))
+COLUMNS = (*_KEY, *_PICKS, *_REST)
+"""Of the file, in order."""
+
+_NEVER_EMPTY = (*_KEY, "cell", "protocol")
+_FLAGS = {"yes": True, "no": False}
+
+
+def _kept(name: str, value: float | None) -> float | None:
+    """Return a number with the decimals that the file keeps, so that a record and its line are equal."""
+    return None if value is None else float(_text(name, value))
+
+
+def _text(name: str, value: float | None) -> str:
+    return "" if value is None else f"{value:.{_DECIMALS[name]}f}"
+
+
+def row_texts(row: BoardRow) -> list[str]:
+    """Return a line's texts in the order of :data:`COLUMNS`."""
+    numbers = [_text(name, row.numbers[name]) for name in _PICKS]
+    rest = [("yes" if row.contended else "no") if name == "contended" else getattr(row, name) for name in _REST]
+    return [*(getattr(row.key, name) for name in _KEY), *numbers, *rest]
+
+
+def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
+    """Undo :func:`row_texts`.
+
+    Parameters
+    ----------
+    where
+        To begin a message with.
+    line
+        Texts by column.
+
+    Raises
+    ------
+    DataError
+        For a text that its column can't have.
+    """
+    empty = [name for name in _NEVER_EMPTY if not line[name]]
+    if empty:
+        raise DataError(f"{where} has an empty {empty[0]}: mend the line.")
+    if line["contended"] not in _FLAGS:
+        raise DataError(f"{where} has '{line['contended']}' for contended: write yes or no.")
+    return BoardRow(
+        key=CellKey(**{name: line[name] for name in _KEY}),
+        numbers={name: csv_number(where, line[name]) for name in _PICKS},
+        contended=_FLAGS[line["contended"]],
+        **{name: line[name] for name in _REST if name != "contended"},
+    )
+
+
+def _commit(environment: Mapping[str, Any]) -> str:
+    git = environment.get("git")
+    if git:
+        return f"{str(git['commit'])[:12]}{'-dirty' if git.get('dirty') else ''}"
+    return f"v{environment['harness']}" if environment.get("harness") else ""

@@ -1,1 +1,0 @@
-"""Starting cells: on this machine, each in a process of its own."""

@@ -1,0 +1,282 @@
+"""How long a plan takes, told by the records of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heapify, heapreplace
+from math import fsum, log
+from statistics import median
+from typing import Any, Literal
+
+from harness.cell import Cell
+from harness.measure.reading import HELD_SAMPLES
+from harness.plan.planning import Plan, PlannedCell
+from harness.store.store import Record
+
+__all__ = ["Basis", "CellTime", "Estimate", "MethodTime", "duration_text", "estimate"]
+
+Basis = Literal["category", "dataset", "method", "epochs", "parameters", ""]
+"""The nearest record there was: of the same method, parameters, samples and category; of the same dataset; of another
+dataset; of the same method with another number of epochs; with other parameters; of none."""
+
+_NOT_STAGES = ("method", "overhead")
+_EPOCHS = "epochs"
+
+
+@dataclass(frozen=True, slots=True)
+class CellTime:
+    """What the past says of one cell.
+
+    Parameters
+    ----------
+    planned
+        The cell.
+    seconds
+        Time from the start of its process to its record; None where there is no record to go by.
+    basis
+        What that is told by.
+    """
+
+    planned: PlannedCell
+    seconds: float | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class MethodTime:
+    """What the past says of the cells of one method.
+
+    Parameters
+    ----------
+    label
+        As in tables.
+    cells, unknown
+        Cells to run, and how many of them have no record to go by.
+    seconds
+        Sum over the others.
+    basis
+        How many cells are told by which kind of record.
+    """
+
+    label: str
+    cells: int
+    unknown: int
+    seconds: float
+    basis: Mapping[Basis, int]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long the cells of a plan take that are to run.
+
+    Parameters
+    ----------
+    cells
+        In the order of the plan.
+    devices
+        What they run on, one cell at a time on each.
+    """
+
+    cells: tuple[CellTime, ...]
+    devices: tuple[str, ...]
+
+    @property
+    def unknown(self) -> int:
+        """How many cells have no record to go by: where there is one, every sum is a lower bound."""
+        return sum(cell.seconds is None for cell in self.cells)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Sum over the cells that have a record to go by, in s: the time on one device."""
+        return fsum(cell.seconds or 0.0 for cell in self.cells)
+
+    @cached_property
+    def elapsed_seconds(self) -> float:
+        """Time until the last cell ends, in s: a device takes the next cell of the plan as soon as it is free."""
+        busy = [0.0 for _ in self.devices]
+        heapify(busy)
+        for cell in self.cells:
+            heapreplace(busy, busy[0] + (cell.seconds or 0.0))
+        return max(busy)
+
+    @property
+    def by_method(self) -> tuple[MethodTime, ...]:
+        """The sums of each method, in the order of the plan."""
+        groups: dict[str, list[CellTime]] = {}
+        for cell in self.cells:
+            groups.setdefault(cell.planned.job.cell.label, []).append(cell)
+        return tuple(_sum(label, cells) for label, cells in groups.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return times and their sums as plain JSON values."""
+        return {
+            "devices": list(self.devices),
+            "seconds": round(self.seconds, 1),
+            "elapsed_seconds": round(self.elapsed_seconds, 1),
+            "without_record": self.unknown,
+            "cells": [
+                {
+                    "id": cell.planned.job.cell.id,
+                    "seconds": None if cell.seconds is None else round(cell.seconds, 1),
+                    "basis": cell.basis or "none",
+                }
+                for cell in self.cells
+            ],
+            "by_method": [
+                {
+                    "method": one.label,
+                    "cells": one.cells,
+                    "seconds": round(one.seconds, 1),
+                    "without_record": one.unknown,
+                    "basis": {kind or "none": count for kind, count in one.basis.items()},
+                }
+                for one in self.by_method
+            ],
+        }
+
+
+def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> Estimate:
+    """Estimate every cell of a plan that is to run from measured ones.
+
+    A record counts where it is ok and of the same method, preset and kind of device; of those the nearest ones count,
+    by parameters, dataset, number of training samples and category in this order, and where several are equally near
+    their median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
+    where both cells have it, that of scoring to the test samples that the latency pass does not predict, and all else
+    as constant. Memory banks with a coreset grow faster than that, and no other parameter is scaled.
+
+    Parameters
+    ----------
+    plan
+        What is to run.
+    records
+        The past, of any plan.
+    devices
+        Torch device names, at least one.
+    """
+    kinds = {_kind(device) for device in devices}
+    past: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        if record.status == "ok" and record.seconds and _kind(record.environment.get("device")) in kinds:
+            past.setdefault(_family(record.cell), []).append(record)
+    to_run = [planned for planned in plan.cells if planned.action == "run"]
+    times = (_time(planned, past.get(_family(planned.job.cell), ())) for planned in to_run)
+    return Estimate(tuple(times), tuple(devices))
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time in its two largest units: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def _sum(label: str, cells: Sequence[CellTime]) -> MethodTime:
+    basis: dict[Basis, int] = {}
+    for cell in cells:
+        basis[cell.basis] = basis.get(cell.basis, 0) + 1
+    seconds = fsum(cell.seconds or 0.0 for cell in cells)
+    return MethodTime(label, len(cells), basis.get("", 0), seconds, basis)
+
+
+def _kind(device: object) -> str:
+    return str(device or "").partition(":")[0]
+
+
+def _family(cell: Cell) -> tuple[object, ...]:
+    """Return what must be equal for a record to say anything about a cell."""
+    return cell.method, cell.protocol.preset, bool(cell.checkpoint)
+
+
+def _time(planned: PlannedCell, past: Sequence[Record]) -> CellTime:
+    if not past:
+        return CellTime(planned, None, "")
+    distances = [_distance(planned, record) for record in past]
+    nearest = min(distances)
+    same = [record for record, distance in zip(past, distances, strict=True) if distance == nearest]
+    return CellTime(planned, median(_scaled(planned, record) for record in same), _basis(nearest))
+
+
+_Distance = tuple[int, bool, float, bool]
+
+
+def _distance(planned: PlannedCell, record: Record) -> _Distance:
+    """Return how far a record is, by parameters, dataset, training samples and category in this order."""
+    cell, other = planned.job.cell, record.cell
+    size = abs(log(_ratio(len(planned.job.train_ids), record.samples.get("train"))))
+    return (
+        _parameters_apart(cell, other),
+        cell.dataset != other.dataset,
+        round(size, 6),
+        (cell.dataset, cell.category) != (other.dataset, other.category),
+    )
+
+
+def _parameters_apart(cell: Cell, other: Cell) -> int:
+    """Return 0 for equal parameters, 1 where another number of epochs is all that differs, else 2."""
+    ours, theirs = dict(cell.parameters), dict(other.parameters)
+    differing = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
+    if not differing:
+        return 0
+    return 1 if differing == {_EPOCHS} and _epochs_ratio(cell, other) is not None else 2
+
+
+def _epochs_ratio(cell: Cell, other: Cell) -> float | None:
+    """Return how many times the epochs of another cell a cell has; None where one of them has none."""
+    ours, theirs = cell.parameters.get(_EPOCHS), other.parameters.get(_EPOCHS)
+    if isinstance(ours, int | float) and isinstance(theirs, int | float) and min(ours, theirs) > 0:
+        return ours / theirs
+    return None
+
+
+def _basis(distance: _Distance) -> Basis:
+    parameters, other_dataset, size, other_category = distance
+    if parameters:
+        return "epochs" if parameters == 1 else "parameters"
+    if other_dataset:
+        return "method"
+    return "dataset" if size or other_category else "category"
+
+
+def _scaled(planned: PlannedCell, record: Record) -> float:
+    """Return the time of a record, as if it had the samples and epochs of a planned cell."""
+    stages = {stage: time for stage, time in record.seconds.items() if stage not in _NOT_STAGES}
+    if "fit" in stages:
+        stages["fit"] *= _fit_ratio(planned, record)
+    if "score" in stages:
+        stages["score"] = _score_seconds(planned, record)
+    return fsum(stages.values())
+
+
+def _score_seconds(planned: PlannedCell, record: Record) -> float:
+    """Return the time of the score pass: in proportion to the test samples, but for what the latency pass predicts."""
+    took, tested = record.seconds["score"], record.samples.get("test")
+    ratio = _ratio(planned.test_samples, tested)
+    window, stages = record.latency.get("end_to_end", {}), list(record.seconds)
+    if not tested or not window.get("calls") or "latency" not in stages[: stages.index("score")]:
+        return took * ratio  # in older records the score pass, which came first, predicted all
+    each = float(window["median_ms"]) / 1000
+    most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + int(window["calls"]))
+    ours, theirs = min(most, planned.test_samples or tested), min(most, tested)
+    return max(0.0, (took + theirs * each) * ratio - ours * each)
+
+
+def _fit_ratio(planned: PlannedCell, record: Record) -> float:
+    """Return how many times longer fitting takes than it took; released weights are loaded, whatever they were."""
+    cell = planned.job.cell
+    if cell.checkpoint:
+        return 1.0
+    samples = _ratio(len(planned.job.train_ids), record.samples.get("train"))
+    return samples * (_epochs_ratio(cell, record.cell) or 1.0)
+
+
+def _ratio(planned: int, past: int | None) -> float:
+    return planned / past if planned and past else 1.0

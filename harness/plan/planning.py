@@ -1,0 +1,350 @@
+"""From a selection to cells: everything is checked here, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from harness import registry
+from harness.cell import Cell
+from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
+from harness.data.base import DATASETS, Dataset
+from harness.data.open import open_dataset
+from harness.data.splits import Shots, load_split, require_split_name
+from harness.data.weights import ResolvedWeight, WeightStore
+from harness.errors import PrerequisiteError, UsageError
+from harness.files.digest import digest, file_sha256
+from harness.plan.job import Job
+from harness.protocol import Protocol, WeightsMode
+from harness.store.store import Store
+
+__all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user asked for, as given on the command line.
+
+    Parameters
+    ----------
+    methods
+        Texts of methods (:func:`harness.registry.parse`).
+    dataset
+        Name of the dataset.
+    data
+        Its folder, None for the embedded one.
+    categories
+        Names or globs; empty for all that are found.
+    shots, splits
+        Training-set sizes and names of few-shot lists.
+    preset
+        None: ``quick`` on the toy dataset, ``paper`` on any other.
+    weights
+        ``auto``: ``pretrained``, but on the toy dataset ``random`` where a file is missing.
+    weights_dir
+        Folder of weight files.
+    unverified
+        Whether weight files with another SHA-256 than the published one are taken.
+    checkpoint
+        Folder of released trained weights that take the place of training.
+    save_fitted
+        Whether fitted methods are kept: a measured cell without its file runs again.
+    save_maps
+        Whether the maps of the test images are kept: a measured cell without its file runs again.
+    rerun
+        ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
+    cache
+        Whether cells may share extracted features.
+    pairs
+        Methods, as :class:`harness.registry.MethodSpec` prints them, and shots that go together; None: each method
+        with all shots.
+    """
+
+    methods: tuple[str, ...]
+    dataset: str = "toy"
+    data: Path | None = None
+    categories: tuple[str, ...] = ()
+    shots: tuple[Shots, ...] = (10,)
+    splits: tuple[str, ...] = ("first",)
+    preset: str | None = None
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    weights_dir: Path | None = None
+    unverified: bool = False
+    checkpoint: Path | None = None
+    save_fitted: bool = False
+    save_maps: bool = False
+    rerun: tuple[str, ...] = ()
+    cache: bool = True
+    pairs: frozenset[tuple[str, Shots]] | None = None
+
+    def wants(self, spec: registry.MethodSpec, shots: Shots) -> bool:
+        """Return whether a method is planned with so many shots."""
+        return self.pairs is None or (str(spec), shots) in self.pairs
+
+    @property
+    def used_preset(self) -> str:
+        """The preset of its cells: the one that was asked for, or that of its dataset."""
+        return self.preset or ("quick" if self.dataset == "toy" else "paper")
+
+    def splits_of(self, shots: Shots) -> tuple[str, ...]:
+        """Return the names of the lists that are planned with so many shots: all samples are one list."""
+        return self.splits if shots != "full" else ("first",)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenMethod:
+    """A method of a selection.
+
+    Parameters
+    ----------
+    spec
+        As parsed.
+    parameters
+        All of them, resolved.
+    given
+        Those that the user named and that change something: a cell has one label however it was typed.
+    """
+
+    spec: registry.MethodSpec
+    parameters: Mapping[str, ParameterValue]
+    given: Mapping[str, ParameterValue]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A job and what is to become of it.
+
+    Parameters
+    ----------
+    job
+        What a worker would be told.
+    action, why
+        Whether it runs, and the reason.
+    test_samples
+        Size of the category's test set.
+    """
+
+    job: Job
+    action: Literal["run", "skip"]
+    why: str
+    test_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All cells of a selection, and sentences a user should read before they run."""
+
+    cells: tuple[PlannedCell, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def to_run(self) -> tuple[Job, ...]:
+        """The jobs that are not skipped."""
+        return tuple(planned.job for planned in self.cells if planned.action == "run")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every cell with what becomes of it, and the notes, as plain JSON values."""
+        return {
+            "to_run": len(self.to_run),
+            "cells": [
+                {
+                    "id": planned.job.cell.id,
+                    "method": planned.job.cell.label,
+                    "dataset": planned.job.cell.dataset,
+                    "category": planned.job.cell.category,
+                    "shots": planned.job.cell.shots,
+                    "split": planned.job.cell.split,
+                    "preset": planned.job.cell.protocol.preset,
+                    "weights": planned.job.cell.protocol.weights,
+                    "action": planned.action,
+                    "why": planned.why,
+                }
+                for planned in self.cells
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def make_plan(selection: Selection, store: Store) -> Plan:
+    """Expand a selection into cells and decide which run.
+
+    A cell with a record of status ``ok`` is skipped, unless ``rerun`` asks for it.
+
+    Raises
+    ------
+    UsageError, PrerequisiteError, DataError
+        For anything that would make a cell fail later: an unknown name, a missing sample, weight file or folder.
+    """
+    methods = chosen_methods(selection)
+    dataset = open_dataset(selection.dataset, selection.data)
+    categories = _categories(selection.categories, dataset)
+    mode, weights, notes = _weights(selection, {one.spec.name: registry.load(one.spec.name).meta for one in methods})
+    protocol = Protocol.for_preset(selection.used_preset, mode)
+    planned: dict[str, PlannedCell] = {}
+    for shots in selection.shots:
+        for split_name in selection.splits_of(shots):
+            for category in categories:
+                available = [ref.id for ref in dataset.refs(category, "train")]
+                split = load_split(dataset.info.name, category, shots, split_name, available)
+                test_samples = len(dataset.refs(category, "test"))
+                if not test_samples:
+                    raise PrerequisiteError(
+                        f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
+                        f"see 'harness data verify {dataset.root}'."
+                    )
+                for method in methods:
+                    spec, parameters = method.spec, method.parameters
+                    if not selection.wants(spec, shots):
+                        continue
+                    cell = Cell(
+                        method=spec.name,
+                        parameters=parameters,
+                        given=method.given,
+                        dataset=dataset.info.name,
+                        category=category,
+                        data_digest=dataset.digest(category),
+                        shots=shots,
+                        split=split_name,
+                        split_digest=split.digest,
+                        protocol=protocol,
+                        checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
+                        weights={name: one.sha256 for name, one in weights[spec.name].items()},
+                    )
+                    job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
+                    job = replace(job, cache=selection.cache)
+                    planned.setdefault(cell.id, replace(_decide(job, store, selection), test_samples=test_samples))
+    return Plan(tuple(planned.values()), tuple(notes))
+
+
+def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
+    """Return the methods of a selection in the order of their cells, all that can be checked without data checked.
+
+    Raises
+    ------
+    UsageError
+        For an unknown method, parameter, split or method to run again, and for options that don't go together.
+    """
+    specs = _fillers_first(registry.parse(selection.methods))
+    _check(selection, specs)
+    preset = selection.used_preset
+    return tuple(ChosenMethod(spec, registry.resolve(spec, preset), _unlike_default(spec, preset)) for spec in specs)
+
+
+def _fillers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:
+    """Order methods so that those of a family whose work serves the others come first; families stay in order."""
+    metas = {spec.name: registry.load(spec.name).meta for spec in specs}
+    families = list(dict.fromkeys(metas[spec.name].family for spec in specs))
+    return sorted(specs, key=lambda spec: (families.index(metas[spec.name].family), -metas[spec.name].cache_order))
+
+
+def join_plans(plans: Sequence[Plan], notes: Sequence[str] = ()) -> Plan:
+    """Return one plan of several, each cell and each note once.
+
+    Parameters
+    ----------
+    plans
+        In the order of their cells.
+    notes
+        Further sentences, before those of the plans.
+    """
+    cells: dict[str, PlannedCell] = {}
+    for plan in plans:
+        for planned in plan.cells:
+            cells.setdefault(planned.job.cell.id, planned)
+    told = dict.fromkeys((*notes, *(note for plan in plans for note in plan.notes)))
+    return Plan(tuple(cells.values()), tuple(told))
+
+
+def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
+    """Refuse what no cell could do."""
+    for name in selection.splits:
+        require_split_name(name)
+    known = ("failed", "all", *dict.fromkeys(name for spec in specs for name in (spec.name, str(spec))))
+    for name in selection.rerun:
+        if name not in known:
+            nearest = registry.nearest_names(name, known)
+            raise UsageError(f"--rerun takes failed, all or a method of this run, not '{name}': {nearest}")
+    if selection.checkpoint is not None and selection.shots != ("full",):
+        raise UsageError(
+            "Released checkpoints were trained on all samples, so --checkpoint goes with '--shots full' alone."
+        )
+    for spec in specs if selection.save_fitted else ():
+        if not issubclass(registry.load(spec.name), Portable):
+            raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
+
+
+def _unlike_default(spec: registry.MethodSpec, preset: str) -> dict[str, ParameterValue]:
+    """Return the parameters a user named that change something: a cell has one label however it was typed."""
+    default = registry.resolve(registry.MethodSpec(spec.name, {}), preset)
+    return {name: value for name, value in spec.parameters.items() if default[name] != value}
+
+
+def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
+    record = store.read(job.cell)
+    asked_for = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
+    if record is None:
+        only_failed = "failed" in selection.rerun and not asked_for
+        return PlannedCell(job, "skip" if only_failed else "run", "no record yet")
+    if record.status != "ok":
+        return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
+    if asked_for:
+        return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
+    if selection.save_fitted and not store.fitted_path(job.cell).is_file():
+        return PlannedCell(job, "run", "measured, but the fitted method was not kept")
+    if selection.save_maps and not store.maps_path(job.cell).is_file():
+        return PlannedCell(job, "run", "measured, but its maps were not kept")
+    return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
+
+
+def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
+    if not wanted:
+        return dataset.categories
+    chosen: dict[str, None] = {}
+    for pattern in wanted:
+        matching = [name for name in dataset.categories if pattern == "all" or fnmatchcase(name, pattern)]
+        if not matching and pattern in DATASETS[dataset.info.name].categories:
+            raise PrerequisiteError(
+                f"Category '{pattern}' is not in {dataset.root} (found: {', '.join(dataset.categories)}): "
+                f"download it with 'harness data fetch {dataset.info.name}'."
+            )
+        if not matching:
+            nearest = registry.nearest_names(pattern, dataset.categories)
+            raise UsageError(f"Dataset '{dataset.info.name}' has no category '{pattern}': {nearest}")
+        chosen.update(dict.fromkeys(matching))
+    return tuple(name for name in dataset.categories if name in chosen)
+
+
+def _weights(
+    selection: Selection, metas: Mapping[str, Meta]
+) -> tuple[WeightsMode, Mapping[str, Mapping[str, ResolvedWeight]], list[str]]:
+    nothing: dict[str, Mapping[str, ResolvedWeight]] = {name: {} for name in metas}
+    if selection.weights == "random":
+        return "random", nothing, []
+    store = WeightStore(selection.weights_dir)
+    try:
+        found = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
+    except PrerequisiteError as error:
+        if selection.weights == "pretrained" or selection.dataset != "toy":
+            raise
+        notice = (
+            "RANDOM WEIGHTS: the feature extractors are untrained, so these numbers say nothing about the methods "
+            f"on real data. {error}"
+        )
+        return "random", nothing, [notice]
+    return "pretrained", found, []
+
+
+def _checkpoint_digest(folder: Path | None, name: str, parameters: Mapping[str, ParameterValue], category: str) -> str:
+    if folder is None:
+        return ""
+    method = registry.load(name)(**parameters)
+    if not isinstance(method, Checkpointed):
+        raise UsageError(f"Method '{name}' has no released checkpoints: leave out --checkpoint.")
+    try:
+        paths = method.find_checkpoint(folder, category)
+    except MethodError as error:
+        raise PrerequisiteError(str(error)) from error
+    return digest([file_sha256(path) for path in paths])

@@ -1,0 +1,169 @@
+"""Thumbnails for a report: for some samples of each category image, cloud, ground truth, and one map a method."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.data.base import Dataset, SampleRef
+from harness.files.atomic import write_atomically
+from harness.metrics.scoring import resize_map
+from harness.report.measured import group_records
+from harness.report.pictures.panels import outline, picture, relief, truth
+from harness.store.maps import ANOMALY_MAP, MapFile
+from harness.store.store import Record, Store
+
+__all__ = ["GalleryEntry", "draw_gallery"]
+
+_SIDE = 168
+_OUTLINE = (0, 229, 255)
+
+
+class GalleryEntry(TypedDict):
+    """One sample.
+
+    ``files`` holds names of PNG files in the folder, under ``rgb``, ``cloud``, ``truth`` and the labels of the methods
+    with maps; ``scores`` holds the anomaly score by the label of every method that has one, ``label`` is 1 for an
+    anomalous sample.
+    """
+
+    category: str
+    sample: str
+    defect: str
+    label: int
+    files: dict[str, str]
+    scores: dict[str, float]
+
+
+def draw_gallery(
+    store: Store, records: Iterable[Record], dataset: Dataset, folder: Path, samples_per_category: int = 4
+) -> list[GalleryEntry]:
+    """Write thumbnails, and return what they show: categories in the dataset's order, defects before a good sample.
+
+    A method without maps has scores alone; so has one whose maps were made of other files than the dataset's.
+
+    Parameters
+    ----------
+    store
+        Where maps are.
+    records
+        Of one group of comparable cells; those that are not ok, or of another dataset, are left out.
+    dataset
+        Where the samples lie.
+    folder
+        Where the thumbnails go, 168 x 168 pixels each; made where it is not there.
+    samples_per_category
+        At most; one of them is good where there are several.
+
+    Raises
+    ------
+    DataError, PrerequisiteError
+        Where a sample or a file of maps can't be read.
+
+    Notes
+    -----
+    Colours are those of inferno, on one scale for each method and category; the line is the ground truth.
+    """
+    by_category = _methods(record for record in records if record.cell.dataset == dataset.info.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for category in dataset.categories:
+        methods = by_category.get(category, {})
+        if methods:
+            refs = _spread(dataset.refs(category, "test"), samples_per_category)
+            entries += _category(store, dataset, refs, methods, folder)
+    return entries
+
+
+def _methods(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
+    """Return the newest record of each category and method label."""
+    found: dict[str, dict[str, Record]] = {}
+    for group in group_records(records):
+        for method in group.methods:
+            for category, record in method.ok.items():
+                found.setdefault(category, {}).setdefault(method.label, record)
+    return found
+
+
+def _spread(refs: Sequence[SampleRef], count: int) -> list[SampleRef]:
+    """Return samples of as many defects as possible, and one good sample last."""
+    kinds: dict[str, list[SampleRef]] = {}
+    for ref in refs:
+        kinds.setdefault(ref.defect, []).append(ref)
+    good = kinds.pop("good", [])[:1] if count > 1 else []
+    deepest = max(map(len, kinds.values()), default=0)
+    turns = [kind[turn] for turn in range(deepest) for kind in kinds.values() if turn < len(kind)]
+    return [*turns[: max(0, count - len(good))], *good]
+
+
+def _category(
+    store: Store, dataset: Dataset, refs: Sequence[SampleRef], methods: Mapping[str, Record], folder: Path
+) -> list[GalleryEntry]:
+    samples = {ref.id: dataset.load(ref) for ref in refs}
+    masks = {name: truth(sample, _SIDE) for name, sample in samples.items()}
+    entries: list[GalleryEntry] = []
+    for ref in refs:
+        panels = {
+            "rgb": picture(samples[ref.id], _SIDE),
+            "cloud": relief(samples[ref.id], _SIDE),
+            "truth": masks[ref.id].astype(np.uint8) * 255,
+        }
+        entries.append(
+            GalleryEntry(
+                category=ref.category,
+                sample=ref.id,
+                defect=ref.defect,
+                label=int(ref.defect != "good"),
+                files={name: _write(folder, ref, name, values) for name, values in panels.items()},
+                scores=_scores(ref, methods),
+            )
+        )
+    for label, record in methods.items():
+        maps = _maps(store, dataset, record, refs)
+        if maps:
+            low, high = min(one.min() for one in maps.values()), max(one.max() for one in maps.values())
+            for ref, entry in zip(refs, entries, strict=True):
+                drawn = _coloured(maps[ref.id], float(low), float(high), masks[ref.id])
+                entry["files"][label] = _write(folder, ref, f"{record.cell.method}-{record.cell.id}", drawn)
+    return entries
+
+
+def _maps(store: Store, dataset: Dataset, record: Record, refs: Sequence[SampleRef]) -> dict[str, NDArray[np.float32]]:
+    """Return the anomaly maps of some samples, none where they were not kept or belong to other files."""
+    path = store.maps_path(record.cell)
+    if not path.is_file() or record.cell.data_digest != dataset.digest(record.cell.category):
+        return {}
+    file = MapFile(path)
+    return {ref.id: file.read(ref.id, (ANOMALY_MAP,))[ANOMALY_MAP] for ref in refs}
+
+
+def _scores(ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for label, record in methods.items():
+        own = [image["score"] for image in record.images if image["id"] == ref.id]
+        scores |= {label: float(own[0])} if own else {}
+    return scores
+
+
+def _coloured(values: NDArray[np.float32], low: float, high: float, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    import matplotlib as mpl
+
+    scaled = (resize_map(values, _SIDE) - low) / (high - low or 1.0)
+    drawn: NDArray[np.uint8] = mpl.colormaps["inferno"](scaled, bytes=True)[..., :3]
+    drawn[outline(mask)] = _OUTLINE
+    return drawn
+
+
+def _write(folder: Path, ref: SampleRef, what: str, values: NDArray[np.uint8]) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{ref.category}--{ref.id}--{what}.png".replace("/", "-"))
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "PNG", optimize=True)
+    write_atomically(folder / name, stream.getvalue())
+    return name

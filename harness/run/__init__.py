@@ -1,0 +1,1 @@
+"""Running cells: a process for each, from start to record."""

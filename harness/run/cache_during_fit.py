@@ -1,0 +1,128 @@
+"""The cache as the method of one cell sees it: keyed by all that its arrays depend on, open while it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import registry
+from harness.contract import Method, ParameterValue, Sample, UsesCache
+from harness.files.array_cache import ArrayCache
+from harness.files.digest import digest
+from harness.measure.environment import describe_torch, package_versions, provider_of
+from harness.plan.job import Job
+
+__all__ = ["CellCache", "lent_cache"]
+
+_BESIDE_THE_POINT = ("device", "interop_threads", "load_average")
+"""Of what is told of torch: what changes no number."""
+
+
+class CellCache:
+    """What the method of a cell gets (:class:`harness.contract.Cache`).
+
+    Parameters
+    ----------
+    store
+        Where arrays are kept.
+    family
+        Of the method; families share nothing.
+    origin
+        JSON values that the arrays depend on beside the sample and what the method names: weights, versions, device.
+    about
+        Facts that ``harness cache`` lists.
+    """
+
+    def __init__(self, store: ArrayCache, family: str, origin: Mapping[str, Any], about: Mapping[str, str]) -> None:
+        self._store, self._about = store, {"family": family, **about}
+        self._origin = {"family": family, **origin}
+        self._open = True
+        self.read, self.made = 0, 0
+
+    def fetch(
+        self,
+        sample: Sample,
+        names: Collection[str],
+        make: Callable[[], Mapping[str, NDArray[Any]]],
+        **settings: ParameterValue,
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays ``names`` of a sample: read where they are kept, else made and kept.
+
+        Raises
+        ------
+        RuntimeError
+            After the end of fit.
+        """
+        if not self._open:
+            raise RuntimeError("The cache serves fit alone: prepare and infer are measured, so they must not read it.")
+        key = digest({**self._origin, "sample": _content(sample), "settings": settings}, 32)
+        found = self._store.get(key, names)
+        if found is None:
+            with self._store.alone(key):
+                found = self._store.get(key, names)  # another process may have made it meanwhile
+                if found is None:
+                    made = make()
+                    self._store.put(key, made, self._about)
+                    self.made += 1
+                    return {name: made[name] for name in names}
+        self.read += 1
+        return found
+
+    def close(self) -> None:
+        """Refuse every further call."""
+        self._open = False
+
+    def counts(self) -> dict[str, int]:
+        """Return how many times arrays were ``read`` and ``made``."""
+        return {"read": self.read, "made": self.made}
+
+
+@contextmanager
+def lent_cache(method: Method, job: Job) -> Iterator[CellCache | None]:
+    """Hand a cache to a method that can use one, for the time of the block; None where it can't or may not.
+
+    Parameters
+    ----------
+    method
+        Not fitted yet.
+    job
+        Its cell, with device and weights.
+    """
+    if not (job.cache and isinstance(method, UsesCache)):
+        yield None
+        return
+    cell, family = job.cell, registry.load(job.cell.method).meta.family
+    store = ArrayCache()
+    cache = CellCache(store, family, _origin(job), {"dataset": cell.dataset, "category": cell.category})
+    with store.session():
+        method.use_cache(cache)
+        try:
+            yield cache
+        finally:
+            cache.close()
+
+
+def _origin(job: Job) -> dict[str, Any]:
+    """Return what numbers depend on here; another thread count or version may round differently."""
+    torch_facts = {name: fact for name, fact in describe_torch(job.device).items() if name not in _BESIDE_THE_POINT}
+    return {
+        "weights": {name: one.sha256 for name, one in job.weights.items()},
+        "provider": provider_of(job.cell.method),
+        "packages": package_versions(),
+        "device": job.device.partition(":")[0],
+        "torch": torch_facts,
+    }
+
+
+def _content(sample: Sample) -> str:
+    """Return a digest of all that a method may see of a sample."""
+    hashed = sha256()
+    for array in (sample.rgb, sample.xyz, sample.plane):
+        hashed.update(f"{array.dtype.str}{array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()

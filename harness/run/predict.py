@@ -1,0 +1,126 @@
+"""Applying a fitted method to one sample that a user brings."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.contract import MethodError, Sample
+from harness.data.clean import clean_masks
+from harness.data.images import read_rgb, read_xyz
+from harness.errors import DataError, PrerequisiteError, UsageError
+from harness.files.atomic import write_atomically
+from harness.measure import torch_state
+from harness.metrics.scoring import check_prediction, resize_map
+from harness.report.pictures.prediction import draw_prediction
+from harness.run.devices import choose_device
+from harness.store.fitted import load_fitted, read_cell
+
+__all__ = ["PredictedFiles", "predict_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFiles:
+    """What was written.
+
+    Parameters
+    ----------
+    score
+        Anomaly score of the image.
+    map_path
+        float32 (S, S) array, readable by ``numpy.load``.
+    picture_path
+        PNG: image, cloud and map side by side.
+    """
+
+    score: float
+    map_path: Path
+    picture_path: Path
+
+
+def predict_files(
+    method: str,
+    fitted: Path,
+    rgb: Path,
+    xyz: Path,
+    out: Path,
+    *,
+    clean: bool = True,
+    weights_dir: Path | None = None,
+    unverified: bool = False,
+    device: str = "auto",
+) -> PredictedFiles:
+    """Run a fitted method on an image and its point cloud, and write its map and a picture.
+
+    Parameters
+    ----------
+    method
+        Name, checked against the file.
+    fitted
+        File of :func:`harness.store.fitted.save_fitted`.
+    rgb, xyz
+        8-bit image, and TIFF of (H, W, 3) floats in metres, of one size.
+    out
+        The map's file; the picture takes its name with the suffix ``.png``.
+    clean
+        Whether the protocol's background removal is applied; never for a method fitted on Eyecandies, whose clouds
+        have none.
+    weights_dir, unverified, device
+        As for a run.
+
+    Raises
+    ------
+    UsageError, PrerequisiteError, DataError
+        Where the file holds another method, or an input can't be used.
+    """
+    if out.suffix != ".npy":
+        raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
+    sample = _read(rgb, xyz)
+    cell = read_cell(fitted)
+    if cell.method != method:
+        raise UsageError(f"{fitted} holds '{cell.method}', not '{method}': name that method.")
+    if clean and cell.dataset != "eyecandies":
+        sample = _cleaned(sample)
+    chosen = choose_device(device)
+    torch_state.configure(chosen, cell.seed)
+    model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
+    try:
+        prediction = model.infer(model.prepare(sample))
+        check_prediction(prediction, sample.id)
+    except MethodError as error:
+        raise DataError(f"{error}") from error
+    values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
+    picture = out.with_suffix(".png")
+    title = f"{cell.label}, fitted on {cell.dataset}/{cell.category}: score {prediction.score:.4g}"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, _npy(values))
+        write_atomically(picture, draw_prediction(sample, values, title))
+    except OSError as error:
+        raise PrerequisiteError(f"{out} can't be written ({error.strerror}): name another file with --out.") from error
+    return PredictedFiles(prediction.score, out, picture)
+
+
+def _read(rgb: Path, xyz: Path) -> Sample:
+    colours, points = read_rgb(rgb), read_xyz(xyz)
+    if colours.shape[:2] != points.shape[:2]:
+        raise DataError(
+            f"{rgb} is {colours.shape[1]}x{colours.shape[0]} but {xyz} is {points.shape[1]}x{points.shape[0]}: "
+            "both must be of one size, pixel by pixel."
+        )
+    nothing = np.zeros(points.shape[:2], bool)
+    return Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
+
+
+def _cleaned(sample: Sample) -> Sample:
+    masks = clean_masks(sample.xyz)
+    return replace(sample, xyz=np.where(masks.keep[..., None], sample.xyz, np.float32(0)), plane=masks.plane)
+
+
+def _npy(values: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()

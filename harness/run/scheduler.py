@@ -1,0 +1,249 @@
+"""Running cells on this machine: one at a time on each device, each in a process and a session of its own."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from harness.errors import PrerequisiteError
+from harness.files.atomic import sweep_temporaries
+from harness.plan.job import Job, write_job
+from harness.run.events import Event
+from harness.run.interrupts import raise_if_interrupted
+from harness.run.post_mortem import dead, last_lines, obituary, oom_kills
+from harness.run.process import WorkerProcess
+from harness.store.claims import Claim
+from harness.store.store import Record, Store
+
+__all__ = ["OnEvent", "run_jobs"]
+
+OnEvent = Callable[[Job, Event], None]
+
+_CLAIM_SECONDS = 0.5
+"""Pause before cells that another run is measuring are asked for again."""
+_LOOK_SECONDS = 1.0
+"""Time after which a Ctrl-C that Python swallowed is noticed."""
+
+_Outcome = tuple[Job, Record] | BaseException
+_Version = tuple[int, int] | None
+
+
+def run_jobs(
+    jobs: Sequence[Job], on_event: OnEvent, *, devices: Sequence[str], timeout: float | None = None
+) -> Iterator[tuple[Job, Record]]:
+    """Run jobs over devices and yield the record of each as it is there.
+
+    A cell that another run is measuring at this moment is left to it: its record is waited for and yielded. A worker
+    that dies without a record gets one of status ``killed``, ``oom`` or ``failed``; one that takes too long is ended,
+    status ``timeout``. When the iteration is left (Ctrl-C, an error), running workers are ended with everything that
+    they started, and what they had not written is not recorded.
+
+    Parameters
+    ----------
+    jobs
+        With their results folder.
+    on_event
+        Told of progress, from several threads; the job carries its device.
+    devices
+        Torch device names; one job at a time runs on each.
+    timeout
+        Seconds a cell may take from the start of its process; None for no limit.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where a record can't be written: the disk is full or the folder is gone.
+    """
+    scheduler = _Scheduler(jobs, on_event, timeout)
+    threads = [threading.Thread(target=scheduler.serve, args=(device,), daemon=True) for device in devices]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in jobs:
+            outcome = scheduler.next_outcome()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+    finally:
+        with _uninterrupted():
+            scheduler.stop()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    job: Job
+    before: _Version
+
+
+class _Scheduler:
+    """Shared by the threads of all devices."""
+
+    def __init__(self, jobs: Sequence[Job], on_event: OnEvent, timeout: float | None) -> None:
+        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._pending = deque(_Pending(job, _version(Store(job.results), job)) for job in jobs)
+        self._on_event, self._timeout = on_event, timeout
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._workers: set[WorkerProcess] = set()
+
+    def serve(self, device: str) -> None:
+        """Run what is pending on one device, until nothing is; a cell claimed by another run goes to the end."""
+        refused = 0
+        while not self._stopping.is_set() and (pending := self._next()) is not None:
+            try:
+                outcome = self._outcome(pending, device)
+            except OSError as error:
+                self._outcomes.put(
+                    PrerequisiteError(f"The worker of {pending.job.cell.stem} can't be started ({error}).")
+                )
+                return
+            except BaseException as error:  # handed to the thread that iterates, which stops all
+                self._outcomes.put(error)
+                return
+            if outcome is not None:
+                self._outcomes.put(outcome)
+                refused = 0
+                continue
+            self._pending.append(pending)
+            refused += 1
+            if refused >= len(self._pending):
+                self._stopping.wait(_CLAIM_SECONDS)
+
+    def next_outcome(self) -> _Outcome:
+        """Wait for the next record or error; Ctrl-C ends the waiting."""
+        while True:
+            raise_if_interrupted()
+            with suppress(Empty):
+                return self._outcomes.get(timeout=_LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """End all running workers; their threads come to an end."""
+        with self._lock:
+            self._stopping.set()
+            running = tuple(self._workers)
+        enders = [threading.Thread(target=worker.end) for worker in running]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+
+    def _next(self) -> _Pending | None:
+        try:
+            return self._pending.popleft()
+        except IndexError:
+            return None
+
+    def _outcome(self, pending: _Pending, device: str) -> tuple[Job, Record] | None:
+        """Run a cell, or take the record that another run has written meanwhile; None where that run is at it."""
+        job = pending.job.on(device)
+        store = Store(job.results)
+        store.ensure_writable()
+        claim = Claim(job.results, job.cell)
+        if not claim.take():
+            return None
+        with claim:
+            record = store.read(job.cell) if _version(store, job) != pending.before else None
+            if record is not None:
+                return job, record
+            record = self._run(job, store)
+        return None if record is None else (job, record)
+
+    def _run(self, job: Job, store: Store) -> Record | None:
+        before, kills = _version(store, job), oom_kills()
+        log = job.results / "logs" / f"{job.cell.stem}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        watch = _Watch(job, self._on_event)
+        with tempfile.TemporaryDirectory(prefix="harness-job-") as folder:
+            path = Path(folder) / "job.json"
+            write_job(path, job)
+            with self._worker(path, log, watch) as worker:
+                if worker is None:
+                    return None
+                code = worker.wait(self._timeout)
+                if code is None:
+                    worker.end()
+        for kept in store.folders:
+            sweep_temporaries(kept)
+        record = store.read(job.cell) if _version(store, job) != before else None
+        if record is None and not self._stopping.is_set():
+            record = (
+                dead(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
+                if code is None
+                else obituary(job, code, log, where=watch.stage, kills_before=kills)
+            )
+            store.write(record)
+        elif record is not None and record.status != "ok" and not record.log:
+            record = replace(record, log=tuple(last_lines(log)))
+            store.write(record)
+        return record
+
+    @contextmanager
+    def _worker(self, path: Path, log: Path, watch: _Watch) -> Iterator[WorkerProcess | None]:
+        """Start a worker that :meth:`stop` knows of; None where all is stopping."""
+        with self._lock:
+            worker = None if self._stopping.is_set() else WorkerProcess(path, log, watch)
+            if worker is not None:
+                self._workers.add(worker)
+        try:
+            yield worker
+        finally:
+            if worker is not None:
+                worker.close()
+                with self._lock:
+                    self._workers.discard(worker)
+
+
+class _Watch:
+    """Passes events on and remembers the last one."""
+
+    def __init__(self, job: Job, on_event: OnEvent) -> None:
+        self._job, self._on_event = job, on_event
+        self._last = Event("stage", "start")
+        self.stage = "start"
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "stage":
+            self.stage = event.stage
+        self._last = event
+        self._on_event(self._job, event)
+
+    @property
+    def where(self) -> str:
+        """Stage and step, for a reason."""
+        if self._last.kind == "progress":
+            return f"stage '{self.stage}' ({self._last.stage}: {self._last.done} of {self._last.total})"
+        return f"stage '{self.stage}'"
+
+
+def _version(store: Store, job: Job) -> _Version:
+    """Tell one written record from another of the same name."""
+    try:
+        found = store.path(job.cell).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold signals back while workers are being ended, which takes a few seconds at most."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(sign, signal.SIG_IGN) for sign in signals]
+    try:
+        yield
+    finally:
+        for sign, handler in zip(signals, before, strict=True):
+            signal.signal(sign, handler)

@@ -1,0 +1,322 @@
+"""The stages of one cell: load, fit, state, reading, latency, score, metrics, memory, record.
+
+Latency comes before the score pass, which takes over what the method said there: a test sample is predicted once,
+whatever the repeated calls of the latency pass and the memory pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from harness import registry
+from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
+from harness.data.base import Dataset, SampleRef, SampleSequence
+from harness.data.open import open_dataset
+from harness.measure import environment, torch_state
+from harness.measure.clock import DeviceClock
+from harness.measure.host import libraries_set_aside
+from harness.measure.latency import Timing, measure_latency, summarise, windows
+from harness.measure.load import LoadWatch, OtherLoad
+from harness.measure.memory import MemoryMeter, measure_peak, meter_of
+from harness.measure.reading import Reading, read_ahead, timed_reading
+from harness.measure.state import AllocatorLevel, allocator_level, check_state
+from harness.metrics import Evaluation, evaluate_test_set
+from harness.metrics.scoring import Scored, naming
+from harness.plan.job import Job
+from harness.run.cache_during_fit import CellCache, lent_cache
+from harness.run.events import EventWriter
+from harness.store.counts import count_images
+from harness.store.fitted import save_fitted
+from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
+from harness.store.store import Record, Store
+
+__all__ = ["CellRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Accuracy:
+    """What is left of a score pass once its maps are dropped."""
+
+    whole: Evaluation
+    by_defect: Mapping[str, Mapping[str, float]]
+    images: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, scored: Scored) -> _Accuracy:
+        whole, by_defect = evaluate_test_set(
+            scored.maps, scored.masks, scored.labels, scored.scores, scored.defects, scored.pixel_maps
+        )
+        return cls(
+            whole=whole,
+            by_defect=by_defect,
+            images=tuple(scored.images()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    """The latency pass, and what else ran during it."""
+
+    timing: Timing
+    load: OtherLoad
+
+
+class CellRun:
+    """One cell on its way from a job to a record.
+
+    Parameters
+    ----------
+    job
+        What to measure, and where.
+    events
+        Told of every stage and step.
+    """
+
+    def __init__(self, job: Job, events: EventWriter) -> None:
+        self.job, self.cell, self.events = job, job.cell, events
+        self.seconds: dict[str, float] = {}
+        self.memory: dict[str, Any] = {}
+        self._in_method = 0.0
+        self._cache: CellCache | None = None
+        self._not_kept: list[str] = []
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self.events.stage(name)
+        started = perf_counter()
+        yield
+        self.seconds[name] = round(perf_counter() - started, 4)
+
+    @contextmanager
+    def _inside_method(self) -> Iterator[None]:
+        started = perf_counter()
+        yield
+        self._in_method += perf_counter() - started
+
+    def run(self) -> Record:
+        """Run all stages; what goes wrong is raised, and ``seconds`` tells how far it came."""
+        with self._stage("start"):
+            uses_torch = registry.load(self.cell.method).meta.uses_torch
+            torch_state.configure(self.job.device, self.cell.seed, uses_torch=uses_torch)
+        began = perf_counter()
+        with libraries_set_aside():
+            method, record = self._measure()
+        self.seconds["method"] = round(self._in_method, 4)
+        self.seconds["overhead"] = round(perf_counter() - began - self._in_method, 4)
+        return self._kept(method, record)
+
+    def _measure(self) -> tuple[Method, Record]:
+        with self._stage("load"):
+            dataset = open_dataset(self.cell.dataset, self.job.data)
+            train, test = self._refs(dataset)
+            dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import is no memory of the method
+            meter = meter_of(self.job.device)
+            before = allocator_level(self.job.device)
+            method = self._build()
+        with self._stage("fit"):
+            meter.restart()
+            self._fit(method, dataset, train)
+            self.memory |= meter.peaks("peak_fit")
+        with self._stage("state"):
+            self._state(method, meter, before)
+        with self._stage("reading"):
+            reading = timed_reading(dataset, test)
+        with self._stage("latency"):
+            speed, predicted = self._speed(method, reading)
+        with self._stage("score"):
+            scored = self._score(method, dataset, test, reading, predicted)
+            reading = reading.blind()
+        with self._stage("metrics"):
+            accuracy = _Accuracy.of(scored)
+            self._keep_counts(scored)
+            del scored, predicted  # the memory pass must not see their maps
+        with self._stage("memory"):
+            self._peak(method, reading, meter)
+        with self._stage("record"):
+            record = self._record(accuracy, speed, reading, trained_on=len(train))
+        return method, record
+
+    def _keep_counts(self, scored: Scored) -> None:
+        """Write the counts of the test images; a failure to do so is a note, and leaves none of an earlier run."""
+        path = Store(self.job.results).counts_path(self.cell)
+        try:
+            counts = count_images(
+                scored.maps,
+                scored.masks,
+                scored.labels,
+                scored.scores,
+                scored.defects,
+                scored.ids,
+                scored.pixel_maps,
+            )
+            counts.write(path)
+        except Exception as error:  # whatever it is, the metrics are there
+            reason = f"{type(error).__name__}: {error}"
+            self._not_kept.append(f"no interval or curve, since its counts were not written: {reason}")
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _kept(self, method: Method, record: Record) -> Record:
+        """Save what was asked for; a failure to do so is a note, not a lost measurement.
+
+        Maps of an earlier run of the cell go: they belong to numbers that this record replaces.
+        """
+        notes = list(record.notes)
+        with suppress(OSError):
+            Store(self.job.results).maps_path(self.cell).unlink(missing_ok=True)
+        if self.job.save_fitted is not None:
+            try:
+                save_fitted(self.job.save_fitted, method, self.cell)
+            except Exception as error:  # of the author's state() too
+                notes.append(f"the fitted method was not saved: {type(error).__name__}: {error}")
+        if self.job.save_maps is not None:
+            try:
+                with self._stage("maps"):
+                    save_maps(self.job.save_maps, self.cell, self._maps(method))
+            except Exception as error:  # of the author's explain() too
+                notes.append(f"the maps were not saved: {type(error).__name__}: {error}")
+        return replace(record, notes=tuple(notes))
+
+    def _maps(self, method: Method) -> Iterator[ImageMaps]:
+        """Predict every test image once more, now that nothing is measured any longer."""
+        dataset = open_dataset(self.cell.dataset, self.job.data)
+        _, test = self._refs(dataset)
+        for position, sample in enumerate(read_ahead(dataset, test, {})):
+            self.events.progress("maps", position, len(test))
+            blind = sample.blind()
+            prediction = method.infer(method.prepare(blind))
+            maps = {**prediction.extras, ANOMALY_MAP: prediction.anomaly_map}
+            if isinstance(method, Explained):
+                maps = {**maps, **method.explain(method.prepare(blind)), ANOMALY_MAP: prediction.anomaly_map}
+            yield ImageMaps(sample.id, prediction.score, maps)
+        self.events.progress("maps", len(test), len(test))
+
+    def _refs(self, dataset: Dataset) -> tuple[list[SampleRef], tuple[SampleRef, ...]]:
+        by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
+        return [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
+
+    def _build(self) -> Method:
+        with self._inside_method():
+            method = registry.load(self.cell.method)(**self.cell.parameters)
+            if self.job.weights and isinstance(method, UsesWeights):
+                method.load_weights({name: one.path for name, one in self.job.weights.items()})
+        return method
+
+    def _fit(self, method: Method, dataset: Dataset, train: Sequence[SampleRef]) -> None:
+        seed, device = self.cell.seed, self.job.device
+        with self._inside_method():
+            if self.job.checkpoint is None:
+                samples = SampleSequence(dataset, train)
+                try:
+                    with lent_cache(method, self.job) as self._cache:
+                        method.fit(samples, seed=seed, device=device, progress=self.events.progress)
+                except MethodError as error:
+                    raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
+                self._in_method -= samples.seconds
+            elif isinstance(method, Checkpointed):
+                method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
+            torch_state.synchronise(device)
+
+    def _state(self, method: Method, meter: MemoryMeter, before: AllocatorLevel) -> None:
+        held = dict(method.state_bytes())
+        self.memory["static"] = meter.static()
+        self.memory["state"] = {f"{key}_mb": value / 1e6 for key, value in held.items()}
+        self.memory["paper_mb"] = (held.get("weights", 0) + held.get("bank", 0)) / 1e6
+        self.memory["state_check"] = check_state(method, self.job.device, before)
+
+    def _predict(self, method: Method, sample: Sample) -> Prediction:
+        with self._inside_method():
+            return method.infer(method.prepare(sample))
+
+    def _score(
+        self,
+        method: Method,
+        dataset: Dataset,
+        test: Sequence[SampleRef],
+        reading: Reading,
+        predicted: Mapping[str, Prediction],
+    ) -> Scored:
+        """Score the test samples in their order, and predict those that the latency pass did not."""
+        scored = Scored(self.cell.protocol.eval_size)
+        done = len(predicted)
+        self.events.progress("score", done, len(test))
+        for sample in read_ahead(dataset, test, reading.samples):
+            with naming(sample):
+                if sample.id in predicted:
+                    scored.add(sample, predicted[sample.id])
+                    continue
+                scored.add(sample, self._predict(method, sample.blind()))
+            done += 1
+            self.events.progress("score", done, len(test))
+        return scored
+
+    def _speed(self, method: Method, reading: Reading) -> tuple[_Speed, dict[str, Prediction]]:
+        """Run the latency pass, and return the first prediction of each sample by the sample's id."""
+        predicted: dict[str, Prediction] = {}
+
+        def keep(sample: Sample, prediction: Prediction) -> None:
+            # A copy: maps may lie in a buffer that the next call fills anew. Scoring waits, to leave caches alone.
+            predicted[sample.id] = deepcopy(replace(prediction, extras={}))
+
+        device = self.job.device
+        watch = LoadWatch(device)
+        timing = measure_latency(
+            method,
+            tuple(reading.samples.values()),
+            self.cell.protocol.latency,
+            DeviceClock(device),
+            lambda done, total: self.events.progress("latency", done, total),
+            keep,
+        )
+        self._in_method += timing.seconds
+        return _Speed(timing, watch.finish()), predicted
+
+    def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
+        self.memory |= measure_peak(
+            lambda sample: self._predict(method, sample),
+            tuple(reading.samples.values()),
+            meter,
+            self.cell.protocol.memory_seconds,
+        )
+
+    def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
+        read = {"decode": reading.decode_ms, "clean": reading.clean_ms}
+        return Record(
+            cell=self.cell,
+            status="ok",
+            metrics=_nullable(accuracy.whole.values),
+            undefined=accuracy.whole.reasons,
+            by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
+            latency=windows(speed.timing) | {name: summarise(values) for name, values in read.items()},
+            memory=self.memory,
+            seconds=self.seconds,
+            samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(accuracy.images)},
+            images=accuracy.images,
+            weights={name: {"sha256": one.sha256, "verified": one.verified} for name, one in self.job.weights.items()},
+            environment=self._environment(speed.load),
+            notes=self._notes(),
+        )
+
+    def _environment(self, load: OtherLoad) -> dict[str, Any]:
+        contention = {"contended": load.contended, "contention": load.sentence, "other_load_cores": load.cores}
+        cache = {"cache": self._cache.counts()} if self._cache else {}
+        return environment.describe(self.cell.method) | environment.describe_torch(self.job.device) | contention | cache
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
+        if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
+            notes.append("random weights: not comparable with published numbers")
+        notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
+        if self.memory["state_check"]["agrees"] is False:
+            notes.append(f"the memory it reports can't be trusted: {self.memory['state_check']['reason']}")
+        return (*notes, *self._not_kept)
+
+
+def _nullable(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}

@@ -1,0 +1,88 @@
+"""One cell from start to record, in a process of its own: ``harness worker JOB.json``.
+
+Standard output carries one JSON object a line (:mod:`harness.run.events`); everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.contract import MethodError, UnsupportedError
+from harness.errors import ExitCode, HarnessError
+from harness.measure import environment
+from harness.plan.job import Job, read_job
+from harness.run.events import EventWriter
+from harness.run.post_mortem import tells_of_memory
+from harness.run.process import MARK, die_with_parent
+from harness.run.stages import CellRun
+from harness.store.store import Record, Status, Store
+
+__all__ = ["main", "run_job"]
+
+
+def run_job(job: Job, events: EventWriter) -> Record:
+    """Run a cell and write its record, whatever becomes of it.
+
+    A method or a sample that can't be used gives a record of status ``failed`` with the reason; a bug in the harness
+    or in a method does too, and its traceback goes to standard error.
+    """
+    run = CellRun(job, events)
+    try:
+        record = run.run()
+    except UnsupportedError as error:
+        record = Record(cell=job.cell, status="unsupported", reason=str(error), seconds=run.seconds)
+    except (MethodError, HarnessError) as error:
+        record = Record(cell=job.cell, status="failed", reason=str(error), seconds=run.seconds)
+    except Exception as error:  # recorded with its type; the traceback is in the log
+        import traceback
+
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+        status: Status = "oom" if tells_of_memory(reason) else "failed"
+        record = Record(cell=job.cell, status=status, reason=reason, seconds=run.seconds)
+    return _stamped(record, job)
+
+
+def _stamped(record: Record, job: Job) -> Record:
+    stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
+    if not stamped.environment:
+        found = environment.describe(job.cell.method) | {"device": job.device}
+        with suppress(Exception):  # a broken device must not hide what broke
+            found |= environment.describe_torch(job.device)
+        stamped = replace(stamped, environment=found)
+    Store(job.results).write(stamped)
+    return stamped
+
+
+def main(path: Path) -> int:
+    """Run the job in a JSON file.
+
+    Returns
+    -------
+    int
+        Exit code: 0 where the record says ``ok``, 3 where it says something else.
+
+    Raises
+    ------
+    UsageError
+        Where the file is no job.
+    PrerequisiteError
+        Where the record can't be written.
+    """
+    die_with_parent()
+    job = read_job(path)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        events = EventWriter(channel)
+        record = run_job(job, events)
+        events.finished(record.status)
+    code = ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK
+    if MARK in os.environ:
+        sys.stderr.flush()
+        os._exit(code)  # a thread that a method left behind must not hold the device
+    return code

@@ -1,0 +1,104 @@
+"""Fitted methods on disk: a safetensors file whose header says how to build the method again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from harness import registry
+from harness.cell import Cell
+from harness.contract import Method, MethodError, Portable, UsesWeights
+from harness.data.weights import WeightStore
+from harness.errors import PrerequisiteError, UsageError
+from harness.files.atomic import write_atomically
+
+__all__ = ["load_fitted", "read_cell", "save_fitted"]
+
+_KEY = "harness"
+
+
+def save_fitted(path: Path, method: Method, cell: Cell) -> None:
+    """Write a fitted method atomically; raise UsageError where it has no portable state."""
+    if not isinstance(method, Portable):
+        raise UsageError(f"Method '{cell.method}' can't be saved: it does not implement state() and restore().")
+    header = json.dumps({"cell": cell.to_json()})
+    arrays = {name: np.ascontiguousarray(array) for name, array in method.state().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save(arrays, metadata={_KEY: header}))
+
+
+def read_cell(path: Path) -> Cell:
+    """Read the cell that a method was fitted for, without its tensors.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where the file is missing or was not written by :func:`save_fitted`.
+    """
+    return _header(path, _open(path).metadata())
+
+
+def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, device: str) -> Method:
+    """Build the method of a file again, ready for prepare and infer.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where the file, or a pretrained file it was fitted with, is missing or another one.
+    """
+    opened = _open(path)
+    cell = _header(path, opened.metadata())
+    method = _build(path, cell)
+    if cell.weights and isinstance(method, UsesWeights):
+        found = WeightStore(weights_dir).resolve(method.meta.weights, unverified=unverified)
+        other = [name for name, one in found.items() if cell.weights.get(name) != one.sha256]
+        if other:
+            raise PrerequisiteError(
+                f"{path} was fitted with another file '{other[0]}' than the one in the weights folder: "
+                "name the folder of the one used at fitting with --weights-dir."
+            )
+        method.load_weights({name: one.path for name, one in found.items()})
+    if not isinstance(method, Portable):
+        raise UsageError(f"Method '{cell.method}' can't be loaded from a file: it has no restore().")
+    state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+    try:
+        method.restore(state, seed=cell.seed, device=device)
+    except (MethodError, RuntimeError, KeyError, ValueError) as error:
+        raise PrerequisiteError(f"{path} can't be restored: {error}") from error
+    return method
+
+
+def _build(path: Path, cell: Cell) -> Method:
+    try:
+        return registry.load(cell.method)(**cell.parameters)
+    except (TypeError, ValueError) as error:
+        raise PrerequisiteError(
+            f"{path} was written by another version of '{cell.method}' ({error}): fit it again with "
+            "'harness run ... --save-fitted'."
+        ) from error
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise PrerequisiteError(
+            f"{path} is no fitted method ({error}): write one with 'harness run ... --save-fitted'."
+        ) from error
+
+
+def _header(path: Path, metadata: dict[str, str] | None) -> Cell:
+    if not metadata or _KEY not in metadata:
+        raise PrerequisiteError(f"{path} is no fitted method: write one with 'harness run ... --save-fitted'.")
+    try:
+        value = json.loads(metadata[_KEY])
+        return Cell.from_json(value["cell"])
+    except (ValueError, KeyError, TypeError, UsageError) as error:
+        raise PrerequisiteError(
+            f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
+        ) from error

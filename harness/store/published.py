@@ -1,0 +1,177 @@
+"""Published numbers: CSV files that travel with the package, one for each source, read into typed rows.
+
+Columns: ``source,table,dataset,method,shots,category,metric,value``. Names are those of this project; values keep the
+decimals that the source prints.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+
+from harness.data.base import DATASETS
+from harness.data.splits import Shots, parse_shots
+from harness.errors import DataError, HarnessError
+from harness.files.bundled import published_dir
+from harness.registry import split_list
+from harness.report.names import METRICS
+
+__all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_published"]
+
+MEAN = "mean"
+"""Category of a value that is the mean over all categories of its dataset."""
+
+_COLUMNS = ("source", "table", "dataset", "method", "shots", "category", "metric", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """One printed number.
+
+    Parameters
+    ----------
+    source
+        Publication, for example ``costanzino2024``.
+    table
+        Number of its table.
+    dataset, method, shots, category, metric
+        Names of this project; the category is ``mean`` for a mean over all of them.
+    text
+        The value as it is printed.
+    """
+
+    source: str
+    table: int
+    dataset: str
+    method: str
+    shots: Shots
+    category: str
+    metric: str
+    text: str
+
+    @property
+    def value(self) -> float:
+        """The printed number."""
+        return float(self.text)
+
+
+@dataclass(frozen=True)
+class Published:
+    """All published numbers, in the order of their files.
+
+    Parameters
+    ----------
+    rows
+        As read; no two have the same source, table, dataset, method, shots, category and metric.
+    """
+
+    rows: tuple[PublishedRow, ...]
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, Shots, str, str], PublishedRow]:
+        index: dict[tuple[str, str, Shots, str, str], PublishedRow] = {}
+        for row in self.rows:
+            index.setdefault((row.dataset, row.method, row.shots, row.category, row.metric), row)
+        return index
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Labels of all methods, as printed, in order."""
+        return tuple(dict.fromkeys(row.method for row in self.rows))
+
+    def find(
+        self, dataset: str, methods: Sequence[str], shots: Shots, category: str, metric: str
+    ) -> PublishedRow | None:
+        """Return the first number of a method under any of its labels; None where none is published."""
+        found = (self._index.get((dataset, method, shots, category, metric)) for method in methods)
+        return next((row for row in found if row is not None), None)
+
+    def has(self, dataset: str, shots: Shots | None = None) -> bool:
+        """Return whether there is any number for a dataset (with so many shots)."""
+        return any(row.dataset == dataset and shots in (None, row.shots) for row in self.rows)
+
+
+def read_published(folder: Path | None = None) -> Published:
+    """Read every CSV file of a folder, by file name.
+
+    Parameters
+    ----------
+    folder
+        The files that travel with the package where None.
+
+    Raises
+    ------
+    DataError
+        Where a file can't be read or a line can't be used: the sentence names the file and the line.
+    """
+    folder = folder or published_dir()
+    rows: dict[PublishedRow, None] = {}
+    seen: dict[tuple[object, ...], str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        for where, row in _read_file(path):
+            key = (row.source, row.table, row.dataset, row.method, row.shots, row.category, row.metric)
+            if key in seen:
+                raise DataError(f"{where} repeats what {seen[key]} says: remove one of the lines.")
+            seen[key] = where
+            rows[row] = None
+    return Published(tuple(rows))
+
+
+def canonical_label(method: str) -> str:
+    """Return a method's label with its parameters sorted: ``cfm[b=1,a=2]`` becomes ``cfm[a=2,b=1]``."""
+    name, bracket, inner = method.partition("[")
+    return f"{name}[{','.join(sorted(split_list(inner.removesuffix(']'))))}]" if bracket else name
+
+
+def _read_file(path: Path) -> Iterator[tuple[str, PublishedRow]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [(reader.line_num, fields) for fields in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} can't be read as a table of published numbers ({error}): restore the file.") from error
+    if not lines or tuple(lines[0][1]) != _COLUMNS:
+        raise DataError(f"{path}, line 1, must name the columns {','.join(_COLUMNS)}: restore the file.")
+    for number, fields in lines[1:]:
+        where = f"{path}, line {number},"
+        if fields:
+            yield where, _row(where, fields)
+
+
+def _row(where: str, fields: Sequence[str]) -> PublishedRow:
+    if len(fields) != len(_COLUMNS):
+        raise DataError(f"{where} has {len(fields)} fields and not {len(_COLUMNS)}: mend the line.")
+    source, table, dataset, method, shots, category, metric, text = fields
+    for name, value in zip(_COLUMNS, fields, strict=True):
+        if not value or value != value.strip():
+            raise DataError(f"{where} has an empty or padded {name}: mend the line.")
+    if not table.isdecimal():
+        raise DataError(f"{where} has the table '{table}', which is no number: mend the line.")
+    if metric not in METRICS:
+        raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(METRICS)}.")
+    known = DATASETS[dataset].categories if dataset in DATASETS else None
+    if known is not None and category != MEAN and category not in known:
+        raise DataError(f"{where} has the category '{category}', which {dataset} hasn't: mend the line.")
+    _check_value(where, metric, text)
+    return PublishedRow(source, int(table), dataset, method, _shots(where, shots), category, metric, text)
+
+
+def _shots(where: str, text: str) -> Shots:
+    try:
+        return parse_shots(text)
+    except HarnessError as error:
+        raise DataError(f"{where} has '{text}' shots: use 5, 10, 50 or full.") from error
+
+
+def _check_value(where: str, metric: str, text: str) -> None:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    highest = 1.0 if "au" in metric else float("inf")
+    if not (isfinite(value) and 0 <= value <= highest):
+        raise DataError(f"{where} has the value '{text}', which is no {METRICS[metric].title}: mend the line.")

@@ -1,0 +1,237 @@
+"""Lines of the leaderboard: from records to files and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from gate_records import ENVIRONMENT, toy_record, window
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_records import METRICS
+
+from harness.errors import DataError, PrerequisiteError
+from harness.gate.leaderboard import Board, find_boards, latest, merge
+from harness.gate.rows import COLUMNS, METRIC_IDS, BoardRow, CellKey
+
+GOLDEN = """\
+method,category,shots,split,weights,i_auroc,p_auroc,aupro_30,aupro_1,aupro_30_official,aupro_1_official,\
+device_median_ms,device_low_ms,device_high_ms,end_to_end_median_ms,end_to_end_low_ms,end_to_end_high_ms,calls,\
+peak_inference_mb,static_mb,paper_mb,hardware,contended,cell,protocol,commit,created
+cfm,bump,10,first,random,0.950000,0.990000,0.975000,,0.970000,0.450000,\
+40.1235,39.1235,41.1235,50.0000,49.0000,51.0000,100,\
+1000.500,800.125,452.700000,"Test CPU, 4 cores, 2 threads",no,{0},{1},0123456789ab,2026-01-01
+cfm-t,ridge,full,first,random,0.950000,0.990000,0.975000,0.600000,0.970000,0.450000,\
+3.0000,,,50.0000,49.0000,51.0000,100,\
+,800.125,452.700000,H200 in Test CPU,yes,{2},{1},0123456789ab-dirty,2026-02-03
+"""
+
+DIRTY = {"git": {**ENVIRONMENT["git"], "dirty": True}, "device": "cuda:1", "device_name": "H200", "contended": True}
+RECORDS = [
+    toy_record(device_ms=40.12345678, metrics={"aupro_1": None}),
+    toy_record(
+        "cfm-t",
+        "ridge",
+        shots="full",
+        latency={"device": window(3.0, None)},
+        memory={"peak_inference": {"mb": None, "source": "VmHWM", "reason": "no"}},
+        environment=DIRTY,
+        created="2026-02-03T04:05:06+00:00",
+    ),
+]
+
+
+def board(folder: Path) -> Board:
+    return Board(folder, "toy", "quick")
+
+
+def text_of(folder: Path, rows) -> str:
+    board(folder).write(rows)
+    return board(folder).path.read_text(encoding="utf-8")
+
+
+def test_a_file_is_what_it_was_when_this_was_written(tmp_path) -> None:
+    first, second = (record.cell for record in RECORDS)
+    expected = GOLDEN.format(first.id, first.protocol.digest, second.id)
+    assert text_of(tmp_path, latest(RECORDS).rows) == expected
+    assert board(tmp_path).read() == latest(RECORDS).rows
+    assert text_of(tmp_path, reversed(latest(RECORDS).rows)) == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["toy-quick.csv"]
+
+
+def test_lines_are_sorted_by_number_of_samples_not_by_its_text(tmp_path) -> None:
+    records = [toy_record(shots=shots, split=split) for shots in ("full", 50, 5, 10) for split in ("first", "0")]
+    written = text_of(tmp_path, latest(records).rows).splitlines()[1:]
+    order = [line.split(",")[2:4] for line in written]
+    assert order == [[shots, split] for shots in ("5", "10", "50", "full") for split in ("0", "first")]
+
+
+MANY = [
+    toy_record(method, category, shots=shots, shift=-0.01 * day, created=f"2026-01-{day:02d}")
+    for method in ("cfm", "cfm-t", "cfm[aggregate=2d]")
+    for category in ("bump", "ridge")
+    for shots in (5, 10)
+    for day in (1, 2)
+]
+
+
+@settings(max_examples=30)
+@given(st.permutations(MANY))
+def test_the_order_of_records_does_not_matter(tmp_path_factory, shuffled) -> None:
+    folder = tmp_path_factory.mktemp("board")
+    assert text_of(folder / "a", latest(shuffled).rows) == text_of(folder / "b", latest(MANY).rows)
+
+
+def test_another_number_of_a_cell_changes_one_line(tmp_path) -> None:
+    before = text_of(tmp_path, latest(MANY).rows).splitlines()
+    changed = toy_record(shots=5, metrics={"i_auroc": 0.5}, created="2026-03-01")
+    after = text_of(tmp_path, latest([*MANY, changed]).rows).splitlines()
+    assert len(before) == len(after)
+    assert sum(old != new for old, new in zip(before, after, strict=True)) == 1
+
+
+finite = st.floats(0, 1e9, allow_subnormal=False)
+
+
+@given(
+    metrics=st.fixed_dictionaries({name: st.none() | st.floats(0, 1) for name in METRIC_IDS}),
+    median=finite,
+    spread=st.none() | st.floats(0, 1),
+    peak=st.none() | finite,
+    paper=finite,
+)
+def test_a_line_survives_its_file(tmp_path_factory, metrics, median, spread, peak, paper) -> None:
+    spread = None if spread is None else spread * median
+    record = toy_record(
+        metrics=metrics, latency={"device": window(median, spread)}, peak_mb=peak, memory={"paper_mb": paper}
+    )
+    row = BoardRow.of(record)
+    folder = tmp_path_factory.mktemp("board")
+    board(folder).write([row])
+    assert board(folder).read() == (row,)
+    for name, value in metrics.items():
+        kept = row.numbers[name]
+        assert kept == value if value is None else abs(kept - value) <= 5.01e-7
+
+
+def test_a_record_of_an_older_version_lacks_numbers() -> None:
+    row = BoardRow.of(toy_record(latency={"device": {"median_ms": 40.0}}, memory={"static": {}, "peak_inference": {}}))
+    lacking = [name for name, value in row.numbers.items() if value is None]
+    assert lacking == ["device_low_ms", "device_high_ms", "calls", "peak_inference_mb", "static_mb"]
+    assert not row.contended
+
+
+@pytest.mark.parametrize(
+    ("environment", "commit"),
+    [({}, "0123456789ab"), ({"git": None}, "v0.1.0"), ({"git": None, "harness": None}, "")],
+)
+def test_the_commit_or_else_the_version(environment, commit) -> None:
+    assert BoardRow.of(toy_record(environment=environment)).commit == commit
+
+
+def test_the_newest_record_of_a_key_counts_whatever_its_status() -> None:
+    old = toy_record(created="2026-01-01T00:00:00+00:00")
+    new = toy_record(data_digest="other", created="2026-01-02T00:00:00+00:00", shift=-0.1)
+    found = latest([new, old])
+    assert list(found.records.values()) == [new]
+    assert found.several == (CellKey.of(old.cell),)
+    assert latest([old]).several == ()
+    broken = toy_record(data_digest="third", status="oom", reason="out of memory")
+    broken = replace(broken, created="2026-01-03T00:00:00+00:00")
+    assert latest([old, broken, new]).rows == ()
+
+
+def test_released_weights_are_another_line_than_training() -> None:
+    trained, released = toy_record(shots="full"), toy_record(shots="full", checkpoint="abc")
+    assert len(latest([trained, released]).rows) == 2
+    assert CellKey.of(released.cell).weights == "random+released"
+
+
+def rows_of(*specs) -> list[BoardRow]:
+    return [BoardRow.of(toy_record(method, category, shift=shift)) for method, category, shift in specs]
+
+
+def named(keys) -> list[tuple[str, str]]:
+    return [(key.method, key.category) for key in keys]
+
+
+def test_merging_adds_changes_and_keeps() -> None:
+    old = rows_of(("cfm", "bump", 0.0), ("cfm", "ridge", 0.0), ("cfm-t", "bump", 0.0))
+    fresh = rows_of(("cfm", "bump", -0.1), ("cfm", "ridge", 0.0), ("cfm-s", "bump", 0.0))
+    merged = merge(old, fresh)
+    assert named(merged.added) == [("cfm-s", "bump")]
+    assert named(merged.changed) == [("cfm", "bump")]
+    assert named(merged.kept) == [("cfm", "ridge"), ("cfm-t", "bump")]
+    assert merged.dropped == ()
+    assert [row.numbers["i_auroc"] for row in merged.rows] == [0.85, 0.95, 0.95, 0.95]
+
+
+def test_pruning_drops_old_lines_of_the_methods_in_question() -> None:
+    old = rows_of(("cfm", "bump", 0.0), ("cfm", "ridge", 0.0), ("cfm-t", "bump", 0.0))
+    merged = merge(old, rows_of(("cfm", "bump", 0.0)), drops=lambda key: key.method == "cfm")
+    assert named(merged.dropped) == [("cfm", "ridge")]
+    assert named(row.key for row in merged.rows) == [("cfm", "bump"), ("cfm-t", "bump")]
+
+
+@given(st.permutations(MANY), st.integers(0, len(MANY)))
+def test_merging_again_changes_nothing(shuffled, count) -> None:
+    old, fresh = latest(shuffled[:count]).rows, latest(shuffled[count:]).rows
+    once = merge(old, fresh)
+    again = merge(once.rows, fresh)
+    assert again.rows == once.rows
+    assert (again.added, again.changed, again.dropped) == ((), (), ())
+    assert {row.key for row in once.rows} == {row.key for row in (*old, *fresh)}
+
+
+def test_a_board_without_a_file_is_empty_and_others_are_found(tmp_path) -> None:
+    assert board(tmp_path).read() == ()
+    for name in ("toy-quick.csv", "mvtec3d-paper.csv", "tolerances.csv", "notes-of-mine.csv"):
+        (tmp_path / name).touch()
+    assert [(found.dataset, found.preset) for found in find_boards(tmp_path)] == [
+        ("mvtec3d", "paper"),
+        ("toy", "quick"),
+    ]
+    assert find_boards(tmp_path / "nowhere") == ()
+
+
+def spoiled(line: int, column: str, value: str):
+    def change(lines: list[list[str]]) -> None:
+        lines[line][COLUMNS.index(column)] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: lines[0].reverse(), "line 1, must name the columns method,category"),
+        (lambda lines: lines.insert(1, ["<<<<<<< HEAD"]), "line 2, has 1 fields and not 27"),
+        (lambda lines: lines.append(lines[1]), "line 4, is about cfm bump 10-shot first random for the second time"),
+        (spoiled(2, "i_auroc", "best"), "line 3, has 'best' where a number from 0 on is due"),
+        (spoiled(2, "paper_mb", "-1"), "line 3, has '-1' where a number"),
+        (spoiled(1, "category", ""), "line 2, has an empty category"),
+        (spoiled(1, "contended", "perhaps"), "line 2, has 'perhaps' for contended: write yes or no"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_named(tmp_path, change, said) -> None:
+    board(tmp_path).write(BoardRow.of(toy_record("cfm", category)) for category in ("bump", "ridge"))
+    path = board(tmp_path).path
+    plain = path.read_text().replace('"Test CPU, 4 cores, 2 threads"', "Test CPU")
+    lines = [line.split(",") for line in plain.splitlines()]
+    change(lines)
+    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    with pytest.raises(DataError) as error:
+        board(tmp_path).read()
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PrerequisiteError, match="--leaderboard DIR"):
+        board(tmp_path / "file").write([])
+
+
+def test_every_metric_of_a_record_has_a_column() -> None:
+    assert set(METRICS) == set(METRIC_IDS) <= set(COLUMNS)

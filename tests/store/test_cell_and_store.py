@@ -1,0 +1,119 @@
+"""Identity of cells, and records on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cell import Cell
+from harness.errors import PrerequisiteError, UsageError
+from harness.files.digest import canonical_json, digest, seed_from
+from harness.protocol import LatencyBudget, Protocol
+from harness.report.frame import records_frame
+from harness.store.store import Record, Store
+
+CELL = Cell(
+    method="cfm",
+    parameters={"epochs": 250, "lr": 1e-3},
+    given={},
+    dataset="toy",
+    category="bump",
+    data_digest="d",
+    shots=10,
+    split="first",
+    split_digest="s",
+    protocol=Protocol(),
+)
+
+
+def test_everything_that_can_change_a_result_changes_the_id() -> None:
+    changed = [
+        replace(CELL, method="cfm-t"),
+        replace(CELL, parameters={"epochs": 50, "lr": 1e-3}),
+        replace(CELL, dataset="mvtec3d"),
+        replace(CELL, category="ridge"),
+        replace(CELL, data_digest="e"),
+        replace(CELL, shots=5),
+        replace(CELL, split="0"),
+        replace(CELL, split_digest="t"),
+        replace(CELL, checkpoint="c"),
+        replace(CELL, weights={"pretrain.pth": "00"}),
+        replace(CELL, protocol=Protocol(weights="random")),
+        replace(CELL, protocol=Protocol(latency=LatencyBudget(warmups=1))),
+    ]
+    ids = {cell.id for cell in changed} | {CELL.id}
+    assert len(ids) == len(changed) + 1
+
+
+def test_the_way_parameters_were_named_does_not_change_the_id() -> None:
+    named = replace(CELL, given={"epochs": 250})
+    assert named.id == CELL.id
+    assert (CELL.label, named.label) == ("cfm", "cfm[epochs=250]")
+
+
+def test_cells_survive_json() -> None:
+    assert Cell.from_json(json.loads(json.dumps(CELL.to_json()))) == CELL
+    with pytest.raises(UsageError, match="another version"):
+        Cell.from_json(CELL.to_json() | {"new": 1})
+
+
+def test_seeds_are_shared_by_methods_and_differ_between_splits() -> None:
+    assert replace(CELL, method="cfm-t", parameters={}).seed == CELL.seed
+    assert replace(CELL, split="1").seed != CELL.seed
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(values, values)
+def test_digests_are_equal_exactly_where_values_are(first, second) -> None:
+    assert (digest(first) == digest(second)) == (canonical_json(first) == canonical_json(second))
+    assert json.loads(canonical_json(first)) == first
+    assert 0 <= seed_from(first, 1) < 2**31
+
+
+def test_records_survive_the_store(tmp_path) -> None:
+    store = Store(tmp_path)
+    record = Record(
+        cell=CELL, status="ok", metrics={"i_auroc": 0.5, "p_auroc": None}, notes=("a",), created="2026-01-01"
+    )
+    path = store.write(record)
+    assert store.read(CELL) == record
+    assert store.all() == [record]
+    assert [p.name for p in store.cells.iterdir()] == [path.name]
+    assert store.read(replace(CELL, shots=5)) is None
+
+
+def test_records_as_a_table() -> None:
+    memory = {"static": {"mb": 5.0, "source": "x"}, "paper_mb": 2.0}
+    latency = {"device": {"median_ms": 3.0}}
+    measured = Record(cell=CELL, status="ok", metrics={"i_auroc": 0.5}, latency=latency, memory=memory)
+    frame = records_frame([measured, Record(cell=replace(CELL, category="ridge"), status="failed", reason="x")])
+    assert list(frame["category"]) == ["bump", "ridge"]
+    assert frame.loc[0, ["i_auroc", "device_ms", "static_mb", "paper_mb"]].tolist() == [0.5, 3.0, 5.0, 2.0]
+    assert frame.loc[1, ["i_auroc", "device_ms"]].isna().all()
+
+
+def test_a_broken_record_is_named(tmp_path) -> None:
+    store = Store(tmp_path)
+    path = store.write(Record(cell=CELL, status="ok"))
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(PrerequisiteError, match=r"run its cell again"):
+        store.read(CELL)
+
+
+def test_a_failed_write_leaves_the_old_record(tmp_path) -> None:
+    store = Store(tmp_path)
+    store.write(Record(cell=CELL, status="ok", created="old"))
+    with pytest.raises(ValueError):
+        store.write(Record(cell=CELL, status="ok", metrics={"i_auroc": float("nan")}))
+    assert store.read(CELL).created == "old"
+    assert len(list(store.cells.iterdir())) == 1
