@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from harness.report.measured import group_records
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from harness.contract import ParameterValue
@@ -16,7 +17,7 @@ from harness.protocol import Protocol
 __all__ = ["Cell"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cell:
     """What is measured once and recorded once.
 
@@ -71,7 +72,7 @@ class Cell:
             raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
         return cls(**{**value, "protocol": Protocol.from_json(value["protocol"])})
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Digest of everything but the way the parameters were named."""
         identity = self.to_json()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from report_records import make_record
+from report_records import make_record, typed
 
 from harness.metrics import evaluate
 from harness.store.counts import count_images
-from harness.store.store import Record, Store
+from harness.store.details import Details, write_details
+from harness.store.record import ImageScore, Record, TestImages
+from harness.store.store import Store
+
+RAW_TIMES = {"device": np.full(8, 40.0), "end_to_end": np.full(8, 50.0)}
 
 
 def counted_record(store: Store, method: str, category: str, seed: int, **changes: Any) -> Record:
@@ -24,5 +29,14 @@ def counted_record(store: Store, method: str, category: str, seed: int, **change
     images = tuple({"id": a, "defect": b, "label": int(c), "score": float(d)} for a, b, c, d in rows)
     metrics = evaluate(maps, masks, labels, scores)
     record = make_record(method, category, metrics=metrics, images=images, **changes)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
-    return record
+    counts = count_images(maps, masks, labels, scores, defects, ids)
+    details = Details(typed(images, tuple[ImageScore, ...]), RAW_TIMES)
+    return replace(record, details=write_details(store, record.cell, details, counts))
+
+
+def keep_details(store: Store, record: Record, images: Any = (), raw_ms: Any = None) -> Record:
+    """Write scores and raw times beside a record, and return the record that knows them."""
+    scores = typed(images, tuple[ImageScore, ...])
+    times = {name: np.array(values, dtype=np.float64) for name, values in (raw_ms or {}).items()}
+    changed = replace(record, test_images=TestImages.of(scores)) if scores else record
+    return replace(changed, details=write_details(store, record.cell, Details(scores, times), None))

@@ -6,7 +6,7 @@ from typing import Any
 
 from report_records import METRICS, make_record
 
-from harness.store.store import Record
+from harness.store.record import Record
 
 ENVIRONMENT = {
     "harness": "0.1.0",

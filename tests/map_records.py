@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from count_records import keep_details
 from report_records import make_record
 
 from harness.data.base import Dataset, SampleRef
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 FEATURES = ("e2d", "e2d_mapped", "e3d", "e3d_mapped", "map_2d", "map_3d")
 
@@ -37,7 +39,7 @@ def keep_maps(
     images = tuple(
         {"id": ref.id, "defect": ref.defect, "label": int(ref.defect != "good"), "score": score(ref)} for ref in refs
     )
-    record = make_record(method, category, images=images, **settings)
+    record = keep_details(store, make_record(method, category, **settings), images)
     store.write(record)
     if maps:
         draw = np.random.default_rng(0)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from statistics import median
-from typing import Any
+from typing import Any, get_type_hints
+
+import msgspec
 
 from harness.cell import Cell
 from harness.protocol import Protocol
 from harness.registry import parse, resolve
-from harness.store.store import Record
+from harness.store.record import ImageScore, Record, TestImages
 
 METRICS = {
     "i_auroc": 0.95,
@@ -54,16 +56,31 @@ def make_record(method: str = "cfm", category: str = "bagel", **changes: Any) ->
     metrics = {name: value + shift for name, value in METRICS.items()}
     defects = changes.pop("defects", ("crack", "hole"))
     kinds = ["good", "good", *(defect for defect in defects for _ in range(2))]
+    images = changes.pop(
+        "images", [{"id": str(i), "defect": kind, "label": 0, "score": 0.5} for i, kind in enumerate(kinds)]
+    )
     values = {
         "metrics": metrics,
         "by_defect": {defect: {name: value - 0.1 for name, value in metrics.items()} for defect in defects},
         "latency": {"device": {"median_ms": 40.0}, "end_to_end": {"median_ms": 50.0}},
         "memory": {"paper_mb": 452.7},
-        "images": tuple({"id": str(i), "defect": kind, "label": 0, "score": 0.5} for i, kind in enumerate(kinds)),
+        "test_images": TestImages.of(typed(images, tuple[ImageScore, ...])),
         "environment": {"device": "cpu", "device_name": "Test CPU", "threads": 2},
         "created": "2026-01-01T00:00:00+00:00",
     }
-    return Record(cell=cell, status="ok", **{**values, **changes})
+    return Record(cell=cell, status="ok", **typed_parts({**values, **changes}))
+
+
+def typed(value: Any, kind: Any) -> Any:
+    """Return plain values as the type of a part of a record; a part that is typed already as it is."""
+    plain = msgspec.to_builtins(value)
+    return msgspec.convert(plain, kind)
+
+
+def typed_parts(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a record, some of them plain values, as their types."""
+    kinds = get_type_hints(Record)
+    return {name: typed(value, kinds[name]) for name, value in values.items()}
 
 
 DEFECTS = ("bent", "color", "combined", "contamination", "crack")
@@ -92,8 +109,7 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
     draw = random.Random(seed)
     record = make_record(method, category, defects=DEFECTS, shift=0.04 * draw.random(), **changes)
     calls = {"device": 100, "end_to_end": 100, "decode": 16, "clean": 16}
-    return replace(
-        record,
+    parts = dict(
         latency={
             **{window: _window(draw, count) for window, count in calls.items()},
             "device_events": {"median_ms": None, "reason": "the device is a CPU"},
@@ -108,17 +124,18 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
         },
         seconds={name: round(draw.uniform(1, 200), 4) for name in ("load", "fit", "score", "latency", "metrics")},
         samples={"train": 50, "test": 120},
-        images=tuple(_image(draw, kind, index) for kind in ("good", *DEFECTS) for index in range(20)),
+        test_images=TestImages.of(
+            ImageScore(f"test/{kind}/{index:03d}", kind, int(kind != "good"), draw.random())
+            for kind in ("good", *DEFECTS)
+            for index in range(20)
+        ),
         environment=_ENVIRONMENT,
     )
+    return replace(record, **typed_parts(parts))
 
 
 def _window(draw: random.Random, calls: int) -> dict[str, Any]:
     raw = [round(draw.uniform(30, 50), 4) for _ in range(calls)]
     middle, high = median(raw), max(raw) if calls >= 59 else None
     bounds = {"low_ms": min(raw), "high_ms": max(raw), "mean_ms": sum(raw) / calls, "min_ms": min(raw)}
-    return {"calls": calls, "median_ms": middle, **bounds, "p95_ms": high, "fps": 1000 / middle, "raw_ms": raw}
-
-
-def _image(draw: random.Random, kind: str, index: int) -> dict[str, Any]:
-    return {"id": f"test/{kind}/{index:03d}", "defect": kind, "label": int(kind != "good"), "score": draw.random()}
+    return {"calls": calls, "median_ms": middle, **bounds, "p95_ms": high, "fps": 1000 / middle}

@@ -17,7 +17,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest
     from harness.gate.rows import CellKey
-    from harness.store.store import Record
+    from harness.store.record import Record
 
 __all__ = [
     "DEFAULT_FOLDER",

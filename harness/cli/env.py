@@ -1,4 +1,4 @@
-"""``harness env``: what results on this machine are measured on and with."""
+"""``harness env``: hardware, versions and caches of this machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from harness.cli.options import json_option
 
 __all__ = ["command"]
 
+_FACTS = ("harness", "git", "python", "system", "cpu", "cores", "gpus", "gpus_reason", "driver", "packages")
 _THERE = {True: "present", False: "absent"}
 _OPTIONAL = ("faiss", "open3d", "pointnet2_ops", "submitit")
 
@@ -31,12 +32,15 @@ def command(as_json: bool) -> None:
 
 
 def _describe() -> dict[str, Any]:
+    from msgspec import to_builtins
+
     from harness.data.base import cache_dir
     from harness.data.weights import default_weights_dir
     from harness.measure import environment
 
+    described = to_builtins(environment.describe())
     return {
-        **environment.describe(),
+        **{name: described[name] for name in _FACTS},
         "memory_bytes": _memory(),
         "caches": {name: _folder(path) for name, path in (("all", cache_dir()), ("weights", default_weights_dir()))},
         "optional": {name: find_spec(name) is not None for name in _OPTIONAL},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.report.tables import Request, Source
     from harness.report.uncertainty import Uncertainty
     from harness.store.published import Published
-    from harness.store.store import Record
+    from harness.store.record import Record
 
 __all__ = ["command"]
 

@@ -67,11 +67,11 @@ def state_keys(subject: Subject) -> None:
 def state_bytes(subject: Subject) -> None:
     """Compare it with what the method keeps alive."""
     with subject.calling("state_bytes"):
-        found = check_state(subject.fitted, subject.device, subject.level)
-    if found["agrees"] is None:
-        raise CheckSkippedError(f"{found['reason']}.")
-    if not found["agrees"]:
-        raise CheckFailedError(f"{found['reason']}.")
+        outcome = check_state(subject.fitted, subject.device, subject.level)
+    if outcome.agrees is None:
+        raise CheckSkippedError(f"{outcome.reason}.")
+    if not outcome.agrees:
+        raise CheckFailedError(f"{outcome.reason}.")
 
 
 @check("seed", "Two fits with one seed give identical predictions.", "repeatable")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-__all__ = ["open_arrays"]
+__all__ = ["BAD_ARCHIVE", "open_arrays"]
+
+BAD_ARCHIVE = (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error)
+"""What opening a damaged archive, and reading its arrays, may raise."""
 
 
 def open_arrays(path: Path) -> NpzFile:

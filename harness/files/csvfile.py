@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from harness.errors import DataError
 __all__ = ["csv_number", "read_csv"]
 
 
-def read_csv(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[str, dict[str, str]]]:
+def read_csv(
+    path: Path, columns: Sequence[str], what: str, old_names: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every line of a CSV file below its heading.
 
     Parameters
@@ -23,6 +25,8 @@ def read_csv(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[st
         What its first line must name.
     what
         What the file holds, for messages: ``a leaderboard``.
+    old_names
+        Names of columns in files of earlier versions, to those of today.
 
     Yields
     ------
@@ -40,9 +44,10 @@ def read_csv(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[st
             lines = [(reader.line_num, fields) for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read as {what} ({error}): restore the file.") from error
-    if not lines or lines[0][1] != list(columns):
+    renamed = old_names or {}
+    if not lines or [renamed.get(name, name) for name in lines[0][1]] != list(columns):
         raise DataError(
-            f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or make it anew."
+            f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or write it again."
         )
     for number, fields in lines[1:]:
         where = f"{path}, line {number},"

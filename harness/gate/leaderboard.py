@@ -17,7 +17,8 @@ from harness.files.atomic import write_atomically
 from harness.files.csvfile import read_csv
 from harness.gate.rows import COLUMNS, BoardRow, CellKey, parse_row, row_texts
 from harness.protocol import PRESETS
-from harness.store.store import Record
+from harness.store.quantities import OLD_IDS
+from harness.store.record import Record
 
 __all__ = ["Board", "Latest", "Merged", "find_boards", "latest", "merge"]
 
@@ -61,7 +62,7 @@ class Board:
             Where the file can't be read or a line can't be used: the sentence names the file and the line.
         """
         found: dict[CellKey, BoardRow] = {}
-        for where, line in read_csv(self.path, COLUMNS, "a leaderboard") if self.path.exists() else ():
+        for where, line in read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS) if self.path.exists() else ():
             row = parse_row(where, line)
             if row.key in found:
                 raise DataError(f"{where} is about {row.key} for the second time: remove one of the lines.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,9 +10,8 @@ from harness.cell import Cell
 from harness.data.splits import SHOTS
 from harness.errors import DataError
 from harness.files.csvfile import csv_number
-from harness.measure.hardware import hardware_key
-from harness.report.names import ACCURACY
-from harness.store.store import Record
+from harness.store.quantities import ACCURACY, quantity
+from harness.store.record import Environment, Record
 
 __all__ = ["COLUMNS", "METRIC_IDS", "BoardRow", "CellKey", "parse_row", "row_texts"]
 
@@ -69,8 +68,8 @@ class BoardRow:
     key
         What it is about.
     numbers
-        Metrics in [0, 1]; latencies in milliseconds with the interval of their median; ``calls``; memory in MB. None
-        where undefined or not measured.
+        Metrics in [0, 1]; latencies in milliseconds with the interval of their median; calls; memory in MB.
+        None where undefined or not measured.
     hardware
         Speeds and peaks of memory are comparable on equal hardware only; empty where it is unknown.
     contended
@@ -98,9 +97,9 @@ class BoardRow:
         environment = record.environment
         return cls(
             key=CellKey.of(record.cell),
-            numbers={name: _kept(name, pick(record)) for name, pick in _PICKS.items()},
-            hardware=hardware_key(environment),
-            contended=bool(environment.get("contended", False)),
+            numbers={name: _kept(name, quantity(name).number(record)) for name in NUMBERS},
+            hardware=environment.hardware,
+            contended=environment.contended,
             cell=record.cell.id,
             protocol=record.cell.protocol.digest,
             commit=_commit(environment),
@@ -113,36 +112,22 @@ class BoardRow:
         return {name: getattr(self.key, name) for name in _KEY} | dict(self.numbers) | rest
 
 
-def _metric(name: str) -> Callable[[Record], float | None]:
-    return lambda record: record.metrics.get(name)
+NUMBERS: tuple[str, ...] = (
+    *METRIC_IDS,
+    *(f"{window}_{part}_ms" for window in ("device", "end_to_end") for part in ("median", "low", "high")),
+    "device_calls",
+    "peak_inference_mb",
+    "static_mb",
+    "memory_mb",
+)
+"""Quantities that a line keeps."""
 
-
-def _latency(window: str, part: str) -> Callable[[Record], float | None]:
-    return lambda record: record.latency.get(window, {}).get(part)
-
-
-def _memory(name: str) -> Callable[[Record], float | None]:
-    return lambda record: record.memory.get(name, {}).get("mb")
-
-
-_PICKS: dict[str, Callable[[Record], float | None]] = {
-    **{name: _metric(name) for name in METRIC_IDS},
-    **{
-        f"{window}_{part}": _latency(window, part)
-        for window in ("device", "end_to_end")
-        for part in ("median_ms", "low_ms", "high_ms")
-    },
-    "calls": _latency("device", "calls"),
-    "peak_inference_mb": _memory("peak_inference"),
-    "static_mb": _memory("static"),
-    "paper_mb": lambda record: record.memory.get("paper_mb"),
-}
-_DECIMALS = {name: 4 if name.endswith("_ms") else 3 for name in _PICKS} | dict.fromkeys((*METRIC_IDS, "paper_mb"), 6)
-_DECIMALS["calls"] = 0
+_DECIMALS = {name: 4 if name.endswith("_ms") else 3 for name in NUMBERS} | dict.fromkeys((*METRIC_IDS, "memory_mb"), 6)
+_DECIMALS["device_calls"] = 0
 
 _KEY = tuple(field.name for field in fields(CellKey))
 _REST = tuple(field.name for field in fields(BoardRow) if field.name not in ("key", "numbers"))
-COLUMNS = (*_KEY, *_PICKS, *_REST)
+COLUMNS = (*_KEY, *NUMBERS, *_REST)
 """Of the file, in order."""
 
 _NEVER_EMPTY = (*_KEY, "cell", "protocol")
@@ -160,7 +145,7 @@ def _text(name: str, value: float | None) -> str:
 
 def row_texts(row: BoardRow) -> list[str]:
     """Return a line's texts in the order of :data:`COLUMNS`."""
-    numbers = [_text(name, row.numbers[name]) for name in _PICKS]
+    numbers = [_text(name, row.numbers[name]) for name in NUMBERS]
     rest = [("yes" if row.contended else "no") if name == "contended" else getattr(row, name) for name in _REST]
     return [*(getattr(row.key, name) for name in _KEY), *numbers, *rest]
 
@@ -187,14 +172,13 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
         raise DataError(f"{where} has '{line['contended']}' for contended: write yes or no.")
     return BoardRow(
         key=CellKey(**{name: line[name] for name in _KEY}),
-        numbers={name: csv_number(where, line[name]) for name in _PICKS},
+        numbers={name: csv_number(where, line[name]) for name in NUMBERS},
         contended=_FLAGS[line["contended"]],
         **{name: line[name] for name in _REST if name != "contended"},
     )
 
 
-def _commit(environment: Mapping[str, Any]) -> str:
-    git = environment.get("git")
-    if git:
-        return f"{str(git['commit'])[:12]}{'-dirty' if git.get('dirty') else ''}"
-    return f"v{environment['harness']}" if environment.get("harness") else ""
+def _commit(environment: Environment) -> str:
+    if environment.git:
+        return f"{environment.git.commit[:12]}{'-dirty' if environment.git.dirty else ''}"
+    return f"v{environment.harness}" if environment.harness else ""

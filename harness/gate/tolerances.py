@@ -65,7 +65,7 @@ DEFAULTS: Mapping[str, float] = {
 A metric may fall by its tolerance. A median latency is slower where it is above ``speed_ratio`` times the old one, by
 more than ``speed_floor_ms`` milliseconds, and the intervals of the two medians are disjoint. The peak of memory at
 inference is higher where it is above ``peak_ratio`` times the old one and by ``peak_floor_mb`` MB at least; parameters
-and bank (``paper_mb``, the same in every run) where they are above ``paper_ratio`` times the old ones.
+and bank (``memory_mb``, the same in every run) where they are above ``paper_ratio`` times the old ones.
 """
 
 

@@ -6,40 +6,44 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any
 
 from harness import registry
 from harness.measure.gpus import list_gpus
+from harness.store.record import Environment, Git, Provider
 
 __all__ = ["describe", "describe_torch", "package_versions", "provider_of"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
 
-def describe(method: str | None = None) -> dict[str, Any]:
-    """Return versions and hardware, as plain JSON values, without importing torch.
+def describe(method: str | None = None, device: str = "") -> Environment:
+    """Return versions and hardware, without importing torch.
 
     Parameters
     ----------
     method
-        Name of the method that is measured; the distribution that provides it is told too.
+        Name of the method that is measured; the distribution that provides it is named, too.
+    device
+        Torch device name, where one is used.
     """
     gpus, reason = list_gpus()
-    return {
-        "harness": _version("harness"),
-        "git": _git(),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "gpus": gpus,
-        "gpus_reason": reason,
-        "driver": gpus[0].get("driver") if gpus else None,
-        "packages": package_versions(),
-        "provider": provider_of(method) if method else None,
-    }
+    return Environment(
+        harness=_version("harness"),
+        git=_git(),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu_name(),
+        cores=os.cpu_count(),
+        gpus=gpus,
+        gpus_reason=reason,
+        driver=gpus[0].driver if gpus else None,
+        packages=package_versions(),
+        provider=provider_of(method) if method else None,
+        device=device,
+    )
 
 
 def package_versions() -> dict[str, str]:
@@ -47,39 +51,39 @@ def package_versions() -> dict[str, str]:
     return {name: found for name in _PACKAGES if (found := _version(name))}
 
 
-def provider_of(method: str) -> dict[str, str] | None:
-    """Return name and version of the installed distribution that registers a method; None where there is none."""
+def provider_of(method: str) -> Provider | None:
+    """Return the installed distribution that registers a method; None where there is none."""
     for entry in entry_points(group=registry.GROUP, name=method):
         if entry.dist is not None:
-            return {"distribution": entry.dist.name, "version": entry.dist.version}
+            return Provider(entry.dist.name, entry.dist.version)
     return None
 
 
-def describe_torch(device: str) -> dict[str, Any]:
-    """Return the device's name, and threads and flags of this process's torch."""
+def describe_torch(environment: Environment, device: str) -> Environment:
+    """Return an environment with the device's name, and threads and flags of torch where this process has loaded it."""
+    environment = replace(environment, device=device, device_name=_cpu_name(), load_average=_load_average())
     if "torch" not in sys.modules:
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return {"device": device, "device_name": _cpu_name(), "threads": threads, "load_average": _load_average()}
+        return replace(environment, threads=threads)
     import torch
 
     on_cuda = device.startswith("cuda")
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    return {
-        "device": device,
-        "device_name": torch.cuda.get_device_name(device) if on_cuda else _cpu_name(),
-        "cuda": torch.version.cuda if on_cuda else None,
-        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "interop_threads": torch.get_num_interop_threads(),
-        "tf32": matmul or cudnn,
-        "tf32_matmul": matmul,
-        "tf32_cudnn": cudnn,
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
-        "load_average": _load_average(),
-    }
+    return replace(
+        environment,
+        device_name=torch.cuda.get_device_name(device) if on_cuda else environment.device_name,
+        cuda=torch.version.cuda if on_cuda else None,
+        dtype=str(torch.get_default_dtype()).removeprefix("torch."),
+        threads=torch.get_num_threads(),
+        interop_threads=torch.get_num_interop_threads(),
+        tf32=matmul or cudnn,
+        tf32_matmul=matmul,
+        tf32_cudnn=cudnn,
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        cudnn_deterministic=torch.backends.cudnn.deterministic,
+        deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+        cublas_workspace_config=os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
 
 
 def _load_average() -> float | None:
@@ -102,7 +106,7 @@ def _cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> Git | None:
     """Return commit and dirty flag of the checkout this package runs from; None where it is installed elsewhere."""
     top = Path(__file__).resolve().parents[2]
     if not (top / ".git").exists():
@@ -111,7 +115,7 @@ def _git() -> dict[str, Any] | None:
         commit = _run_git(top, "rev-parse", "HEAD")
         changed = _run_git(top, "status", "--porcelain", "--untracked-files=no")
         added = _run_git(top, "status", "--porcelain", "--", "harness", "methods", "splits")
-        return {"commit": commit, "dirty": bool(changed or added)}
+        return Git(commit, bool(changed or added))
     except (OSError, subprocess.SubprocessError) as error:
         print(f"git could not be asked for the commit: {error}", file=sys.stderr)
         return None

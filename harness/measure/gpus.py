@@ -6,13 +6,15 @@ import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 
+from harness.store.record import Gpu
+
 __all__ = ["compute_processes", "count_others", "list_gpus", "parse_compute_processes"]
 
 
-def list_gpus() -> tuple[list[dict[str, str]], str]:
-    """Return ``name``, ``memory`` and ``driver`` of every GPU, and the reason why there is none."""
+def list_gpus() -> tuple[tuple[Gpu, ...], str]:
+    """Return every GPU, and the reason why there is none."""
     answer, reason = _ask("--query-gpu=name,memory.total,driver_version")
-    return [dict(zip(("name", "memory", "driver"), row, strict=False)) for row in _rows(answer)], reason
+    return tuple(Gpu(*row[:3]) for row in _rows(answer)), reason
 
 
 def compute_processes() -> dict[str, list[int | None]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from time import perf_counter_ns
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,9 @@ from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
 from harness.metrics.scoring import naming
 from harness.protocol import LatencyBudget
+from harness.store.record import Latency, LatencyWindow
 
-__all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "summarise", "windows"]
+__all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "raw_times", "summarise", "windows"]
 
 Keep = Callable[[Sample, Prediction], None]
 """Takes what a method said about a sample."""
@@ -159,38 +159,51 @@ def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:
     return (calls >= budget.min_calls and seconds >= budget.min_seconds) or seconds >= budget.max_seconds
 
 
-def windows(timing: Timing) -> dict[str, dict[str, Any]]:
-    """Return the summaries of both windows and of the device's own times, by name."""
+def windows(timing: Timing) -> Latency:
+    """Return the summaries of both windows and of the device's own times."""
+    summaries = {name: replace(summarise(times), stopped=timing.stopped) for name, times in _by_window(timing).items()}
+    no_events = LatencyWindow(reason="a CPU has no event clock", stopped=timing.stopped)
+    return Latency(
+        device=summaries["device"],
+        end_to_end=summaries["end_to_end"],
+        device_events=summaries.get("device_events", no_events),
+    )
+
+
+def raw_times(timing: Timing) -> dict[str, list[float]]:
+    """Return the times of every call by window, in ms to 0.1 us; ``device_events`` on CUDA only."""
+    return {name: [round(time, 4) for time in times] for name, times in _by_window(timing).items()}
+
+
+def _by_window(timing: Timing) -> dict[str, list[float]]:
     events = [call.events_ms for call in timing.calls if call.events_ms is not None]
-    found = {
-        "device": summarise([call.device_ms for call in timing.calls]),
-        "end_to_end": summarise([call.end_to_end_ms for call in timing.calls]),
-        "device_events": summarise(events) if events else {"median_ms": None, "reason": "a CPU has no event clock"},
+    return {
+        "device": [call.device_ms for call in timing.calls],
+        "end_to_end": [call.end_to_end_ms for call in timing.calls],
+        **({"device_events": events} if events else {}),
     }
-    return {name: values | {"stopped": timing.stopped} if timing.stopped else values for name, values in found.items()}
 
 
-def summarise(values: Sequence[float]) -> dict[str, Any]:
-    """Return median with its order-statistic 95% interval, mean, extremes and raw values, all in milliseconds.
+def summarise(values: Sequence[float]) -> LatencyWindow:
+    """Return median with its order-statistic 95% interval, mean, extremes and percentiles, all in milliseconds.
 
     The interval is None below 6 calls, where no two order statistics enclose the median with 95% confidence; p95 is
     None below 59 calls and p99 below 299 (:func:`calls_needed`).
     """
     raw = np.sort(np.asarray(values, float))
     low, high = _median_interval(raw)
-    return {
-        "calls": len(raw),
-        "median_ms": float(np.median(raw)),
-        "low_ms": low,
-        "high_ms": high,
-        "mean_ms": float(raw.mean()),
-        "min_ms": float(raw[0]),
-        "max_ms": float(raw[-1]),
-        "p95_ms": _quantile(raw, 0.95),
-        "p99_ms": _quantile(raw, 0.99),
-        "fps": 1000 / float(np.median(raw)),
-        "raw_ms": [round(float(value), 4) for value in values],
-    }
+    return LatencyWindow(
+        calls=len(raw),
+        median_ms=float(np.median(raw)),
+        low_ms=low,
+        high_ms=high,
+        mean_ms=float(raw.mean()),
+        min_ms=float(raw[0]),
+        max_ms=float(raw[-1]),
+        p95_ms=_quantile(raw, 0.95),
+        p99_ms=_quantile(raw, 0.99),
+        fps=1000 / float(np.median(raw)),
+    )
 
 
 def calls_needed(quantile: float) -> int:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.contract import Sample
 from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
+from harness.store.record import Size
 
-__all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "Number", "measure_peak", "meter_of"]
+__all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "measure_peak", "meter_of"]
 
 _MB = 1e6
 _SLACK = 1_000_000
 """Bytes by which a level may fall through no fault of the measurement."""
-
-Number = dict[str, Any]
-"""``mb`` (1e6 bytes) and its ``source``; ``mb`` is None, with a ``reason``, where it can't be had."""
 
 
 class MemoryMeter(Protocol):
@@ -26,13 +25,13 @@ class MemoryMeter(Protocol):
     def settle(self) -> None:
         """Give garbage, free heap and cached blocks back; part of construction and of :meth:`static`."""
 
-    def static(self) -> Number:
+    def static(self) -> Size:
         """Return what is held now."""
 
     def restart(self) -> None:
         """Begin a stage: its peak starts at the present level, which is best a settled one."""
 
-    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+    def peaks(self, name: str, held: int = 0) -> dict[str, Size]:
         """Return the most since :meth:`restart`: in use as ``name``, taken from the device as ``<name>_reserved``.
 
         Parameters
@@ -43,7 +42,7 @@ class MemoryMeter(Protocol):
             Bytes of host memory that the harness itself held all the while.
         """
 
-    def device_delta(self) -> Number:
+    def device_delta(self) -> Size:
         """Return what the device has less of since construction, whoever took it."""
 
 
@@ -54,7 +53,7 @@ def meter_of(device: str) -> MemoryMeter:
 
 def measure_peak(
     predict: Callable[[Sample], object], samples: Sequence[Sample], meter: MemoryMeter, max_seconds: float
-) -> dict[str, Number]:
+) -> dict[str, Size]:
     """Predict each sample once and return the peaks; the first sample is always predicted.
 
     Parameters
@@ -80,7 +79,7 @@ def measure_peak(
 
 def _measured_peak(
     predict: Callable[[Sample], object], samples: Sequence[Sample], meter: MemoryMeter, max_seconds: float
-) -> dict[str, Number]:
+) -> dict[str, Size]:
     held = reachable_bytes(samples)
     meter.settle()
     meter.restart()
@@ -91,11 +90,10 @@ def _measured_peak(
         calls += 1
         if perf_counter() - started >= max_seconds:
             break
-    found = meter.peaks("peak_inference", held) | {"device_delta": meter.device_delta()}
-    seen: Number = {"calls": calls}
-    if calls < len(samples):
-        seen["stopped"] = f"the budget of {max_seconds:g} s was over after {calls} of {len(samples)} samples"
-    return {name: number | seen for name, number in found.items()}
+    sizes = meter.peaks("peak_inference", held) | {"device_delta": meter.device_delta()}
+    short = calls < len(samples)
+    stopped = f"the budget of {max_seconds:g} s was over after {calls} of {len(samples)} samples" if short else ""
+    return {name: replace(size, calls=calls, stopped=stopped) for name, size in sizes.items()}
 
 
 class HostMeter:
@@ -113,7 +111,7 @@ class HostMeter:
         """Give garbage and free heap back."""
         settle()
 
-    def static(self) -> Number:
+    def static(self) -> Size:
         """Return the resident size once settled."""
         self.settle()
         return self._above(status_bytes("VmRSS"), self._LEVEL)
@@ -122,7 +120,7 @@ class HostMeter:
         """Reset the high-water mark."""
         self._resettable = reset_high_water()
 
-    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+    def peaks(self, name: str, held: int = 0) -> dict[str, Size]:
         """Return the high-water mark; nothing is reserved on a host."""
         if self._resettable:
             peak = self._above(status_bytes("VmHWM"), self._PEAK, held)
@@ -130,11 +128,11 @@ class HostMeter:
             peak = _unknown(self._PEAK, "this system does not let the high-water mark be reset")
         return {name: peak, f"{name}_reserved": _unknown("cuda max_memory_reserved", "the device is a CPU")}
 
-    def device_delta(self) -> Number:
+    def device_delta(self) -> Size:
         """Return that there is none."""
         return _unknown("cuda mem_get_info", "the device is a CPU")
 
-    def _above(self, value: int | None, source: str, held: int = 0) -> Number:
+    def _above(self, value: int | None, source: str, held: int = 0) -> Size:
         if value is None or self._base is None:
             return _unknown(source, "this system has no /proc/self/status")
         return _number(value - self._base - held, source)
@@ -166,7 +164,7 @@ class CudaMeter:
         torch.cuda.synchronize(self._device)
         torch.cuda.empty_cache()
 
-    def static(self) -> Number:
+    def static(self) -> Size:
         """Return what the allocator has handed out once settled."""
         import torch
 
@@ -180,7 +178,7 @@ class CudaMeter:
 
         torch.cuda.reset_peak_memory_stats(self._device)
 
-    def peaks(self, name: str, held: int = 0) -> dict[str, Number]:
+    def peaks(self, name: str, held: int = 0) -> dict[str, Size]:
         """Return the allocator's peaks; what the harness holds lies in host memory and is not in them."""
         import torch
 
@@ -191,7 +189,7 @@ class CudaMeter:
             f"{name}_reserved": _number(taken, "cuda max_memory_reserved, less memory_reserved before the method"),
         }
 
-    def device_delta(self) -> Number:
+    def device_delta(self) -> Size:
         """Return by how much the device's free memory fell, other processes and other libraries included."""
         import torch
 
@@ -199,11 +197,11 @@ class CudaMeter:
         return _number(self._free - torch.cuda.mem_get_info(self._device)[0], "cuda mem_get_info: free before less now")
 
 
-def _number(count: int, source: str) -> Number:
+def _number(count: int, source: str) -> Size:
     if count < -_SLACK:
         return _unknown(source, "the level fell below the one before the method was made")
-    return {"mb": round(max(0, count) / _MB, 3), "source": source}
+    return Size(round(max(0, count) / _MB, 3), source)
 
 
-def _unknown(source: str, reason: str) -> Number:
-    return {"mb": None, "source": source, "reason": reason}
+def _unknown(source: str, reason: str) -> Size:
+    return Size(None, source, reason)

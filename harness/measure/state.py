@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from harness.contract import Method
 from harness.measure.host import malloc_in_use
 from harness.measure.reach import reachable_bytes
+from harness.store.record import StateCheck
 
 __all__ = ["AllocatorLevel", "allocator_level", "check_state"]
 
@@ -45,7 +45,7 @@ def allocator_level(device: str) -> AllocatorLevel:
     return AllocatorLevel(malloc_in_use(), int(torch.cuda.memory_allocated(device)))
 
 
-def check_state(method: Method, device: str, before: AllocatorLevel) -> dict[str, Any]:
+def check_state(method: Method, device: str, before: AllocatorLevel) -> StateCheck:
     """Compare the sum of ``state_bytes`` with the allocators, within 5% or 1 MB, whichever is more.
 
     A method must report at least the arrays and tensors it keeps alive, on the device and on the host. It may report
@@ -62,9 +62,8 @@ def check_state(method: Method, device: str, before: AllocatorLevel) -> dict[str
 
     Returns
     -------
-    dict
-        ``reported_mb``, ``allocator_mb`` (the number compared with), its ``source``, ``agrees``, and a ``reason``
-        where they differ or, with ``agrees`` None, where that can't be told.
+    StateCheck
+        With a ``reason`` where they differ, or where that can't be decided.
     """
     reported = sum(method.state_bytes().values())
     now = allocator_level(device)
@@ -74,7 +73,7 @@ def check_state(method: Method, device: str, before: AllocatorLevel) -> dict[str
         return _verdict(reported, seen, _source(_REACHABLE, now), agrees=reported >= seen - _slack(seen))
     if now.malloc is None or before.malloc is None:
         reason = "state_bytes reports more than is seen, and this system does not tell what compiled code holds"
-        return _result(reported, seen, _source(_REACHABLE, now)) | {"agrees": None, "reason": reason}
+        return replace(_result(reported, seen, _source(_REACHABLE, now)), reason=reason)
     most = on_device + now.malloc - before.malloc
     if most <= seen:
         return _verdict(reported, seen, _source(_REACHABLE, now), agrees=False)
@@ -89,13 +88,13 @@ def _slack(count: int) -> float:
     return max(_SHARE * count, _LEAST)
 
 
-def _verdict(reported: int, found: int, source: str, *, agrees: bool) -> dict[str, Any]:
-    result = _result(reported, found, source) | {"agrees": agrees}
+def _verdict(reported: int, found: int, source: str, *, agrees: bool) -> StateCheck:
+    result = replace(_result(reported, found, source), agrees=agrees)
     if agrees:
         return result
     reason = f"state_bytes reports {reported / 1e6:.1f} MB where {found / 1e6:.1f} MB are held ({source})"
-    return result | {"reason": reason}
+    return replace(result, reason=reason)
 
 
-def _result(reported: int, found: int, source: str) -> dict[str, Any]:
-    return {"reported_mb": reported / 1e6, "allocator_mb": found / 1e6, "source": source}
+def _result(reported: int, found: int, source: str) -> StateCheck:
+    return StateCheck(reported / 1e6, found / 1e6, source)

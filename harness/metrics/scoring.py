@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,8 +103,3 @@ class Scored:
         self.scores.append(float(prediction.score))
         self.defects.append(sample.defect)
         self.ids.append(sample.id)
-
-    def images(self) -> Iterable[dict[str, Any]]:
-        """Yield id, defect, label and score of every image."""
-        for row in zip(self.ids, self.defects, self.labels, self.scores, strict=True):
-            yield dict(zip(("id", "defect", "label", "score"), row, strict=True))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from harness.cell import Cell
 from harness.measure.reading import HELD_SAMPLES
 from harness.plan.planning import Plan, PlannedCell
-from harness.store.store import Record
+from harness.store.record import LatencyWindow, Record
 
 __all__ = ["Basis", "CellTime", "Estimate", "MethodTime", "duration_text", "estimate"]
 
@@ -158,7 +158,7 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     kinds = {_kind(device) for device in devices}
     past: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
-        if record.status == "ok" and record.seconds and _kind(record.environment.get("device")) in kinds:
+        if record.status == "ok" and record.seconds and record.environment.kind in kinds:
             past.setdefault(_family(record.cell), []).append(record)
     to_run = [planned for planned in plan.cells if planned.action == "run"]
     times = (_time(planned, past.get(_family(planned.job.cell), ())) for planned in to_run)
@@ -211,7 +211,7 @@ _Distance = tuple[int, bool, float, bool]
 def _distance(planned: PlannedCell, record: Record) -> _Distance:
     """Return how far a record is, by parameters, dataset, training samples and category in this order."""
     cell, other = planned.job.cell, record.cell
-    size = abs(log(_ratio(len(planned.job.train_ids), record.samples.get("train"))))
+    size = abs(log(_ratio(len(planned.job.train_ids), record.samples.train)))
     return (
         _parameters_apart(cell, other),
         cell.dataset != other.dataset,
@@ -258,13 +258,14 @@ def _scaled(planned: PlannedCell, record: Record) -> float:
 
 def _score_seconds(planned: PlannedCell, record: Record) -> float:
     """Return the time of the score pass: in proportion to the test samples, but for what the latency pass predicts."""
-    took, tested = record.seconds["score"], record.samples.get("test")
+    took, tested = record.seconds["score"], record.samples.test
     ratio = _ratio(planned.test_samples, tested)
-    window, stages = record.latency.get("end_to_end", {}), list(record.seconds)
-    if not tested or not window.get("calls") or "latency" not in stages[: stages.index("score")]:
+    window, stages = record.latency.end_to_end or LatencyWindow(), list(record.seconds)
+    measured = window.calls and window.median_ms is not None
+    if not tested or not measured or "latency" not in stages[: stages.index("score")]:
         return took * ratio  # in older records the score pass, which came first, predicted all
-    each = float(window["median_ms"]) / 1000
-    most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + int(window["calls"]))
+    each = (window.median_ms or 0.0) / 1000
+    most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + (window.calls or 0))
     ours, theirs = min(most, planned.test_samples or tested), min(most, tested)
     return max(0.0, (took + theirs * each) * ratio - ours * each)
 
@@ -274,7 +275,7 @@ def _fit_ratio(planned: PlannedCell, record: Record) -> float:
     cell = planned.job.cell
     if cell.checkpoint:
         return 1.0
-    samples = _ratio(len(planned.job.train_ids), record.samples.get("train"))
+    samples = _ratio(len(planned.job.train_ids), record.samples.train)
     return samples * (_epochs_ratio(cell, record.cell) or 1.0)
 
 

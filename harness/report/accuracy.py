@@ -13,7 +13,7 @@ from harness.report.papertables import why_unlike
 from harness.report.ties import Claim, Judge, mark_ties
 from harness.report.uncertainty import IntervalValue, Uncertainty
 from harness.store.published import MEAN, Published
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["accuracy_grid", "accuracy_value", "add_intervals", "category_grid", "claims_of", "defect_grid"]
 
@@ -210,4 +210,4 @@ def _having(group: MeasuredGroup, defect: str) -> tuple[str, ...]:
 def _images(group: MeasuredGroup, defect: str, categories: Sequence[str]) -> int:
     """Return how many test images of some categories have a defect."""
     records = [next(method.ok[name] for method in group.methods if name in method.ok) for name in categories]
-    return sum(image["defect"] == defect for record in records for image in record.images)
+    return sum(record.test_images.defects.get(defect, 0) for record in records)

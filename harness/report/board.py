@@ -20,7 +20,7 @@ _COSTS = {
     "device_median_ms": "infer ms\n(device)",
     "end_to_end_median_ms": "end to end\nms",
     "peak_inference_mb": "peak MB\n(inference)",
-    "paper_mb": "memory MB\n(state)",
+    "memory_mb": "memory MB\n(state)",
 }
 """Columns of the leaderboard that tables show beside the metrics, and their headings."""
 

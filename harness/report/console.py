@@ -16,7 +16,7 @@ from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
 from harness.report.render.text import as_rich
 from harness.report.summary import summary_grids
-from harness.store.store import Record
+from harness.store.record import Record
 
 if TYPE_CHECKING:
     from harness.plan.suites import OutlineRow

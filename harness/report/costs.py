@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from textwrap import shorten
 
-from harness.measure.hardware import hardware_key
 from harness.report.beside import Reference, group_grid, measured_value, method_rows
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName, metric_name
 from harness.store.published import Published
-from harness.store.store import Record
+from harness.store.quantities import quantity
+from harness.store.record import Record
 
 __all__ = ["busy_reason", "cost_grid", "cost_value", "machines_of", "measured_records"]
 
@@ -104,9 +103,7 @@ def busy_reason(method: MeasuredMethod, categories: Sequence[str]) -> str:
 
 
 def _contention(record: Record) -> str:
-    if not record.environment.get("contended"):
-        return ""
-    return str(record.environment.get("contention") or "something else kept the device busy")
+    return record.environment.busy_reason
 
 
 def _told(published: Sequence[Value] | None) -> list[Value] | None:
@@ -126,7 +123,7 @@ def _machine(method: MeasuredMethod, categories: Sequence[str]) -> str:
 
 
 def _devices(method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
-    keys = (hardware_key(record.environment) for record in measured_records(method, categories))
+    keys = (record.environment.hardware for record in measured_records(method, categories))
     return tuple(dict.fromkeys(key or "an unknown device" for key in keys))
 
 
@@ -146,26 +143,18 @@ def _how_peaks(group: MeasuredGroup) -> str:
 
 
 def _peak_sources(records: Iterable[Record]) -> tuple[str, ...]:
-    peaks = (record.memory.get("peak_inference", {}) for record in records)
-    return tuple(dict.fromkeys(str(peak.get("source")) for peak in peaks if peak.get("mb") is not None))
+    sources = (quantity("peak_inference_mb").source(record) for record in records)
+    return tuple(dict.fromkeys(filter(None, sources)))
 
 
 def _why_no_peak(record: Record) -> str:
-    return str(record.memory.get("peak_inference", {}).get("reason") or "its record has none")
-
-
-def _median(record: Record, window: str) -> float | None:
-    return _number(record.latency.get(window, {}).get("median_ms"))
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+    return quantity("peak_inference_mb").why_missing(record)
 
 
 _PICK: dict[str, Callable[[Record], float | None]] = {
-    "infer_ms": partial(_median, window="device"),
-    "end_to_end_ms": partial(_median, window="end_to_end"),
-    "fps": partial(_median, window="device"),
-    "memory_mb": lambda record: _number(record.memory.get("paper_mb")),
-    "peak_inference_mb": lambda record: _number(record.memory.get("peak_inference", {}).get("mb")),
+    "infer_ms": quantity("device_median_ms").number,
+    "end_to_end_ms": quantity("end_to_end_median_ms").number,
+    "fps": quantity("device_median_ms").number,
+    "memory_mb": quantity("memory_mb").number,
+    "peak_inference_mb": quantity("peak_inference_mb").number,
 }

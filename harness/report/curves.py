@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report.measured import MeasuredMethod
-from harness.report.replicates import read_counts
-from harness.store.store import Record, Store
+from harness.store.details import read_counts
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["LIMITS", "Curve", "CurveKind", "curve_of", "mean_curve", "rate_grid"]
 

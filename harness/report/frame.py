@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from harness.store.store import Record
+from harness.store.quantities import QUANTITIES
+from harness.store.record import Record
 
 __all__ = ["records_frame"]
 
@@ -42,12 +43,5 @@ def _row(record: Record) -> dict[str, object]:
         "status": record.status,
     }
     row |= record.metrics
-    row |= {f"{window}_ms": values.get("median_ms") for window, values in record.latency.items()}
-    row |= {f"{name}_mb": value["mb"] for name, value in record.memory.items() if "mb" in _fields(value)}
-    row["paper_mb"] = record.memory.get("paper_mb")
-    row["contended"] = bool(record.environment.get("contended", False))
-    return row | {"seconds": record.wall_seconds, "created": record.created}
-
-
-def _fields(value: object) -> tuple[object, ...]:
-    return tuple(value) if isinstance(value, dict) else ()
+    row |= {one.id: one.number(record) for one in QUANTITIES.values() if one.kind != "accuracy"}
+    return row | {"contended": record.environment.contended, "created": record.created}

@@ -16,7 +16,7 @@ from harness.files.digest import digest
 from harness.protocol import PRESETS, Protocol
 from harness.registry import label
 from harness.store.published import Published
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["Mean", "MeasuredGroup", "MeasuredMethod", "group_records", "mean_of", "why_not_comparable"]
 

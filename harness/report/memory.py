@@ -10,7 +10,8 @@ from harness.report.costs import machines_of, measured_records
 from harness.report.grid import Column, Grid, Value, missing
 from harness.report.measured import Mean, MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName
-from harness.store.store import Record
+from harness.store.quantities import quantity
+from harness.store.record import Record
 
 __all__ = ["memory_grid"]
 
@@ -87,8 +88,7 @@ def _sources(group: MeasuredGroup, part: _Part) -> tuple[str, ...]:
     if part.state:
         return (_STATE,)
     records = (record for method in group.methods for record in method.ok.values())
-    found = (record.memory.get(part.key) or {} for record in records)
-    return tuple(dict.fromkeys(str(one.get("source") or "unknown") for one in found if one.get("mb") is not None))
+    return tuple(dict.fromkeys(filter(None, (quantity(f"{part.key}_mb").source(record) for record in records))))
 
 
 def _value(group: MeasuredGroup, method: MeasuredMethod, part: _Part, *, ranked: bool) -> Value:
@@ -96,8 +96,7 @@ def _value(group: MeasuredGroup, method: MeasuredMethod, part: _Part, *, ranked:
     machines = machines_of([method])
     if not part.state and len(machines) > 1:
         return missing(f"measured on several devices: {', '.join(machines)}")
-    found = [record.memory.get(part.key) or {} for record in records if not part.state]
-    sources = dict.fromkeys(str(one.get("source")) for one in found if one.get("mb") is not None)
+    sources = dict.fromkeys(filter(None, (quantity(f"{part.key}_mb").source(record) for record in records)))
     if len(sources) > 1:
         return missing(f"measured in several ways: {', '.join(sources)}")
     return replace(measured_value(_mean(group, method, part), part.metric), ranked=ranked)
@@ -108,16 +107,8 @@ def _mean(group: MeasuredGroup, method: MeasuredMethod, part: _Part) -> Mean:
 
 
 def _pick(part: _Part) -> Callable[[Record], float | None]:
-    def pick(record: Record) -> float | None:
-        of = record.memory.get("state") if part.state else record.memory.get(part.key)
-        found = (of or {}).get(part.state or "mb")
-        return None if found is None else float(found)
-
-    return pick
+    return quantity(f"{part.key}_mb").number
 
 
 def _why(part: _Part) -> Callable[[Record], str]:
-    def why(record: Record) -> str:
-        return str((record.memory.get(part.key) or {}).get("reason") or "its record has none")
-
-    return why
+    return quantity(f"{part.key}_mb").why_missing

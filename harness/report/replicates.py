@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,46 +15,18 @@ from numpy.typing import NDArray
 from harness.data.base import cache_dir
 from harness.files.atomic import write_atomically
 from harness.files.digest import digest, file_sha256, seed_from
-from harness.store.store import Record, Store
+from harness.store.details import read_counts
+from harness.store.record import Record
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.store.counts import ImageCounts
 
-__all__ = ["bootstrap_cell", "draw_images", "read_counts", "tested_images"]
+__all__ = ["bootstrap_cell", "draw_images"]
 
 _log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 """Of what is remembered; a change of the metrics or of the drawing changes it."""
-
-
-def tested_images(record: Record) -> str:
-    """Return a digest of the test images of a record and of what they show, in whatever order."""
-    return digest(sorted([image["id"], image["defect"], int(image["label"])] for image in record.images))
-
-
-def read_counts(store: Store, record: Record) -> ImageCounts | None:
-    """Return the counts that belong to a record; None where there are none, or those of other scores.
-
-    Parameters
-    ----------
-    store
-        Where they lie.
-    record
-        Of an ok cell.
-
-    Raises
-    ------
-    DataError
-        Where the file is damaged.
-    """
-    path = store.counts_path(record.cell)
-    if not path.exists():
-        return None
-    from harness.store.counts import ImageCounts
-
-    counts = ImageCounts.read(path)
-    rows = zip(counts.ids, counts.labels.tolist(), counts.scores.tolist(), strict=True)
-    return counts if list(rows) == [_row(image) for image in record.images] else None
 
 
 def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int, seed: int) -> NDArray[np.int64]:
@@ -118,10 +90,10 @@ def bootstrap_cell(
     path = store.counts_path(record.cell)
     if not path.exists():
         return None
-    seed = seed_from("bootstrap", record.cell.dataset, record.cell.category, tested_images(record))
+    seed = seed_from("bootstrap", record.cell.dataset, record.cell.category, record.test_images.digest)
     key = {"version": _VERSION, "counts": file_sha256(path), "replicates": replicates, "seed": seed}
     key |= {"defect": defect} if defect else {}
-    remembered = cache_dir() / "bootstrap" / f"{digest(key | {'images': list(map(_row, record.images))}, 32)}.npy"
+    remembered = cache_dir() / "bootstrap" / f"{digest(key, 32)}.npy"
     table = _read(remembered, (1 + replicates, len(METRICS)))
     if table is None:
         counts = read_counts(store, record)
@@ -150,10 +122,6 @@ def _about(values: Mapping[str, float | None], table: dict[str, NDArray[np.float
     """Return replicates about the recorded values; the first row holds what the counts give on the whole test set."""
     recorded = {name: value for name, value in values.items() if value is not None and name in table}
     return {name: np.clip(table[name][1:] + (value - table[name][0]), 0.0, 1.0) for name, value in recorded.items()}
-
-
-def _row(image: Mapping[str, Any]) -> tuple[str, bool, float]:
-    return image["id"], bool(image["label"]), float(image["score"])
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:

@@ -13,7 +13,8 @@ from harness.cell import Cell
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
 from harness.store.claims import running_stems
 from harness.store.pending import unfinished
-from harness.store.store import Record, Status, Store
+from harness.store.record import Record, Status
+from harness.store.store import Store
 
 __all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "group_states", "read_states", "tell_counts"]
 

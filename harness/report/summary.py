@@ -9,7 +9,7 @@ from harness.report.costs import cost_value
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
 from harness.report.names import ACCURACY, metric_name
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["summary_grids"]
 

@@ -26,7 +26,7 @@ from harness.report.ties import Judge
 from harness.report.timing import timing_grid
 from harness.report.uncertainty import Uncertainty
 from harness.store.published import Published, canonical_label
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = [
     "OWN_TABLES",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.report.beside import group_grid, measured_value, note
 from harness.report.costs import busy_reason, machines_of, measured_records
@@ -12,7 +11,7 @@ from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.measured import MeasuredGroup, MeasuredMethod, mean_of
 from harness.report.names import MetricName
 from harness.store.published import MEAN
-from harness.store.store import Record
+from harness.store.record import LatencyWindow, Record
 
 __all__ = ["WINDOWS", "timing_grid"]
 
@@ -83,7 +82,7 @@ def timing_grid(group: MeasuredGroup) -> Grid:
 def _measured_windows(group: MeasuredGroup) -> list[str]:
     """Return the windows that some record has a time of."""
     records = [record for method in group.methods for record in method.ok.values()]
-    return [name for name in WINDOWS if any(_window(record, name).get("median_ms") is not None for record in records)]
+    return [name for name in WINDOWS if any(_window(record, name).median_ms is not None for record in records)]
 
 
 def _absent(group: MeasuredGroup, windows: Sequence[str]) -> dict[str, str]:
@@ -125,18 +124,18 @@ def _time(method: MeasuredMethod, covered: Sequence[str], window: str, name: Met
 
 
 def _calls(method: MeasuredMethod, window: str) -> Value:
-    counts = [_window(record, window).get("calls") for record in measured_records(method, tuple(method.ok))]
+    counts = [_window(record, window).calls for record in measured_records(method, tuple(method.ok))]
     known = [int(count) for count in counts if count is not None]
     return Value(str(sum(known)), float(sum(known)), ranked=False) if known else Value("")
 
 
-def _window(record: Record, window: str) -> dict[str, Any]:
-    return dict(record.latency.get(window) or {})
+def _window(record: Record, window: str) -> LatencyWindow:
+    return getattr(record.latency, window) or LatencyWindow()
 
 
 def _pick(window: str, key: str) -> Callable[[Record], float | None]:
     def pick(record: Record) -> float | None:
-        found = _window(record, window).get(key)
+        found = getattr(_window(record, window), key)
         return None if found is None else float(found)
 
     return pick
@@ -145,8 +144,8 @@ def _pick(window: str, key: str) -> Callable[[Record], float | None]:
 def _why(window: str, key: str) -> Callable[[Record], str]:
     def why(record: Record) -> str:
         found = _window(record, window)
-        if found.get("median_ms") is None:
-            return str(found.get("reason") or "not measured")
+        if found.median_ms is None:
+            return found.reason or "not measured"
         return _WHY.get(key, "")
 
     return why

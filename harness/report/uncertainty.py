@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from harness.report.grid import Value
 from harness.report.measured import Mean, MeasuredMethod, mean_of
-from harness.report.replicates import bootstrap_cell, tested_images
-from harness.store.store import Record, Store
+from harness.report.replicates import bootstrap_cell
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["Interval", "IntervalValue", "Uncertainty", "seed_interval"]
 
@@ -87,7 +88,6 @@ class Uncertainty:
             raise ValueError(f"{replicates} replicates at level {level}: at least one, and a level inside (0, 1).")
         self.store, self.replicates, self.level = store, replicates, level
         self._known: dict[tuple[str, str], dict[str, NDArray[np.float64]] | None] = {}
-        self._images: dict[str, str] = {}
 
     def of(self, method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = "") -> Interval | None:
         """Return the interval of a method's mean over those of some categories that it has numbers of.
@@ -154,7 +154,7 @@ class Uncertainty:
         covered = [name for name in categories if name in first.ok]
         if covered != [name for name in categories if name in second.ok]:
             return False
-        return all(self._tested(first.ok[name]) == self._tested(second.ok[name]) for name in covered)
+        return all(first.ok[name].test_images.digest == second.ok[name].test_images.digest for name in covered)
 
     def without_counts(self, method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
         """Return those of some categories where a method has a number and left no counts that belong to it."""
@@ -183,12 +183,6 @@ class Uncertainty:
         if key not in self._known:
             self._known[key] = bootstrap_cell(self.store, record, self.replicates, defect)
         return self._known[key]
-
-    def _tested(self, record: Record) -> str:
-        path = str(self.store.counts_path(record.cell))
-        if path not in self._images:
-            self._images[path] = tested_images(record)
-        return self._images[path]
 
 
 def _mean(method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str) -> Mean:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,11 +17,12 @@ from harness.files.array_cache import ArrayCache
 from harness.files.digest import digest
 from harness.measure.environment import describe_torch, package_versions, provider_of
 from harness.plan.job import Job
+from harness.store.record import CacheUse, Environment
 
-__all__ = ["CellCache", "lent_cache"]
+__all__ = ["CellCache", "cache_during_fit"]
 
-_BESIDE_THE_POINT = ("device", "interop_threads", "load_average")
-"""Of what is told of torch: what changes no number."""
+_IRRELEVANT_FACTS = ("device", "interop_threads", "load_average")
+"""Facts of an environment that change no number; the kind of device is named apart."""
 
 
 class CellCache:
@@ -77,13 +79,13 @@ class CellCache:
         """Refuse every further call."""
         self._open = False
 
-    def counts(self) -> dict[str, int]:
-        """Return how many times arrays were ``read`` and ``made``."""
-        return {"read": self.read, "made": self.made}
+    def counts(self) -> CacheUse:
+        """Return how many times arrays were read and made."""
+        return CacheUse(self.read, self.made)
 
 
 @contextmanager
-def lent_cache(method: Method, job: Job) -> Iterator[CellCache | None]:
+def cache_during_fit(method: Method, job: Job) -> Iterator[CellCache | None]:
     """Hand a cache to a method that can use one, for the time of the block; None where it can't or may not.
 
     Parameters
@@ -109,13 +111,13 @@ def lent_cache(method: Method, job: Job) -> Iterator[CellCache | None]:
 
 def _origin(job: Job) -> dict[str, Any]:
     """Return what numbers depend on here; another thread count or version may round differently."""
-    torch_facts = {name: fact for name, fact in describe_torch(job.device).items() if name not in _BESIDE_THE_POINT}
+    facts = msgspec.to_builtins(describe_torch(Environment(), job.device))
     return {
         "weights": {name: one.sha256 for name, one in job.weights.items()},
-        "provider": provider_of(job.cell.method),
+        "provider": msgspec.to_builtins(provider_of(job.cell.method)),
         "packages": package_versions(),
         "device": job.device.partition(":")[0],
-        "torch": torch_facts,
+        "torch": {name: fact for name, fact in facts.items() if name not in _IRRELEVANT_FACTS},
     }
 
 

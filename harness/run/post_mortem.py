@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.measure import environment
 from harness.plan.job import Job
-from harness.store.store import Record, Status
+from harness.store.record import Record, Status
 
 __all__ = ["dead", "last_lines", "obituary", "oom_kills", "tells_of_memory"]
 
@@ -59,7 +59,7 @@ def dead(job: Job, status: Status, reason: str, log: Path) -> Record:
         cell=job.cell,
         status=status,
         reason=f"{reason}; {told}",
-        environment=environment.describe(job.cell.method) | {"device": job.device},
+        environment=environment.describe(job.cell.method, job.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -20,7 +20,8 @@ from harness.run.interrupts import raise_if_interrupted
 from harness.run.post_mortem import dead, last_lines, obituary, oom_kills
 from harness.run.process import WorkerProcess
 from harness.store.claims import Claim
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["OnEvent", "run_jobs"]
 

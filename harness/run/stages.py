@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
@@ -21,7 +23,7 @@ from harness.data.open import open_dataset
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.host import libraries_set_aside
-from harness.measure.latency import Timing, measure_latency, summarise, windows
+from harness.measure.latency import Timing, measure_latency, raw_times, summarise, windows
 from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
@@ -29,12 +31,24 @@ from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, evaluate_test_set
 from harness.metrics.scoring import Scored, naming
 from harness.plan.job import Job
-from harness.run.cache_during_fit import CellCache, lent_cache
+from harness.run.cache_during_fit import CellCache, cache_during_fit
 from harness.run.events import EventWriter
-from harness.store.counts import count_images
+from harness.store.counts import ImageCounts, count_images
+from harness.store.details import Details, write_details
 from harness.store.fitted import save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store.store import Record, Store
+from harness.store.record import (
+    Environment,
+    ImageScore,
+    Memory,
+    Record,
+    SampleCounts,
+    Size,
+    StateSizes,
+    TestImages,
+    UsedWeights,
+)
+from harness.store.store import Store
 
 __all__ = ["CellRun"]
 
@@ -45,7 +59,7 @@ class _Accuracy:
 
     whole: Evaluation
     by_defect: Mapping[str, Mapping[str, float]]
-    images: tuple[dict[str, Any], ...]
+    images: tuple[ImageScore, ...]
 
     @classmethod
     def of(cls, scored: Scored) -> _Accuracy:
@@ -55,7 +69,7 @@ class _Accuracy:
         return cls(
             whole=whole,
             by_defect=by_defect,
-            images=tuple(scored.images()),
+            images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores)),
         )
 
 
@@ -81,10 +95,11 @@ class CellRun:
     def __init__(self, job: Job, events: EventWriter) -> None:
         self.job, self.cell, self.events = job, job.cell, events
         self.seconds: dict[str, float] = {}
-        self.memory: dict[str, Any] = {}
+        self.memory = Memory()
         self._in_method = 0.0
         self._cache: CellCache | None = None
         self._not_kept: list[str] = []
+        self._details = ""
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -122,7 +137,7 @@ class CellRun:
         with self._stage("fit"):
             meter.restart()
             self._fit(method, dataset, train)
-            self.memory |= meter.peaks("peak_fit")
+            self._sizes(meter.peaks("peak_fit"))
         with self._stage("state"):
             self._state(method, meter, before)
         with self._stage("reading"):
@@ -134,7 +149,7 @@ class CellRun:
             reading = reading.blind()
         with self._stage("metrics"):
             accuracy = _Accuracy.of(scored)
-            self._keep_counts(scored)
+            self._keep_details(scored, accuracy, speed, reading)
             del scored, predicted  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
@@ -142,11 +157,22 @@ class CellRun:
             record = self._record(accuracy, speed, reading, trained_on=len(train))
         return method, record
 
-    def _keep_counts(self, scored: Scored) -> None:
-        """Write the counts of the test images; a failure to do so is a note, and leaves none of an earlier run."""
-        path = Store(self.job.results).counts_path(self.cell)
+    def _keep_details(self, scored: Scored, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
+        """Write scores, raw times and counts; a failure to do so is a note, and leaves none of an earlier run."""
+        store = Store(self.job.results)
+        raw = {**raw_times(speed.timing), "decode": reading.decode_ms, "clean": reading.clean_ms}
+        details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
         try:
-            counts = count_images(
+            self._details = write_details(store, self.cell, details, self._counts(scored))
+        except Exception as error:  # whatever it is, the metrics are there
+            reason = f"{type(error).__name__}: {error}"
+            self._not_kept.append(f"scores of images, raw times and counts were not written: {reason}")
+            with suppress(OSError):
+                store.counts_path(self.cell).unlink(missing_ok=True)
+
+    def _counts(self, scored: Scored) -> ImageCounts | None:
+        try:
+            return count_images(
                 scored.maps,
                 scored.masks,
                 scored.labels,
@@ -155,12 +181,10 @@ class CellRun:
                 scored.ids,
                 scored.pixel_maps,
             )
-            counts.write(path)
         except Exception as error:  # whatever it is, the metrics are there
             reason = f"{type(error).__name__}: {error}"
-            self._not_kept.append(f"no interval or curve, since its counts were not written: {reason}")
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            self._not_kept.append(f"no interval or curve, since the pixels could not be counted: {reason}")
+            return None
 
     def _kept(self, method: Method, record: Record) -> Record:
         """Save what was asked for; a failure to do so is a note, not a lost measurement.
@@ -214,7 +238,7 @@ class CellRun:
             if self.job.checkpoint is None:
                 samples = SampleSequence(dataset, train)
                 try:
-                    with lent_cache(method, self.job) as self._cache:
+                    with cache_during_fit(method, self.job) as self._cache:
                         method.fit(samples, seed=seed, device=device, progress=self.events.progress)
                 except MethodError as error:
                     raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
@@ -225,10 +249,18 @@ class CellRun:
 
     def _state(self, method: Method, meter: MemoryMeter, before: AllocatorLevel) -> None:
         held = dict(method.state_bytes())
-        self.memory["static"] = meter.static()
-        self.memory["state"] = {f"{key}_mb": value / 1e6 for key, value in held.items()}
-        self.memory["paper_mb"] = (held.get("weights", 0) + held.get("bank", 0)) / 1e6
-        self.memory["state_check"] = check_state(method, self.job.device, before)
+        self.memory = replace(
+            self.memory,
+            static=meter.static(),
+            state=StateSizes(**{f"{key}_mb": value / 1e6 for key, value in held.items()}),
+            paper_mb=(held.get("weights", 0) + held.get("bank", 0)) / 1e6,
+            state_check=check_state(method, self.job.device, before),
+        )
+
+    def _sizes(self, sizes: Mapping[str, Size]) -> None:
+        """Keep sizes under their names in a record's memory."""
+        parts: dict[str, Any] = dict(sizes)
+        self.memory = replace(self.memory, **parts)
 
     def _predict(self, method: Method, sample: Sample) -> Prediction:
         with self._inside_method():
@@ -278,43 +310,52 @@ class CellRun:
         return _Speed(timing, watch.finish()), predicted
 
     def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
-        self.memory |= measure_peak(
-            lambda sample: self._predict(method, sample),
-            tuple(reading.samples.values()),
-            meter,
-            self.cell.protocol.memory_seconds,
+        self._sizes(
+            measure_peak(
+                lambda sample: self._predict(method, sample),
+                tuple(reading.samples.values()),
+                meter,
+                self.cell.protocol.memory_seconds,
+            )
         )
 
     def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
-        read = {"decode": reading.decode_ms, "clean": reading.clean_ms}
+        latency = replace(windows(speed.timing), decode=summarise(reading.decode_ms), clean=summarise(reading.clean_ms))
         return Record(
             cell=self.cell,
             status="ok",
             metrics=_nullable(accuracy.whole.values),
             undefined=accuracy.whole.reasons,
             by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
-            latency=windows(speed.timing) | {name: summarise(values) for name, values in read.items()},
+            latency=latency,
             memory=self.memory,
             seconds=self.seconds,
-            samples={"train": 0 if self.job.checkpoint else trained_on, "test": len(accuracy.images)},
-            images=accuracy.images,
-            weights={name: {"sha256": one.sha256, "verified": one.verified} for name, one in self.job.weights.items()},
+            samples=SampleCounts(0 if self.job.checkpoint else trained_on, len(accuracy.images)),
+            test_images=TestImages.of(accuracy.images),
+            details=self._details,
+            weights={name: UsedWeights(file.sha256, file.verified) for name, file in self.job.weights.items()},
             environment=self._environment(speed.load),
             notes=self._notes(),
         )
 
-    def _environment(self, load: OtherLoad) -> dict[str, Any]:
-        contention = {"contended": load.contended, "contention": load.sentence, "other_load_cores": load.cores}
-        cache = {"cache": self._cache.counts()} if self._cache else {}
-        return environment.describe(self.cell.method) | environment.describe_torch(self.job.device) | contention | cache
+    def _environment(self, load: OtherLoad) -> Environment:
+        described = environment.describe(self.cell.method, self.job.device)
+        return replace(
+            environment.describe_torch(described, self.job.device),
+            contended=load.contended,
+            contention=load.sentence,
+            other_load_cores=load.cores,
+            cache=self._cache.counts() if self._cache else None,
+        )
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
         if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
             notes.append("random weights: not comparable with published numbers")
         notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
-        if self.memory["state_check"]["agrees"] is False:
-            notes.append(f"the memory it reports can't be trusted: {self.memory['state_check']['reason']}")
+        check = self.memory.state_check
+        if check is not None and check.agrees is False:
+            notes.append(f"the memory it reports can't be trusted: {check.reason}")
         return (*notes, *self._not_kept)
 
 

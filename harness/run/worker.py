@@ -20,7 +20,8 @@ from harness.run.events import EventWriter
 from harness.run.post_mortem import tells_of_memory
 from harness.run.process import MARK, die_with_parent
 from harness.run.stages import CellRun
-from harness.store.store import Record, Status, Store
+from harness.store.record import Record, Status
+from harness.store.store import Store
 
 __all__ = ["main", "run_job"]
 
@@ -50,11 +51,11 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
 def _stamped(record: Record, job: Job) -> Record:
     stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
-    if not stamped.environment:
-        found = environment.describe(job.cell.method) | {"device": job.device}
+    if not stamped.environment.device:
+        described = environment.describe(job.cell.method, job.device)
         with suppress(Exception):  # a broken device must not hide what broke
-            found |= environment.describe_torch(job.device)
-        stamped = replace(stamped, environment=found)
+            described = environment.describe_torch(described, job.device)
+        stamped = replace(stamped, environment=described)
     Store(job.results).write(stamped)
     return stamped
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.errors import DataError
-from harness.files.arrays import open_arrays
-from harness.files.atomic import write_atomically
+from harness.files.arrays import BAD_ARCHIVE, open_arrays
 from harness.metrics.evaluation import METRICS
 from harness.metrics.inputs import (
     Images,
@@ -38,7 +34,6 @@ _ROWS_OF_A_PRODUCT = 2048
 """Large products share the cost of waking the threads of the linear algebra library."""
 _ROWS = 256
 """What follows a product is faster in parts that fit a processor's cache."""
-_BAD_FILE = (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,9 +195,9 @@ class ImageCounts:
             raise ValueError("weights must be finite and not negative.")
         return rows
 
-    def write(self, path: Path) -> None:
-        """Write the counts atomically as a compressed .npz; its folder is made."""
-        arrays: dict[str, Any] = {
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the counts as arrays, for an archive."""
+        return {
             "version": np.array(_VERSION),
             "ids": np.array(self.ids, dtype=np.str_),
             "defects": np.array(self.defects, dtype=np.str_),
@@ -212,14 +207,10 @@ class ImageCounts:
             **self.regions.packed("regions"),
             **({} if self.shared else self.pixels.packed("pixels")),
         }
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, stream.getvalue())
 
     @classmethod
-    def read(cls, path: Path) -> ImageCounts:
-        """Undo :meth:`write`.
+    def read(cls, path: Path) -> ImageCounts | None:
+        """Return the counts in an archive; None where it holds none.
 
         Raises
         ------
@@ -227,10 +218,9 @@ class ImageCounts:
             Where the file is missing, damaged, or of another version.
         """
         try:
-            with open_arrays(path) as found:
-                arrays = dict(found)
-            return cls._of_arrays(arrays)
-        except _BAD_FILE as error:
+            with open_arrays(path) as archive:
+                return cls._of_arrays(dict(archive)) if "version" in archive.files else None
+        except BAD_ARCHIVE as error:
             raise DataError(
                 f"The counts {path} can't be read ({type(error).__name__}: {error}): "
                 "remove the file, or write it anew with 'harness run --rerun all'."

@@ -15,7 +15,7 @@ from report_records import full_record, make_record
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report
 from harness.store.published import read_published
-from harness.store.store import Record
+from harness.store.record import Record
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

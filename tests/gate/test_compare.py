@@ -14,7 +14,7 @@ from harness.gate.compare import compare
 from harness.gate.leaderboard import latest
 from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
 from harness.gate.tolerances import DEFAULTS, Tolerance, Tolerances
-from harness.store.store import Record
+from harness.store.record import Record
 
 LIMITS = Tolerances()
 

@@ -25,7 +25,8 @@ from harness.plan.planning import Plan, PlannedCell
 from harness.run.events import EventWriter
 from harness.run.stages import CellRun
 from harness.store.maps import ANOMALY_MAP, ImageMaps, MapFile, save_maps, size_note
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 CELL = make_cell()
 SIDE = CELL.protocol.eval_size

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.errors import UsageError
 from harness.report.figures.request import Drawn, FigureRequest, chosen_group, chosen_groups, nothing_measured
 from harness.store.published import Published
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.report.curves import CurveKind
@@ -138,7 +139,7 @@ def _latency(order: _Order) -> Drawn:
     group, notes = chosen_group(order.records, order.request)
     if group is None:
         raise order.nothing()
-    data = measured_latencies(group, order.request)
+    data = measured_latencies(group, order.request, order.store)
     if not data.rows:
         raise order.nothing(" ".join(data.notes))
     return Drawn(draw_latency(data, order.width, title=order.title), (*notes, *data.notes))

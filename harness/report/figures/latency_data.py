@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.measure.hardware import hardware_key
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.report.figures.request import FigureRequest
 from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.store.store import Record
+from harness.store.details import read_details
+from harness.store.quantities import UNKNOWN_DEVICE
+from harness.store.store import Store
 
 __all__ = ["WINDOWS", "LatencyData", "LatencyRow", "Window", "measured_latencies", "order_statistic"]
 
@@ -56,7 +61,7 @@ class LatencyData:
     notes: tuple[str, ...] = ()
 
 
-def measured_latencies(group: MeasuredGroup, request: FigureRequest) -> LatencyData:
+def measured_latencies(group: MeasuredGroup, request: FigureRequest, store: Store) -> LatencyData:
     """Return the raw times of a group's methods; those of a busy machine are left out, with a note.
 
     Parameters
@@ -65,11 +70,13 @@ def measured_latencies(group: MeasuredGroup, request: FigureRequest) -> LatencyD
         Measured under one protocol.
     request
         Its categories.
+    store
+        Where raw times lie.
     """
     rows: list[LatencyRow] = []
     notes: list[str] = []
     for method in group.methods:
-        rows += _rows(group, method, request, notes)
+        rows += _rows(group, method, request, store, notes)
     rows.sort(key=lambda row: (row.device, order_statistic(row.times["device"], 0.5), row.label))
     return LatencyData(group.title, tuple(rows), tuple(notes))
 
@@ -82,30 +89,33 @@ def order_statistic(values: tuple[float, ...], part: float) -> float:
     return values[below] + (place - below) * (values[above] - values[below])
 
 
-def _rows(group: MeasuredGroup, method: MeasuredMethod, request: FigureRequest, notes: list[str]) -> list[LatencyRow]:
+def _rows(
+    group: MeasuredGroup, method: MeasuredMethod, request: FigureRequest, store: Store, notes: list[str]
+) -> list[LatencyRow]:
     wanted = request.covered(group)
-    by_device: dict[str, list[Record]] = {}
+    by_device: dict[str, list[_RawTimes]] = {}
     for category in wanted:
         if category in method.ok:
             record = method.ok[category]
-            if reason := _why_not(record):
+            raw = {} if record.environment.contended else read_details(store, record).raw_ms
+            if reason := record.environment.busy_reason or _why_not(raw):
                 notes.append(f"{method.label} on {category} is left out: {reason}.")
             else:
-                device = hardware_key(record.environment) or "an unknown device"
-                by_device.setdefault(device, []).append(record)
+                by_device.setdefault(record.environment.hardware or UNKNOWN_DEVICE, []).append(raw)
     rows = []
-    for device, records in by_device.items():
-        label = method.label if len(records) == len(wanted) else f"{method.label} ({len(records)} of {len(wanted)})"
-        rows.append(LatencyRow(label, device, {window: _times(records, window) for window in WINDOWS}))
+    for device, times in by_device.items():
+        label = method.label if len(times) == len(wanted) else f"{method.label} ({len(times)} of {len(wanted)})"
+        rows.append(LatencyRow(label, device, {window: _sorted(times, window) for window in WINDOWS}))
     return rows
 
 
-def _why_not(record: Record) -> str:
-    if record.environment.get("contended"):
-        return str(record.environment.get("contention") or "something else kept the device busy")
-    missing = [window for window in WINDOWS if not record.latency.get(window, {}).get("raw_ms")]
+_RawTimes = Mapping[str, NDArray[np.float64]]
+
+
+def _why_not(raw: _RawTimes) -> str:
+    missing = [window for window in WINDOWS if window not in raw]
     return f"its record has no raw times of {' and '.join(missing)}" if missing else ""
 
 
-def _times(records: list[Record], window: Window) -> tuple[float, ...]:
-    return tuple(sorted(float(time) for record in records for time in record.latency[window]["raw_ms"]))
+def _sorted(raw: list[_RawTimes], window: Window) -> tuple[float, ...]:
+    return tuple(sorted(float(time) for times in raw for time in times[window]))

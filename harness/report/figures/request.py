@@ -13,7 +13,7 @@ from harness.registry import nearest_names
 from harness.report.measured import MeasuredGroup, group_records
 from harness.report.tables import NothingMeasuredError, Request, Source, select
 from harness.store.published import Published
-from harness.store.store import Record
+from harness.store.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from harness.data.base import DATASETS
 from harness.errors import UsageError
-from harness.measure.hardware import hardware_key
 from harness.report.accuracy import accuracy_value
 from harness.report.beside import Reference
 from harness.report.costs import cost_value
@@ -190,7 +189,7 @@ def _measured_point(
     value = accuracy_value(method, covered, metric_name(request.metric))
     if fps.number is None or value.number is None:
         return (fps if fps.number is None else value).note or "its records have no such number"
-    device = hardware_key(method.ok[covered[0]].environment) or "an unknown device"
+    device = method.ok[covered[0]].environment.hardware or "an unknown device"
     label = method.label if covered == wanted else f"{method.label} ({len(covered)} of {len(wanted)})"
     return device, SpeedPoint(label, fps.number, value.number, memory.number, covered)
 

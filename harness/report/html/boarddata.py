@@ -10,7 +10,8 @@ from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
 from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
 from harness.report.measured import MeasuredMethod
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["PER_RECORD", "board_data", "line_id", "section_id"]
 
@@ -109,7 +110,7 @@ def _plots(section: Section, line: Line, store: Store | None) -> dict[str, Any]:
     if line.method is None:
         return {}
     curves, reason = curves_of_line(section, line, store) if store else ({}, "")
-    times, left_out = times_of_line(section, line)
+    times, left_out = times_of_line(section, line, store) if store else ([], "")
     found = {"curves": curves, "whyNoCurves": reason, "times": times, "timesLeftOut": left_out}
     return {name: value for name, value in found.items() if value}
 

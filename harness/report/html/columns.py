@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from harness.measure.hardware import hardware_key
 from harness.report.accuracy import accuracy_value
 from harness.report.costs import cost_value
 from harness.report.grid import Value, missing
 from harness.report.measured import MeasuredMethod, mean_of
 from harness.report.names import ACCURACY, MetricName, metric_name
-from harness.store.store import Record
+from harness.store.quantities import Quantity, quantity
+from harness.store.record import Record
 
 __all__ = ["ACCURACY_COLUMNS", "COLUMNS", "BoardColumn", "column_value", "devices_of"]
 
@@ -141,7 +141,7 @@ def column_value(method: MeasuredMethod, categories: Sequence[str], column: Boar
 
 def devices_of(method: MeasuredMethod) -> tuple[str, ...]:
     """Return the machines that a method's numbers were measured on."""
-    keys = (hardware_key(record.environment) for record in method.ok.values())
+    keys = (record.environment.hardware for record in method.ok.values())
     return tuple(dict.fromkeys(key or "an unknown device" for key in keys))
 
 
@@ -153,25 +153,17 @@ def _why_no_mean(method: MeasuredMethod, categories: Sequence[str], column: Boar
     if column.metric.of_machine and len(devices) > 1:
         return f"measured on several devices: {', '.join(devices)}"
     records = [method.ok[category] for category in categories if category in method.ok]
-    found = [_entry(record, column) for record in records if column.metric.of_machine]
-    sources = dict.fromkeys(str(entry.get("source")) for entry in found if entry.get("mb") is not None)
+    sources = dict.fromkeys(filter(None, (_quantity(column).source(record) for record in records)))
     return f"measured in several ways: {', '.join(sources)}" if len(sources) > 1 else ""
 
 
 def _pick(record: Record, column: BoardColumn) -> float | None:
-    entry = _entry(record, column)
-    if column.place[0] == "latency":
-        value = entry.get("median_ms")
-    else:
-        value = entry.get(column.place[-1]) if len(column.place) > 2 else entry.get("mb")
-    return None if value is None else float(value)
+    return _quantity(column).number(record)
 
 
 def _why(record: Record, column: BoardColumn) -> str:
-    return str(_entry(record, column).get("reason") or "its record has none")
+    return _quantity(column).why_missing(record)
 
 
-def _entry(record: Record, column: BoardColumn) -> dict[str, Any]:
-    what, name = column.place[:2]
-    found = (record.latency if what == "latency" else record.memory).get(name)
-    return dict(found) if isinstance(found, dict) else {}
+def _quantity(column: BoardColumn) -> Quantity:
+    return quantity(f"{column.place[1]}_median_ms" if column.place[0] == "latency" else column.id)

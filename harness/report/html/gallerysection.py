@@ -14,7 +14,8 @@ from harness.report.html.parts import section
 from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import Section
 from harness.report.pictures.gallery import GalleryEntry, draw_gallery
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["gallery_section"]
 

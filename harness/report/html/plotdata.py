@@ -67,17 +67,19 @@ def curves_of_line(section: Section, line: Line, store: Store) -> tuple[dict[str
     return found, ""
 
 
-def times_of_line(section: Section, line: Line) -> tuple[list[dict[str, Any]], str]:
+def times_of_line(section: Section, line: Line, store: Store) -> tuple[list[dict[str, Any]], str]:
     """Return quantiles of the raw times of a measured row, one entry for each device, and what was left out and why.
 
     Parameters
     ----------
     section, line
         Of the leaderboard.
+    store
+        Where raw times lie.
     """
     if section.group is None or line.method is None:
         return [], ""
-    data = measured_latencies(replace(section.group, methods=(line.method,)), FigureRequest())
+    data = measured_latencies(replace(section.group, methods=(line.method,)), FigureRequest(), store)
     more = len(data.notes) - 1
     left_out = data.notes[0] if data.notes else ""
     if more > 0:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness.report.html.markup import Child, Element, element
 from harness.report.html.parts import headed_table, section
 from harness.report.html.sections import Section
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["all_records", "wrong_records"]
 

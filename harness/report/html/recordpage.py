@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import to_builtins
+
 from harness.data.base import DATASETS
-from harness.measure.hardware import hardware_key
 from harness.report.html.markup import Child, Element, element, write_document
 from harness.report.html.parts import facts, headed_table, plain_text, section, theme_switch
 from harness.report.html.recordtables import defect_table, images_table, latency_tables, memory_table, metrics_table
 from harness.report.html.reproduce import reproduce
-from harness.store.store import Record
+from harness.store.details import Details
+from harness.store.record import Environment, Latency, Memory, Record
 
 __all__ = ["POLICY", "record_page"]
 
@@ -18,7 +20,7 @@ POLICY = "default-src 'none'; style-src 'self' file:; script-src 'self' file:; i
 """Content security policy of pages whose style and script lie beside them."""
 
 
-def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> bytes:
+def record_page(record: Record, label: str, siblings: Mapping[str, str], details: Details | None = None) -> bytes:
     """Return the page of a record.
 
     Parameters
@@ -29,6 +31,8 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> byte
         Of its row in the leaderboard.
     siblings
         The same row's other records: category to the address of its page.
+    details
+        Scores of its images and raw times.
     """
     cell = record.cell
     name = f"{label} on {cell.category}"
@@ -47,7 +51,7 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> byte
         element("p", *_subtitle(record)),
         element("nav", "Other categories: ", _joined(links), aria_label="Other categories") if siblings else None,
     )
-    main = element("main", *_sections(record), id="record", tabindex="-1")
+    main = element("main", *_sections(record, details or Details()), id="record", tabindex="-1")
     return write_document(head, element("body", top, main, class_="record"))
 
 
@@ -67,31 +71,30 @@ def _subtitle(record: Record) -> tuple[Child, ...]:
     return state, told + when
 
 
-def _sections(record: Record) -> Iterator[Element]:
+def _sections(record: Record, details: Details) -> Iterator[Element]:
     if record.status != "ok":
         yield section("why", "Why there are no numbers", element("p", record.reason or "The record gives no reason."))
     if record.log:
         text = element("pre", "\n".join(record.log), tabindex="0")
         yield section("log", "Last lines of its log", text)
     notes: list[str] = list(record.notes)
-    if record.environment.get("contended"):
-        notes.append(f"contended: {record.environment.get('contention') or 'something else kept the machine busy'}")
+    if record.environment.contended:
+        notes.append(f"contended: {record.environment.busy_reason}")
     if notes:
         yield section("notes", "Notes", element("ul", (element("li", one) for one in notes)))
     if record.metrics:
         yield section("metrics", "Accuracy", metrics_table(record), defect_table(record))
-    if record.latency:
-        yield section("latency", "Latency", *latency_tables(record))
-    if record.memory:
-        yield section("memory", "Memory", *memory_table(record))
+    if record.latency != Latency():
+        yield section("latency", "Latency", *latency_tables(record.latency, details.raw_ms))
+    if record.memory != Memory():
+        yield section("memory", "Memory", *memory_table(record.memory))
     yield section("again", "Measure it again", *_again(record))
     yield section("cell", "What was measured", *_cell(record))
-    if record.environment:
-        device = hardware_key(record.environment)
-        found = {"machine": device or "unknown", **record.environment}
+    if record.environment != Environment():
+        found = {"machine": record.environment.hardware or "unknown", **to_builtins(record.environment)}
         yield section("environment", "Environment", facts(found))
-    if record.images:
-        yield section("images", "Scores of images", images_table(record))
+    if details.images:
+        yield section("images", "Scores of images", images_table(details.images))
 
 
 def _again(record: Record) -> Iterator[Child]:
@@ -116,12 +119,12 @@ def _cell(record: Record) -> Iterator[Child]:
             "split digest": cell.split_digest,
             "seed": cell.seed,
             "released checkpoint": cell.checkpoint or None,
-            **{f"{name} samples": count for name, count in record.samples.items()},
+            **{f"{name} samples": count for name, count in to_builtins(record.samples).items()},
         }
     )
     yield _details("Parameters", cell.parameters, given=tuple(cell.given))
     yield _details("Protocol", cell.protocol.to_json() | {"digest": cell.protocol.digest})
-    yield _details("Pretrained files", record.weights)
+    yield _details("Pretrained files", to_builtins(record.weights))
     yield _details("Seconds of each stage", {name: f"{value:.2f}" for name, value in record.seconds.items()})
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+
+import numpy as np
+from msgspec import to_builtins
+from numpy.typing import NDArray
 
 from harness.report.html.columns import ACCURACY_COLUMNS
 from harness.report.html.markup import Child, Element, element
 from harness.report.html.parts import headed_table, plain_text
-from harness.store.store import Record
+from harness.store.record import ImageScore, Latency, LatencyWindow, Memory, Record, Size, StateSizes
 
 __all__ = ["defect_table", "images_table", "latency_tables", "memory_table", "metrics_table"]
 
@@ -20,6 +24,7 @@ _WINDOWS = {
     "clean": "clean: removing the background",
 }
 _TIMES = ("median_ms", "low_ms", "high_ms", "mean_ms", "min_ms", "max_ms", "p95_ms", "p99_ms")
+_REPORTED = "reported by the method"
 _SIZES = {"weights_mb": "parameters", "bank_mb": "memory bank", "other_mb": "other state"}
 
 
@@ -47,77 +52,50 @@ def defect_table(record: Record) -> Element | None:
     return headed_table(caption, headings, rows, numbers=range(1, len(headings)))
 
 
-def latency_tables(record: Record) -> Iterator[Child]:
+def latency_tables(latency: Latency, raw_ms: Mapping[str, NDArray[np.float64]]) -> Iterator[Child]:
     """Yield the summary of every window, and its raw times."""
     headings = ("window", "calls", "fps", *(name.removesuffix("_ms") for name in _TIMES), "remark")
-    rows = [_window(name, window) for name, window in record.latency.items()]
+    windows = ((name, getattr(latency, name)) for name in _WINDOWS)
+    rows = [_window(name, window) for name, window in windows if window is not None]
     caption = "Milliseconds at batch 1; low and high: 95% interval of the median"
     yield headed_table(caption, headings, rows, numbers=range(1, len(headings) - 1))
-    for name, window in record.latency.items():
-        raw = window.get("raw_ms")
-        if raw:
-            told = ", ".join(_number(value, 4) for value in raw)
-            heading = f"{len(raw)} raw times of {name}, ms, in the order of the calls"
-            yield element("details", element("summary", heading), element("p", told, class_="raw"))
+    for name, times in raw_ms.items():
+        text = ", ".join(_number(float(value), 4) for value in times)
+        heading = f"{len(times)} raw times of {name}, ms, in the order of the calls"
+        yield element("details", element("summary", heading), element("p", text, class_="raw"))
 
 
-def memory_table(record: Record) -> Iterator[Child]:
+def memory_table(memory: Memory) -> Iterator[Child]:
     """Yield what was held, with its source, or the reason why a number can't be had."""
     rows: list[Sequence[Child]] = []
-    others: dict[str, Any] = {}
-    for name, entry in record.memory.items():
-        if name == "paper_mb":
-            rows.append(("parameters and bank (the column of papers)", _number(entry, 3), "reported by the method", ""))
-        elif name == "state" and isinstance(entry, Mapping):
-            rows += [
-                (_SIZES.get(part, part), _number(value, 3), "reported by the method", "")
-                for part, value in entry.items()
-            ]
-        elif isinstance(entry, Mapping) and "mb" in entry:
-            rest = {key: value for key, value in entry.items() if key not in ("mb", "source")}
-            rows.append((name.replace("_", " "), _number(entry["mb"], 3), str(entry.get("source", "")), _remark(rest)))
-        else:
-            others[name.replace("_", " ")] = entry
-    caption = "Memory in MB (1e6 bytes)"
-    yield headed_table(caption, ("what", "MB", "source", "remark"), rows, numbers=(1,))
-    for name, entry in others.items():
-        yield element("p", f"{name}: {plain_text(entry)}")
+    for field in fields(memory):
+        name, size = field.name, getattr(memory, field.name)
+        if isinstance(size, Size):
+            calls = f"calls {size.calls}" if size.calls is not None else ""
+            remark = "; ".join(filter(None, (size.reason, calls, size.stopped)))
+            rows.append((name.replace("_", " "), _number(size.mb, 3), size.source, remark))
+        elif isinstance(size, StateSizes):
+            rows += [(text, _number(getattr(size, part), 3), _REPORTED, "") for part, text in _SIZES.items()]
+        elif name == "paper_mb" and size is not None:
+            rows.append(("parameters and bank (the column of papers)", _number(size, 3), _REPORTED, ""))
+    yield headed_table("Memory in MB (1e6 bytes)", ("what", "MB", "source", "remark"), rows, numbers=(1,))
+    if memory.state_check is not None:
+        yield element("p", f"state check: {plain_text(to_builtins(memory.state_check))}")
 
 
-def images_table(record: Record) -> Element:
+def images_table(images: Sequence[ImageScore]) -> Element:
     """Return the score of every test image, folded away."""
-    rows = (
-        (
-            str(image.get("id", "")),
-            str(image.get("defect", "")),
-            plain_text(image.get("label")),
-            _number(image.get("score"), 6),
-        )
-        for image in record.images
-    )
-    caption = f"Scores of {len(record.images)} test images"
+    rows = ((image.id, image.defect, str(image.label), _number(image.score, 6)) for image in images)
+    caption = f"Scores of {len(images)} test images"
     table = headed_table(caption, ("image", "defect", "label", "score"), rows, numbers=(2, 3))
     return element("details", element("summary", caption), table)
 
 
-def _window(name: str, window: Mapping[str, Any]) -> tuple[str, ...]:
-    rest = {key: value for key, value in window.items() if key not in (*_TIMES, "calls", "fps", "raw_ms")}
-    times = (_number(window.get(key), 2) for key in _TIMES)
-    return (
-        _WINDOWS.get(name, name),
-        plain_text(window.get("calls")),
-        _number(window.get("fps"), 2),
-        *times,
-        _remark(rest),
-    )
+def _window(name: str, window: LatencyWindow) -> tuple[str, ...]:
+    times = (_number(getattr(window, key), 2) for key in _TIMES)
+    remark = "; ".join(filter(None, (window.reason, window.stopped)))
+    return _WINDOWS[name], plain_text(window.calls), _number(window.fps, 2), *times, remark
 
 
-def _remark(values: Mapping[str, Any]) -> str:
-    told = (
-        str(value) if key in ("reason", "stopped") else f"{key} {plain_text(value)}" for key, value in values.items()
-    )
-    return "; ".join(told)
-
-
-def _number(value: Any, digits: int) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, int | float) and not isinstance(value, bool) else "-"
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

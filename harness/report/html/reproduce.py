@@ -10,7 +10,7 @@ from harness import registry
 from harness.contract import ParameterValue, UsesCache
 from harness.errors import HarnessError
 from harness.files.digest import canonical_json
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["reproduce"]
 
@@ -45,10 +45,10 @@ def reproduce(record: Record) -> tuple[str, str]:
     if cell.checkpoint:
         words += ["--checkpoint", "CHECKPOINTS"]
         remarks.append("CHECKPOINTS is the folder of the released trained weights.")
-    if any(not weight.get("verified", True) for weight in record.weights.values()):
+    if any(not weight.verified for weight in record.weights.values()):
         words.append("--unverified")
         remarks.append("The weight files must be those whose SHA-256 stands below.")
-    kind = str(record.environment.get("device") or "").partition(":")[0]
+    kind = record.environment.kind
     if kind:
         words += ["--devices", kind]
     if _went_without_cache(record):
@@ -59,7 +59,7 @@ def reproduce(record: Record) -> tuple[str, str]:
 
 def _went_without_cache(record: Record) -> bool:
     """Return whether a record tells of a method that can use the cache and was trained without it."""
-    if record.status != "ok" or record.cell.checkpoint or "cache" in record.environment:
+    if record.status != "ok" or record.cell.checkpoint or record.environment.cache is not None:
         return False
     try:
         return issubclass(registry.load(record.cell.method), UsesCache)

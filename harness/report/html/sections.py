@@ -15,7 +15,7 @@ from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
 from harness.report.papertables import PAPER_TABLES
 from harness.report.ties import Claim, Judge, mark_ties
 from harness.store.published import MEAN, Published
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["AS_PUBLISHED", "AUTHORS", "Line", "Section", "make_sections"]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.errors import PrerequisiteError, UsageError
+from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.report.html.markup import Element
 from harness.report.html.page import asset, front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
-from harness.store.store import Record, Store
+from harness.store.details import Details, read_details
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["check_folder", "write_report"]
 
@@ -62,7 +64,7 @@ def write_report(
         for name, content in (("report.css", asset("report.css")), ("record.js", asset("theme.js") + asset("copy.js"))):
             write_atomically(folder / name, content.encode())
         for section in sections:
-            _write_records(folder, section)
+            _write_records(folder, section, store)
         index = folder / "index.html"
         write_atomically(index, front_page(sections, pages, gallery(folder) if gallery else None, store))
     except OSError as error:
@@ -77,10 +79,19 @@ def _records(sections: Sequence[Section]) -> list[Record]:
     return [record for one in sections for line in one.lines if line.method for record in line.method.records.values()]
 
 
-def _write_records(folder: Path, section: Section) -> None:
+def _write_records(folder: Path, section: Section, store: Store | None) -> None:
     for line in section.lines:
         records = line.method.records if line.method else {}
         names = {category: f"{record.cell.stem}.html" for category, record in records.items()}
         for category, record in records.items():
             siblings = {other: name for other, name in names.items() if other != category}
-            write_atomically(folder / "cells" / names[category], record_page(record, line.label, siblings))
+            page = record_page(record, line.label, siblings, _details(store, record))
+            write_atomically(folder / "cells" / names[category], page)
+
+
+def _details(store: Store | None, record: Record) -> Details:
+    """Return scores and raw times of a record; none where their archive is damaged."""
+    try:
+        return read_details(store, record) if store else Details()
+    except DataError:
+        return Details()

@@ -17,8 +17,10 @@ from harness.files.atomic import write_atomically
 from harness.metrics.scoring import resize_map
 from harness.report.measured import group_records
 from harness.report.pictures.panels import outline, picture, relief, truth
+from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, MapFile
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["GalleryEntry", "draw_gallery"]
 
@@ -122,7 +124,7 @@ def _category(
                 defect=ref.defect,
                 label=int(ref.defect != "good"),
                 files={name: _write(folder, ref, name, values) for name, values in panels.items()},
-                scores=_scores(ref, methods),
+                scores=_scores(store, ref, methods),
             )
         )
     for label, record in methods.items():
@@ -144,11 +146,11 @@ def _maps(store: Store, dataset: Dataset, record: Record, refs: Sequence[SampleR
     return {ref.id: file.read(ref.id, (ANOMALY_MAP,))[ANOMALY_MAP] for ref in refs}
 
 
-def _scores(ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:
+def _scores(store: Store, ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for label, record in methods.items():
-        own = [image["score"] for image in record.images if image["id"] == ref.id]
-        scores |= {label: float(own[0])} if own else {}
+        own = [image.score for image in read_details(store, record).images if image.id == ref.id]
+        scores |= {label: own[0]} if own else {}
     return scores
 
 

@@ -16,7 +16,8 @@ from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
 from harness.report.pictures.request import MapsMissingError, ShownMethod, ShowRequest
 from harness.report.tables import Request, select
 from harness.store.maps import MapFile
-from harness.store.store import Record, Store
+from harness.store.record import Record
+from harness.store.store import Store
 
 __all__ = ["categories_with_maps", "runs_with_maps"]
 

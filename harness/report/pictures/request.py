@@ -9,7 +9,7 @@ from typing import Literal
 from harness.data.splits import Shots
 from harness.errors import ExitCode, HarnessError
 from harness.store.maps import MapFile
-from harness.store.store import Record
+from harness.store.record import Record
 
 __all__ = ["MapsMissingError", "ShowRequest", "ShownMethod"]
 

@@ -1,0 +1,359 @@
+"""Every number that a record may hold, described once: its id in every format, heading, unit, digits and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import fsum
+from textwrap import shorten
+from typing import Literal
+
+from harness.store.record import LatencyWindow, Record, Size
+
+__all__ = [
+    "ACCURACY",
+    "OLD_IDS",
+    "QUANTITIES",
+    "UNKNOWN_DEVICE",
+    "WINDOWS",
+    "Kind",
+    "Quantity",
+    "busy_reason",
+    "machines_of",
+    "mean_over",
+    "quantities_of",
+    "quantity",
+]
+
+Kind = Literal["accuracy", "speed", "memory", "work"]
+
+UNKNOWN_DEVICE = "an unknown device"
+
+_QUOTED = 200
+"""Characters that a reason quotes of what kept machines busy."""
+
+_LISTED = 2
+"""Categories that a reason names one by one even where they are all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One number of a record.
+
+    Parameters
+    ----------
+    id
+        Its name in every format: CSV, JSON, leaderboard, data frame, command line.
+    kind
+        What it says something about.
+    heading
+        Of a column, lines between newlines.
+    place
+        Fields of the record that lead to it.
+    help
+        What it is, in one sentence.
+    short
+        Heading in a table whose title says the rest; ``heading`` where empty.
+    unit
+        Printed unit; empty where it has none.
+    digits
+        Decimals in tables.
+    lowest
+        Whether the lowest number is the best one.
+    of_machine
+        Whether it depends on the machine: numbers of different machines have no mean and do not compete.
+    ranked
+        Whether its best number is marked.
+    too_few
+        Why it is missing where its window was timed.
+    reciprocal_of
+        Where not 0, the number is this divided by what the record keeps, and a mean is taken of what it keeps.
+    """
+
+    id: str
+    kind: Kind
+    heading: str
+    place: tuple[str, ...]
+    help: str
+    short: str = ""
+    unit: str = ""
+    digits: int = 1
+    lowest: bool = True
+    of_machine: bool = False
+    ranked: bool = True
+    too_few: str = ""
+    reciprocal_of: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """The heading on one line."""
+        return self.heading.replace("\n", " ")
+
+    @property
+    def heading_in_context(self) -> str:
+        """The heading in a table whose title says the rest."""
+        return self.short or self.heading
+
+    def text(self, number: float) -> str:
+        """Return the number as tables print it."""
+        return f"{number:.{self.digits}f}"
+
+    def number(self, record: Record, defect: str = "") -> float | None:
+        """Return the number of a record, of one type of defect where it is named; None where it has none."""
+        kept = self._kept(record, defect)
+        return self.reciprocal_of / kept if self.reciprocal_of and kept else kept
+
+    def why_missing(self, record: Record) -> str:
+        """Return why a record has no such number; empty where it does not say."""
+        if self.kind == "accuracy":
+            return record.undefined.get(self.id, "")
+        part = getattr(getattr(record, self.place[0]), self.place[1], None) if len(self.place) > 1 else None
+        if isinstance(part, LatencyWindow) or self.kind == "speed":
+            if part is not None and part.median_ms is not None:
+                return self.too_few
+            return (part.reason if part is not None else "") or "not measured"
+        return (part.reason if isinstance(part, Size) else "") or "its record has none"
+
+    def source(self, record: Record) -> str:
+        """Return the counter that a measured size was read from; empty for other numbers."""
+        part = getattr(record.memory, self.place[1]) if self.kind == "memory" else None
+        return (part.source or "unknown") if isinstance(part, Size) and part.mb is not None else ""
+
+    def _kept(self, record: Record, defect: str = "") -> float | None:
+        """Return what the record keeps."""
+        if self.kind == "accuracy":
+            return (record.by_defect.get(defect, {}) if defect else record.metrics).get(self.id)
+        value: object = record
+        for name in self.place:
+            value = value.get(name) if isinstance(value, Mapping) else getattr(value, name)
+            if value is None:
+                return None
+        return float(value)  # type: ignore[arg-type]  # tests walk every place through the types
+
+
+def _metric(id: str, heading: str, help: str) -> Quantity:
+    return Quantity(id, "accuracy", heading, ("metrics", id), help, digits=3, lowest=False)
+
+
+_EXACT = "Exact area under the per-region overlap up to {}% false positives."
+_OFFICIAL = "AUPRO@{}% by the code with 99 thresholds whose numbers papers print."
+
+ACCURACY: tuple[Quantity, ...] = (
+    _metric("i_auroc", "I-AUROC", "Area under the ROC curve of whole images."),
+    _metric("p_auroc", "P-AUROC", "Area under the ROC curve of pixels."),
+    _metric("aupro_30", "AUPRO@30%\nexact", _EXACT.format(30)),
+    _metric("aupro_1", "AUPRO@1%\nexact", _EXACT.format(1)),
+    _metric("aupro_30_official", "AUPRO@30%\nofficial", _OFFICIAL.format(30)),
+    _metric("aupro_1_official", "AUPRO@1%\nofficial", _OFFICIAL.format(1)),
+)
+"""The accuracy metrics, in the order of tables; all lie in [0, 1]. Exact and official AUPRO never share a column."""
+
+WINDOWS = {
+    "decode": "decode",
+    "clean": "clean",
+    "device": "device",
+    "device_events": "device (CUDA events)",
+    "end_to_end": "end to end",
+}
+"""Windows of latency in the order of the work, and their names in tables."""
+
+_OF_WINDOW = {
+    "decode": "reading and decoding one sample, outside the other windows",
+    "clean": "removing the background of one cloud, outside the other windows",
+    "device": "inference alone, batch 1",
+    "device_events": "inference by the events of the CUDA device",
+    "end_to_end": "padding, resizing, transfer and inference, batch 1",
+}
+_MEDIAN_HEADINGS = {
+    "decode": "decode\nms",
+    "clean": "clean\nms",
+    "device": "infer ms\n(device)",
+    "device_events": "CUDA events\nms",
+    "end_to_end": "end to end\nms",
+}
+_NO_INTERVAL = "too few calls for an interval of the median"
+_STATISTICS = {
+    "median": ("median\nms", "Median time of {}.", ""),
+    "low": ("95% from\nms", "Lower end of the 95% interval of the median time of {}.", _NO_INTERVAL),
+    "high": ("95% to\nms", "Upper end of the 95% interval of the median time of {}.", _NO_INTERVAL),
+    "p95": ("p95\nms", "95th percentile of the time of {}.", "fewer than 59 calls"),
+    "p99": ("p99\nms", "99th percentile of the time of {}.", "fewer than 299 calls"),
+    "mean": ("mean\nms", "Mean time of {}.", ""),
+    "min": ("min\nms", "Shortest time of {}.", ""),
+    "max": ("max\nms", "Longest time of {}.", ""),
+}
+
+
+def _times(window: str) -> Iterable[Quantity]:
+    of_method = window not in ("decode", "clean")
+    for name, (short, help, too_few) in _STATISTICS.items():
+        yield Quantity(
+            f"{window}_{name}_ms",
+            "speed",
+            _MEDIAN_HEADINGS[window] if name == "median" else f"{WINDOWS[window]}\n{short.replace(chr(10), ' ')}",
+            ("latency", window, f"{name}_ms"),
+            help.format(_OF_WINDOW[window]),
+            short,
+            "ms",
+            of_machine=True,
+            ranked=of_method and name in ("median", "p95", "p99"),
+            too_few=too_few,
+        )
+    yield Quantity(
+        f"{window}_calls",
+        "speed",
+        f"{WINDOWS[window]}\ncalls",
+        ("latency", window, "calls"),
+        f"Number of calls: {_OF_WINDOW[window]}.",
+        "calls",
+        digits=0,
+        lowest=False,
+        ranked=False,
+    )
+
+
+_FPS = Quantity(
+    "fps",
+    "speed",
+    "fps\n(device)",
+    ("latency", "device", "median_ms"),
+    "Images a second: 1000 / median of the device window.",
+    "fps",
+    "1/s",
+    lowest=False,
+    of_machine=True,
+    reciprocal_of=1000.0,
+)
+
+
+def _state(name: str, heading: str, help: str) -> Quantity:
+    """Return a part of the state, which the method reports: it is the same on every machine."""
+    place = ("memory", "state", f"{name}_mb")
+    return Quantity(f"{name}_mb", "memory", f"{heading}\nMB", place, help, heading, "MB", ranked=name != "other")
+
+
+def _size(name: str, heading: str, short: str, help: str) -> Quantity:
+    return Quantity(f"{name}_mb", "memory", heading, ("memory", name, "mb"), help, short, "MB", of_machine=True)
+
+
+_MEMORY: tuple[Quantity, ...] = (
+    Quantity(
+        "memory_mb",
+        "memory",
+        "memory MB\n(state)",
+        ("memory", "paper_mb"),
+        "Bytes of parameters and bank: the column of papers.",
+        "memory MB",
+        "MB",
+    ),
+    _state("weights", "weights", "Parameters, as the method reports them."),
+    _state("bank", "bank", "Memory bank, as the method reports it."),
+    _state("other", "other\nstate", "What else the method keeps, as it reports it."),
+    _size("static", "static\nMB", "static\nafter fit", "Held after fit, above the level before the method was built."),
+    _size("peak_fit", "peak fit\nMB", "peak\nfit", "The most that was held in fit."),
+    _size("peak_inference", "peak MB\n(inference)", "peak\ninference", "The most that was held in inference."),
+    _size("peak_fit_reserved", "reserved\nfit MB", "reserved\nfit", "The most that CUDA reserved in fit."),
+    _size(
+        "peak_inference_reserved",
+        "reserved\ninfer MB",
+        "reserved\ninference",
+        "The most that CUDA reserved in inference.",
+    ),
+    _size("device_delta", "device lost\nMB", "device\ndelta", "Memory that the whole CUDA device lost."),
+)
+
+_WORK: tuple[Quantity, ...] = (
+    Quantity(
+        "fit_s", "work", "fit\ns", ("seconds", "fit"), "Wall time of fit, reading the samples included.", unit="s",
+        of_machine=True,
+    ),
+    Quantity(
+        "wall_s", "work", "all\ns", ("wall_seconds",), "Wall time of all stages of the cell.", unit="s", of_machine=True
+    ),
+    Quantity(
+        "train_samples", "work", "training\nsamples", ("samples", "train"), "Number of training samples.", digits=0,
+        ranked=False,
+    ),
+    Quantity(
+        "test_samples", "work", "test\nsamples", ("samples", "test"), "Number of test samples.", digits=0, ranked=False
+    ),
+)  # fmt: skip
+
+QUANTITIES: Mapping[str, Quantity] = {
+    one.id: one for one in (*ACCURACY, _FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
+}
+"""Every quantity by id."""
+
+OLD_IDS: Mapping[str, str] = {
+    "infer_ms": "device_median_ms",
+    "end_to_end_ms": "end_to_end_median_ms",
+    "device_ms": "device_median_ms",
+    "paper_mb": "memory_mb",
+    "calls": "device_calls",
+}
+"""Ids of version 0.1, which are still read, to those of today."""
+
+
+def quantity(id: str) -> Quantity:
+    """Return the quantity of an id; raises KeyError for an unknown one."""
+    return QUANTITIES[id]
+
+
+def quantities_of(*kinds: Kind) -> tuple[Quantity, ...]:
+    """Return the quantities of some kinds, in order."""
+    return tuple(one for one in QUANTITIES.values() if one.kind in kinds)
+
+
+def machines_of(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the machines that records were measured on."""
+    return tuple(dict.fromkeys(record.environment.hardware or UNKNOWN_DEVICE for record in records))
+
+
+def busy_reason(records: Mapping[str, Record]) -> str:
+    """Return which records, by category, hold times of a busy machine and what kept it busy; empty where none does."""
+    busy = {name: record.environment.busy_reason for name, record in records.items() if record.environment.contended}
+    reasons = shorten("; ".join(dict.fromkeys(busy.values())), _QUOTED, placeholder=" ...")
+    return f"no mean without {', '.join(busy)}: {reasons}" if busy and len(records) > 1 else reasons
+
+
+def _spoiled(quantity: Quantity, records: Mapping[str, Record]) -> str:
+    """Return why a quantity has no mean over records although each may have a number."""
+    machines = machines_of(records.values())
+    if quantity.of_machine and len(machines) > 1:
+        return f"measured on several devices: {', '.join(machines)}"
+    if quantity.kind == "speed" and quantity.of_machine:
+        return busy_reason(records)
+    sources = dict.fromkeys(filter(None, (quantity.source(record) for record in records.values())))
+    return f"measured in several ways: {', '.join(sources)}" if len(sources) > 1 else ""
+
+
+def mean_over(quantity: Quantity, records: Mapping[str, Record], defect: str = "") -> tuple[float | None, str]:
+    """Return the mean of a quantity over ok records, or None and the reason.
+
+    Numbers of several machines or counters have no mean, nor have times where a machine was busy with something else:
+    what others did to a category can't be separated from what the method did. A number that one record lacks leaves
+    the mean undefined.
+
+    Parameters
+    ----------
+    quantity
+        Of which the mean is taken.
+    records
+        By category.
+    defect
+        One type of defect against all good samples; all where empty.
+    """
+    if not records:
+        return None, "no category is measured"
+    if reason := _spoiled(quantity, records):
+        return None, reason
+    kept = {name: quantity._kept(record, defect) for name, record in records.items()}
+    undefined = [name for name, value in kept.items() if value is None]
+    if undefined:
+        reasons = () if defect else (quantity.why_missing(records[name]) for name in undefined)
+        listed = ", ".join(dict.fromkeys(filter(None, reasons)))
+        everywhere = len(undefined) == len(kept) > _LISTED
+        where = f"all {len(kept)} categories" if everywhere else ", ".join(undefined)
+        return None, f"undefined in {where}{f': {listed}' if listed else ''}"
+    mean = fsum(value for value in kept.values() if value is not None) / len(kept)
+    return (quantity.reciprocal_of / mean if quantity.reciprocal_of and mean else mean), ""
