@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.report.measured import group_records
+from harness.report.groups import group_records
 from harness.store.record import Record
 from harness.store.store import Store
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from harness.contract import Sample
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "cache_dir"]
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "cache_dir", "dataset_title"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -97,6 +97,11 @@ DATASETS: dict[str, DatasetInfo] = {
         ),
     )
 }
+
+
+def dataset_title(name: str) -> str:
+    """Return the title of a dataset; the name itself where it is unknown here."""
+    return DATASETS[name].title if name in DATASETS else name
 
 
 @dataclass(frozen=True, slots=True, order=True)

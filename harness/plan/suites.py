@@ -12,7 +12,7 @@ from harness.data.base import DATASETS
 from harness.data.splits import SHOTS, TRAIN_COUNTS, Shots
 from harness.errors import UsageError
 from harness.protocol import Protocol
-from harness.report.papertables import PAPER_TABLES, printed_rows
+from harness.store.paper import PAPER_TABLES, printed_rows
 from harness.store.published import canonical_label, read_published
 
 if TYPE_CHECKING:

@@ -6,26 +6,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from harness.data.base import DATASETS
 from harness.gate.leaderboard import Board
 from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
-from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
-from harness.report.names import metric_name
+from harness.report.grid import Grid, Row, Value, missing, rank_columns
+from harness.report.groups import setting_title
+from harness.report.pivot import Cut
+from harness.store.quantities import quantity
 
-__all__ = ["board_grids", "board_title", "by_training", "number_text", "number_title"]
+__all__ = ["board_grids", "board_title", "by_training", "number_text"]
 
 _T = TypeVar("_T")
 
-_COSTS = {
-    "device_median_ms": "infer ms\n(device)",
-    "end_to_end_median_ms": "end to end\nms",
-    "peak_inference_mb": "peak MB\n(inference)",
-    "memory_mb": "memory MB\n(state)",
-}
-"""Columns of the leaderboard that tables show beside the metrics, and their headings."""
+_COSTS = ("device_median_ms", "end_to_end_median_ms", "peak_inference_mb", "memory_mb")
+"""Columns of the leaderboard that tables show beside the metrics."""
 
 _NAMES = (*METRIC_IDS, *_COSTS)
-_OF_MACHINE = ("device_median_ms", "end_to_end_median_ms", "peak_inference_mb")
+_OF_MACHINE = tuple(name for name in _COSTS if quantity(name).of_machine)
 
 
 def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
@@ -38,7 +34,7 @@ def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
     rows
         All or some of its lines.
     """
-    columns = [Column(number_title(name, "\n"), {"metric": name}, name in _COSTS) for name in (*METRIC_IDS, *_COSTS)]
+    columns = [Cut(quantity(name)).column for name in _NAMES]
     grids = []
     for keys, found in by_training(rows, lambda row: row.key).items():
         lines = [_line(row, first) for row, first in zip(found, _first_of_method(found), strict=True)]
@@ -66,9 +62,7 @@ def _comparable(rows: Sequence[Row], several: Collection[str]) -> tuple[Row, ...
 
 def board_title(board: Board, key: CellKey) -> str:
     """Return dataset, training samples, preset and weights of a table's cells, in words."""
-    title = DATASETS[board.dataset].title if board.dataset in DATASETS else board.dataset
-    samples = "all training samples" if key.shots == "full" else f"{key.shots} training samples (split {key.split})"
-    return f"{title}, {samples}, preset {board.preset}, {key.weights} weights"
+    return setting_title(board.dataset, board.preset, key.weights, key.shots, key.split)
 
 
 def by_training(items: Iterable[_T], key: Callable[[_T], CellKey]) -> Mapping[tuple[tuple[str, str], ...], list[_T]]:
@@ -86,12 +80,6 @@ def by_training(items: Iterable[_T], key: Callable[[_T], CellKey]) -> Mapping[tu
         name = tuple((part, getattr(key(item), part)) for part in ("shots", "split", "weights"))
         groups.setdefault(name, []).append(item)
     return groups
-
-
-def number_title(name: str, between: str = " ") -> str:
-    """Return the heading of a column of the leaderboard."""
-    heading = _COSTS.get(name) or metric_name(name).heading
-    return heading.replace("\n", between)
 
 
 def number_text(name: str, number: float) -> str:

@@ -14,8 +14,9 @@ from harness.cell import Cell
 from harness.data.base import DATASETS
 from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
+from harness.report.groups import group_records
+from harness.report.own_tables import summary_grid
 from harness.report.render.text import as_rich
-from harness.report.summary import summary_grids
 from harness.store.record import Record
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ def print_outcome(cell: Cell, record: Record) -> None:
 
 def print_summary(records: Sequence[Record]) -> None:
     """Print accuracy, speed and memory of every record, and means where a method has several categories."""
-    for grid in summary_grids(records):
-        stdout.print(as_rich(grid))
+    for group in group_records(records):
+        stdout.print(as_rich(summary_grid(group)))
 
 
 def _number(value: float | None) -> str:

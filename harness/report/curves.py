@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.measured import MeasuredMethod
+from harness.report.groups import MethodRecords
 from harness.store.details import read_counts
 from harness.store.record import Record
 from harness.store.store import Store
@@ -59,7 +59,7 @@ def rate_grid() -> NDArray[np.float64]:
     return np.unique(np.concatenate([[0.0], fine, np.linspace(0.01, 1, _COARSE), list(LIMITS.values())]))
 
 
-def curve_of(store: Store, method: MeasuredMethod, categories: Sequence[str], kind: CurveKind) -> Curve | None:
+def curve_of(store: Store, method: MethodRecords, categories: Sequence[str], kind: CurveKind) -> Curve | None:
     """Return the mean curve of a method over those of some categories that it has numbers of.
 
     Parameters

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.accuracy import accuracy_value
-from harness.report.beside import group_grid, note
-from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.report.names import ACCURACY, MetricName
-from harness.report.uncertainty import IntervalValue, Uncertainty
-from harness.store.published import MEAN
+from harness.registry import base_name
+from harness.report.grid import Grid, Value, missing
+from harness.report.groups import Group, MethodRecords
+from harness.report.own_tables import chosen_metrics
+from harness.report.pivot import Cut, group_grid, measured_value, method_rows
+from harness.report.uncertainty import Uncertainty
+from harness.store.quantities import Quantity
 
 __all__ = ["BEST", "difference_grid"]
 
@@ -23,7 +23,7 @@ _CAPTION = (
 )
 
 
-def difference_grid(group: MeasuredGroup, intervals: Uncertainty, metrics: Sequence[str] = ()) -> Grid | None:
+def difference_grid(group: Group, intervals: Uncertainty, metrics: Sequence[str] = ()) -> Grid | None:
     """Return the difference of each method to the best one in each metric; None where no two methods may be compared.
 
     The best one is that with the best mean among the methods that have the most categories, as long as these are two
@@ -41,40 +41,33 @@ def difference_grid(group: MeasuredGroup, intervals: Uncertainty, metrics: Seque
     rivals = _rivals(group)
     if not rivals:
         return None
-    shown = [metric for metric in ACCURACY if not metrics or metric.id in metrics]
-    columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in shown]
+    shown = chosen_metrics(metrics)
+    columns = [Cut(metric).column for metric in shown]
     values = [_column(group, rivals, metric, intervals) for metric in shown]
     rows = [
-        _row(group, method, tuple(column[index] for column in values)) for index, method in enumerate(group.methods)
+        row
+        for index, method in enumerate(group.methods)
+        for row in method_rows(group, method, [column[index] for column in values])
     ]
     return group_grid(group, "differences", "Differences to the best", columns, rows, caption=_CAPTION)
 
 
-def _row(group: MeasuredGroup, method: MeasuredMethod, values: tuple[Value, ...]) -> Row:
-    covered = _covered(group, method)
-    keys = {"method": method.label, "source": "measured"}
-    keys["category"] = MEAN if covered == group.categories else "+".join(covered)
-    return Row((Value(method.label, note=note(group, method)), Value("measured")), values, keys)
+def _covered(group: Group, method: MethodRecords) -> tuple[str, ...]:
+    return tuple(method.among(group.categories))
 
 
-def _covered(group: MeasuredGroup, method: MeasuredMethod) -> tuple[str, ...]:
-    return tuple(name for name in group.categories if name in method.ok)
-
-
-def _rivals(group: MeasuredGroup) -> tuple[MeasuredMethod, ...]:
+def _rivals(group: Group) -> tuple[MethodRecords, ...]:
     """Return the methods that share the most categories with another one; none where no two have the same."""
-    by_categories: dict[tuple[str, ...], list[MeasuredMethod]] = {}
+    by_categories: dict[tuple[str, ...], list[MethodRecords]] = {}
     for method in group.methods:
         by_categories.setdefault(_covered(group, method), []).append(method)
-    shared = [(len(names), len(found), found) for names, found in by_categories.items() if names and len(found) > 1]
-    return tuple(max(shared, key=lambda one: one[:2])[2]) if shared else ()
+    shared = [(len(names), len(same), same) for names, same in by_categories.items() if names and len(same) > 1]
+    return tuple(max(shared, key=lambda candidate: candidate[:2])[2]) if shared else ()
 
 
-def _column(
-    group: MeasuredGroup, rivals: Sequence[MeasuredMethod], metric: MetricName, intervals: Uncertainty
-) -> list[Value]:
+def _column(group: Group, rivals: Sequence[MethodRecords], metric: Quantity, intervals: Uncertainty) -> list[Value]:
     """Return the values of a metric, one for each method of a group."""
-    measured = [accuracy_value(method, group.categories, metric) for method in group.methods]
+    measured = [measured_value(group, method, Cut(metric)) for method in group.methods]
     numbers = {
         index: value.number
         for index, (method, value) in enumerate(zip(group.methods, measured, strict=True))
@@ -90,11 +83,11 @@ def _column(
 
 
 def _value(
-    group: MeasuredGroup,
-    method: MeasuredMethod,
-    best: MeasuredMethod,
+    group: Group,
+    method: MethodRecords,
+    best: MethodRecords,
     measured: Value,
-    metric: MetricName,
+    metric: Quantity,
     intervals: Uncertainty,
 ) -> Value:
     if measured.number is None:
@@ -104,13 +97,12 @@ def _value(
     names = _covered(group, best)
     if _covered(group, method) != names:
         return missing(_other_categories((best,)))
-    found = intervals.difference(method, best, names, metric.id)
-    if found is None:
+    interval = intervals.difference(method, best, names, metric.id)
+    if interval is None:
         return missing(_why(method, best, names, intervals))
-    texts = [_signed(number, metric.digits) for number in (found.value, found.low, found.high)]
-    return IntervalValue(
-        f"{texts[0]} [{texts[1]}, {texts[2]}]", found.value, ranked=False, low=found.low, high=found.high
-    )
+    texts = [_signed(number, metric.digits) for number in (interval.value, interval.low, interval.high)]
+    text = f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    return Value(text, interval.value, ranked=False, low=interval.low, high=interval.high)
 
 
 def _signed(number: float, digits: int) -> str:
@@ -119,17 +111,17 @@ def _signed(number: float, digits: int) -> str:
     return text if float(text) else text[1:]
 
 
-def _other_categories(best: Sequence[MeasuredMethod]) -> str:
+def _other_categories(best: Sequence[MethodRecords]) -> str:
     return f"other categories than {best[0].label}, the best one"
 
 
-def _why(method: MeasuredMethod, best: MeasuredMethod, names: Sequence[str], intervals: Uncertainty) -> str:
+def _why(method: MethodRecords, best: MethodRecords, names: Sequence[str], intervals: Uncertainty) -> str:
     """Return why two methods with numbers have no interval."""
     if not intervals.same_images(method, best, names):
         return f"not tested on the same images as {best.label}, the best one"
-    lacking = [one.label for one in (method, best) if intervals.without_counts(one, names)]
+    lacking = [either.label for either in (method, best) if intervals.without_counts(either, names)]
     if lacking:
-        names_of = ",".join(dict.fromkeys(label.partition("[")[0].partition(" ")[0] for label in lacking))
-        told = f"no counts of the test images lie beside the records of {' and '.join(lacking)}"
-        return f"{told}: the same run with '--rerun {names_of}' makes them"
+        names_of = ",".join(dict.fromkeys(map(base_name, lacking)))
+        where = f"no counts of the test images lie beside the records of {' and '.join(lacking)}"
+        return f"{where}: the same run with '--rerun {names_of}' makes them"
     return "undefined on some of the test sets that were drawn"

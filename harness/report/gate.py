@@ -8,8 +8,9 @@ from textwrap import shorten
 from harness.gate.compare import KINDS, Comparison, Kind, Verdict
 from harness.gate.leaderboard import Board
 from harness.gate.tolerances import DEFAULTS, Tolerances
-from harness.report.board import board_title, by_training, number_text, number_title
+from harness.report.board import board_title, by_training, number_text
 from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.store.quantities import quantity
 
 __all__ = ["compared_text", "moved_grids"]
 
@@ -75,7 +76,7 @@ def _row(verdict: Verdict, last: Verdict | None, settings: str) -> Row:
         Value(verdict.key.method if new_method else ""),
         Value(verdict.key.category if new_cell else "", note=settings if new_cell else ""),
         Value(
-            "status" if verdict.kind == "cell" else number_title(verdict.what),
+            "status" if verdict.kind == "cell" else quantity(verdict.what).title,
             note=shorten(verdict.note, _NOTE, placeholder=" ..."),
         ),
     )

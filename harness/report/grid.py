@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-__all__ = ["Column", "Grid", "Row", "Value", "competes", "missing", "rank_columns"]
+if TYPE_CHECKING:
+    from harness.report.groups import MethodRecords
+
+__all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
 
 _EMPTY: Mapping[str, str] = {}
 
@@ -27,7 +31,15 @@ class Value:
     tied
         True where it can't be told from the best of its column; no number of that column has a place then.
     ranked
-        False where it does not compete, for example a mean that lacks some categories.
+        False where it does not compete.
+    over
+        What it is a mean over: it competes with numbers over the same categories only.
+    low, high
+        Ends of its interval, which data formats show; None where it has none.
+    quantity
+        Id of what it shows, where the column does not say.
+    identity
+        What was measured, where a bootstrap can compare it with others.
     """
 
     text: str
@@ -36,6 +48,33 @@ class Value:
     place: int = 0
     tied: bool = False
     ranked: bool = True
+    over: str = ""
+    low: float | None = None
+    high: float | None = None
+    quantity: str = ""
+    identity: NumberId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberId:
+    """What a measured accuracy is.
+
+    Parameters
+    ----------
+    method
+        Whose records it was taken from.
+    categories
+        What it is a mean over.
+    metric
+        Id of the quantity.
+    defect
+        One type of defect against all good images; all where empty.
+    """
+
+    method: MethodRecords
+    categories: tuple[str, ...]
+    metric: str
+    defect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +152,8 @@ class Grid:
     @property
     def notes(self) -> tuple[str, ...]:
         """Footnotes in the order in which a reader meets them, without repetitions."""
-        found = (value.note for row in self.rows for value in (*row.labels, *row.values))
-        return tuple(dict.fromkeys(note for note in found if note))
+        notes = (value.note for row in self.rows for value in (*row.labels, *row.values))
+        return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def missing(reason: str) -> Value:
@@ -125,23 +164,32 @@ def missing(reason: str) -> Value:
 def rank_columns(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
     """Return the rows with best and runner-up of every column marked; ties share, by what is printed.
 
-    Only rows of one ``rank_group`` compete, and a column where all that compete are equal has no best one.
+    A column where all that compete are equal has no best one.
     """
     values = [list(row.values) for row in rows]
-    for group in {row.rank_group for row in rows} - {""}:
-        members = [index for index, row in enumerate(rows) if row.rank_group == group]
-        for position, column in enumerate(columns):
+    for position, column in enumerate(columns):
+        for members in rivals(rows, position):
             places = _places((values[index][position] for index in members), column.lowest)
             for index in members:
                 value = values[index][position]
-                place = places.get(value.text, 0) if competes(value) else 0
+                place = places.get(value.text, 0)
                 if place != value.place:
                     values[index][position] = replace(value, place=place)
     return tuple(replace(row, values=tuple(changed)) for row, changed in zip(rows, values, strict=True))
 
 
+def rivals(rows: Sequence[Row], position: int) -> tuple[tuple[int, ...], ...]:
+    """Return which rows compete in a column: those of one rank group whose numbers are over the same categories."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, row in enumerate(rows):
+        value = row.values[position]
+        if row.rank_group and competes(value):
+            groups.setdefault((row.rank_group, value.over), []).append(index)
+    return tuple(map(tuple, groups.values()))
+
+
 def _places(values: Iterable[Value], lowest: bool) -> dict[str, int]:
-    printed = {value.text for value in values if competes(value)}
+    printed = {value.text for value in values}
     if len(printed) < 2:
         return {}
     ordered = sorted(printed, key=_leading, reverse=not lowest)

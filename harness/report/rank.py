@@ -10,12 +10,13 @@ from math import inf, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.beside import group_grid, note
 from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.report.names import ACCURACY, MetricName
-from harness.report.ties import share_lead
+from harness.report.groups import Group, MethodRecords
+from harness.report.own_tables import chosen_metrics
+from harness.report.pivot import group_grid, lacking, remarks
+from harness.report.ties import mark_tied_with_best
 from harness.store.published import MEAN
+from harness.store.quantities import Quantity
 
 __all__ = ["Ranking", "critical_difference", "rank_grid", "rank_methods"]
 
@@ -51,7 +52,7 @@ class Ranking:
         return not self.decides or self.means[method] - min(self.means) <= self.difference
 
 
-def rank_grid(group: MeasuredGroup, metrics: Sequence[str] = ()) -> Grid | None:
+def rank_grid(group: Group, metrics: Sequence[str] = ()) -> Grid | None:
     """Return the mean rank of every method in every accuracy metric; None where there is nothing to rank.
 
     Only methods with all categories that anyone has are ranked. Methods that the Friedman test and the Nemenyi test
@@ -66,21 +67,21 @@ def rank_grid(group: MeasuredGroup, metrics: Sequence[str] = ()) -> Grid | None:
     """
     categories = tuple(name for name in group.categories if any(name in method.ok for method in group.methods))
     complete = [method for method in group.methods if all(name in method.ok for name in categories)]
-    shown = [metric for metric in ACCURACY if not metrics or metric.id in metrics]
+    shown = chosen_metrics(metrics)
     if len(complete) < _FEWEST or len(categories) < _FEWEST or not shown:
         return None
     rankings = {metric.id: _ranking(complete, categories, metric) for metric in shown}
     columns = [Column(metric.heading, {"metric": f"rank_{metric.id}"}, lowest=True) for metric in shown]
     rows = [_row(group, method, complete, categories, rankings) for method in group.methods]
     grid = group_grid(group, "rank", "Mean rank", columns, rows)
-    found = [ranking for ranking in rankings.values() if ranking is not None]
+    decided = [ranking for ranking in rankings.values() if ranking is not None]
     by_column = [rankings[metric.id] for metric in shown]
 
     def tied(best: int, other: int, column: int) -> bool:
         ranking = by_column[column]
         return ranking is not None and ranking.tied(complete.index(group.methods[other]))
 
-    return replace(share_lead(grid, tied), caption=_caption(len(complete), categories, found))
+    return replace(mark_tied_with_best(grid, tied), caption=_caption(len(complete), categories, decided))
 
 
 def rank_methods(values: NDArray[np.float64]) -> Ranking:
@@ -130,43 +131,44 @@ def critical_difference(methods: int, categories: int) -> float:
     return quantile * sqrt(methods * (methods + 1) / (6 * categories))
 
 
-def _ranking(methods: Sequence[MeasuredMethod], categories: Sequence[str], metric: MetricName) -> Ranking | None:
-    values = [[method.ok[name].metrics.get(metric.id) for name in categories] for method in methods]
+def _ranking(methods: Sequence[MethodRecords], categories: Sequence[str], metric: Quantity) -> Ranking | None:
+    values = [[metric.number(method.ok[name]) for name in categories] for method in methods]
     if any(value is None for line in values for value in line):
         return None
     return rank_methods(np.array(values, dtype=np.float64))
 
 
 def _row(
-    group: MeasuredGroup,
-    method: MeasuredMethod,
-    complete: Sequence[MeasuredMethod],
+    group: Group,
+    method: MethodRecords,
+    complete: Sequence[MethodRecords],
     categories: Sequence[str],
     rankings: dict[str, Ranking | None],
 ) -> Row:
     values = []
     for ranking in rankings.values():
         if method not in complete:
-            lacking = [method.why_missing(name) for name in categories if name not in method.ok]
-            values.append(missing(f"not ranked without {', '.join(lacking)}"))
+            absent = [method.why_missing(name) for name in categories if name not in method.ok]
+            values.append(missing(f"not ranked without {', '.join(absent)}"))
         elif ranking is None:
             values.append(missing("undefined in some category of some method"))
         else:
             mean = ranking.means[complete.index(method)]
             values.append(Value(f"{mean:.2f}", mean))
     keys = {"method": method.label, "source": "measured", "category": MEAN}
-    labels = (Value(method.label, note=note(group, method)), Value("measured"))
+    footnote = "; ".join(filter(None, (lacking(group, method), remarks(group, method))))
+    labels = (Value(method.label, note=footnote), Value("measured"))
     return Row(labels, tuple(values), keys, rank_group="ranked")
 
 
 def _caption(methods: int, categories: Sequence[str], rankings: Sequence[Ranking]) -> str:
     difference = critical_difference(methods, len(categories))
-    told = f"{methods} methods ranked in {len(categories)} categories, 1 is best"
+    counted = f"{methods} methods ranked in {len(categories)} categories, 1 is best"
     if difference >= methods - 1:
         return (
-            f"{told}; too few categories: the critical difference of the Nemenyi test ({difference:.2f}) is more than "
-            f"any two mean ranks can be apart, so none can be told from the others"
+            f"{counted}; too few categories: the critical difference of the Nemenyi test ({difference:.2f}) is "
+            f"more than any two mean ranks can be apart, so none is significantly different"
         )
     undecided = sum(not ranking.decides for ranking in rankings)
-    told += f"; mean ranks differ at the 5% level where they are more than {difference:.2f} apart (Nemenyi test)"
-    return told + (f"; the Friedman test finds no difference in {undecided} of {len(rankings)}" if undecided else "")
+    counted += f"; mean ranks differ at the 5% level where they are more than {difference:.2f} apart (Nemenyi test)"
+    return counted + (f"; the Friedman test finds no difference in {undecided} of {len(rankings)}" if undecided else "")

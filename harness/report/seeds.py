@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.data.base import DATASETS
-from harness.report.accuracy import accuracy_value
-from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
-from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.report.names import ACCURACY, MetricName
-from harness.report.ties import share_lead
+from harness.report.grid import Grid, Row, Value, missing, rank_columns
+from harness.report.groups import Group, MethodRecords, setting_title
+from harness.report.own_tables import chosen_metrics
+from harness.report.pivot import Cut, measured_value
+from harness.report.ties import mark_tied_with_best
 from harness.report.uncertainty import seed_interval
 from harness.store.published import MEAN
+from harness.store.quantities import Quantity
 
 __all__ = ["seed_grids", "typical_groups"]
 
@@ -24,25 +24,22 @@ _FEWEST = 2
 class _Family:
     """Groups that differ in the few-shot list only."""
 
-    groups: tuple[MeasuredGroup, ...]
+    groups: tuple[Group, ...]
 
     @property
-    def first(self) -> MeasuredGroup:
+    def first(self) -> Group:
         return self.groups[0]
 
     @property
-    def random(self) -> tuple[MeasuredGroup, ...]:
+    def random(self) -> tuple[Group, ...]:
         """Those with a random list: ``first`` is no random one."""
         return tuple(group for group in self.groups if group.split != _DEFAULT)
 
     @property
     def title(self) -> str:
-        group = self.first
-        dataset = DATASETS[group.dataset].title if group.dataset in DATASETS else group.dataset
-        protocol = group.protocol
-        return f"{dataset}, {group.shots} training samples, preset {protocol.preset}, {protocol.weights} weights"
+        return setting_title(**{**self.first.keys, "split": ""})
 
-    def complete(self, label: str) -> list[tuple[MeasuredGroup, MeasuredMethod]]:
+    def complete(self, label: str) -> list[tuple[Group, MethodRecords]]:
         """Return the random lists for which a method has all categories."""
         return [
             (group, method)
@@ -52,7 +49,7 @@ class _Family:
         ]
 
 
-def typical_groups(groups: Sequence[MeasuredGroup]) -> list[MeasuredGroup]:
+def typical_groups(groups: Sequence[Group]) -> list[Group]:
     """Return one group for each dataset, protocol and number of samples: the list ``first``, or else the first one.
 
     Parameters
@@ -63,7 +60,7 @@ def typical_groups(groups: Sequence[MeasuredGroup]) -> list[MeasuredGroup]:
     return [family.first for family in _families(groups)]
 
 
-def seed_grids(groups: Sequence[MeasuredGroup], metrics: Sequence[str] = ()) -> list[Grid]:
+def seed_grids(groups: Sequence[Group], metrics: Sequence[str] = ()) -> list[Grid]:
     """Return accuracy over random few-shot lists, for each dataset, protocol and number of samples with several.
 
     Parameters
@@ -73,22 +70,22 @@ def seed_grids(groups: Sequence[MeasuredGroup], metrics: Sequence[str] = ()) -> 
     metrics
         These accuracy metrics only; all where empty.
     """
-    shown = [metric for metric in ACCURACY if not metrics or metric.id in metrics]
+    shown = chosen_metrics(metrics)
     return [_grid(family, shown) for family in _families(groups) if len(family.random) >= _FEWEST and shown]
 
 
-def _families(groups: Sequence[MeasuredGroup]) -> list[_Family]:
-    found: dict[tuple[str, str, str], list[MeasuredGroup]] = {}
+def _families(groups: Sequence[Group]) -> list[_Family]:
+    families: dict[tuple[str, str, str], list[Group]] = {}
     for group in groups:
-        found.setdefault((group.dataset, group.protocol.digest, str(group.shots)), []).append(group)
-    return [_Family(tuple(members)) for members in found.values()]
+        families.setdefault((group.dataset, group.protocol.digest, str(group.shots)), []).append(group)
+    return [_Family(tuple(members)) for members in families.values()]
 
 
-def _grid(family: _Family, metrics: Sequence[MetricName]) -> Grid:
-    columns = [Column(metric.heading, {"metric": metric.id}, metric.lowest) for metric in metrics]
+def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
+    columns = [Cut(metric).column for metric in metrics]
     labels = sorted({method.label for group in family.random for method in group.methods})
     series = [_series(family, label, metrics) for label in labels]
-    rows = [_row(family, label, found, metrics) for label, found in zip(labels, series, strict=True)]
+    rows = [_row(family, label, values, metrics) for label, values in zip(labels, series, strict=True)]
     keys = {key: value for key, value in family.first.keys.items() if key != "split"}
     splits = [group.split for group in family.random]
     grid = Grid(
@@ -107,29 +104,29 @@ def _grid(family: _Family, metrics: Sequence[MetricName]) -> Grid:
         pairs = zip(_numbers(series[best], column), _numbers(series[other], column), strict=True)
         return seed_interval([one - two for one, two in pairs]).holds_zero
 
-    return share_lead(grid, tied)
+    return mark_tied_with_best(grid, tied)
 
 
-def _series(family: _Family, label: str, metrics: Sequence[MetricName]) -> list[list[Value]]:
+def _series(family: _Family, label: str, metrics: Sequence[Quantity]) -> list[list[Value]]:
     """Return a method's means over categories, for each random split in which it has all of them."""
-    found = family.complete(label)
-    return [[accuracy_value(method, group.categories, metric) for metric in metrics] for group, method in found]
+    complete = family.complete(label)
+    return [[measured_value(group, method, Cut(metric)) for metric in metrics] for group, method in complete]
 
 
 def _numbers(series: Sequence[Sequence[Value]], column: int) -> list[float]:
     return [number for values in series if (number := values[column].number) is not None]
 
 
-def _row(family: _Family, label: str, series: Sequence[Sequence[Value]], metrics: Sequence[MetricName]) -> Row:
+def _row(family: _Family, label: str, series: Sequence[Sequence[Value]], metrics: Sequence[Quantity]) -> Row:
     covered = [group.split for group, _ in family.complete(label)]
     lacking = [group.split for group in family.random if group.split not in covered]
-    told = f"without split {', '.join(lacking)}: not run, or not in all categories" if lacking else ""
+    note = f"without split {', '.join(lacking)}: not run, or not in all categories" if lacking else ""
     values = [_value(series, column, metric, ranked=not lacking) for column, metric in enumerate(metrics)]
     keys = {"method": label, "source": "measured", "category": MEAN}
-    return Row((Value(label, note=told),), tuple(values), keys, rank_group="measured")
+    return Row((Value(label, note=note),), tuple(values), keys, rank_group="measured")
 
 
-def _value(series: Sequence[Sequence[Value]], column: int, metric: MetricName, *, ranked: bool) -> Value:
+def _value(series: Sequence[Sequence[Value]], column: int, metric: Quantity, *, ranked: bool) -> Value:
     numbers = _numbers(series, column)
     if len(numbers) < max(len(series), _FEWEST):
         undefined = next((values[column].note for values in series if values[column].number is None), "")

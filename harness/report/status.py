@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cell import Cell
-from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
+from harness.report.groups import Group, MethodRecords, group_records
 from harness.store.claims import running_stems
 from harness.store.pending import unfinished
 from harness.store.record import Record, Status
@@ -134,10 +134,10 @@ def group_states(states: Iterable[CellState]) -> tuple[StatusGroup, ...]:
     places = [(state.stand_in(), state) for state in states]
     of = {id(record): state for record, state in places}
 
-    def row(method: MeasuredMethod) -> dict[str, CellState]:
+    def row(method: MethodRecords) -> dict[str, CellState]:
         return {category: of[id(record)] for category, record in method.records.items()}
 
-    def table(group: MeasuredGroup) -> StatusGroup:
+    def table(group: Group) -> StatusGroup:
         rows = {method.label: row(method) for method in group.methods}
         replaced = sum(len(method.replaced) for method in group.methods)
         return StatusGroup(group.title, group.categories, rows, replaced)

@@ -1,53 +1,42 @@
-"""What ``harness tables`` shows: which records, which published numbers, in which order."""
+"""What ``harness tables`` shows: which tables there are, which records and published numbers they are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from harness.data.base import DATASETS
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import nearest_names
-from harness.report.accuracy import accuracy_grid, add_intervals, category_grid, defect_grid
-from harness.report.costs import cost_grid
 from harness.report.differences import difference_grid
-from harness.report.grid import Grid
-from harness.report.layout import Printed, layout_grids
-from harness.report.measured import MeasuredGroup, group_records
-from harness.report.memory import memory_grid
-from harness.report.names import ACCURACY, metric_name
-from harness.report.papertables import PAPER_TABLES, PaperTable
+from harness.report.grid import Grid, Value
+from harness.report.groups import Group, group_records
+from harness.report.own_tables import accuracy_grid, category_grid, cost_grid, defect_grid, memory_grid, timing_grid
+from harness.report.paper_layout import Series, find_series, layout_grids, printed_numbers
 from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
-from harness.report.series import Series, find_series
-from harness.report.ties import Judge
-from harness.report.timing import timing_grid
+from harness.report.ties import mark_ties
 from harness.report.uncertainty import Uncertainty
-from harness.store.published import Published, canonical_label
+from harness.store.paper import PAPER_TABLES, PaperTable
+from harness.store.published import Published
+from harness.store.quantities import ACCURACY, quantity
+from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = [
-    "OWN_TABLES",
-    "NothingMeasuredError",
-    "Request",
-    "Source",
-    "measured_grids",
-    "published_grids",
-    "select",
-]
+__all__ = ["TABLES", "NothingMeasuredError", "Source", "Table", "TableRequest", "measured_grids", "published_grids"]
 
 Source = Literal["measured", "published", "both"]
 
-_NUMBERS = tuple(str(table.number) for table in PAPER_TABLES)
 _DEFECT_METRICS = ("i_auroc", "aupro_30")
 _CATEGORY_METRICS = ("p_auroc", "aupro_30", "aupro_1")
 
 _EXACT = {metric.id.removesuffix("_official"): metric.id for metric in ACCURACY if metric.id.endswith("_official")}
 """Exact metrics, which no paper prints, to those that papers print."""
 
-_Make = Callable[[MeasuredGroup, "Published | None", "Request", "Judge | None"], Iterable["Grid | None"]]
+_TIED = ("paper", "accuracy", "categories", "defects")
+"""Kinds of tables whose best numbers are compared with the others."""
+
+_Make = Callable[[Group, "Published | None", Sequence[str]], Iterable["Grid | None"]]
 
 
 class NothingMeasuredError(HarnessError):
@@ -57,88 +46,118 @@ class NothingMeasuredError(HarnessError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What to show.
+class Table:
+    """A table that can be asked for by name.
 
     Parameters
     ----------
-    dataset
-        One dataset; all where None.
-    methods
-        Names, globs, or labels with parameters; all where empty.
-    metrics
-        Accuracy metrics; where empty, those that each table has by default.
-    tables
-        Numbers of the paper's tables and names of our own; where empty, all that say something about what is measured.
+    name
+        On the command line: the number of a table of the paper, or a word.
+    help
+        What it shows, in one line.
+    in_all
+        Whether ``all`` means it, too.
     """
 
-    dataset: str | None = None
-    methods: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    name: str
+    help: str
+    in_all: bool = True
+
+
+def _accuracy(group: Group, published: Published | None, metrics: Sequence[str]) -> Iterator[Grid]:
+    yield accuracy_grid(group, published, metrics)
+
+
+def _categories(group: Group, published: Published | None, metrics: Sequence[str]) -> Iterator[Grid]:
+    for metric in metrics or _CATEGORY_METRICS:
+        yield category_grid(group, quantity(metric))
+
+
+def _defects(group: Group, published: Published | None, metrics: Sequence[str]) -> Iterator[Grid | None]:
+    for metric in metrics or _DEFECT_METRICS:
+        yield defect_grid(group, quantity(metric))
+
+
+_OF_GROUP: dict[str, _Make] = {
+    "accuracy": _accuracy,
+    "categories": _categories,
+    "defects": _defects,
+    "costs": lambda group, published, metrics: [cost_grid(group, published)],
+    "timing": lambda group, published, metrics: [timing_grid(group)],
+    "memory": lambda group, published, metrics: [memory_grid(group)],
+    "rank": lambda group, published, metrics: [rank_grid(group, metrics)],
+}
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        *(Table(str(table.number), f"Table {table.number} of the paper: {table.caption}") for table in PAPER_TABLES),
+        Table("accuracy", "all accuracy metrics, measured beside published"),
+        Table("categories", "accuracy by category", in_all=False),
+        Table("defects", "accuracy by type of defect, each against all good images"),
+        Table("costs", "speed and memory beside published", in_all=False),
+        Table("timing", "latency of every window: medians with intervals, percentiles, calls"),
+        Table("memory", "memory part by part, each with the counter that it comes from"),
+        Table("rank", "mean ranks over categories, with the Friedman and Nemenyi tests"),
+        Table("differences", "difference of each method to the best with its 95% interval", in_all=False),
+        Table("seeds", "means over random few-shot lists with their 95% interval"),
+    )
+}
+"""Every table by name, in the order in which they are printed."""
+
+_OLD_NAMES = {"exact": "accuracy"}
+"""Names of version 0.1, which are still understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequest:
+    """Which tables to show, of which records.
+
+    Parameters
+    ----------
+    query
+        Which records.
+    tables
+        Names in :data:`TABLES`, ``all``, or names of version 0.1; where empty, those that ``all`` means.
+    metrics
+        Ids of accuracy metrics; where empty, those that each table has by default.
+    """
+
+    query: RecordQuery = field(default_factory=RecordQuery)
     tables: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
-    def check(self, records: Iterable[Record], published: Published) -> None:
-        """Raise UsageError for a dataset, metric or table that is unknown, and a method that is nowhere.
-
-        A table of the paper by its number must have one of the metrics, too.
-        """
-        if self.dataset is not None and self.dataset not in DATASETS:
-            raise UsageError(f"There is no dataset '{self.dataset}': {nearest_names(self.dataset, DATASETS)}")
+    def check(self, records: Sequence[Record], published: Published) -> None:
+        """Raise UsageError for a name that is unknown, and for a table of the paper without any of the metrics."""
+        self.query.check(records, published.methods)
         known = [metric.id for metric in ACCURACY]
         for metric in self.metrics:
             if metric not in known:
                 raise UsageError(f"There is no accuracy metric '{metric}': {nearest_names(metric, known)}")
-        names = (*_NUMBERS, *OWN_TABLES)
-        for table in self.tables:
-            if table not in names:
-                raise UsageError(f"There is no table '{table}': choose from {', '.join(names)} with --table.")
-        self._check_numbered()
-        labels = {*published.methods, *(record.cell.label for record in records)}
-        for pattern in self.methods:
-            if not any(_matches(pattern, label) for label in labels):
-                methods = {*labels, *(label.partition("[")[0] for label in labels)}
-                raise UsageError(
-                    f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, methods)}"
-                )
-
-    def _check_numbered(self) -> None:
+        for name in self.tables:
+            if name not in ("all", *TABLES, *_OLD_NAMES):
+                raise UsageError(f"There is no table '{name}': choose from {', '.join(TABLES)} with --table.")
         for table in PAPER_TABLES:
             if str(table.number) in self.tables and not table.blocks(self.metrics):
-                has = [metric for metric in table.metrics if metric in {known.id for known in ACCURACY}]
+                has = [metric for metric in table.metrics if metric in known]
                 raise UsageError(
                     f"Table {table.number} has no {' and no '.join(self.metrics)}: "
                     f"choose from {', '.join(has)} with --metric."
                 )
 
-    def keeps(self, label: str) -> bool:
-        """Return whether a method is shown."""
-        return not self.methods or any(_matches(pattern, label) for pattern in self.methods)
-
     @property
-    def numbered(self) -> bool:
-        """Whether a table of the paper is asked for by its number."""
-        return any(table in _NUMBERS for table in self.tables)
+    def named(self) -> tuple[str, ...]:
+        """The tables that are asked for by their names."""
+        return tuple(_OLD_NAMES.get(name, name) for name in self.tables if name != "all")
 
     def wants(self, table: str) -> bool:
         """Return whether a table is asked for, by itself or among all."""
-        return table in self.tables if self.tables else table not in _ON_REQUEST
-
-
-def select(records: Iterable[Record], request: Request) -> list[Record]:
-    """Return the records of the request's dataset and methods."""
-    return [
-        record
-        for record in records
-        if request.dataset in (None, record.cell.dataset) and request.keeps(record.cell.label)
-    ]
+        everything = not self.tables or "all" in self.tables
+        return table in self.named or (everything and TABLES[table].in_all)
 
 
 def measured_grids(
-    records: Sequence[Record],
-    published: Published | None,
-    request: Request,
-    judge: Judge | None = None,
-    intervals: Uncertainty | None = None,
+    records: Sequence[Record], published: Published | None, request: TableRequest, intervals: Uncertainty | None = None
 ) -> list[Grid]:
     """Return tables of measured methods: the paper's, then our own for each group of comparable records.
 
@@ -148,34 +167,45 @@ def measured_grids(
     Parameters
     ----------
     records
-        As selected.
+        From which the request's query chooses.
     published
         None to show measured numbers only.
     request
         Its tables and metrics.
-    judge
-        Tells which measured numbers are tied; None where that is not to be told.
     intervals
-        What the table ``differences`` is made with, and the intervals of means in data formats; none where None.
+        Decides which numbers are tied with the best, and gives the intervals of means; None leaves both out.
     """
-    groups = [group for group in group_records(records) if any(method.ok for method in group.methods)]
+    groups = [group for group in group_records(records, request.query) if any(method.ok for method in group.methods)]
     shown = typical_groups(groups)
-    grids = [grid for table in PAPER_TABLES for grid in _like_paper(table, shown, published, request, judge)]
-    wanted = [make for name, make in _OWN.items() if request.wants(name)]
+    grids = [grid for table in PAPER_TABLES for grid in _like_paper(table, shown, published, request)]
+    wanted = [make for name, make in _OF_GROUP.items() if request.wants(name)]
     for group in shown:
-        made = [grid for make in wanted for grid in make(group, published, request, judge) if grid is not None]
-        grids += [add_intervals(grid, group, intervals) if _has_means(grid) else grid for grid in made]
+        grids += [grid for make in wanted for grid in make(group, published, request.metrics) if grid is not None]
         if intervals is not None and request.wants("differences"):
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []
-    return grids + (seed_grids(groups, request.metrics) if request.wants("seeds") else [])
+    grids += seed_grids(groups, request.metrics) if request.wants("seeds") else []
+    return [_compared(grid, intervals) for grid in grids] if intervals is not None else grids
 
 
-def _has_means(grid: Grid) -> bool:
-    return grid.keys["kind"] in ("accuracy", "categories", "defects")
+def _compared(grid: Grid, intervals: Uncertainty) -> Grid:
+    """Return a table with ties marked, and in our own tables with the interval of each mean, for data formats."""
+    if grid.keys["kind"] not in _TIED:
+        return grid
+    marked = mark_ties(grid, intervals.tied)
+    if grid.keys["kind"] == "paper":
+        return marked
+
+    def bounded(value: Value) -> Value:
+        number = value.identity
+        interval = intervals.of(number.method, number.categories, number.metric, number.defect) if number else None
+        return value if interval is None else replace(value, low=interval.low, high=interval.high)
+
+    rows = (replace(row, values=tuple(map(bounded, row.values))) for row in marked.rows)
+    return replace(marked, rows=tuple(rows))
 
 
-def published_grids(published: Published, request: Request) -> list[Grid]:
+def published_grids(published: Published, request: TableRequest) -> list[Grid]:
     """Return the paper's tables.
 
     Raises
@@ -183,15 +213,18 @@ def published_grids(published: Published, request: Request) -> list[Grid]:
     UsageError
         Where no table has a number for the request.
     """
+    query = request.query
     grids = [
         grid
         for table in PAPER_TABLES
-        if _wants_number(request, table) and request.dataset in (None, table.dataset)
-        for grid in layout_grids(table, Printed.of(table, published, request.keeps), None, metrics=request.metrics)
+        if _wants_number(request, table) and query.dataset in ("", table.dataset)
+        for grid in layout_grids(
+            table, printed_numbers(table, published, query.keeps_label), None, metrics=request.metrics
+        )
     ]
     if not grids:
         where = f"in table {', '.join(request.tables)}" if request.tables else "in any table"
-        about = ", ".join(filter(None, (request.dataset, *request.methods, *request.metrics)))
+        about = ", ".join(filter(None, (query.dataset, *query.methods, *request.metrics)))
         exact = " and ".join(_EXACT[metric] for metric in request.metrics if metric in _EXACT)
         hint = f"papers print {exact} instead; ask for that, or leave out" if exact else "leave out"
         raise UsageError(
@@ -202,76 +235,34 @@ def published_grids(published: Published, request: Request) -> list[Grid]:
 
 
 def _like_paper(
-    table: PaperTable,
-    groups: Sequence[MeasuredGroup],
-    published: Published | None,
-    request: Request,
-    judge: Judge | None,
+    table: PaperTable, groups: Sequence[Group], published: Published | None, request: TableRequest
 ) -> Iterator[Grid]:
     """Yield a table of the paper with measured rows, then what may not stand in it, in the same layout."""
     if not _wants_number(request, table):
         return
-    printed = Printed.of(table, published, request.keeps) if published is not None else None
+    query, metrics = request.query, request.metrics
+    printed = printed_numbers(table, published, query.keeps_label) if published is not None else None
     joined = table.across == "shots"
     asked = str(table.number) in request.tables
-    own: list[tuple[Series, str]] = []
+    own: list[Series] = []
     apart: list[tuple[Series, str]] = []
     for series in find_series(groups, joined=joined):
-        warning = series.why_apart(table, published)
-        (apart if warning or printed is None else own).append((series, warning))
-    for series, _ in own:
+        warning = series.reason_not_in_paper_table(table, published)
+        if warning or printed is None:
+            apart.append((series, warning))
+        else:
+            own.append(series)
+    for series in own:
         few = not joined or any(shots != "full" for shots in series.groups)
         if asked or (few and series.rows(table, apart=False)):
-            yield from layout_grids(table, printed, series, metrics=request.metrics, judge=judge)
-    if asked and not own and request.dataset in (None, table.dataset):
-        yield from layout_grids(table, printed, None, metrics=request.metrics)
+            yield from layout_grids(table, printed, series, metrics=metrics)
+    if asked and not own and query.dataset in ("", table.dataset):
+        yield from layout_grids(table, printed, None, metrics=metrics)
     for series, warning in apart:
         several = not joined or len(series.groups) > 1
         if asked or (several and (table.dataset == "mvtec3d" or series.first.dataset == table.dataset)):
-            yield from layout_grids(table, None, series, metrics=request.metrics, warning=warning, judge=judge)
+            yield from layout_grids(table, None, series, metrics=metrics, warning=warning)
 
 
-def _wants_number(request: Request, table: PaperTable) -> bool:
-    return not request.tables or str(table.number) in request.tables
-
-
-def _exact(group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None) -> Iterator[Grid]:
-    yield accuracy_grid(group, published, metrics=request.metrics, judge=judge)
-
-
-def _categories(
-    group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None
-) -> Iterator[Grid]:
-    for metric in request.metrics or _CATEGORY_METRICS:
-        yield category_grid(group, metric_name(metric), judge=judge)
-
-
-def _defects(
-    group: MeasuredGroup, published: Published | None, request: Request, judge: Judge | None
-) -> Iterator[Grid | None]:
-    for metric in request.metrics or _DEFECT_METRICS:
-        yield defect_grid(group, metric_name(metric), judge=judge)
-
-
-_OWN: dict[str, _Make] = {
-    "exact": _exact,
-    "categories": _categories,
-    "defects": _defects,
-    "costs": lambda group, published, request, judge: [cost_grid(group, published)],
-    "timing": lambda group, published, request, judge: [timing_grid(group)],
-    "memory": lambda group, published, request, judge: [memory_grid(group)],
-    "rank": lambda group, published, request, judge: [rank_grid(group, request.metrics)],
-}
-
-OWN_TABLES: tuple[str, ...] = (*_OWN, "differences", "seeds")
-"""Names of the tables that the paper doesn't have."""
-
-_ON_REQUEST = ("categories", "costs", "differences")
-
-
-def _matches(pattern: str, label: str) -> bool:
-    if pattern == "all":
-        return True
-    if "[" in pattern:
-        return canonical_label(pattern) == canonical_label(label)
-    return fnmatchcase(label.partition("[")[0], pattern)
+def _wants_number(request: TableRequest, table: PaperTable) -> bool:
+    return request.wants(str(table.number))

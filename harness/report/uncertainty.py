@@ -14,13 +14,13 @@ from statistics import fmean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.grid import Value
-from harness.report.measured import Mean, MeasuredMethod, mean_of
+from harness.report.groups import MethodRecords
 from harness.report.replicates import bootstrap_cell
+from harness.store.quantities import mean_over, quantity
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["Interval", "IntervalValue", "Uncertainty", "seed_interval"]
+__all__ = ["Interval", "Uncertainty", "seed_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,6 @@ class Interval:
     def holds_zero(self) -> bool:
         """Whether zero lies inside or on an end."""
         return self.low <= 0 <= self.high
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalValue(Value):
-    """A number of a table that data formats show with the ends of its interval.
-
-    Parameters
-    ----------
-    low, high
-        Ends of the interval.
-    """
-
-    low: float = 0.0
-    high: float = 0.0
 
 
 class Uncertainty:
@@ -89,7 +75,7 @@ class Uncertainty:
         self.store, self.replicates, self.level = store, replicates, level
         self._known: dict[tuple[str, str], dict[str, NDArray[np.float64]] | None] = {}
 
-    def of(self, method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = "") -> Interval | None:
+    def of(self, method: MethodRecords, categories: Sequence[str], metric: str, defect: str = "") -> Interval | None:
         """Return the interval of a method's mean over those of some categories that it has numbers of.
 
         Parameters
@@ -97,7 +83,7 @@ class Uncertainty:
         method
             Its records.
         categories
-            Where to look, as in :func:`harness.report.measured.mean_of`.
+            Where to look, as in :func:`harness.store.quantities.mean_over`.
         metric
             Id of an accuracy metric.
         defect
@@ -108,12 +94,12 @@ class Uncertainty:
         Interval or None
             None where there is no number, or a category has no counts.
         """
-        value = _mean(method, categories, metric, defect).value
+        value, _ = mean_over(quantity(metric), method.among(categories), defect)
         drawn = self._drawn(method, [name for name in categories if name in method.ok], metric, defect)
         return None if value is None or drawn is None else self._interval(value, drawn)
 
     def difference(
-        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = ""
+        self, first: MethodRecords, second: MethodRecords, categories: Sequence[str], metric: str, defect: str = ""
     ) -> Interval | None:
         """Return the interval of the mean of the first method less that of the second, paired over images.
 
@@ -137,26 +123,26 @@ class Uncertainty:
         if not self.same_images(first, second, categories):
             return None
         ours, theirs = (self._drawn(method, covered, metric, defect) for method in (first, second))
-        means = [_mean(method, covered, metric, defect).value for method in (first, second)]
+        means = [mean_over(quantity(metric), method.among(covered), defect)[0] for method in (first, second)]
         if ours is None or theirs is None or means[0] is None or means[1] is None:
             return None
         return self._interval(means[0] - means[1], ours - theirs)
 
     def tied(
-        self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str], metric: str, defect: str = ""
+        self, first: MethodRecords, second: MethodRecords, categories: Sequence[str], metric: str, defect: str = ""
     ) -> bool | None:
         """Return whether the interval of the difference of two methods holds zero; None where it can't be told."""
         found = self.difference(first, second, categories, metric, defect)
         return None if found is None else found.holds_zero
 
-    def same_images(self, first: MeasuredMethod, second: MeasuredMethod, categories: Sequence[str]) -> bool:
+    def same_images(self, first: MethodRecords, second: MethodRecords, categories: Sequence[str]) -> bool:
         """Return whether two methods have numbers of the same of some categories, from the same test images."""
         covered = [name for name in categories if name in first.ok]
         if covered != [name for name in categories if name in second.ok]:
             return False
         return all(first.ok[name].test_images.digest == second.ok[name].test_images.digest for name in covered)
 
-    def without_counts(self, method: MeasuredMethod, categories: Sequence[str]) -> tuple[str, ...]:
+    def without_counts(self, method: MethodRecords, categories: Sequence[str]) -> tuple[str, ...]:
         """Return those of some categories where a method has a number and left no counts that belong to it."""
         return tuple(name for name in categories if name in method.ok and self._of_record(method.ok[name]) is None)
 
@@ -166,7 +152,7 @@ class Uncertainty:
         return Interval(value, float(low), float(high))
 
     def _drawn(
-        self, method: MeasuredMethod, covered: Sequence[str], metric: str, defect: str = ""
+        self, method: MethodRecords, covered: Sequence[str], metric: str, defect: str = ""
     ) -> NDArray[np.float64] | None:
         """Return the replicates of a mean, (replicates,); None where a category lacks them."""
         parts = []
@@ -183,14 +169,6 @@ class Uncertainty:
         if key not in self._known:
             self._known[key] = bootstrap_cell(self.store, record, self.replicates, defect)
         return self._known[key]
-
-
-def _mean(method: MeasuredMethod, categories: Sequence[str], metric: str, defect: str) -> Mean:
-    return mean_of(
-        method,
-        categories,
-        lambda record: (record.by_defect.get(defect, {}) if defect else record.metrics).get(metric),
-    )
 
 
 def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:

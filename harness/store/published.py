@@ -18,7 +18,7 @@ from harness.data.splits import Shots, parse_shots
 from harness.errors import DataError, HarnessError
 from harness.files.bundled import published_dir
 from harness.registry import split_list
-from harness.report.names import METRICS
+from harness.store.quantities import QUANTITIES
 
 __all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_published"]
 
@@ -151,8 +151,8 @@ def _row(where: str, fields: Sequence[str]) -> PublishedRow:
             raise DataError(f"{where} has an empty or padded {name}: mend the line.")
     if not table.isdecimal():
         raise DataError(f"{where} has the table '{table}', which is no number: mend the line.")
-    if metric not in METRICS:
-        raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(METRICS)}.")
+    if metric not in QUANTITIES:
+        raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(QUANTITIES)}.")
     known = DATASETS[dataset].categories if dataset in DATASETS else None
     if known is not None and category != MEAN and category not in known:
         raise DataError(f"{where} has the category '{category}', which {dataset} hasn't: mend the line.")
@@ -174,4 +174,4 @@ def _check_value(where: str, metric: str, text: str) -> None:
         value = float("nan")
     highest = 1.0 if "au" in metric else float("inf")
     if not (isfinite(value) and 0 <= value <= highest):
-        raise DataError(f"{where} has the value '{text}', which is no {METRICS[metric].title}: mend the line.")
+        raise DataError(f"{where} has the value '{text}', which is no {QUANTITIES[metric].title}: mend the line.")

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.curves import Curve, CurveKind, mean_curve
-from harness.report.figures.request import FigureRequest
-from harness.report.measured import MeasuredGroup, MeasuredMethod
+from harness.report.groups import Group, MethodRecords
 from harness.store.store import Store
 
 __all__ = ["CurvesData", "MeanCurve", "measured_curves"]
@@ -51,7 +50,7 @@ class CurvesData:
     notes: tuple[str, ...] = ()
 
 
-def measured_curves(group: MeasuredGroup, store: Store, kind: CurveKind, request: FigureRequest) -> CurvesData:
+def measured_curves(group: Group, store: Store, kind: CurveKind) -> CurvesData:
     """Return the mean curves of a group's methods; records without counts are left out, with a note.
 
     Parameters
@@ -62,23 +61,21 @@ def measured_curves(group: MeasuredGroup, store: Store, kind: CurveKind, request
         Where the counts lie.
     kind
         ``pro`` or ``roc``.
-    request
-        Its categories.
     """
     curves: list[MeanCurve] = []
     without: dict[str, list[str]] = {}
     for method in group.methods:
-        curve, lacking = _mean_curve(group, method, store, kind, request)
+        curve, lacking = _mean_curve(group, method, store, kind)
         if curve is not None:
             curves.append(curve)
         if lacking:
             without[method.label] = lacking
-    what = f"categories {', '.join(request.covered(group))}" if request.categories else ""
+    what = "" if group.categories == group.all_categories else f"categories {', '.join(group.categories)}"
     title = f"{group.title}{f'; {what}' if what else ''}"
-    return CurvesData(title, kind, tuple(curves), _told(without))
+    return CurvesData(title, kind, tuple(curves), _without_counts(without))
 
 
-def _told(without: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _without_counts(without: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the sentence about methods that have records without counts."""
     if not without:
         return ()
@@ -87,10 +84,10 @@ def _told(without: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _mean_curve(
-    group: MeasuredGroup, method: MeasuredMethod, store: Store, kind: CurveKind, request: FigureRequest
+    group: Group, method: MethodRecords, store: Store, kind: CurveKind
 ) -> tuple[MeanCurve | None, list[str]]:
     """Return the mean curve of a method, and the categories that have records but no counts."""
-    wanted = request.covered(group)
+    wanted = group.categories
     measured = {category: method.ok[category] for category in wanted if category in method.ok}
     lacking = [category for category, record in measured.items() if mean_curve(store, {category: record}, kind) is None]
     curve = mean_curve(store, {name: record for name, record in measured.items() if name not in lacking}, kind)

@@ -121,7 +121,7 @@ def _shots(order: _Order) -> Drawn:
     from harness.report.figures.shots import draw_shots
     from harness.report.figures.shots_data import measured_shots, published_shots
 
-    if order.request.shots is not None:
+    if order.request.query.shots:
         raise UsageError("A figure of kind 'shots' shows all numbers of training samples: leave out --shots.")
     if order.request.source != "published":
         found = measured_shots(chosen_groups(order.records, order.request), order.beside, order.request)
@@ -139,7 +139,7 @@ def _latency(order: _Order) -> Drawn:
     group, notes = chosen_group(order.records, order.request)
     if group is None:
         raise order.nothing()
-    data = measured_latencies(group, order.request, order.store)
+    data = measured_latencies(group, order.store)
     if not data.rows:
         raise order.nothing(" ".join(data.notes))
     return Drawn(draw_latency(data, order.width, title=order.title), (*notes, *data.notes))
@@ -153,7 +153,7 @@ def _curves(kind: CurveKind, order: _Order) -> Drawn:
     group, notes = chosen_group(order.records, order.request)
     if group is None:
         raise order.nothing()
-    data = measured_curves(group, order.store, kind, order.request)
+    data = measured_curves(group, order.store, kind)
     if not data.curves:
         raise order.nothing(" ".join(data.notes))
     return Drawn(draw_curves(data, order.width, title=order.title), (*notes, *data.notes))

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures.request import FigureRequest
-from harness.report.measured import MeasuredGroup, MeasuredMethod
+from harness.report.groups import Group, MethodRecords
 from harness.store.details import read_details
 from harness.store.quantities import UNKNOWN_DEVICE
 from harness.store.store import Store
@@ -61,22 +60,20 @@ class LatencyData:
     notes: tuple[str, ...] = ()
 
 
-def measured_latencies(group: MeasuredGroup, request: FigureRequest, store: Store) -> LatencyData:
+def measured_latencies(group: Group, store: Store) -> LatencyData:
     """Return the raw times of a group's methods; those of a busy machine are left out, with a note.
 
     Parameters
     ----------
     group
         Measured under one protocol.
-    request
-        Its categories.
     store
         Where raw times lie.
     """
     rows: list[LatencyRow] = []
     notes: list[str] = []
     for method in group.methods:
-        rows += _rows(group, method, request, store, notes)
+        rows += _rows(group, method, store, notes)
     rows.sort(key=lambda row: (row.device, order_statistic(row.times["device"], 0.5), row.label))
     return LatencyData(group.title, tuple(rows), tuple(notes))
 
@@ -89,10 +86,8 @@ def order_statistic(values: tuple[float, ...], part: float) -> float:
     return values[below] + (place - below) * (values[above] - values[below])
 
 
-def _rows(
-    group: MeasuredGroup, method: MeasuredMethod, request: FigureRequest, store: Store, notes: list[str]
-) -> list[LatencyRow]:
-    wanted = request.covered(group)
+def _rows(group: Group, method: MethodRecords, store: Store, notes: list[str]) -> list[LatencyRow]:
+    wanted = group.categories
     by_device: dict[str, list[_RawTimes]] = {}
     for category in wanted:
         if category in method.ok:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from harness.data.base import DATASETS
 from harness.errors import UsageError
-from harness.report.accuracy import accuracy_value
-from harness.report.beside import Reference
-from harness.report.costs import cost_value
+from harness.report.compare import why_not_comparable
 from harness.report.figures.request import FigureRequest
-from harness.report.measured import MeasuredGroup, MeasuredMethod
-from harness.report.names import metric_name
+from harness.report.groups import Group, MethodRecords
+from harness.report.pivot import Cut, label_of, measured_value
 from harness.store.published import MEAN, Published
+from harness.store.quantities import quantity
 
 __all__ = [
     "AS_PUBLISHED",
@@ -111,7 +110,7 @@ class SpeedData:
     notes: tuple[str, ...] = ()
 
 
-def measured_speeds(group: MeasuredGroup, published: Published | None, request: FigureRequest) -> SpeedData:
+def measured_speeds(group: Group, published: Published | None, request: FigureRequest) -> SpeedData:
     """Return measured points, a series for each device, with the published ones where these are comparable.
 
     Parameters
@@ -126,18 +125,18 @@ def measured_speeds(group: MeasuredGroup, published: Published | None, request: 
     notes: list[str] = []
     by_device: dict[str, list[SpeedPoint]] = {}
     for method in group.methods:
-        found = _measured_point(group, method, request)
-        if isinstance(found, str):
-            notes.append(f"{method.label} is left out: {found}.")
+        result = _measured_point(group, method, request)
+        if isinstance(result, str):
+            notes.append(f"{method.label} is left out: {result}.")
         else:
-            device, point = found
+            device, point = result
             by_device.setdefault(device, []).append(point)
     series = [SpeedSeries(f"measured on {device}", False, _sorted(points)) for device, points in by_device.items()]
-    reference = Reference.of(group, published)
-    if reference.warning:
-        notes.append(reference.warning)
-    if reference.published is not None:
-        points = _published_points(group, reference.published, request)
+    warning = why_not_comparable(group, published) if published is not None else ""
+    if warning:
+        notes.append(warning)
+    elif published is not None:
+        points = _published_points(group, published, request)
         series = [SpeedSeries(AS_PUBLISHED, True, points), *series] if points else series
         if not points:
             notes.append(f"Nothing is published beside: {_ONLY_PUBLISHED}.")
@@ -152,12 +151,13 @@ def published_speeds(published: Published, request: FigureRequest) -> SpeedData:
     UsageError
         Where none is published for the request.
     """
-    dataset = request.dataset or PUBLISHED_DATASET
-    shots = request.shots or PUBLISHED_SHOTS
+    query = request.query
+    dataset = query.dataset or PUBLISHED_DATASET
+    shots = str(next(iter(query.shots), PUBLISHED_SHOTS))
     points = _published_on(dataset, shots, published, request)
-    if not points or request.categories:
-        what = f"{metric_name(request.metric).title} with a frame rate"
-        about = f"{dataset}, {shots} shots" + (f", {'+'.join(request.categories)}" if request.categories else "")
+    if not points or query.categories:
+        what = f"{quantity(request.metric).title} with a frame rate"
+        about = f"{dataset}, {shots} shots" + (f", {'+'.join(query.categories)}" if query.categories else "")
         raise UsageError(f"No {what} is published for {about}: {_ONLY_PUBLISHED}.")
     title = f"{DATASETS[dataset].title}, all training samples; as published by Costanzino et al., CVPR 2024, Table 5"
     return SpeedData(title, request.metric, (SpeedSeries(AS_PUBLISHED, True, points),))
@@ -177,25 +177,21 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
     return tuple(reversed(kept))
 
 
-def _measured_point(
-    group: MeasuredGroup, method: MeasuredMethod, request: FigureRequest
-) -> tuple[str, SpeedPoint] | str:
+def _measured_point(group: Group, method: MethodRecords, request: FigureRequest) -> tuple[str, SpeedPoint] | str:
     """Return the device and point of a method, or why it has none."""
-    wanted = request.covered(group)
-    covered = tuple(category for category in wanted if category in method.ok)
+    covered = tuple(method.among(group.categories))
     if not covered:
         return "no category is measured"
-    fps, memory = (cost_value(method, covered, metric_name(name)) for name in ("fps", "memory_mb"))
-    value = accuracy_value(method, covered, metric_name(request.metric))
+    ids = ("fps", "memory_mb", request.metric)
+    fps, memory, value = (measured_value(group, method, Cut(quantity(id))) for id in ids)
     if fps.number is None or value.number is None:
         return (fps if fps.number is None else value).note or "its records have no such number"
     device = method.ok[covered[0]].environment.hardware or "an unknown device"
-    label = method.label if covered == wanted else f"{method.label} ({len(covered)} of {len(wanted)})"
-    return device, SpeedPoint(label, fps.number, value.number, memory.number, covered)
+    return device, SpeedPoint(label_of(group, method).text, fps.number, value.number, memory.number, covered)
 
 
-def _published_points(group: MeasuredGroup, published: Published, request: FigureRequest) -> tuple[SpeedPoint, ...]:
-    if request.covered(group) != group.categories:
+def _published_points(group: Group, published: Published, request: FigureRequest) -> tuple[SpeedPoint, ...]:
+    if group.categories != group.all_categories:
         return ()
     return _published_on(group.dataset, str(group.shots), published, request)
 
@@ -203,13 +199,15 @@ def _published_points(group: MeasuredGroup, published: Published, request: Figur
 def _published_on(dataset: str, shots: str, published: Published, request: FigureRequest) -> tuple[SpeedPoint, ...]:
     values: dict[str, dict[str, float]] = {}
     for row in published.rows:
-        if (row.dataset, str(row.shots), row.category) == (dataset, shots, MEAN) and request.keeps_label(row.method):
+        if (row.dataset, str(row.shots), row.category) == (dataset, shots, MEAN) and request.query.keeps_label(
+            row.method
+        ):
             values.setdefault(row.method, {}).setdefault(row.metric, row.value)
     categories = DATASETS[dataset].categories
     return _sorted(
-        SpeedPoint(method, found["fps"], found[request.metric], found.get("memory_mb"), categories)
-        for method, found in values.items()
-        if "fps" in found and request.metric in found
+        SpeedPoint(method, numbers["fps"], numbers[request.metric], numbers.get("memory_mb"), categories)
+        for method, numbers in values.items()
+        if "fps" in numbers and request.metric in numbers
     )
 
 

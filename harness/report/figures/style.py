@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.report.figures.colours import INK, MUTED, RULE
-from harness.report.names import metric_name
+from harness.store.quantities import quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def broken(label: str) -> str:
 
 def metric_label(metric: str) -> str:
     """Return the label of an axis: ``AUPRO@30% (official)`` for the id ``aupro_30_official``."""
-    return metric_name(metric).heading.replace("\n", " (") + ")" * ("\n" in metric_name(metric).heading)
+    return quantity(metric).heading.replace("\n", " (") + ")" * ("\n" in quantity(metric).heading)
 
 
 @contextmanager

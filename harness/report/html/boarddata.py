@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.report.groups import MethodRecords
 from harness.report.html.colours import method_colours
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
 from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
-from harness.report.measured import MeasuredMethod
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -115,10 +115,10 @@ def _plots(section: Section, line: Line, store: Store | None) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _record(method: MeasuredMethod, record: Record, pages: Mapping[str, str]) -> list[Any]:
+def _record(method: MethodRecords, record: Record, pages: Mapping[str, str]) -> list[Any]:
     """Return category, status, address of the page, and numbers as printed, in the order of ``PER_RECORD``."""
     category = record.cell.category
-    alone = MeasuredMethod(method.label, {category: record})
+    alone = MethodRecords(method.label, {category: record})
     chosen = [column for column in COLUMNS if column.id in PER_RECORD] if record.status == "ok" else []
     values = [column_value(alone, (category,), column) for column in chosen]
     return [category, record.status, pages[record.cell.id], *(value.text for value in values)]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.report.curves import LIMITS, CurveKind, curve_of
 from harness.report.figures.latency_data import LatencyRow, measured_latencies, order_statistic
-from harness.report.figures.request import FigureRequest
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS
 from harness.report.html.sections import Line, Section
 from harness.report.uncertainty import seed_interval
@@ -79,7 +78,7 @@ def times_of_line(section: Section, line: Line, store: Store) -> tuple[list[dict
     """
     if section.group is None or line.method is None:
         return [], ""
-    data = measured_latencies(replace(section.group, methods=(line.method,)), FigureRequest(), store)
+    data = measured_latencies(replace(section.group, methods=(line.method,)), store)
     more = len(data.notes) - 1
     left_out = data.notes[0] if data.notes else ""
     if more > 0:

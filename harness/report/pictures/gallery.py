@@ -15,7 +15,7 @@ from PIL import Image
 from harness.data.base import Dataset, SampleRef
 from harness.files.atomic import write_atomically
 from harness.metrics.scoring import resize_map
-from harness.report.measured import group_records
+from harness.report.groups import group_records
 from harness.report.pictures.panels import outline, picture, relief, truth
 from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, MapFile

@@ -12,7 +12,7 @@ from harness.cell import Cell
 from harness.data.base import Dataset
 from harness.errors import UsageError
 from harness.registry import method_names, nearest_names
-from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
+from harness.report.groups import Group, MethodRecords, group_records
 from harness.report.pictures.request import MapsMissingError, ShownMethod, ShowRequest
 from harness.report.tables import Request, select
 from harness.store.maps import MapFile
@@ -22,7 +22,7 @@ from harness.store.store import Store
 __all__ = ["categories_with_maps", "runs_with_maps"]
 
 
-def runs_with_maps(store: Store, request: ShowRequest) -> list[tuple[MeasuredGroup, tuple[ShownMethod, ...]]]:
+def runs_with_maps(store: Store, request: ShowRequest) -> list[tuple[Group, tuple[ShownMethod, ...]]]:
     """Return the runs that fit and have maps of every method named, each with its methods in the request's order.
 
     Raises
@@ -84,7 +84,7 @@ def _check_names(request: ShowRequest, labels: Sequence[str]) -> None:
             raise UsageError(f"There is no method '{name}': {nearest_names(name, known)}")
 
 
-def _shown(store: Store, method: MeasuredMethod) -> ShownMethod | None:
+def _shown(store: Store, method: MethodRecords) -> ShownMethod | None:
     """Return a method with those of its categories that have maps, None where none has."""
     kept = {category: record for category, record in method.ok.items() if store.maps_path(record.cell).is_file()}
     if not kept:
@@ -111,7 +111,7 @@ def _in_order(methods: Sequence[ShownMethod], names: Sequence[str]) -> tuple[Sho
 def categories_with_maps(
     store: Store,
     dataset: Dataset,
-    group: MeasuredGroup,
+    group: Group,
     methods: Sequence[ShownMethod],
     request: ShowRequest,
 ) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _refuse(
     store: Store,
     methods: Sequence[ShownMethod],
     categories: Sequence[str],
-    group: MeasuredGroup,
+    group: Group,
     request: ShowRequest,
 ) -> NoReturn:
     lacking = [method.label for method in methods if not set(categories) <= set(method.maps)]

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.grid import Column, Grid, Row, Value
-from harness.report.uncertainty import IntervalValue
 
 __all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries", "escape_markdown"]
 
@@ -76,7 +75,8 @@ def entries(grid: Grid) -> Iterator[dict[str, Any]]:
                 **row.keys,
                 **column.keys,
                 "value": value.number,
-                **({"low": value.low, "high": value.high} if isinstance(value, IntervalValue) else {}),
+                **({"low": value.low, "high": value.high} if value.low is not None else {}),
+                **({"metric": value.quantity} if value.quantity else {}),
                 "text": value.text,
                 "tied": value.tied,
                 "note": " ".join(notes),

@@ -5,51 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.data.splits import SHOTS, Shots
-from harness.report.grid import Column
-from harness.report.names import ACCURACY, metric_name
-from harness.store.published import MEAN, Published, PublishedRow
+from harness.store.published import Published, PublishedRow
+from harness.store.quantities import ACCURACY, quantity
 
-__all__ = ["CITATION", "PAPER_TABLES", "Asked", "PaperTable", "printed_rows", "why_unlike"]
+__all__ = ["CITATION", "PAPER_TABLES", "PaperTable", "printed_rows", "reason_for_no_difference"]
 
 SOURCE = "costanzino2024"
 CITATION = "Costanzino et al., CVPR 2024"
 
 _FOUR = ("i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official")
 _VARIANTS = ("2d", "3d", "product")
-_HEADINGS = {"fps": "fps", "memory_mb": "memory MB"}
 _IDS = tuple(metric.id for metric in ACCURACY)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a column of a table in the paper's layout shows.
-
-    Parameters
-    ----------
-    metric
-        Its id.
-    category
-        One category, or ``mean``.
-    shots
-        Training samples.
-    across
-        What tells it from its neighbours: ``category``, ``shots`` or ``metric``.
-    """
-
-    metric: str
-    category: str
-    shots: Shots
-    across: str
-
-    @property
-    def column(self) -> Column:
-        """Heading and keys."""
-        name = metric_name(self.metric)
-        if self.across == "metric":
-            return Column(_HEADINGS.get(self.metric, name.heading), {"metric": self.metric}, name.lowest)
-        key = str(getattr(self, self.across))
-        return Column(key.replace("_", "\n"), {self.across: key, "metric": self.metric}, name.lowest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +69,12 @@ class PaperTable:
             return ()
         return (kept,) if self.across == "metric" else tuple((metric,) for metric in kept)
 
-    def asked(self, block: Sequence[str], categories: Sequence[str], shots: Shots) -> tuple[Asked, ...]:
-        """Return the columns of a block.
-
-        Parameters
-        ----------
-        block
-            Its metrics.
-        categories
-            Of the dataset.
-        shots
-            Training samples, where the columns don't tell.
-        """
-        if self.across == "category":
-            return tuple(Asked(block[0], category, shots, "category") for category in (*categories, MEAN))
-        if self.across == "shots":
-            return tuple(Asked(block[0], MEAN, number, "shots") for number in SHOTS)
-        return tuple(Asked(metric, MEAN, shots, "metric") for metric in block)
-
     def title(self, block: Sequence[str]) -> str:
         """Return what a block shows, in words."""
         if self.across == "metric":
             return self.caption
         by = {"category": "category", "shots": "training samples"}[self.across]
-        return f"{metric_name(block[0]).title} by {by}"
+        return f"{quantity(block[0]).title} by {by}"
 
 
 _CFM = ("cfm", "cfm-m")
@@ -194,7 +142,7 @@ def printed_rows(published: Published, table: PaperTable) -> tuple[PublishedRow,
     return tuple(row for row in published.rows if row.source == SOURCE and row.table == table.number)
 
 
-def why_unlike(dataset: str, labels: Sequence[str]) -> str:
+def reason_for_no_difference(dataset: str, labels: Sequence[str]) -> str:
     """Return why published rows of a dataset can't be set against measured ones; empty where they can.
 
     Parameters

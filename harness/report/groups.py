@@ -1,0 +1,212 @@
+"""Records sorted into groups that may share a table, and in a group by method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from textwrap import shorten
+
+from harness.cell import Cell
+from harness.contract import ParameterValue
+from harness.data.base import DATASETS, dataset_title
+from harness.data.splits import Shots
+from harness.files.digest import digest
+from harness.protocol import PRESETS, Protocol
+from harness.registry import label
+from harness.store.query import RecordQuery
+from harness.store.record import Record
+
+__all__ = ["Group", "MethodRecords", "group_records", "samples_title", "setting_title"]
+
+_REASON = 100
+"""Characters of a failed cell's reason that a footnote quotes."""
+
+
+@dataclass(frozen=True)
+class MethodRecords:
+    """All categories of one method in a group.
+
+    Parameters
+    ----------
+    label
+        As the user typed it; parameters that tell it from a method of the same label are added.
+    records
+        The newest record of each category, whatever its status.
+    replaced
+        Categories with an older record of other data or another split, which is left out.
+    """
+
+    label: str
+    records: Mapping[str, Record]
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of its first category: method, parameters and protocol are the same in all."""
+        return next(iter(self.records.values())).cell
+
+    @cached_property
+    def ok(self) -> dict[str, Record]:
+        """The records that hold numbers, by category."""
+        return {category: record for category, record in self.records.items() if record.status == "ok"}
+
+    def among(self, categories: Iterable[str]) -> dict[str, Record]:
+        """Return the ok records of some categories."""
+        return {name: self.ok[name] for name in categories if name in self.ok}
+
+    def why_missing(self, category: str) -> str:
+        """Return why a category has no numbers, for example ``foam (oom: CUDA out of memory)``."""
+        record = self.records.get(category)
+        if record is None:
+            return f"{category} (not run)"
+        reason = shorten(record.reason, _REASON, placeholder=" ...")
+        return f"{category} ({record.status}{f': {reason}' if reason else ''})"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Methods that were measured under one protocol on the same samples, so that their numbers may be compared.
+
+    Parameters
+    ----------
+    dataset, shots, split
+        What the methods were trained on.
+    protocol
+        What is equal for all of them.
+    methods
+        Rows of a table, by label.
+    query
+        What was asked for: means are over the categories that it chooses.
+    """
+
+    dataset: str
+    shots: Shots
+    split: str
+    protocol: Protocol
+    methods: tuple[MethodRecords, ...]
+    query: RecordQuery = field(default_factory=RecordQuery)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that are asked for, in the published order, whether measured or not."""
+        return tuple(filter(self.query.keeps_category, self.all_categories))
+
+    @cached_property
+    def all_categories(self) -> tuple[str, ...]:
+        """All categories of the dataset, in the published order."""
+        info = DATASETS.get(self.dataset)
+        recorded = {category for method in self.methods for category in method.records}
+        return tuple(dict.fromkeys((*(info.categories if info else ()), *sorted(recorded))))
+
+    @property
+    def title(self) -> str:
+        """Dataset, training samples, preset and weights, in words."""
+        return setting_title(**self.keys)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What holds for every number of the group, in data formats."""
+        return {
+            "dataset": self.dataset,
+            "shots": str(self.shots),
+            "split": self.split,
+            "preset": self.protocol.preset,
+            "weights": self.protocol.weights,
+        }
+
+
+def samples_title(shots: Shots | str, split: str = "") -> str:
+    """Return a number of training samples in words, with the name of their list where one is given."""
+    if str(shots) == "full":
+        return "all training samples"
+    return f"{shots} training samples" + (f" (split {split})" if split else "")
+
+
+def setting_title(dataset: str, preset: str, weights: str, shots: Shots | str = "", split: str = "") -> str:
+    """Return what numbers share, in words: every table, figure and page names a setting like this.
+
+    Parameters
+    ----------
+    dataset, preset, weights
+        Names.
+    shots
+        Number of training samples; empty where the numbers are of several.
+    split
+        Name of the few-shot list; empty where the numbers are of several.
+    """
+    samples = samples_title(shots, split) if shots else f"split {split}" if split else ""
+    return ", ".join(filter(None, (dataset_title(dataset), samples, f"preset {preset}", f"{weights} weights")))
+
+
+def group_records(records: Iterable[Record], query: RecordQuery | None = None) -> tuple[Group, ...]:
+    """Sort records into groups: by dataset, preset, weights, shots and split; methods in a group by label.
+
+    Parameters
+    ----------
+    records
+        In any order.
+    query
+        Chooses among them; all where None.
+    """
+    query = query or RecordQuery()
+    records = query.select(records)
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    for record in records:
+        cell = record.cell
+        key = (cell.dataset, cell.protocol.digest, str(cell.shots), cell.split)
+        groups.setdefault(key, []).append(record)
+    return tuple(sorted((_group(members, query) for members in groups.values()), key=_order))
+
+
+def _group(records: Sequence[Record], query: RecordQuery) -> Group:
+    cell = records[0].cell
+    by_method: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.created):
+        own = record.cell
+        settings = {"method": own.method, "parameters": dict(own.parameters), "weights": dict(own.weights)}
+        key = digest(settings | {"released": bool(own.checkpoint)})
+        by_method.setdefault(key, []).append(record)
+    methods = _with_unique_labels([_method(members) for members in by_method.values()])
+    return Group(cell.dataset, cell.shots, cell.split, cell.protocol, methods, query)
+
+
+def _method(records: Sequence[Record]) -> MethodRecords:
+    newest = {record.cell.category: record for record in records}
+    replaced = {record.cell.category for record in records if newest[record.cell.category] is not record}
+    return MethodRecords(_label(records[-1].cell, {}), newest, tuple(sorted(replaced)))
+
+
+def _label(cell: Cell, more: Mapping[str, ParameterValue]) -> str:
+    released = " (released weights)" if cell.checkpoint else ""
+    return label(cell.method, {**cell.given, **more}) + released
+
+
+def _with_unique_labels(methods: Sequence[MethodRecords]) -> tuple[MethodRecords, ...]:
+    """Return methods by label; where resolved parameters differ under one label, they are added to it."""
+    result = []
+    for method in methods:
+        twins = [other.cell for other in methods if other.label == method.label]
+        parameters = method.cell.parameters
+        differing = {
+            name: value
+            for name, value in parameters.items()
+            if any(twin.parameters.get(name) != value for twin in twins)
+        }
+        result.append(MethodRecords(_label(method.cell, differing), method.records, method.replaced))
+    return tuple(sorted(result, key=lambda method: method.label))
+
+
+def _order(group: Group) -> tuple[object, ...]:
+    return (
+        _position(group.dataset, tuple(DATASETS)),
+        _position(group.protocol.preset, tuple(PRESETS)),
+        group.protocol.weights,
+        (group.shots == "full", group.shots if isinstance(group.shots, int) else 0),
+        (group.split != "first", group.split),
+        group.protocol.digest,
+    )
+
+
+def _position(name: str, known: Sequence[str]) -> tuple[int, str]:
+    return (known.index(name), "") if name in known else (len(known), name)
