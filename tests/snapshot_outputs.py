@@ -155,7 +155,7 @@ def compare(before: Path, after: Path, rename: Rename, lines: int) -> int:
     found += [("new", name, []) for name in sorted(new.keys() - old.keys())]
     for name in sorted(old.keys() & new.keys()):
         if old[name].suffix == ".png":
-            same = np.array_equal(*(np.asarray(Image.open(files[name])) for files in (old, new)))
+            same = np.array_equal(np.asarray(Image.open(old[name])), np.asarray(Image.open(new[name])))
             found += [] if same else [("numbers", name, ["other pixels"])]
             continue
         first, second = _text(old[name], rename), _text(new[name], str)
@@ -204,8 +204,8 @@ def _excerpt(first: str, second: str, lines: int) -> list[str]:
     old, new = (re.sub(r"(?<=[,;>]) ?(?=.{40})", "\n", one).splitlines() for one in (first, second))
     skip = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     begin = max(0, skip - 2)
-    parts = (one[begin : begin + 1000] for one in (old, new))
-    diff = list(difflib.unified_diff(*parts, n=1, lineterm=""))[3:]
+    part = slice(begin, begin + 1000)
+    diff = list(difflib.unified_diff(old[part], new[part], n=1, lineterm=""))[3:]
     return [line[:160] for line in diff[:lines]]
 
 

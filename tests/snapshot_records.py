@@ -65,8 +65,8 @@ def plan() -> Plan:
         yield method, category, {"dataset": "eyecandies", "counted": True, "cuda": True}
     for method, category in product((*METHODS, *VARIANTS[:2]), ("bump", "ridge")):
         yield method, category, {**quick, "mapped": method in ("cfm", "cfm-t"), "counted": True, "calls": 6}
-    for shots, method, category in product((5, "full"), ("cfm", "cfm-t", "btf"), ("bump", "ridge")):
-        yield method, category, {**quick, "shots": shots, "counted": method != "btf", "calls": 5}
+    for size, method, category in product((5, "full"), ("cfm", "cfm-t", "btf"), ("bump", "ridge")):
+        yield method, category, {**quick, "shots": size, "counted": method != "btf", "calls": 5}
     for split, method, category in product("012", ("cfm", "ast"), ("bump", "ridge")):
         yield method, category, {**quick, "split": split, "counted": True, "calls": 300}
     for method, category in product(("cfm", "cfm-t"), ("bump", "ridge")):
@@ -111,7 +111,12 @@ def write_record(store: Store, toy: Dataset, seed: int, method: str, category: s
     environment = {**record.environment, **(CUDA if cuda else {}), **(BUSY if busy else {})}
     if (method, category) in WRONG and "created" not in settings:
         status, reason = WRONG[method, category]
-        told = {"status": status, "reason": reason, "log": ("fit 12/50", reason), "environment": environment}
+        told: dict[str, Any] = {
+            "status": status,
+            "reason": reason,
+            "log": ("fit 12/50", reason),
+            "environment": environment,
+        }
         failed = make_record(method, category, **told, **settings)
         store.write(failed)
         path = store.folder / "logs" / f"{failed.cell.stem}.log"
@@ -128,8 +133,8 @@ def write_record(store: Store, toy: Dataset, seed: int, method: str, category: s
         record = replace(record, **counted_parts(store, record, images, seed))
     if (method, category) == ("ast", "carrot"):
         lost = ("aupro_1", "aupro_1_official")
-        told = {"undefined": dict.fromkeys(lost, "no normal pixel is left")}
-        record = replace(record, metrics={**record.metrics, **dict.fromkeys(lost)}, **told)
+        reasons = dict.fromkeys(lost, "no normal pixel is left")
+        record = replace(record, metrics={**record.metrics, **dict.fromkeys(lost)}, undefined=reasons)
     if worse:
         record = replace(record, metrics=lowered(record.metrics, 0.3))
     scale = (2 if worse else 1) * {"cfm": 4.0, "cfm-m": 3.0, "m3dm": 9.0, "ast": 2.0}.get(method, 1.0)
@@ -143,7 +148,12 @@ def write_record(store: Store, toy: Dataset, seed: int, method: str, category: s
         memory |= {name: {**memory[name], "source": "torch"} for name in ("static", "peak_fit", "peak_inference")}
     seconds = {**record.seconds, "method": sum(record.seconds.values()) - 0.5, "overhead": 0.5}
     files = {"backbone": {"sha256": "ab" * 32, "verified": category != "carrot"}} if not settings.get("weights") else {}
-    parts = {"latency": {**record.latency, **times}, "memory": memory, "environment": environment, "seconds": seconds}
+    parts: dict[str, Any] = {
+        "latency": {**record.latency, **times},
+        "memory": memory,
+        "environment": environment,
+        "seconds": seconds,
+    }
     notes = ("random weights: not comparable with published numbers",) if settings.get("weights") == "random" else ()
     store.write(replace(record, notes=notes, weights=files, **parts))
 
