@@ -201,12 +201,17 @@ def _alike(old: Sequence[float], new: Sequence[float]) -> bool:
 
 def _excerpt(first: str, second: str, lines: int) -> list[str]:
     """Return the first lines of a unified diff; long lines are broken where values end."""
-    old, new = (re.sub(r"(?<=[,;>]) ?(?=.{40})", "\n", one).splitlines() for one in (first, second))
+    old, new = _broken(first), _broken(second)
     skip = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     begin = max(0, skip - 2)
     part = slice(begin, begin + 1000)
     diff = list(difflib.unified_diff(old[part], new[part], n=1, lineterm=""))[3:]
     return [line[:160] for line in diff[:lines]]
+
+
+def _broken(text: str) -> list[str]:
+    lines = text.splitlines()
+    return [part for line in lines for part in (re.split(r"(?<=[,;>])", line) if len(line) > 160 else [line])]
 
 
 def renamer(pairs: Sequence[str]) -> Rename:
