@@ -29,8 +29,8 @@ from methods.weights import EFFICIENTNET_B5
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from methods.parts.ast_features import Extractor, Inputs
-    from methods.parts.ast_networks import TeacherStudent
+    from methods.parts.ast.features import Extractor, Inputs
+    from methods.parts.ast.networks import TeacherStudent
 
 __all__ = ["AST"]
 
@@ -150,7 +150,7 @@ class AST:
         """Extract features once a sample, train the teacher on them, then the student."""
         import torch
 
-        from methods.parts.ast_training import Schedule, train
+        from methods.parts.ast.training import Schedule, train
 
         extractor, pair = self._build(seed, device)
         features, masks = [], []
@@ -178,8 +178,8 @@ class AST:
         import torch
         from torch.nn import functional
 
-        from methods.parts.ast_features import BLOCK
-        from methods.parts.ast_networks import student_distance
+        from methods.parts.ast.features import BLOCK
+        from methods.parts.ast.networks import student_distance
 
         extractor, pair = self._fitted()
         with torch.inference_mode():
@@ -208,8 +208,8 @@ class AST:
         pair.eval().requires_grad_(False)
 
     def _build(self, seed: int, device: str) -> tuple[Extractor, TeacherStudent]:
-        from methods.parts.ast_features import Extractor
-        from methods.parts.ast_networks import Architecture, TeacherStudent
+        from methods.parts.ast.features import Extractor
+        from methods.parts.ast.networks import Architecture, TeacherStudent
 
         self._extractor = Extractor(
             modality=self.modality,

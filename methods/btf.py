@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from methods.parts.bank import Bank
-    from methods.parts.btf_features import Extractor, Inputs
+    from methods.parts.btf.features import Extractor, Inputs
 
 __all__ = ["BTF"]
 
@@ -123,7 +123,7 @@ class BTF:
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the blurred map of distances to the bank, and the score of the farthest patch."""
         from methods.parts.bank import patch_scores
-        from methods.parts.features import SIZE
+        from methods.parts.inputs import SIZE
         from methods.parts.patch_maps import patch_map, pil_blur
         from methods.parts.smoothing import smooth
 
@@ -155,8 +155,8 @@ class BTF:
         self._bank = Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Extractor:
-        from methods.parts.btf_features import Extractor, FeatureSettings
-        from methods.parts.fpfh import FPFHSettings
+        from methods.parts.btf.features import Extractor, FeatureSettings
+        from methods.parts.btf.fpfh import FPFHSettings
 
         settings = FeatureSettings(
             self.features,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from methods.parts.cfm.mapping import MappingPair
     from methods.parts.features import Extractors, Inputs
-    from methods.parts.mapping import MappingPair
 
 __all__ = ["CFM", "CFMMedium", "CFMSmall", "CFMTiny"]
 
@@ -115,8 +115,8 @@ class CFM:
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract features once a sample and train both mappings on them (section 3.2)."""
-        from methods.parts.cfm_training import Schedule, train
-        from methods.parts.training_features import training_features
+        from methods.parts.cfm.training import Schedule, train
+        from methods.parts.cfm.training_features import training_features
 
         extractors, pair = self._build(seed, device)
         cache, self._cache = self._cache, None
@@ -138,7 +138,7 @@ class CFM:
         """Return the anomaly map, the map that P-AUROC is computed on, and the score (section 3.3)."""
         import torch
 
-        from methods.parts.cfm_maps import anomaly_maps
+        from methods.parts.cfm.maps import anomaly_maps
 
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
@@ -155,7 +155,7 @@ class CFM:
         """Return channel means of the features, real and mapped: the paper's Figure 6."""
         import torch
 
-        from methods.parts.cfm_explain import feature_means
+        from methods.parts.cfm.explain import feature_means
 
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
@@ -181,20 +181,20 @@ class CFM:
 
     def find_checkpoint(self, folder: Path, category: str) -> tuple[Path, ...]:
         """Return the authors' two files of a category, ``CFM_2Dto3D_...`` and ``CFM_3Dto2D_...``."""
-        from methods.parts.cfm_checkpoint import find_pair
+        from methods.parts.cfm.checkpoint import find_pair
 
         return find_pair(folder, category, self.epochs, self.batch)
 
     def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
         """Evaluate the authors' released mappings without training."""
-        from methods.parts.cfm_checkpoint import load_pair
+        from methods.parts.cfm.checkpoint import load_pair
 
         _, pair = self._build(seed, device)
         load_pair(pair, self.find_checkpoint(folder, category))
 
     def _build(self, seed: int, device: str) -> tuple[Extractors, MappingPair]:
+        from methods.parts.cfm.mapping import MappingPair
         from methods.parts.features import Extractors
-        from methods.parts.mapping import MappingPair
 
         self._extractors = Extractors(
             layers=self.layers,

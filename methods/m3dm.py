@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from methods.parts.features import Extractors, Inputs
-    from methods.parts.m3dm_model import Model, Plan
+    from methods.parts.m3dm.model import Model, Plan
 
 __all__ = ["M3DM"]
 
@@ -187,7 +187,7 @@ class M3DM:
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, train the fusion where that is asked for, and learn the decision layer (section 3)."""
         from methods.parts.flat_search import require_flat_search
-        from methods.parts.m3dm_fitting import fit_model
+        from methods.parts.m3dm.fitting import fit_model
 
         require_flat_search(device)
         extractors = self._extractors(seed, device)
@@ -223,12 +223,12 @@ class M3DM:
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Take a fitted model over."""
-        from methods.parts.m3dm_model import Model
+        from methods.parts.m3dm.model import Model
 
         self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
 
     def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
-        from methods.parts.m3dm_patches import blacken
+        from methods.parts.m3dm.patches import blacken
 
         return extractors.prepare(blacken(sample) if self.rgb_background == "black" else sample)
 
@@ -249,9 +249,9 @@ class M3DM:
         )
 
     def _plan(self) -> Plan:
-        from methods.parts.m3dm_banks import BankRules
-        from methods.parts.m3dm_model import Fusion, Plan
-        from methods.parts.m3dm_uff_training import UFFSchedule
+        from methods.parts.m3dm.banks import BankRules
+        from methods.parts.m3dm.model import Fusion, Plan
+        from methods.parts.m3dm.uff_training import UFFSchedule
 
         kinds = _KINDS[self.banks] + (("fusion",) if self.banks == "all" and self.uff != "off" else ())
         schedule = UFFSchedule(

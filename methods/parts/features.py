@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Literal
 from zlib import crc32
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Sample
-from harness.geometry import resize_nearest, square_pad
 from methods.parts.compiling import require_compiler
-from methods.parts.dino import GRID, build_vit, image_input, vit_tokens
+from methods.parts.dino import GRID, build_vit, vit_tokens
+from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["SIZE", "Embedded", "Extractors", "Inputs", "Precision", "Tokens", "cloud_input"]
-
-SIZE = 224
-"""Side of the images that features live on, pixels."""
+__all__ = ["Embedded", "Extractors", "Inputs", "Precision", "Tokens"]
 
 _RANDOM_WEIGHTS = 0
 
@@ -101,24 +97,6 @@ class Tokens:
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
         return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
-
-
-def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Zero-pad to a square, resize by nearest pixel and keep the valid points, in raster order.
-
-    A pixel is valid only if x, y and z are all non-zero.
-
-    Parameters
-    ----------
-    xyz : (H, W, 3) float32
-
-    Returns
-    -------
-    points (N, 3) float32 and flat pixel indices (N,) int64.
-    """
-    flat = resize_nearest(square_pad(xyz), size).reshape(-1, 3)
-    pixels = np.flatnonzero((flat != 0).all(1))
-    return np.ascontiguousarray(flat[pixels]), pixels.astype(np.int64)
 
 
 class Extractors:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.parts.flow import Flow
+from methods.parts.ast.flow import Flow
 from methods.parts.initialise import named_generator
 
 __all__ = ["Architecture", "Student", "TeacherStudent", "position_encoding", "student_distance", "teacher_loss"]

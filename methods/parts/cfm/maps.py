@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from methods.parts.features import SIZE, Tokens
-from methods.parts.mapping import MappingPair, unit_distance
+from methods.parts.cfm.mapping import MappingPair, unit_distance
+from methods.parts.features import Tokens
+from methods.parts.inputs import SIZE
 from methods.parts.smoothing import Smoothing, smooth
 
 __all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps"]

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from methods.parts.bank import Bank
-from methods.parts.decision_layer import DecisionLayer
 from methods.parts.features import Extractors, Inputs
-from methods.parts.m3dm_banks import Affine, BankRules
-from methods.parts.m3dm_patches import Patches, extract_patches
-from methods.parts.m3dm_scores import BankScores, score_banks
-from methods.parts.m3dm_uff_training import UFFSchedule
-from methods.parts.uff import UFF
+from methods.parts.m3dm.banks import Affine, BankRules
+from methods.parts.m3dm.decision_layer import DecisionLayer
+from methods.parts.m3dm.patches import Patches, extract_patches
+from methods.parts.m3dm.scores import BankScores, score_banks
+from methods.parts.m3dm.uff import UFF
+from methods.parts.m3dm.uff_training import UFFSchedule
 
 __all__ = ["Fusion", "Model", "Plan"]
 
