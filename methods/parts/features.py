@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 from zlib import crc32
 
 import torch
@@ -18,8 +18,9 @@ from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
 from methods.parts.sparse_rows import SparseRows
+from methods.weights import DINO_VIT_B8, POINT_MAE
 
-__all__ = ["Embedded", "Extractors", "Inputs", "Precision", "Tokens"]
+__all__ = ["Embedded", "ExtractorParameters", "Extractors", "Inputs", "Precision", "Tokens", "build_extractors"]
 
 _RANDOM_WEIGHTS = 0
 
@@ -219,10 +220,42 @@ class Extractors:
         """Extract all features of one sample, for one use or, where they are ``lasting``, for many."""
         return self.finish(self.embed(inputs, lasting=lasting), inputs.draw, lasting=lasting)
 
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        return sum(
-            tensor.numel() * tensor.element_size()
-            for network in (self.vit, self.points)
-            for tensor in network.state_dict().values()
-        )
+
+class ExtractorParameters(Protocol):
+    """Parameters of a method that both networks are built from; :class:`methods.cfm.CFM` documents them."""
+
+    layers: int
+    centres: int
+    group_size: int
+    bn_stats: BatchNormStatistics
+    precision: Precision
+    drop_path: Literal["off", "on"]
+
+
+def build_extractors(
+    parameters: ExtractorParameters, files: Mapping[str, Path], *, seed: int, device: str, compiled: bool = False
+) -> Extractors:
+    """Build both networks as the parameters of a method say.
+
+    Parameters
+    ----------
+    parameters
+        The method.
+    files
+        Pretrained files by name; a network without one gets random weights.
+    seed, device, compiled
+        See :class:`Extractors`.
+    """
+    return Extractors(
+        layers=parameters.layers,
+        centres=parameters.centres,
+        group_size=parameters.group_size,
+        statistics=parameters.bn_stats,
+        precision=parameters.precision,
+        drop_path=parameters.drop_path == "on",
+        vit_weights=files.get(DINO_VIT_B8.name),
+        point_weights=files.get(POINT_MAE.name),
+        seed=seed,
+        device=device,
+        compiled=compiled,
+    )

@@ -122,8 +122,3 @@ class Extractor:
         if self.modality != "rgb":
             parts.append(functional.pixel_unshuffle(inputs.depth[None], BLOCK))
         return torch.cat(parts)
-
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        held = () if self.network is None else (*self.network.parameters(), *self.network.buffers())
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)

@@ -103,10 +103,6 @@ class TeacherStudent(nn.Module):
         guess: Tensor = self.student(torch.cat([features, self._condition(features)], dim=1))
         return guess
 
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        return sum(t.numel() * t.element_size() for t in (*self.parameters(), *self.buffers()))
-
     def _condition(self, features: Tensor) -> Tensor:
         return self.get_buffer("position").expand(len(features), -1, -1, -1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -54,9 +54,7 @@ def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> 
         return distance_2d + distance_3d
     if how == "max":
         return torch.maximum(distance_2d, distance_3d)
-    if how in ("2d", "3d"):
-        return distance_2d if how == "2d" else distance_3d
-    raise ValueError(f"aggregate must be one of {get_args(Aggregate)}, not {how!r}")
+    return distance_2d if how == "2d" else distance_3d
 
 
 def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smoothing: Smoothing) -> Maps:
