@@ -20,21 +20,22 @@ What differs from the authors' code, so that every method is compared under one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.parameters import require_choices, require_multiple, require_range
 from methods.weights import EFFICIENTNET_B5
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from methods.parts.ast_features import Extractor, Inputs
-    from methods.parts.ast_networks import TeacherStudent
+    from methods.parts.ast.features import Extractor, Inputs
+    from methods.parts.ast.networks import TeacherStudent
 
 __all__ = ["AST"]
 
-_CELL = 32
 _QUICK: dict[str, bool | int | float | str] = {
     "image_size": 384,
     "epochs": 40,
@@ -46,6 +47,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 }
 
 
+@dataclass(kw_only=True, eq=False)
 class AST:
     """An anomaly is where a convolutional student fails to follow a normalising flow.
 
@@ -94,53 +96,38 @@ class AST:
         presets={"quick": _QUICK},
     )
 
-    def __init__(
-        self,
-        *,
-        modality: Literal["rgb+depth", "rgb", "depth"] = "rgb+depth",
-        image_size: int = 768,
-        epochs: int = 72,
-        batch: int = 8,
-        lr: float = 2e-4,
-        weight_decay: float = 1e-5,
-        drop_last: bool = True,
-        blocks: int = 4,
-        hidden: int = 64,
-        width: int = 1024,
-        residual_blocks: int = 4,
-        position_channels: int = 32,
-        foreground: Literal["auto", "corners", "cleaned"] = "auto",
-        gap_passes: int = 3,
-        dilation: int = 8,
-        mask_power: int = 2,
-        score: Literal["max", "mean"] = "max",
-        padding: Literal["static", "same"] = "static",
-    ) -> None:
-        positive = {"epochs": epochs, "batch": batch, "blocks": blocks, "hidden": hidden, "width": width}
-        not_negative = {"residual_blocks": residual_blocks, "gap_passes": gap_passes, "dilation": dilation}
-        for least, values in ((1, positive), (0, not_negative | {"mask_power": mask_power})):
-            for name, value in values.items():
-                if value < least:
-                    raise ValueError(f"{name} must be at least {least}, not {value}")
-        for name, value, step in (("image_size", image_size, _CELL), ("position_channels", position_channels, 4)):
-            if value < step or value % step:
-                raise ValueError(f"{name} must be a positive multiple of {step}, not {value}")
-        if not lr > 0:
-            raise ValueError(f"lr must be positive, not {lr}")
-        if not weight_decay >= 0:
-            raise ValueError(f"weight_decay must not be negative, not {weight_decay}")
-        self.modality, self.image_size, self.padding = modality, image_size, padding
-        self.epochs, self.batch, self.lr, self.weight_decay = epochs, batch, lr, weight_decay
-        self.drop_last = drop_last
-        self.blocks, self.hidden, self.width = blocks, hidden, width
-        self.residual_blocks, self.position_channels = residual_blocks, position_channels
-        self.foreground, self.gap_passes, self.dilation = foreground, gap_passes, dilation
-        self.mask_power, self.score = mask_power, score
-        self._files: Mapping[str, Path] = {}
-        self._extractor: Extractor | None = None
-        self._pair: TeacherStudent | None = None
-        self.teacher_losses_: list[float] = []
-        self.student_losses_: list[float] = []
+    modality: Literal["rgb+depth", "rgb", "depth"] = "rgb+depth"
+    image_size: int = 768
+    epochs: int = 72
+    batch: int = 8
+    lr: float = 2e-4
+    weight_decay: float = 1e-5
+    drop_last: bool = True
+    blocks: int = 4
+    hidden: int = 64
+    width: int = 1024
+    residual_blocks: int = 4
+    position_channels: int = 32
+    foreground: Literal["auto", "corners", "cleaned"] = "auto"
+    gap_passes: int = 3
+    dilation: int = 8
+    mask_power: int = 2
+    score: Literal["max", "mean"] = "max"
+    padding: Literal["static", "same"] = "static"
+
+    teacher_losses_: list[float] = field(default_factory=list, init=False, repr=False)
+    student_losses_: list[float] = field(default_factory=list, init=False, repr=False)
+    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
+    _extractor: Extractor | None = field(default=None, init=False, repr=False)
+    _pair: TeacherStudent | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_range(self, "epochs", "batch", "blocks", "hidden", "width", at_least=1)
+        require_range(self, "residual_blocks", "gap_passes", "dilation", "mask_power", "weight_decay", at_least=0)
+        require_range(self, "lr", above=0)
+        require_multiple(self, "image_size", of=32)
+        require_multiple(self, "position_channels", of=4)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember where the pretrained file lies."""
@@ -150,7 +137,7 @@ class AST:
         """Extract features once a sample, train the teacher on them, then the student."""
         import torch
 
-        from methods.parts.ast_training import Schedule, train
+        from methods.parts.ast.training import Schedule, train
 
         extractor, pair = self._build(seed, device)
         features, masks = [], []
@@ -178,8 +165,8 @@ class AST:
         import torch
         from torch.nn import functional
 
-        from methods.parts.ast_features import BLOCK
-        from methods.parts.ast_networks import student_distance
+        from methods.parts.ast.features import BLOCK
+        from methods.parts.ast.networks import student_distance
 
         extractor, pair = self._fitted()
         with torch.inference_mode():
@@ -192,24 +179,28 @@ class AST:
 
     def state_bytes(self) -> Mapping[str, int]:
         """Return the bytes of the part of EfficientNet that is held, the teacher and the student; there is no bank."""
+        from methods.parts.module_state import module_bytes
+
         extractor, pair = self._fitted()
-        return {"weights": extractor.nbytes() + pair.nbytes(), "bank": 0, "other": 0}
+        return {"weights": module_bytes(extractor.network, pair), "bank": 0, "other": 0}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the trained teacher and student."""
-        return {name: tensor.cpu().numpy() for name, tensor in self._fitted()[1].state_dict().items()}
+        from methods.parts.module_state import to_arrays
+
+        return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Take a trained teacher and student over."""
-        import torch
+        from methods.parts.module_state import load_arrays
 
         _, pair = self._build(seed, device)
-        pair.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        load_arrays(pair, state)
         pair.eval().requires_grad_(False)
 
     def _build(self, seed: int, device: str) -> tuple[Extractor, TeacherStudent]:
-        from methods.parts.ast_features import Extractor
-        from methods.parts.ast_networks import Architecture, TeacherStudent
+        from methods.parts.ast.features import Extractor
+        from methods.parts.ast.networks import Architecture, TeacherStudent
 
         self._extractor = Extractor(
             modality=self.modality,

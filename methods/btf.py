@@ -13,10 +13,12 @@ removed. Searches and the coreset's picks are exact; see :mod:`methods.parts.ban
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.parameters import require_choices, require_range
 from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from methods.parts.bank import Bank
-    from methods.parts.btf_features import Extractor, Inputs
+    from methods.parts.btf.features import Extractor, Inputs
 
 __all__ = ["BTF"]
 
 
+@dataclass(kw_only=True, eq=False)
 class BTF:
     """An anomaly is a patch far from all nominal patches that the bank keeps.
 
@@ -67,40 +70,29 @@ class BTF:
         presets={"quick": {}},
     )
 
-    def __init__(
-        self,
-        *,
-        features: Literal["rgb", "depth", "raw", "hog", "sift", "fpfh", "rgb+fpfh"] = "rgb+fpfh",
-        coreset: float = 0.1,
-        coreset_eps: float = 0.9,
-        coreset_dtype: Literal["float16", "float32"] = "float16",
-        score: Literal["reweighted", "max"] = "reweighted",
-        blur: Literal["pil", "gaussian", "none"] = "pil",
-        rgb_background: Literal["black", "keep"] = "black",
-        raw_layout: Literal["code", "patches"] = "code",
-        normal_radius: float = 0.1,
-        normal_neighbours: int = 30,
-        fpfh_radius: float = 0.25,
-        fpfh_neighbours: int = 100,
-    ) -> None:
-        if not 0 < coreset <= 1:
-            raise ValueError(f"coreset must be above 0 and at most 1, not {coreset}")
-        if not 0 < coreset_eps < 1:
-            raise ValueError(f"coreset_eps must be between 0 and 1, not {coreset_eps}")
-        for name, radius in {"normal_radius": normal_radius, "fpfh_radius": fpfh_radius}.items():
-            if not radius > 0:
-                raise ValueError(f"{name} must be positive, not {radius}")
-        for name, most in {"normal_neighbours": normal_neighbours, "fpfh_neighbours": fpfh_neighbours}.items():
-            if most < 1:
-                raise ValueError(f"{name} must be at least 1, not {most}")
-        self.features, self.rgb_background, self.raw_layout = features, rgb_background, raw_layout
-        self.coreset, self.coreset_eps, self.coreset_dtype = coreset, coreset_eps, coreset_dtype
-        self.score, self.blur = score, blur
-        self.normal_radius, self.normal_neighbours = normal_radius, normal_neighbours
-        self.fpfh_radius, self.fpfh_neighbours = fpfh_radius, fpfh_neighbours
-        self._files: Mapping[str, Path] = {}
-        self._extractor: Extractor | None = None
-        self._bank: Bank | None = None
+    features: Literal["rgb", "depth", "raw", "hog", "sift", "fpfh", "rgb+fpfh"] = "rgb+fpfh"
+    coreset: float = 0.1
+    coreset_eps: float = 0.9
+    coreset_dtype: Literal["float16", "float32"] = "float16"
+    score: Literal["reweighted", "max"] = "reweighted"
+    blur: Literal["pil", "gaussian", "none"] = "pil"
+    rgb_background: Literal["black", "keep"] = "black"
+    raw_layout: Literal["code", "patches"] = "code"
+    normal_radius: float = 0.1
+    normal_neighbours: int = 30
+    fpfh_radius: float = 0.25
+    fpfh_neighbours: int = 100
+
+    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
+    _extractor: Extractor | None = field(default=None, init=False, repr=False)
+    _bank: Bank | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_range(self, "coreset", above=0, at_most=1)
+        require_range(self, "coreset_eps", above=0, below=1)
+        require_range(self, "normal_radius", "fpfh_radius", above=0)
+        require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember where the pretrained file lies."""
@@ -123,7 +115,7 @@ class BTF:
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the blurred map of distances to the bank, and the score of the farthest patch."""
         from methods.parts.bank import patch_scores
-        from methods.parts.features import SIZE
+        from methods.parts.inputs import SIZE
         from methods.parts.patch_maps import patch_map, pil_blur
         from methods.parts.smoothing import smooth
 
@@ -155,8 +147,8 @@ class BTF:
         self._bank = Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Extractor:
-        from methods.parts.btf_features import Extractor, FeatureSettings
-        from methods.parts.fpfh import FPFHSettings
+        from methods.parts.btf.features import Extractor, FeatureSettings
+        from methods.parts.btf.fpfh import FPFHSettings
 
         settings = FeatureSettings(
             self.features,

@@ -8,25 +8,27 @@ code does, and DropPath, which is live in the authors' code, is off unless asked
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.contract import Cache, Meta, MethodError, Prediction, Progress, Sample
+from methods.parameters import require_choices, require_range
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from methods.parts.cfm.mapping import MappingPair
     from methods.parts.features import Extractors, Inputs
-    from methods.parts.mapping import MappingPair
 
 __all__ = ["CFM", "CFMMedium", "CFMSmall", "CFMTiny"]
 
 _QUICK: dict[str, bool | int | float | str] = {"epochs": 80, "centres": 512, "group_size": 32, "pixels": 384}
 
 
+@dataclass(kw_only=True, eq=False)
 class CFM:
     """Map features of each modality to the other; an anomaly is where prediction and feature disagree.
 
@@ -59,7 +61,7 @@ class CFM:
         Whether ``torch.compile`` makes networks and mappings for inference; its first call takes a minute or so.
     """
 
-    layers: ClassVar[int] = 12
+    layers = 12
     meta: ClassVar[Meta] = Meta(
         name="cfm",
         title="CFM",
@@ -70,40 +72,31 @@ class CFM:
         cache_order=layers,
     )
 
-    def __init__(
-        self,
-        *,
-        epochs: int = 250,
-        lr: float = 1e-3,
-        batch: int = 4,
-        pixels: int = 0,
-        centres: int = 1024,
-        group_size: int = 128,
-        bn_stats: Literal["batch", "running"] = "batch",
-        drop_path: Literal["off", "on"] = "off",
-        aggregate: Literal["product", "sum", "max", "2d", "3d"] = "product",
-        mapping: Literal["cross", "intra"] = "cross",
-        smoothing: Literal["box", "gaussian", "none"] = "box",
-        precision: Literal["fp32", "bf16"] = "fp32",
-        compile: bool = False,
-    ) -> None:
-        for name, value in {"epochs": epochs, "batch": batch, "centres": centres, "group_size": group_size}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if not lr > 0:
-            raise ValueError(f"lr must be positive, not {lr}")
-        if pixels < 0:
-            raise ValueError(f"pixels must be 0 (all) or positive, not {pixels}")
-        self.epochs, self.lr, self.batch, self.pixels = epochs, lr, batch, pixels
-        self.centres, self.group_size = centres, group_size
-        self.bn_stats, self.drop_path = bn_stats, drop_path
-        self.precision, self.compile = precision, compile
-        self.aggregate, self.mapping, self.smoothing = aggregate, mapping, smoothing
-        self._files: Mapping[str, Path] = {}
-        self._cache: Cache | None = None
-        self._extractors: Extractors | None = None
-        self._pair: MappingPair | None = None
-        self.losses_: list[float] = []
+    epochs: int = 250
+    lr: float = 1e-3
+    batch: int = 4
+    pixels: int = 0
+    centres: int = 1024
+    group_size: int = 128
+    bn_stats: Literal["batch", "running"] = "batch"
+    drop_path: Literal["off", "on"] = "off"
+    aggregate: Literal["product", "sum", "max", "2d", "3d"] = "product"
+    mapping: Literal["cross", "intra"] = "cross"
+    smoothing: Literal["box", "gaussian", "none"] = "box"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+
+    losses_: list[float] = field(default_factory=list, init=False, repr=False)
+    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
+    _cache: Cache | None = field(default=None, init=False, repr=False)
+    _extractors: Extractors | None = field(default=None, init=False, repr=False)
+    _pair: MappingPair | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_range(self, "epochs", "batch", "centres", "group_size", at_least=1)
+        require_range(self, "pixels", at_least=0)
+        require_range(self, "lr", above=0)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember where the pretrained files lie."""
@@ -115,8 +108,8 @@ class CFM:
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract features once a sample and train both mappings on them (section 3.2)."""
-        from methods.parts.cfm_training import Schedule, train
-        from methods.parts.training_features import training_features
+        from methods.parts.cfm.training import Schedule, train
+        from methods.parts.cfm.training_features import training_features
 
         extractors, pair = self._build(seed, device)
         cache, self._cache = self._cache, None
@@ -138,7 +131,7 @@ class CFM:
         """Return the anomaly map, the map that P-AUROC is computed on, and the score (section 3.3)."""
         import torch
 
-        from methods.parts.cfm_maps import anomaly_maps
+        from methods.parts.cfm.maps import anomaly_maps
 
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
@@ -155,7 +148,7 @@ class CFM:
         """Return channel means of the features, real and mapped: the paper's Figure 6."""
         import torch
 
-        from methods.parts.cfm_explain import feature_means
+        from methods.parts.cfm.explain import feature_means
 
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
@@ -164,51 +157,42 @@ class CFM:
 
     def state_bytes(self) -> Mapping[str, int]:
         """Return the bytes of both extractors and both mappings; CFM keeps no bank."""
+        from methods.parts.module_state import module_bytes
+
         extractors, pair = self._fitted()
-        trained = sum(tensor.numel() * tensor.element_size() for tensor in pair.state_dict().values())
-        return {"weights": extractors.nbytes() + trained, "bank": 0, "other": 0}
+        return {"weights": module_bytes(extractors.vit, extractors.points, pair), "bank": 0, "other": 0}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the trained mappings."""
-        return {name: tensor.cpu().numpy() for name, tensor in self._fitted()[1].state_dict().items()}
+        from methods.parts.module_state import to_arrays
+
+        return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Take trained mappings over."""
-        import torch
+        from methods.parts.module_state import load_arrays
 
         _, pair = self._build(seed, device)
-        pair.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        load_arrays(pair, state)
 
     def find_checkpoint(self, folder: Path, category: str) -> tuple[Path, ...]:
         """Return the authors' two files of a category, ``CFM_2Dto3D_...`` and ``CFM_3Dto2D_...``."""
-        from methods.parts.cfm_checkpoint import find_pair
+        from methods.parts.cfm.checkpoint import find_pair
 
         return find_pair(folder, category, self.epochs, self.batch)
 
     def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
         """Evaluate the authors' released mappings without training."""
-        from methods.parts.cfm_checkpoint import load_pair
+        from methods.parts.cfm.checkpoint import load_pair
 
         _, pair = self._build(seed, device)
         load_pair(pair, self.find_checkpoint(folder, category))
 
     def _build(self, seed: int, device: str) -> tuple[Extractors, MappingPair]:
-        from methods.parts.features import Extractors
-        from methods.parts.mapping import MappingPair
+        from methods.parts.cfm.mapping import MappingPair
+        from methods.parts.features import build_extractors
 
-        self._extractors = Extractors(
-            layers=self.layers,
-            centres=self.centres,
-            group_size=self.group_size,
-            statistics=self.bn_stats,
-            precision=self.precision,
-            drop_path=self.drop_path == "on",
-            vit_weights=self._files.get(DINO_VIT_B8.name),
-            point_weights=self._files.get(POINT_MAE.name),
-            seed=seed,
-            device=device,
-            compiled=self.compile,
-        )
+        self._extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
         self._pair = MappingPair(*self._extractors.channels, self.mapping)
         self._pair.randomise(seed)
         self._pair.to(device)

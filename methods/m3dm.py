@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from methods.parameters import require_choices, require_range
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from methods.parts.features import Extractors, Inputs
-    from methods.parts.m3dm_model import Model, Plan
+    from methods.parts.m3dm.model import Model, Plan
 
 __all__ = ["M3DM"]
 
@@ -40,6 +42,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 _KINDS = {"all": ("xyz", "rgb"), "xyz": ("xyz",), "rgb": ("rgb",), "fusion": ("fusion",)}
 
 
+@dataclass(kw_only=True, eq=False)
 class M3DM:
     """Distances to the nearest nominal patches of each modality, added up with learned weights.
 
@@ -117,68 +120,60 @@ class M3DM:
         presets={"paper": {"uff_steps": 750}, "quick": _QUICK},
     )
 
-    def __init__(
-        self,
-        *,
-        uff: Literal["off", "released", "train"] = "off",
-        uff_checkpoint: str = "",
-        uff_sha256: str = "",
-        uff_align: Literal["code", "spatial"] = "code",
-        uff_epochs: int = 3,
-        uff_steps: int = 0,
-        uff_batch: int = 16,
-        uff_accumulate: int = 16,
-        uff_lr: float = 0.003,
-        banks: Literal["all", "rgb", "xyz", "fusion"] = "all",
-        combine: Literal["decision_layer", "sum"] = "decision_layer",
-        xyz_weight: float = 1.0,
-        rgb_weight: float = 0.1,
-        fusion_weight: float = 1.0,
-        bank_sizes: Literal["code", "10pct"] = "code",
-        affine: Literal["code", "per_bank"] = "code",
-        zero_row: bool = True,
-        drop_background: bool = False,
-        coreset: float = 0.1,
-        coreset_eps: float = 0.9,
-        coreset_dtype: Literal["float16", "float32"] = "float16",
-        max_sample: int = 400,
-        nu: float = 0.5,
-        rgb_background: Literal["black", "keep"] = "black",
-        layers: int = 12,
-        centres: int = 1024,
-        group_size: int = 128,
-        bn_stats: Literal["batch", "running"] = "batch",
-        drop_path: Literal["on", "off"] = "on",
-        precision: Literal["fp32", "bf16"] = "fp32",
-    ) -> None:
-        _check(
-            above_zero={
-                "uff_epochs": uff_epochs,
-                "uff_batch": uff_batch,
-                "uff_accumulate": uff_accumulate,
-                "uff_lr": uff_lr,
-                "xyz_weight": xyz_weight,
-                "rgb_weight": rgb_weight,
-                "fusion_weight": fusion_weight,
-                "layers": layers,
-                "centres": centres,
-                "group_size": group_size,
-            },
-            from_zero={"uff_steps": uff_steps, "max_sample": max_sample},
-            shares={"coreset": coreset, "nu": nu, "coreset_eps": coreset_eps},
-        )
-        _check_fusion(uff, uff_checkpoint, uff_sha256, banks, drop_background)
-        self.uff, self.uff_checkpoint, self.uff_sha256, self.uff_align = uff, uff_checkpoint, uff_sha256, uff_align
-        self.uff_epochs, self.uff_steps, self.uff_lr = uff_epochs, uff_steps, uff_lr
-        self.uff_batch, self.uff_accumulate = uff_batch, uff_accumulate
-        self.banks, self.combine, self.bank_sizes, self.affine = banks, combine, bank_sizes, affine
-        self.weights = {"xyz": xyz_weight, "rgb": rgb_weight, "fusion": fusion_weight}
-        self.zero_row, self.drop_background, self.max_sample, self.nu = zero_row, drop_background, max_sample, nu
-        self.coreset, self.coreset_eps, self.coreset_dtype = coreset, coreset_eps, coreset_dtype
-        self.rgb_background, self.layers, self.centres, self.group_size = rgb_background, layers, centres, group_size
-        self.bn_stats, self.drop_path, self.precision = bn_stats, drop_path, precision
-        self._files: Mapping[str, Path] = {}
-        self._model: Model | None = None
+    uff: Literal["off", "released", "train"] = "off"
+    uff_checkpoint: str = ""
+    uff_sha256: str = ""
+    uff_align: Literal["code", "spatial"] = "code"
+    uff_epochs: int = 3
+    uff_steps: int = 0
+    uff_batch: int = 16
+    uff_accumulate: int = 16
+    uff_lr: float = 0.003
+    banks: Literal["all", "rgb", "xyz", "fusion"] = "all"
+    combine: Literal["decision_layer", "sum"] = "decision_layer"
+    xyz_weight: float = 1.0
+    rgb_weight: float = 0.1
+    fusion_weight: float = 1.0
+    bank_sizes: Literal["code", "10pct"] = "code"
+    affine: Literal["code", "per_bank"] = "code"
+    zero_row: bool = True
+    drop_background: bool = False
+    coreset: float = 0.1
+    coreset_eps: float = 0.9
+    coreset_dtype: Literal["float16", "float32"] = "float16"
+    max_sample: int = 400
+    nu: float = 0.5
+    rgb_background: Literal["black", "keep"] = "black"
+    layers: int = 12
+    centres: int = 1024
+    group_size: int = 128
+    bn_stats: Literal["batch", "running"] = "batch"
+    drop_path: Literal["on", "off"] = "on"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
+    _model: Model | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_range(self, "uff_epochs", "uff_batch", "uff_accumulate", "layers", "centres", "group_size", at_least=1)
+        require_range(self, "uff_steps", "max_sample", at_least=0)
+        require_range(self, "uff_lr", "xyz_weight", "rgb_weight", "fusion_weight", above=0)
+        require_range(self, "coreset", "coreset_eps", "nu", above=0, below=1)
+        self._require_consistent_fusion()
+
+    def _require_consistent_fusion(self) -> None:
+        uff, banks, sha256 = self.uff, self.banks, self.uff_sha256
+        if (uff == "released") != bool(self.uff_checkpoint):
+            raise ValueError("uff=released needs uff_checkpoint, and uff_checkpoint needs uff=released")
+        if sha256 and (not self.uff_checkpoint or not re.fullmatch("[0-9a-fA-F]{64}", sha256)):
+            raise ValueError(f"uff_sha256 must be 64 hexadecimal digits and needs uff_checkpoint, not {sha256!r}")
+        if (banks == "fusion" and uff == "off") or (banks in ("rgb", "xyz") and uff != "off"):
+            raise ValueError(
+                f"banks={banks} and uff={uff} exclude each other: only fused features fill the bank 'fusion'"
+            )
+        if self.drop_background and banks != "xyz":
+            raise ValueError(f"drop_background needs banks=xyz, not {banks}")
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember where the pretrained files lie."""
@@ -187,7 +182,7 @@ class M3DM:
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, train the fusion where that is asked for, and learn the decision layer (section 3)."""
         from methods.parts.flat_search import require_flat_search
-        from methods.parts.m3dm_fitting import fit_model
+        from methods.parts.m3dm.fitting import fit_model
 
         require_flat_search(device)
         extractors = self._extractors(seed, device)
@@ -223,35 +218,24 @@ class M3DM:
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Take a fitted model over."""
-        from methods.parts.m3dm_model import Model
+        from methods.parts.m3dm.model import Model
 
         self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
 
     def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
-        from methods.parts.m3dm_patches import blacken
+        from methods.parts.m3dm.patches import blacken
 
         return extractors.prepare(blacken(sample) if self.rgb_background == "black" else sample)
 
     def _extractors(self, seed: int, device: str) -> Extractors:
-        from methods.parts.features import Extractors
+        from methods.parts.features import build_extractors
 
-        return Extractors(
-            layers=self.layers,
-            centres=self.centres,
-            group_size=self.group_size,
-            statistics=self.bn_stats,
-            precision=self.precision,
-            drop_path=self.drop_path == "on",
-            vit_weights=self._files.get(DINO_VIT_B8.name),
-            point_weights=self._files.get(POINT_MAE.name),
-            seed=seed,
-            device=device,
-        )
+        return build_extractors(self, self._files, seed=seed, device=device)
 
     def _plan(self) -> Plan:
-        from methods.parts.m3dm_banks import BankRules
-        from methods.parts.m3dm_model import Fusion, Plan
-        from methods.parts.m3dm_uff_training import UFFSchedule
+        from methods.parts.m3dm.banks import BankRules
+        from methods.parts.m3dm.model import Fusion, Plan
+        from methods.parts.m3dm.uff_training import UFFSchedule
 
         kinds = _KINDS[self.banks] + (("fusion",) if self.banks == "all" and self.uff != "off" else ())
         schedule = UFFSchedule(
@@ -269,7 +253,7 @@ class M3DM:
                 eps=self.coreset_eps,
                 dtype=self.coreset_dtype,
             ),
-            weights=self.weights,
+            weights={"xyz": self.xyz_weight, "rgb": self.rgb_weight, "fusion": self.fusion_weight},
             decide=self.combine == "decision_layer" and len(kinds) > 1,
             nu=self.nu,
             samples=self.max_sample + 1 if self.max_sample else None,
@@ -279,26 +263,3 @@ class M3DM:
         if self._model is None:
             raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
         return self._model
-
-
-def _check(above_zero: Mapping[str, float], from_zero: Mapping[str, float], shares: Mapping[str, float]) -> None:
-    for name, value in above_zero.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be above 0, not {value}")
-    for name, value in from_zero.items():
-        if value < 0:
-            raise ValueError(f"{name} must be 0 or positive, not {value}")
-    for name, value in shares.items():
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must lie between 0 and 1, not {value}")
-
-
-def _check_fusion(uff: str, checkpoint: str, sha256: str, banks: str, drop_background: bool) -> None:
-    if (uff == "released") != bool(checkpoint):
-        raise ValueError("uff=released needs uff_checkpoint, the file of a released fusion, which nothing else takes")
-    if sha256 and (not checkpoint or not re.fullmatch("[0-9a-fA-F]{64}", sha256)):
-        raise ValueError("uff_sha256 must be 64 hexadecimal digits and goes with uff_checkpoint alone")
-    if (banks == "fusion" and uff == "off") or (banks in ("rgb", "xyz") and uff != "off"):
-        raise ValueError(f"banks={banks} and uff={uff} exclude each other: fused features make the bank 'fusion'")
-    if drop_background and banks != "xyz":
-        raise ValueError("drop_background goes with banks=xyz alone")

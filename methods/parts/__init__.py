@@ -1,1 +1,4 @@
-"""Building blocks that more than one method uses. They import torch, so a method imports them on first use."""
+"""Building blocks that several methods share; those of one family are in a folder of its name.
+
+They import torch, so a method imports them on first use.
+"""

@@ -5,38 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from harness.geometry import square_pad
 from methods.parts.initialise import randomise
 from methods.parts.weight_files import fill_from, read_tensors
 
-__all__ = ["GRID", "build_vit", "image_input", "vit_tokens", "vit_tokens_at"]
+__all__ = ["GRID", "build_vit", "vit_tokens", "vit_tokens_at"]
 
 GRID = 28
 """Tokens on a side: 224 pixels in patches of 8."""
-
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_STD = np.array([0.229, 0.224, 0.225], np.float32)
-
-
-def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
-    """Return a (3, size, size) float32 tensor: edge-replicated to a square, bicubic, ImageNet mean and deviation.
-
-    Parameters
-    ----------
-    rgb : (H, W, 3) uint8
-    size
-        Side of the result, pixels.
-    """
-    square = Image.fromarray(square_pad(rgb, "edge"))
-    resized = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy(((resized - _MEAN) / _STD).transpose(2, 0, 1).copy())
 
 
 def build_vit(layers: int, *, weights: Path | None, seed: int) -> nn.Module:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 from zlib import crc32
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Sample
-from harness.geometry import resize_nearest, square_pad
 from methods.parts.compiling import require_compiler
-from methods.parts.dino import GRID, build_vit, image_input, vit_tokens
+from methods.parts.dino import GRID, build_vit, vit_tokens
+from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
 from methods.parts.sparse_rows import SparseRows
+from methods.weights import DINO_VIT_B8, POINT_MAE
 
-__all__ = ["SIZE", "Embedded", "Extractors", "Inputs", "Precision", "Tokens", "cloud_input"]
-
-SIZE = 224
-"""Side of the images that features live on, pixels."""
+__all__ = ["Embedded", "ExtractorParameters", "Extractors", "Inputs", "Precision", "Tokens", "build_extractors"]
 
 _RANDOM_WEIGHTS = 0
 
@@ -101,24 +98,6 @@ class Tokens:
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
         return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
-
-
-def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Zero-pad to a square, resize by nearest pixel and keep the valid points, in raster order.
-
-    A pixel is valid only if x, y and z are all non-zero.
-
-    Parameters
-    ----------
-    xyz : (H, W, 3) float32
-
-    Returns
-    -------
-    points (N, 3) float32 and flat pixel indices (N,) int64.
-    """
-    flat = resize_nearest(square_pad(xyz), size).reshape(-1, 3)
-    pixels = np.flatnonzero((flat != 0).all(1))
-    return np.ascontiguousarray(flat[pixels]), pixels.astype(np.int64)
 
 
 class Extractors:
@@ -241,10 +220,42 @@ class Extractors:
         """Extract all features of one sample, for one use or, where they are ``lasting``, for many."""
         return self.finish(self.embed(inputs, lasting=lasting), inputs.draw, lasting=lasting)
 
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        return sum(
-            tensor.numel() * tensor.element_size()
-            for network in (self.vit, self.points)
-            for tensor in network.state_dict().values()
-        )
+
+class ExtractorParameters(Protocol):
+    """Parameters of a method that both networks are built from; :class:`methods.cfm.CFM` documents them."""
+
+    layers: int
+    centres: int
+    group_size: int
+    bn_stats: BatchNormStatistics
+    precision: Precision
+    drop_path: Literal["off", "on"]
+
+
+def build_extractors(
+    parameters: ExtractorParameters, files: Mapping[str, Path], *, seed: int, device: str, compiled: bool = False
+) -> Extractors:
+    """Build both networks as the parameters of a method say.
+
+    Parameters
+    ----------
+    parameters
+        The method.
+    files
+        Pretrained files by name; a network without one gets random weights.
+    seed, device, compiled
+        See :class:`Extractors`.
+    """
+    return Extractors(
+        layers=parameters.layers,
+        centres=parameters.centres,
+        group_size=parameters.group_size,
+        statistics=parameters.bn_stats,
+        precision=parameters.precision,
+        drop_path=parameters.drop_path == "on",
+        vit_weights=files.get(DINO_VIT_B8.name),
+        point_weights=files.get(POINT_MAE.name),
+        seed=seed,
+        device=device,
+        compiled=compiled,
+    )

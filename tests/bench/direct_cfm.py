@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from methods.cfm import CFM
-from methods.parts.cfm_maps import aggregate_maps
-from methods.parts.features import SIZE, Extractors, Inputs
-from methods.parts.mapping import MappingPair, cosine_loss, unit_distance
+from methods.parts.cfm.mapping import MappingPair, cosine_loss, unit_distance
+from methods.parts.cfm.maps import aggregate_maps
+from methods.parts.features import Extractors, Inputs
+from methods.parts.inputs import SIZE
 from methods.parts.smoothing import smooth
 
 PIXELS = SIZE * SIZE

@@ -21,12 +21,13 @@ from harness.contract import Sample
 from harness.data.base import Dataset, SampleRef
 from harness.measure.torch_state import synchronise
 from methods.cfm import CFM
-from methods.parts import cfm_maps
-from methods.parts.cfm_training import Schedule, train
+from methods.parts.cfm import maps as cfm_maps
+from methods.parts.cfm.mapping import MappingPair
+from methods.parts.cfm.training import Schedule, train
 from methods.parts.dino import GRID, vit_tokens
-from methods.parts.features import SIZE, Extractors, Inputs, Tokens
+from methods.parts.features import Extractors, Inputs, Tokens
+from methods.parts.inputs import SIZE
 from methods.parts.interpolation import cloud_rows
-from methods.parts.mapping import MappingPair
 from methods.parts.point_mae import Grouped
 from methods.parts.sampling import farthest_points, nearest
 

@@ -12,8 +12,8 @@ from samples import make_sample, no_progress
 from harness.files.array_cache import ArrayCache
 from harness.run.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
+from methods.parts.cfm.training_features import training_features
 from methods.parts.features import Extractors
-from methods.parts.training_features import training_features
 
 SAMPLES = [make_sample(seed, radius=40) for seed in range(10)]
 LEAST_RATIO = 1.5

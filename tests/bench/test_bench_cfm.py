@@ -25,8 +25,8 @@ from harness.data.open import open_dataset
 from harness.metrics import evaluate
 from harness.metrics.scoring import Scored
 from methods.cfm import CFM, CFMTiny
-from methods.parts.cfm_training import Schedule, train
-from methods.parts.mapping import MappingPair
+from methods.parts.cfm.mapping import MappingPair
+from methods.parts.cfm.training import Schedule, train
 
 METHODS = {"cfm": CFM, "cfm-t": CFMTiny}
 CATEGORIES = ["bump", "CandyCane"]

@@ -23,7 +23,9 @@ import torch
 from types import SimpleNamespace
 from harness.measure.host import status_bytes
 from methods.m3dm import M3DM
-from methods.parts import coreset, m3dm_fitting, m3dm_model
+from methods.parts import coreset
+from methods.parts.m3dm import fitting as m3dm_fitting
+from methods.parts.m3dm import model as m3dm_model
 
 samples = int(sys.argv[1])
 base = {kind: torch.randn(7, rows, width) for kind, rows, width in (("xyz", 3136, 1152), ("rgb", 784, 768))}

@@ -49,7 +49,7 @@ from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
 from harness.report.render.text import as_markdown, as_rich
 from methods.cfm import CFM, CFMTiny
-from methods.parts.mapping import cosine_loss
+from methods.parts.cfm.mapping import cosine_loss
 
 METHODS = {"cfm": CFM, "cfm-t": CFMTiny}
 ROUNDS = int(os.environ.get("HARNESS_BENCH_ROUNDS", "3"))

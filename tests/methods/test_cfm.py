@@ -11,7 +11,7 @@ from samples import make_sample, no_progress
 
 from harness.contract import MethodError
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
-from methods.parts.mapping import MappingPair
+from methods.parts.cfm.mapping import MappingPair
 from methods.parts.smoothing import smooth
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}

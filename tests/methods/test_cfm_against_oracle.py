@@ -144,7 +144,7 @@ def _features_on_reached_pixels(extractors, sample, weights):
 
 
 def test_small_steps_add_up_to_the_whole_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods.parts import cfm_training
+    from methods.parts.cfm import training as cfm_training
 
     samples = [make_sample(seed, radius=9) for seed in (8, 9)]
     losses = []

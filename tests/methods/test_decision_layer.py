@@ -7,7 +7,7 @@ import oracle_m3dm as oracle
 import pytest
 
 from harness.contract import MethodError
-from methods.parts.decision_layer import DecisionLayer, one_class_weights
+from methods.parts.m3dm.decision_layer import DecisionLayer, one_class_weights
 
 
 def rows(count: int, banks: int, seed: int = 0) -> np.ndarray:

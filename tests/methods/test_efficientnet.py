@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from samples import make_sample
 
 from harness.contract import MethodError
-from methods.parts.ast_features import image_input
-from methods.parts.efficientnet import build_efficientnet
+from methods.parts.ast.efficientnet import build_efficientnet
+from methods.parts.ast.features import image_input
 
 
 @pytest.fixture(scope="module")

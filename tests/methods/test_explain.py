@@ -12,8 +12,8 @@ from harness.conformance.outcome import CheckFailedError
 from harness.contract import Explained
 from methods.btf import BTF
 from methods.cfm import CFM, CFMTiny
-from methods.parts import cfm_explain
-from methods.parts.features import SIZE
+from methods.parts.cfm import explain as cfm_explain
+from methods.parts.inputs import SIZE
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 1, "pixels": 200}
 SAMPLE = make_sample(9, radius=20)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.parts.flow import Flow, permutation_of
+from methods.parts.ast.flow import Flow, permutation_of
 
 
 def shaken(channels: int, condition: int, kernels: tuple[int, ...], seed: int = 0) -> Flow:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from methods.parts.gap_filling import fill_gaps
+from methods.parts.ast.gap_filling import fill_gaps
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=12)
 DEPTHS = st.one_of(st.just(0.0), st.floats(-1, 2, width=32))

@@ -20,9 +20,9 @@ from harness.contract import MethodError, UnsupportedError
 from harness.measure.reach import reachable_bytes
 from methods.m3dm import M3DM
 from methods.parts.bank import patch_scores
-from methods.parts.m3dm_banks import BankRules, build_banks, choose_affines, new_pool, standardise
-from methods.parts.m3dm_patches import blacken, extract_patches, patch_rows
-from methods.parts.m3dm_scores import Formula, formula_of
+from methods.parts.m3dm.banks import BankRules, build_banks, choose_affines, new_pool, standardise
+from methods.parts.m3dm.patches import blacken, extract_patches, patch_rows
+from methods.parts.m3dm.scores import Formula, formula_of
 from methods.parts.patch_maps import patch_map
 
 TINY = {"layers": 1, "centres": 32, "group_size": 16, "coreset": 0.01, "bank_sizes": "10pct", "drop_path": "off"}

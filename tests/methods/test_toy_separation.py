@@ -15,9 +15,9 @@ from harness.data.open import open_dataset
 from harness.metrics import evaluate
 from harness.metrics.scoring import Scored
 from methods.cfm import CFMTiny
-from methods.parts.cfm_maps import anomaly_maps
-from methods.parts.cfm_training import Schedule, train
-from methods.parts.mapping import MappingPair
+from methods.parts.cfm.mapping import MappingPair
+from methods.parts.cfm.maps import anomaly_maps
+from methods.parts.cfm.training import Schedule, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

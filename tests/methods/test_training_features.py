@@ -18,9 +18,9 @@ from harness.files.array_cache import ArrayCache
 from harness.run.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
+from methods.parts.cfm.shelf import tensor_bytes
+from methods.parts.cfm.training_features import training_features
 from methods.parts.features import Extractors, Tokens
-from methods.parts.shelf import tensor_bytes
-from methods.parts.training_features import training_features
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}
 DEPTHS = [variant.layers for variant in (CFM, CFMMedium, CFMSmall, CFMTiny)]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from samples import no_progress
 
 from harness.contract import MethodError
-from methods.parts.m3dm_uff_training import UFFSchedule, batch_loss, learning_rate, train_uff
-from methods.parts.uff import UFF, ContrastHeads, image_token_of, info_nce, load_uff
+from methods.parts.m3dm.uff import UFF, ContrastHeads, image_token_of, info_nce, load_uff
+from methods.parts.m3dm.uff_training import UFFSchedule, batch_loss, learning_rate, train_uff
 
 RGB, XYZ = 6, 9
 SCHEDULE = UFFSchedule(epochs=4, steps=0, batch=2, accumulate=1, lr=0.01, align="spatial")

@@ -18,10 +18,10 @@ from torch._subclasses.fake_tensor import (
 )
 
 from methods.cfm import CFM, CFMTiny
-from methods.parts.cfm_maps import anomaly_maps
+from methods.parts.cfm.mapping import MappingPair
+from methods.parts.cfm.maps import anomaly_maps
 from methods.parts.features import Extractors, Inputs
 from methods.parts.interpolation import _pooling_table
-from methods.parts.mapping import MappingPair
 
 
 def without_values(tensor: torch.Tensor) -> torch.Tensor:

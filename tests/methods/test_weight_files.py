@@ -13,7 +13,8 @@ from samples import make_sample, no_progress
 
 from harness.contract import MethodError
 from methods.cfm import CFMTiny
-from methods.parts.dino import build_vit, image_input, vit_tokens
+from methods.parts.dino import build_vit, vit_tokens
+from methods.parts.inputs import image_input
 from methods.parts.point_mae import build_point_mae
 from methods.parts.weight_files import read_tensors
 from methods.weights import DINO_VIT_B8, POINT_MAE

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from methods.parts.features import SIZE, Tokens
-from methods.parts.mapping import MappingPair, unit_distance
+from methods.parts.cfm.mapping import MappingPair, unit_distance
+from methods.parts.features import Tokens
+from methods.parts.inputs import SIZE
 from methods.parts.smoothing import Smoothing, smooth
 
 __all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps"]
@@ -53,9 +54,7 @@ def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> 
         return distance_2d + distance_3d
     if how == "max":
         return torch.maximum(distance_2d, distance_3d)
-    if how in ("2d", "3d"):
-        return distance_2d if how == "2d" else distance_3d
-    raise ValueError(f"aggregate must be one of {get_args(Aggregate)}, not {how!r}")
+    return distance_2d if how == "2d" else distance_3d
 
 
 def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smoothing: Smoothing) -> Maps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.contract import MethodError
-from methods.parts.mapping import MappingPair
+from methods.parts.cfm.mapping import MappingPair
 from methods.parts.weight_files import fill_from, read_tensors
 
 __all__ = ["find_pair", "load_pair"]

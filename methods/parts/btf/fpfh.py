@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from harness.contract import UnsupportedError
 
-__all__ = ["FPFH_BINS", "FPFHSettings", "fpfh", "require_open3d"]
-
-FPFH_BINS = 33
-"""Length of a descriptor: three angles, eleven bins each."""
+__all__ = ["FPFHSettings", "fpfh", "require_open3d"]
 
 _LIBUSB = "libusb-1.0.so.0"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contract import MethodError, Progress
-from methods.parts.ast_networks import TeacherStudent, student_distance, teacher_loss
+from methods.parts.ast.networks import TeacherStudent, student_distance, teacher_loss
 
 __all__ = ["Schedule", "batches", "train"]
 

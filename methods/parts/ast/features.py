@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from harness.contract import Sample
 from harness.geometry import square_pad
-from methods.parts.ast_depth import ForegroundRule, depth_and_foreground, resize_bilinear
-from methods.parts.efficientnet import CHANNELS, STRIDE, Padding, build_efficientnet
+from methods.parts.ast.depth import ForegroundRule, depth_and_foreground, resize_bilinear
+from methods.parts.ast.efficientnet import CHANNELS, STRIDE, Padding, build_efficientnet
 
 __all__ = ["BLOCK", "Extractor", "Inputs", "Modality", "image_input", "soft_mask"]
 
@@ -122,8 +122,3 @@ class Extractor:
         if self.modality != "rgb":
             parts.append(functional.pixel_unshuffle(inputs.depth[None], BLOCK))
         return torch.cat(parts)
-
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        held = () if self.network is None else (*self.network.parameters(), *self.network.buffers())
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)

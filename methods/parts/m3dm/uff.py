@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from harness.contract import MethodError
 from methods.parts.dino import GRID
-from methods.parts.m3dm_patches import CLOUD_GRID
+from methods.parts.m3dm.patches import CLOUD_GRID
 from methods.parts.weight_files import fill_from, read_tensors
 
 __all__ = ["UFF", "Alignment", "ContrastHeads", "image_token_of", "info_nce", "load_uff"]

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from harness.contract import Progress, Sample
-from methods.parts.decision_layer import DecisionLayer
-from methods.parts.features import SIZE, Extractors, Inputs
-from methods.parts.m3dm_banks import build_banks, choose_affines, new_pool, standardise
-from methods.parts.m3dm_model import Model, Plan
-from methods.parts.m3dm_patches import PATCHES, Patches, extract_patches
-from methods.parts.m3dm_uff_training import train_uff
-from methods.parts.uff import UFF, load_uff
+from methods.parts.features import Extractors, Inputs
+from methods.parts.inputs import SIZE
+from methods.parts.m3dm.banks import build_banks, choose_affines, new_pool, standardise
+from methods.parts.m3dm.decision_layer import DecisionLayer
+from methods.parts.m3dm.model import Model, Plan
+from methods.parts.m3dm.patches import PATCHES, Patches, extract_patches
+from methods.parts.m3dm.uff import UFF, load_uff
+from methods.parts.m3dm.uff_training import train_uff
 
 __all__ = ["fit_model"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +13,12 @@ from torch import Tensor
 
 from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest, square_pad
-from methods.parts.depth_descriptors import RawLayout, hog_patches, raw_patches, require_skimage, sift_patches
-from methods.parts.dino import image_input
-from methods.parts.features import SIZE, cloud_input
-from methods.parts.fpfh import FPFHSettings, fpfh, require_open3d
+from methods.parts.btf.depth_descriptors import RawLayout, hog_patches, raw_patches, require_skimage, sift_patches
+from methods.parts.btf.fpfh import FPFHSettings, fpfh, require_open3d
+from methods.parts.btf.wide_resnet import build_wide_resnet, wide_resnet_patches
+from methods.parts.inputs import SIZE, cloud_input, image_input
+from methods.parts.module_state import module_bytes
 from methods.parts.patch_maps import grid_rows
-from methods.parts.wide_resnet import build_wide_resnet, wide_resnet_patches
 
 __all__ = ["GRID", "Extractor", "FeatureSettings", "Features", "Inputs"]
 
@@ -35,7 +35,7 @@ class FeatureSettings:
     features: Features
     rgb_background: Literal["black", "keep"]
     raw_layout: RawLayout
-    fpfh: FPFHSettings = field(default_factory=FPFHSettings)
+    fpfh: FPFHSettings
 
     @property
     def parts(self) -> list[str]:
@@ -122,8 +122,7 @@ class Extractor:
 
     def nbytes(self) -> int:
         """Return the bytes of the network's parameters and buffers."""
-        tensors = self._network.state_dict().values() if self._network is not None else ()
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return module_bytes(self._network)
 
     def _part(self, part: str, inputs: Inputs) -> Tensor:
         if part == "fpfh":

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Cache, Progress, Sample
+from methods.parts.cfm.shelf import Shelf
 from methods.parts.dino import vit_tokens_at
 from methods.parts.features import Embedded, Extractors, Tokens
 from methods.parts.point_mae import taps_of
-from methods.parts.shelf import Shelf
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["FEATURES_VERSION", "training_features"]
@@ -53,7 +53,7 @@ def training_features(
     progress
         Told of every sample.
     room
-        Bytes of features that may be held in memory (:class:`methods.parts.shelf.Shelf`).
+        Bytes of features that may be held in memory (:class:`methods.parts.cfm.shelf.Shelf`).
     """
     if extractors.drop_path:
         embedded = _shelved(partial(_embedded, extractors, cache=cache), extractors, samples, cache, progress, room)

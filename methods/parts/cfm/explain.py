@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.parts.features import SIZE, Tokens
-from methods.parts.mapping import Mapping, MappingPair
+from methods.parts.cfm.mapping import Mapping, MappingPair
+from methods.parts.features import Tokens
+from methods.parts.inputs import SIZE
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["feature_means"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Progress
+from methods.parts.cfm.mapping import MappingPair, cosine_loss
 from methods.parts.features import Tokens
-from methods.parts.mapping import MappingPair, cosine_loss
 
 __all__ = ["Schedule", "train"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.parts.flow import Flow
+from methods.parts.ast.flow import Flow
 from methods.parts.initialise import named_generator
 
 __all__ = ["Architecture", "Student", "TeacherStudent", "position_encoding", "student_distance", "teacher_loss"]
@@ -102,10 +102,6 @@ class TeacherStudent(nn.Module):
         """Return the student's guess at the teacher's latents, (n, channels, g, g)."""
         guess: Tensor = self.student(torch.cat([features, self._condition(features)], dim=1))
         return guess
-
-    def nbytes(self) -> int:
-        """Return the bytes of all parameters and buffers."""
-        return sum(t.numel() * t.element_size() for t in (*self.parameters(), *self.buffers()))
 
     def _condition(self, features: Tensor) -> Tensor:
         return self.get_buffer("position").expand(len(features), -1, -1, -1)

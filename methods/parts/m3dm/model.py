@@ -11,15 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from methods.parts.bank import Bank
-from methods.parts.decision_layer import DecisionLayer
 from methods.parts.features import Extractors, Inputs
-from methods.parts.m3dm_banks import Affine, BankRules
-from methods.parts.m3dm_patches import Patches, extract_patches
-from methods.parts.m3dm_scores import BankScores, score_banks
-from methods.parts.m3dm_uff_training import UFFSchedule
-from methods.parts.uff import UFF
+from methods.parts.m3dm.banks import Affine, BankRules
+from methods.parts.m3dm.decision_layer import DecisionLayer
+from methods.parts.m3dm.patches import Patches, extract_patches
+from methods.parts.m3dm.scores import BankScores, score_banks
+from methods.parts.m3dm.uff import UFF
+from methods.parts.m3dm.uff_training import UFFSchedule
+from methods.parts.module_state import load_arrays, module_bytes, to_arrays
 
 __all__ = ["Fusion", "Model", "Plan"]
+
+_UFF = "uff."
+"""Prefix of the names of the fusion's arrays in a saved state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,9 @@ class Model:
 
     def nbytes(self) -> dict[str, int]:
         """Return the bytes held, as the contract's ``state_bytes`` names them."""
-        fused = () if self.uff is None else self.uff.state_dict().values()
         decision = () if self.decision is None else (self.decision.image, self.decision.pixel)
         return {
-            "weights": self.extractors.nbytes() + sum(tensor.numel() * tensor.element_size() for tensor in fused),
+            "weights": module_bytes(self.extractors.vit, self.extractors.points, self.uff),
             "bank": sum(bank.nbytes for bank in self.banks.values()),
             "other": sum(weights.nbytes for weights in decision),
         }
@@ -125,7 +128,7 @@ class Model:
         if self.decision is not None:
             state |= {"decision.image": self.decision.image, "decision.pixel": self.decision.pixel}
         if self.uff is not None:
-            state |= {f"uff.{name}": tensor.cpu().numpy() for name, tensor in self.uff.state_dict().items()}
+            state |= {f"{_UFF}{name}": array for name, array in to_arrays(self.uff).items()}
         return state
 
     @classmethod
@@ -134,10 +137,7 @@ class Model:
         uff = None
         if "fusion" in plan.kinds:
             uff = UFF(*extractors.channels).to(device).eval().requires_grad_(False)
-            prefix = "uff."
-            uff.load_state_dict(
-                {k.removeprefix(prefix): torch.from_numpy(state[k]) for k in state if k.startswith(prefix)}
-            )
+            load_arrays(uff, {name.removeprefix(_UFF): state[name] for name in state if name.startswith(_UFF)})
         return cls(
             extractors,
             plan,

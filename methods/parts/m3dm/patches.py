@@ -16,8 +16,9 @@ from torch import Tensor
 from harness.contract import Sample
 from harness.geometry import square_pad
 from methods.parts.dino import GRID, vit_tokens
-from methods.parts.features import SIZE, Extractors, Inputs
+from methods.parts.features import Extractors, Inputs
 from methods.parts.initialise import named_generator
+from methods.parts.inputs import SIZE
 from methods.parts.patch_maps import grid_rows
 from methods.parts.point_mae import group_points
 from methods.parts.sampling import nearest

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from methods.parts.bank import Bank, patch_scores
-from methods.parts.features import SIZE
-from methods.parts.m3dm_patches import Patches
+from methods.parts.inputs import SIZE
+from methods.parts.m3dm.patches import Patches
 from methods.parts.patch_maps import patch_map, pil_blur
 
 __all__ = ["BankScores", "Formula", "formula_of", "score_banks"]

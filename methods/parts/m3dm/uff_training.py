@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from harness.contract import MethodError, Progress
 from methods.parts.initialise import named_generator, randomise_linear
-from methods.parts.m3dm_patches import PATCHES
-from methods.parts.uff import UFF, Alignment, ContrastHeads, image_token_of, info_nce
+from methods.parts.m3dm.patches import PATCHES
+from methods.parts.m3dm.uff import UFF, Alignment, ContrastHeads, image_token_of, info_nce
 
 __all__ = ["UFFSchedule", "batch_loss", "learning_rate", "train_uff"]
 
