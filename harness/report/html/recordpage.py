@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from harness.data.base import DATASETS
 from harness.measure.hardware import hardware_key
-from harness.report.html.markup import Child, Element, element, write_document
-from harness.report.html.parts import facts, headed_table, plain_text, section, theme_switch
-from harness.report.html.recordtables import defect_table, images_table, latency_tables, memory_table, metrics_table
+from harness.report.html.columns import ACCURACY_COLUMNS
 from harness.report.html.reproduce import reproduce
+from harness.report.html.templating import render
 from harness.store.store import Record
 
-__all__ = ["POLICY", "record_page"]
+__all__ = ["record_page"]
 
-POLICY = "default-src 'none'; style-src 'self' file:; script-src 'self' file:; img-src 'self' file:"
-"""Content security policy of pages whose style and script lie beside them."""
+_WINDOWS = {
+    "device": "device: inference alone",
+    "end_to_end": "end to end: padding, resizing, transfer and inference",
+    "device_events": "device, by CUDA events",
+    "decode": "decode: reading the files",
+    "clean": "clean: removing the background",
+}
+_TIMES = ("median_ms", "low_ms", "high_ms", "mean_ms", "min_ms", "max_ms", "p95_ms", "p99_ms")
+_SIZES = {"weights_mb": "parameters", "bank_mb": "memory bank", "other_mb": "other state"}
+
+_Row = tuple[str, ...]
 
 
-def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of texts; ``numbers`` are the positions of columns that are aligned to the right."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: Sequence[_Row]
+    numbers: Collection[int] = ()
+
+
+def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> str:
     """Return the page of a record.
 
     Parameters
@@ -30,81 +50,112 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str]) -> byte
     siblings
         The same row's other records: category to the address of its page.
     """
-    cell = record.cell
-    name = f"{label} on {cell.category}"
-    head = (
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("title", f"{name}: record"),
-        element("link", rel="stylesheet", href="../report.css"),
-        element("script", src="../record.js", defer=True),
+    command, command_remark = reproduce(record)
+    memory, memory_remarks = _memory(record)
+    machine = {"machine": hardware_key(record.environment) or "unknown"}
+    return render(
+        "record.html",
+        record=record,
+        name=f"{label} on {record.cell.category}",
+        setting=_setting(record),
+        siblings=siblings,
+        notes=_notes(record),
+        accuracy=list(_accuracy(record)),
+        latency=_latency(record),
+        raw_times=_raw_times(record),
+        memory=memory,
+        memory_remarks=memory_remarks,
+        command=command,
+        command_remark=command_remark,
+        cell=_cell(record),
+        settings=list(_settings(record)),
+        environment=_texts({**machine, **record.environment}) if record.environment else {},
+        images=_images(record),
     )
-    links = (element("a", category, href=address) for category, address in siblings.items())
-    top = element(
-        "header",
-        element("a", "Skip to the record", href="#record", class_="skip"),
-        element("div", element("a", "All results", href="../index.html"), theme_switch(), class_="bar"),
-        element("h1", name),
-        element("p", *_subtitle(record)),
-        element("nav", "Other categories: ", _joined(links), aria_label="Other categories") if siblings else None,
-    )
-    main = element("main", *_sections(record), id="record", tabindex="-1")
-    return write_document(head, element("body", top, main, class_="record"))
 
 
-def _joined(links: Iterator[Element]) -> Iterator[Child]:
-    for index, link in enumerate(links):
-        yield ", " if index else None
-        yield link
-
-
-def _subtitle(record: Record) -> tuple[Child, ...]:
+def _setting(record: Record) -> str:
     cell = record.cell
     dataset = DATASETS[cell.dataset].title if cell.dataset in DATASETS else cell.dataset
     shots = "all training samples" if cell.shots == "full" else f"{cell.shots} training samples, split {cell.split}"
-    state = element("span", record.status, class_=f"status {'good' if record.status == 'ok' else 'bad'}")
-    told = f" {dataset}, {shots}, preset {cell.protocol.preset}, {cell.protocol.weights} weights"
     when = f", measured {record.created}" if record.created else ""
-    return state, told + when
+    return f"{dataset}, {shots}, preset {cell.protocol.preset}, {cell.protocol.weights} weights{when}"
 
 
-def _sections(record: Record) -> Iterator[Element]:
-    if record.status != "ok":
-        yield section("why", "Why there are no numbers", element("p", record.reason or "The record gives no reason."))
-    if record.log:
-        text = element("pre", "\n".join(record.log), tabindex="0")
-        yield section("log", "Last lines of its log", text)
-    notes: list[str] = list(record.notes)
-    if record.environment.get("contended"):
-        notes.append(f"contended: {record.environment.get('contention') or 'something else kept the machine busy'}")
-    if notes:
-        yield section("notes", "Notes", element("ul", (element("li", one) for one in notes)))
-    if record.metrics:
-        yield section("metrics", "Accuracy", metrics_table(record), defect_table(record))
-    if record.latency:
-        yield section("latency", "Latency", *latency_tables(record))
-    if record.memory:
-        yield section("memory", "Memory", *memory_table(record))
-    yield section("again", "Measure it again", *_again(record))
-    yield section("cell", "What was measured", *_cell(record))
-    if record.environment:
-        device = hardware_key(record.environment)
-        found = {"machine": device or "unknown", **record.environment}
-        yield section("environment", "Environment", facts(found))
-    if record.images:
-        yield section("images", "Scores of images", images_table(record))
+def _notes(record: Record) -> list[str]:
+    contention = record.environment.get("contention") or "something else kept the machine busy"
+    return [*record.notes, *([f"contended: {contention}"] if record.environment.get("contended") else [])]
 
 
-def _again(record: Record) -> Iterator[Child]:
-    command, remark = reproduce(record)
-    yield element("pre", element("code", command, id="command"), tabindex="0", class_="command")
-    yield element("button", "Copy", type="button", data_copy="command", class_="quiet", hidden=True)
-    yield element("p", remark) if remark else None
-    yield element("p", "The seed of every random choice comes from the cell. Speeds need a machine like the one below.")
+def _accuracy(record: Record) -> Iterator[_Table]:
+    """Yield the metrics with all their digits, or why one is undefined; then those of each type of defect."""
+    if not record.metrics:
+        return
+    rows = []
+    for column in ACCURACY_COLUMNS:
+        value = record.metrics.get(column.id)
+        reason = record.undefined.get(column.id, "") or "not recorded"
+        rows.append((column.metric.title, f"- ({reason})" if value is None else f"{value:.6f}", column.help))
+    yield _Table("Accuracy over all test images", ("metric", "value", "meaning"), rows, (1,))
+    if record.by_defect:
+        headings = ("defect", *(column.metric.title for column in ACCURACY_COLUMNS))
+        by_defect = [
+            (defect, *(_number(values.get(column.id), 4) for column in ACCURACY_COLUMNS))
+            for defect, values in record.by_defect.items()
+        ]
+        caption = "By type of defect, each against all good images"
+        yield _Table(caption, headings, by_defect, range(1, len(headings)))
 
 
-def _cell(record: Record) -> Iterator[Child]:
+def _latency(record: Record) -> _Table | None:
+    if not record.latency:
+        return None
+    headings = ("window", "calls", "fps", *(name.removesuffix("_ms") for name in _TIMES), "remark")
+    rows = [_window(name, window) for name, window in record.latency.items()]
+    caption = "Milliseconds at batch 1; low and high: 95% interval of the median"
+    return _Table(caption, headings, rows, range(1, len(headings) - 1))
+
+
+def _window(name: str, window: Mapping[str, Any]) -> _Row:
+    others = {key: value for key, value in window.items() if key not in (*_TIMES, "calls", "fps", "raw_ms")}
+    times = (_number(window.get(key), 2) for key in _TIMES)
+    calls, fps = _text(window.get("calls")), _number(window.get("fps"), 2)
+    return _WINDOWS.get(name, name), calls, fps, *times, _remark(others)
+
+
+def _raw_times(record: Record) -> dict[str, str]:
+    """Return all times of each window under a heading."""
+    windows = ((name, window.get("raw_ms")) for name, window in record.latency.items())
+    return {
+        f"{len(times)} raw times of {name}, ms, in the order of the calls": ", ".join(_number(ms, 4) for ms in times)
+        for name, times in windows
+        if times
+    }
+
+
+def _memory(record: Record) -> tuple[_Table | None, list[str]]:
+    """Return sizes with their source or the reason why one is missing, and sentences on all that is no size."""
+    rows: list[_Row] = []
+    remarks: list[str] = []
+    reported = ("reported by the method", "")
+    for name, entry in record.memory.items():
+        title = name.replace("_", " ")
+        if name == "paper_mb":
+            rows.append(("parameters and bank (the column of papers)", _number(entry, 3), *reported))
+        elif name == "state" and isinstance(entry, Mapping):
+            rows += [(_SIZES.get(part) or part, _number(size, 3), *reported) for part, size in entry.items()]
+        elif isinstance(entry, Mapping) and "mb" in entry:
+            others = {key: value for key, value in entry.items() if key not in ("mb", "source")}
+            rows.append((title, _number(entry["mb"], 3), str(entry.get("source", "")), _remark(others)))
+        else:
+            remarks.append(f"{title}: {_text(entry)}")
+    table = _Table("Memory in MB (1e6 bytes)", ("what", "MB", "source", "remark"), rows, (1,))
+    return table if record.memory else None, remarks
+
+
+def _cell(record: Record) -> dict[str, str]:
     cell = record.cell
-    yield facts(
+    return _texts(
         {
             "cell": cell.id,
             "method": cell.method,
@@ -119,15 +170,59 @@ def _cell(record: Record) -> Iterator[Child]:
             **{f"{name} samples": count for name, count in record.samples.items()},
         }
     )
-    yield _details("Parameters", cell.parameters, given=tuple(cell.given))
-    yield _details("Protocol", cell.protocol.to_json() | {"digest": cell.protocol.digest})
-    yield _details("Pretrained files", record.weights)
-    yield _details("Seconds of each stage", {name: f"{value:.2f}" for name, value in record.seconds.items()})
 
 
-def _details(heading: str, values: Mapping[str, object], given: Sequence[str] = ()) -> Element | None:
-    if not values:
+def _settings(record: Record) -> Iterator[_Table]:
+    """Yield tables of names and values; those without values are left out."""
+    cell = record.cell
+    parameters = _texts(cell.parameters)
+    tables = {
+        "Parameters": {name: text + " (given)" * (name in cell.given) for name, text in parameters.items()},
+        "Protocol": _texts(cell.protocol.to_json() | {"digest": cell.protocol.digest}),
+        "Pretrained files": _texts(record.weights),
+        "Seconds of each stage": {name: f"{value:.2f}" for name, value in record.seconds.items()},
+    }
+    for caption, texts in tables.items():
+        if texts:
+            yield _Table(caption, ("name", "value"), list(texts.items()))
+
+
+def _images(record: Record) -> _Table | None:
+    if not record.images:
         return None
-    rows = ((name, plain_text(value) + (" (given)" if name in given else "")) for name, value in values.items())
-    table = headed_table(heading, ("name", "value"), rows)
-    return element("details", element("summary", heading), table, open=heading == "Parameters")
+    rows = [
+        (
+            *(str(image.get(key, "")) for key in ("id", "defect")),
+            _text(image.get("label")),
+            _number(image.get("score"), 6),
+        )
+        for image in record.images
+    ]
+    return _Table(f"Scores of {len(rows)} test images", ("image", "defect", "label", "score"), rows, (2, 3))
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    """Return a JSON value as a reader would write it, nested values on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
+def _remark(values: Mapping[str, Any]) -> str:
+    return "; ".join(
+        str(value) if key in ("reason", "stopped") else f"{key} {_text(value)}" for key, value in values.items()
+    )
+
+
+def _number(value: Any, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and not isinstance(value, bool) else "-"
