@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report.html.colours import method_colours
+from harness.report.figures.colours import colour_of, on_dark, readable
 from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
 from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
@@ -47,7 +47,7 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Sto
             for column in COLUMNS
         ],
         "perRecord": list(PER_RECORD),
-        "colours": method_colours(labels),
+        "colours": {label: _colours(colour_of(label)) for label in labels},
         "rates": [round(float(rate), 6) for rate in curve_rates()],
         "randomSplits": random_splits(sections, names),
         "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
@@ -62,6 +62,11 @@ def section_id(index: int) -> str:
 def line_id(section: int, line: int) -> str:
     """Return the id of a row in the page."""
     return f"row-{section}-{line}"
+
+
+def _colours(colour: str) -> list[str]:
+    """Return the colours of a method's marks and of its name in text, and that of both on the dark page."""
+    return [colour, readable(colour), on_dark(colour)]
 
 
 def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:

@@ -108,12 +108,10 @@ def _accuracy(record: Record) -> Iterator[_Table]:
 
 
 def _latency(record: Record) -> _Table | None:
-    if not record.latency:
-        return None
     headings = ("window", "calls", "fps", *(name.removesuffix("_ms") for name in _TIMES), "remark")
     rows = [_window(name, window) for name, window in record.latency.items()]
     caption = "Milliseconds at batch 1; low and high: 95% interval of the median"
-    return _Table(caption, headings, rows, range(1, len(headings) - 1))
+    return _Table(caption, headings, rows, range(1, len(headings) - 1)) if rows else None
 
 
 def _window(name: str, window: Mapping[str, Any]) -> _Row:
@@ -188,17 +186,10 @@ def _settings(record: Record) -> Iterator[_Table]:
 
 
 def _images(record: Record) -> _Table | None:
-    if not record.images:
-        return None
-    rows = [
-        (
-            *(str(image.get(key, "")) for key in ("id", "defect")),
-            _text(image.get("label")),
-            _number(image.get("score"), 6),
-        )
-        for image in record.images
-    ]
-    return _Table(f"Scores of {len(rows)} test images", ("image", "defect", "label", "score"), rows, (2, 3))
+    headings = ("image", "defect", "label", "score")
+    keys = ("id", "defect", "label")
+    rows = [(*(_text(image.get(key)) for key in keys), _number(image.get("score"), 6)) for image in record.images]
+    return _Table(f"Scores of {len(rows)} test images", headings, rows, (2, 3)) if rows else None
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -219,9 +210,8 @@ def _text(value: Any) -> str:
 
 
 def _remark(values: Mapping[str, Any]) -> str:
-    return "; ".join(
-        str(value) if key in ("reason", "stopped") else f"{key} {_text(value)}" for key, value in values.items()
-    )
+    parts = ((value,) if key in ("reason", "stopped") else (key, _text(value)) for key, value in values.items())
+    return "; ".join(" ".join(map(str, part)) for part in parts)
 
 
 def _number(value: Any, digits: int) -> str:
