@@ -30,6 +30,7 @@ def test_splits_published_numbers_and_types_travel(wheel: Path) -> None:
         "harness/py.typed",
         "harness/report/html/report.css",
         "harness/report/html/scatter.js",
+        "harness/report/html/templates/index.html",
         "methods/cfm.py",
     ):
         assert wanted in names

@@ -71,7 +71,14 @@ def categories_of(group: Group, cut: Cut) -> tuple[str, ...]:
     return tuple(name for name in names if name in having)
 
 
-def measured_value(group: Group, method: MethodRecords, cut: Cut, categories: Sequence[str] | None = None) -> Value:
+def measured_value(
+    group: Group,
+    method: MethodRecords,
+    cut: Cut,
+    categories: Sequence[str] | None = None,
+    *,
+    by_machine: bool = False,
+) -> Value:
     """Return a number of a method as tables print it, or a dash with the reason.
 
     A mean is over the categories that the method has; it competes with means over the same ones. Numbers that depend
@@ -85,6 +92,8 @@ def measured_value(group: Group, method: MethodRecords, cut: Cut, categories: Se
         Which number.
     categories
         Of a mean; all of the group where None.
+    by_machine
+        Let numbers that depend on the machine compete among those of equal machines.
     """
     wanted = categories_of(group, cut) if categories is None else categories
     records = method.among(wanted)
@@ -93,11 +102,12 @@ def measured_value(group: Group, method: MethodRecords, cut: Cut, categories: Se
     if number is None:
         return Value("-", note=reason if records else _why_no_record(method, wanted), quantity=quantity.id)
     accuracy = quantity.kind == "accuracy"
+    alone = "".join(machines_of(records.values())) if by_machine and quantity.of_machine else ""
     return Value(
         quantity.text(number),
         number,
-        ranked=quantity.ranked and (accuracy or _competes(group, quantity)),
-        over="+".join(covered),
+        ranked=quantity.ranked and (accuracy or by_machine or _competes(group, quantity)),
+        over="+".join((*covered, alone)) if alone else "+".join(covered),
         quantity=quantity.id,
         identity=NumberId(method, covered, quantity.id, cut.defect) if accuracy else None,
     )

@@ -15,7 +15,7 @@ from harness.files.bundled import published_dir
 from harness.report.names import METRICS
 from harness.report.paper import PAPER_TABLES, paper_grids
 from harness.report.render.latex import as_latex
-from harness.report.render.page import html_table
+from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
 from harness.store.published import read_published
 
@@ -92,7 +92,7 @@ class Cells(HTMLParser):
 
 def of_html(grid):
     parser = Cells()
-    parser.feed(html_table(grid, "t"))
+    parser.feed(as_html([grid]))
     return {row[0]: row[1:] for row in parser.rows[1:]}
 
 

@@ -9,7 +9,7 @@ from report_records import make_record
 
 from harness.data.open import open_dataset
 from harness.report.html.gallerysection import gallery_section
-from harness.report.html.markup import element, write_document
+from harness.report.html.page import front_page
 from harness.report.html.sections import make_sections
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.published import read_published
@@ -34,8 +34,9 @@ def record_of(dataset, category="bump"):
 
 
 def draw(store, records, folder, data=None):
-    section = gallery_section(store, make_sections(records, read_published()), folder, data)
-    return write_document((), element("body", section)).decode()
+    sections = make_sections(records, read_published())
+    pages = {record.cell.id: f"cells/{record.cell.stem}.html" for record in records}
+    return front_page(sections, pages, gallery_section(store, sections, folder, data))
 
 
 def test_kept_maps_become_pictures_with_words(toy, tmp_path):
@@ -69,4 +70,4 @@ def test_a_dataset_that_is_not_at_hand_is_a_sentence(tmp_path):
 
 
 def test_nothing_measured_has_no_gallery(tmp_path):
-    assert gallery_section(Store(tmp_path), make_sections([], read_published()), tmp_path, None) is None
+    assert gallery_section(Store(tmp_path), make_sections([], read_published()), tmp_path, None) == ()

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import full_record, make_record
 
-from harness.report.figures.colours import colour_of
+from harness.report.figures.colours import colour_of, on_dark
 from harness.report.html.boarddata import board_data
-from harness.report.html.colours import on_dark
 from harness.report.html.plotdata import QUANTILES, curve_rates
 from harness.report.html.sections import make_sections
 from harness.report.uncertainty import seed_interval

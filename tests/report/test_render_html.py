@@ -4,7 +4,7 @@ from report_records import make_record
 
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.legend import legend
-from harness.report.render.page import as_html, html_table
+from harness.report.render.page import as_html
 from harness.report.tables import Request, measured_grids
 from harness.store.published import read_published
 
@@ -85,10 +85,10 @@ def test_every_number_stands_in_the_page():
 
 
 def test_whatever_a_label_holds_is_text():
-    tree = Tree(html_table(GRID, "t"))
+    tree = Tree(as_html([GRID]))
     assert not tree.all("script")
     assert tree.text.count(EVIL) == 7, "title, caption, warning, heading, label, hidden label, one footnote"
 
 
 def test_a_row_without_a_label_names_its_method_for_screen_readers():
-    assert '<th scope="row"><span class="unseen">' in html_table(GRID, "t")
+    assert '<th scope="row"><span class="unseen">' in as_html([GRID])

@@ -9,7 +9,7 @@ from harness.report.legend import legend
 from harness.report.measured import group_records
 from harness.report.names import metric_name
 from harness.report.render.latex import as_latex
-from harness.report.render.page import html_table
+from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown
 from harness.report.tables import Request, measured_grids
 from harness.store.published import MEAN, read_published
@@ -134,7 +134,7 @@ def test_every_format_shows_the_mark_and_the_legend_explains_it():
     grid = accuracy(close)
     assert "0.970≈" in as_markdown([grid])
     assert r"0.970$^{\approx}$" in as_latex([grid])
-    assert '0.970<span title="tied with the best">≈</span>' in html_table(grid, "t")
+    assert '0.970<span title="tied with the best">≈</span>' in as_html([grid])
     assert ",yes," in as_csv([grid])
     assert '"tied": true' in as_json([grid])
     told = " ".join(legend([grid]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.files.digest import digest
 
-__all__ = ["INK", "MUTED", "RULE", "Look", "colour_of", "looks_of", "readable"]
+__all__ = ["INK", "MUTED", "RULE", "Look", "colour_of", "looks_of", "on_dark", "readable"]
 
 INK, MUTED, RULE = "#1a1a1a", "#6a6a6a", "#d9d9d9"
 """Text, secondary text, and lines that stay in the background."""
@@ -24,6 +24,7 @@ _KNOWN = {
 _OTHERS = ("#9d27a0", "#7eb083", "#564a5d")
 _LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", (0, (4, 1.2)), (0, (1.2, 1.2)), (0, (4, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DARK_PAGE = "#1c1f25"
 _LEAST_CONTRAST = 4.5
 
 
@@ -72,9 +73,26 @@ def looks_of(labels: Iterable[str]) -> dict[str, Look]:
 
 def readable(colour: str) -> str:
     """Return a colour, darkened as far as text in it needs on white: a contrast of 4.5 as WCAG 2 defines it."""
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    channels = _channels(colour)
     while 1.05 / (_luminance(channels) + 0.05) < _LEAST_CONTRAST:
         channels = [0.95 * channel for channel in channels]
+    return _hexadecimal(channels)
+
+
+def on_dark(colour: str) -> str:
+    """Return a colour, lightened as far as text in it needs on the dark page of the report: a contrast of 4.5."""
+    channels = _channels(colour)
+    ground = _luminance(_channels(_DARK_PAGE)) + 0.05
+    while (_luminance(channels) + 0.05) / ground < _LEAST_CONTRAST:
+        channels = [channel + 0.05 * (1 - channel) for channel in channels]
+    return _hexadecimal(channels)
+
+
+def _channels(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+
+
+def _hexadecimal(channels: list[float]) -> str:
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 

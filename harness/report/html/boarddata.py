@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report.groups import MethodRecords
-from harness.report.html.colours import method_colours
-from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value
+from harness.report.figures.colours import colour_of, on_dark, readable
+from harness.report.html.columns import COLUMNS
 from harness.report.html.plotdata import curve_rates, curves_of_line, random_splits, times_of_line
 from harness.report.html.sections import Line, Section
+from harness.store.quantities import ACCURACY, mean_over, quantity
 from harness.store.record import Record
 from harness.store.store import Store
 
 __all__ = ["PER_RECORD", "board_data", "line_id", "section_id"]
 
 PER_RECORD: tuple[str, ...] = (
-    *(column.id for column in ACCURACY_COLUMNS),
-    *("fps", "infer_ms", "end_to_end_ms", "memory_mb", "peak_inference_mb"),
+    *(metric.id for metric in ACCURACY),
+    *("fps", "device_median_ms", "end_to_end_median_ms", "memory_mb", "peak_inference_mb"),
 )
 """Columns whose numbers are embedded for every record."""
 
@@ -40,15 +40,15 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Sto
         "columns": [
             {
                 "id": column.id,
-                "title": column.metric.title,
+                "title": column.quantity.title,
                 "kind": column.kind,
-                "lowest": column.metric.lowest,
-                "machine": column.metric.of_machine,
+                "lowest": column.quantity.lowest,
+                "machine": column.quantity.of_machine,
             }
             for column in COLUMNS
         ],
         "perRecord": list(PER_RECORD),
-        "colours": method_colours(labels),
+        "colours": {label: _colours(colour_of(label)) for label in labels},
         "rates": [round(float(rate), 6) for rate in curve_rates()],
         "randomSplits": random_splits(sections, names),
         "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
@@ -63,6 +63,11 @@ def section_id(index: int) -> str:
 def line_id(section: int, line: int) -> str:
     """Return the id of a row in the page."""
     return f"row-{section}-{line}"
+
+
+def _colours(colour: str) -> list[str]:
+    """Return the colours of a method's marks and of its name in text, and that of both on the dark page."""
+    return [colour, readable(colour), on_dark(colour)]
 
 
 def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:
@@ -90,8 +95,8 @@ def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
     reasons: dict[str, list[str]] = {}
     for column, value in zip(COLUMNS, line.values, strict=True):
         if value.number is None and value.note and not line.published:
-            reasons.setdefault(value.note, []).append(column.metric.title)
-    found = {
+            reasons.setdefault(value.note, []).append(column.quantity.title)
+    row = {
         "id": name,
         "label": line.label,
         "published": line.published,
@@ -101,8 +106,8 @@ def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
         "reasons": [[", ".join(titles), reason] for reason, titles in reasons.items()],
     }
     if line.method is not None:
-        found["records"] = [_record(line.method, record, pages) for record in line.method.records.values()]
-    return found
+        row["records"] = [_record(record, pages) for record in line.method.records.values()]
+    return row
 
 
 def _plots(section: Section, line: Line, store: Store | None) -> dict[str, Any]:
@@ -111,14 +116,14 @@ def _plots(section: Section, line: Line, store: Store | None) -> dict[str, Any]:
         return {}
     curves, reason = curves_of_line(section, line, store) if store else ({}, "")
     times, left_out = times_of_line(section, line, store) if store else ([], "")
-    found = {"curves": curves, "whyNoCurves": reason, "times": times, "timesLeftOut": left_out}
-    return {name: value for name, value in found.items() if value}
+    plots = {"curves": curves, "whyNoCurves": reason, "times": times, "timesLeftOut": left_out}
+    return {name: value for name, value in plots.items() if value}
 
 
-def _record(method: MethodRecords, record: Record, pages: Mapping[str, str]) -> list[Any]:
+def _record(record: Record, pages: Mapping[str, str]) -> list[Any]:
     """Return category, status, address of the page, and numbers as printed, in the order of ``PER_RECORD``."""
-    category = record.cell.category
-    alone = MethodRecords(method.label, {category: record})
-    chosen = [column for column in COLUMNS if column.id in PER_RECORD] if record.status == "ok" else []
-    values = [column_value(alone, (category,), column) for column in chosen]
-    return [category, record.status, pages[record.cell.id], *(value.text for value in values)]
+    values = []
+    for one in map(quantity, PER_RECORD) if record.status == "ok" else ():
+        number, _ = mean_over(one, {record.cell.category: record})
+        values.append("-" if number is None else one.text(number))
+    return [record.cell.category, record.status, pages[record.cell.id], *values]

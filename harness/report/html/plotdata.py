@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from harness.errors import DataError
 from harness.report.curves import LIMITS, CurveKind, curve_of
 from harness.report.figures.latency_data import LatencyRow, measured_latencies, order_statistic
-from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS
+from harness.report.html.columns import COLUMNS
 from harness.report.html.sections import Line, Section
 from harness.report.uncertainty import seed_interval
+from harness.store.quantities import ACCURACY
 from harness.store.store import Store
 
 __all__ = ["QUANTILES", "curve_rates", "curves_of_line", "random_splits", "times_of_line"]
@@ -115,7 +116,7 @@ def random_splits(sections: Sequence[Section], names: Sequence[Sequence[str]]) -
 
 def _joined(family: Sequence[tuple[str, Line]]) -> dict[str, Any]:
     values = {}
-    for position, column in enumerate(COLUMNS[: len(ACCURACY_COLUMNS)]):
+    for position, column in enumerate(COLUMNS[: len(ACCURACY)]):
         numbers = [line.values[position].number for _, line in family]
         known = [number for number in numbers if number is not None]
         if len(known) == len(numbers):

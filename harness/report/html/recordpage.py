@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from msgspec import to_builtins
 
-from harness.data.base import DATASETS
-from harness.report.html.markup import Child, Element, element, write_document
-from harness.report.html.parts import facts, headed_table, plain_text, section, theme_switch
-from harness.report.html.recordtables import defect_table, images_table, latency_tables, memory_table, metrics_table
+from harness.report.groups import setting_title
 from harness.report.html.reproduce import reproduce
+from harness.report.html.templating import render
 from harness.store.details import Details
-from harness.store.record import Environment, Latency, Memory, Record
+from harness.store.quantities import ACCURACY
+from harness.store.record import Environment, Latency, LatencyWindow, Memory, Record, Size, StateSizes
 
-__all__ = ["POLICY", "record_page"]
+__all__ = ["record_page"]
 
-POLICY = "default-src 'none'; style-src 'self' file:; script-src 'self' file:; img-src 'self' file:"
-"""Content security policy of pages whose style and script lie beside them."""
+_WINDOWS = {
+    "device": "device: inference alone",
+    "end_to_end": "end to end: padding, resizing, transfer and inference",
+    "device_events": "device, by CUDA events",
+    "decode": "decode: reading the files",
+    "clean": "clean: removing the background",
+}
+_TIMES = ("median_ms", "low_ms", "high_ms", "mean_ms", "min_ms", "max_ms", "p95_ms", "p99_ms")
+_SIZES = {"weights_mb": "parameters", "bank_mb": "memory bank", "other_mb": "other state"}
+
+_Row = tuple[str, ...]
 
 
-def record_page(record: Record, label: str, siblings: Mapping[str, str], details: Details | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of texts; ``numbers`` are the positions of columns that are aligned to the right."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: Sequence[_Row]
+    numbers: Collection[int] = ()
+
+
+def record_page(record: Record, label: str, siblings: Mapping[str, str], details: Details | None = None) -> str:
     """Return the page of a record.
 
     Parameters
@@ -32,82 +52,109 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str], details
     siblings
         The same row's other records: category to the address of its page.
     details
-        Scores of its images and raw times.
+        Scores of its images and raw times; none where None.
     """
-    cell = record.cell
-    name = f"{label} on {cell.category}"
-    head = (
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("title", f"{name}: record"),
-        element("link", rel="stylesheet", href="../report.css"),
-        element("script", src="../record.js", defer=True),
+    command, command_remark = reproduce(record)
+    details, environment = details or Details(), record.environment
+    machine = {"machine": environment.hardware or "unknown"}
+    return render(
+        "record.html",
+        record=record,
+        name=f"{label} on {record.cell.category}",
+        setting=_setting(record),
+        siblings=siblings,
+        notes=_notes(record),
+        accuracy=list(_accuracy(record)),
+        latency=_latency(record.latency),
+        raw_times=_raw_times(details),
+        memory=_memory(record.memory),
+        memory_remarks=_state_check(record.memory),
+        command=command,
+        command_remark=command_remark,
+        cell=_cell(record),
+        settings=list(_settings(record)),
+        environment=_texts({**machine, **to_builtins(environment)}) if environment != Environment() else {},
+        images=_images(details),
     )
-    links = (element("a", category, href=address) for category, address in siblings.items())
-    top = element(
-        "header",
-        element("a", "Skip to the record", href="#record", class_="skip"),
-        element("div", element("a", "All results", href="../index.html"), theme_switch(), class_="bar"),
-        element("h1", name),
-        element("p", *_subtitle(record)),
-        element("nav", "Other categories: ", _joined(links), aria_label="Other categories") if siblings else None,
-    )
-    main = element("main", *_sections(record, details or Details()), id="record", tabindex="-1")
-    return write_document(head, element("body", top, main, class_="record"))
 
 
-def _joined(links: Iterator[Element]) -> Iterator[Child]:
-    for index, link in enumerate(links):
-        yield ", " if index else None
-        yield link
-
-
-def _subtitle(record: Record) -> tuple[Child, ...]:
+def _setting(record: Record) -> str:
     cell = record.cell
-    dataset = DATASETS[cell.dataset].title if cell.dataset in DATASETS else cell.dataset
-    shots = "all training samples" if cell.shots == "full" else f"{cell.shots} training samples, split {cell.split}"
-    state = element("span", record.status, class_=f"status {'good' if record.status == 'ok' else 'bad'}")
-    told = f" {dataset}, {shots}, preset {cell.protocol.preset}, {cell.protocol.weights} weights"
     when = f", measured {record.created}" if record.created else ""
-    return state, told + when
+    return setting_title(cell.dataset, cell.protocol.preset, cell.protocol.weights, cell.shots, cell.split) + when
 
 
-def _sections(record: Record, details: Details) -> Iterator[Element]:
-    if record.status != "ok":
-        yield section("why", "Why there are no numbers", element("p", record.reason or "The record gives no reason."))
-    if record.log:
-        text = element("pre", "\n".join(record.log), tabindex="0")
-        yield section("log", "Last lines of its log", text)
-    notes: list[str] = list(record.notes)
-    if record.environment.contended:
-        notes.append(f"contended: {record.environment.busy_reason}")
-    if notes:
-        yield section("notes", "Notes", element("ul", (element("li", one) for one in notes)))
-    if record.metrics:
-        yield section("metrics", "Accuracy", metrics_table(record), defect_table(record))
-    if record.latency != Latency():
-        yield section("latency", "Latency", *latency_tables(record.latency, details.raw_ms))
-    if record.memory != Memory():
-        yield section("memory", "Memory", *memory_table(record.memory))
-    yield section("again", "Measure it again", *_again(record))
-    yield section("cell", "What was measured", *_cell(record))
-    if record.environment != Environment():
-        found = {"machine": record.environment.hardware or "unknown", **to_builtins(record.environment)}
-        yield section("environment", "Environment", facts(found))
-    if details.images:
-        yield section("images", "Scores of images", images_table(details.images))
+def _notes(record: Record) -> list[str]:
+    busy = record.environment.busy_reason
+    return [*record.notes, *([f"contended: {busy}"] if busy else [])]
 
 
-def _again(record: Record) -> Iterator[Child]:
-    command, remark = reproduce(record)
-    yield element("pre", element("code", command, id="command"), tabindex="0", class_="command")
-    yield element("button", "Copy", type="button", data_copy="command", class_="quiet", hidden=True)
-    yield element("p", remark) if remark else None
-    yield element("p", "The seed of every random choice comes from the cell. Speeds need a machine like the one below.")
+def _accuracy(record: Record) -> Iterator[_Table]:
+    """Yield the metrics with all their digits, or why one is undefined; then those of each type of defect."""
+    if not record.metrics:
+        return
+    rows = []
+    for metric in ACCURACY:
+        value = metric.number(record)
+        reason = metric.why_missing(record) or "not recorded"
+        rows.append((metric.title, f"- ({reason})" if value is None else f"{value:.6f}", metric.help))
+    yield _Table("Accuracy over all test images", ("metric", "value", "meaning"), rows, (1,))
+    if record.by_defect:
+        headings = ("defect", *(metric.title for metric in ACCURACY))
+        by_defect = [
+            (defect, *(_number(metric.number(record, defect), 4) for metric in ACCURACY))
+            for defect in record.by_defect
+        ]
+        caption = "By type of defect, each against all good images"
+        yield _Table(caption, headings, by_defect, range(1, len(headings)))
 
 
-def _cell(record: Record) -> Iterator[Child]:
+def _latency(latency: Latency) -> _Table | None:
+    headings = ("window", "calls", "fps", *(name.removesuffix("_ms") for name in _TIMES), "remark")
+    windows = ((name, getattr(latency, name)) for name in _WINDOWS)
+    rows = [_window(name, window) for name, window in windows if window is not None]
+    caption = "Milliseconds at batch 1; low and high: 95% interval of the median"
+    return _Table(caption, headings, rows, range(1, len(headings) - 1)) if rows else None
+
+
+def _window(name: str, window: LatencyWindow) -> _Row:
+    times = (_number(getattr(window, key), 2) for key in _TIMES)
+    remark = "; ".join(filter(None, (window.reason, window.stopped)))
+    return _WINDOWS[name], _text(window.calls), _number(window.fps, 2), *times, remark
+
+
+def _raw_times(details: Details) -> dict[str, str]:
+    """Return all times of each window under a heading."""
+    return {
+        f"{len(times)} raw times of {name}, ms, in the order of the calls": ", ".join(f"{ms:.4f}" for ms in times)
+        for name, times in details.raw_ms.items()
+    }
+
+
+def _memory(memory: Memory) -> _Table | None:
+    """Return sizes with their source or the reason why one is missing; None where nothing was measured."""
+    rows: list[_Row] = []
+    reported = ("reported by the method", "")
+    for name in (field.name for field in fields(memory)):
+        size = getattr(memory, name)
+        if isinstance(size, Size):
+            calls = "" if size.calls is None else f"calls {size.calls}"
+            remark = "; ".join(filter(None, (size.reason, calls, size.stopped)))
+            rows.append((name.replace("_", " "), _number(size.mb, 3), size.source, remark))
+        elif isinstance(size, StateSizes):
+            rows += [(text, _number(getattr(size, part), 3), *reported) for part, text in _SIZES.items()]
+        elif name == "paper_mb" and size is not None:
+            rows.append(("parameters and bank (the column of papers)", _number(size, 3), *reported))
+    return _Table("Memory in MB (1e6 bytes)", ("what", "MB", "source", "remark"), rows, (1,)) if rows else None
+
+
+def _state_check(memory: Memory) -> list[str]:
+    return [f"state check: {_text(to_builtins(memory.state_check))}"] if memory.state_check is not None else []
+
+
+def _cell(record: Record) -> dict[str, str]:
     cell = record.cell
-    yield facts(
+    return _texts(
         {
             "cell": cell.id,
             "method": cell.method,
@@ -122,15 +169,45 @@ def _cell(record: Record) -> Iterator[Child]:
             **{f"{name} samples": count for name, count in to_builtins(record.samples).items()},
         }
     )
-    yield _details("Parameters", cell.parameters, given=tuple(cell.given))
-    yield _details("Protocol", cell.protocol.to_json() | {"digest": cell.protocol.digest})
-    yield _details("Pretrained files", to_builtins(record.weights))
-    yield _details("Seconds of each stage", {name: f"{value:.2f}" for name, value in record.seconds.items()})
 
 
-def _details(heading: str, values: Mapping[str, object], given: Sequence[str] = ()) -> Element | None:
-    if not values:
-        return None
-    rows = ((name, plain_text(value) + (" (given)" if name in given else "")) for name, value in values.items())
-    table = headed_table(heading, ("name", "value"), rows)
-    return element("details", element("summary", heading), table, open=heading == "Parameters")
+def _settings(record: Record) -> Iterator[_Table]:
+    """Yield tables of names and values; those without values are left out."""
+    cell = record.cell
+    parameters = _texts(cell.parameters)
+    tables = {
+        "Parameters": {name: text + " (given)" * (name in cell.given) for name, text in parameters.items()},
+        "Protocol": _texts(cell.protocol.to_json() | {"digest": cell.protocol.digest}),
+        "Pretrained files": _texts(to_builtins(record.weights)),
+        "Seconds of each stage": {name: f"{value:.2f}" for name, value in record.seconds.items()},
+    }
+    for caption, texts in tables.items():
+        if texts:
+            yield _Table(caption, ("name", "value"), list(texts.items()))
+
+
+def _images(details: Details) -> _Table | None:
+    headings = ("image", "defect", "label", "score")
+    rows = [(image.id, image.defect, str(image.label), f"{image.score:.6f}") for image in details.images]
+    return _Table(f"Scores of {len(rows)} test images", headings, rows, (2, 3)) if rows else None
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    """Return a JSON value as a reader would write it, nested values on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

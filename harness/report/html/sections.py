@@ -6,22 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from harness.data.base import DATASETS
+from harness.data.base import DATASETS, dataset_title
 from harness.data.splits import Shots
-from harness.report.beside import note, same_parameters
-from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
-from harness.report.html.columns import ACCURACY_COLUMNS, COLUMNS, column_value, devices_of
-from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records, why_not_comparable
-from harness.report.papertables import PAPER_TABLES
-from harness.report.ties import Claim, Judge, mark_ties
+from harness.report.compare import same_parameters, why_not_comparable
+from harness.report.grid import Grid, Row, Value, missing, rank_columns
+from harness.report.groups import Group, MethodRecords, group_records, samples_title
+from harness.report.html.columns import COLUMNS
+from harness.report.pivot import Cut, label_of, measured_value
+from harness.report.ties import TieTest, mark_ties
+from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, Published
+from harness.store.quantities import machines_of
+from harness.store.query import RecordQuery
 from harness.store.record import Record
 
 __all__ = ["AS_PUBLISHED", "AUTHORS", "Line", "Section", "make_sections"]
 
 AUTHORS = "the authors' machine"
 AS_PUBLISHED = "as published"
-_ACCURACY = {column.id for column in ACCURACY_COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Line:
     values: tuple[Value, ...]
     categories: int
     note: str
-    method: MeasuredMethod | None = None
+    method: MethodRecords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Section:
     categories: tuple[str, ...]
     warning: str
     lines: tuple[Line, ...]
-    group: MeasuredGroup | None = None
+    group: Group | None = None
 
     @property
     def measured(self) -> bool:
@@ -93,7 +95,7 @@ class Section:
 
 
 def make_sections(
-    records: Iterable[Record], published: Published, dataset: str | None = None, judge: Judge | None = None
+    records: Iterable[Record], published: Published, query: RecordQuery | None = None, test: TieTest | None = None
 ) -> tuple[Section, ...]:
     """Return measured sections, then those that are published only.
 
@@ -103,19 +105,20 @@ def make_sections(
         Of any groups.
     published
         Stand in the sections that may be compared with them, and in sections of their own where there is none.
-    dataset
-        One dataset only.
-    judge
-        Tells whether two measured methods are tied; None marks the best by what is printed.
+    query
+        Chooses among both; all where None.
+    test
+        Decides whether two measured methods are tied; None marks the best by what is printed.
     """
-    groups = [group for group in group_records(records) if dataset in (None, group.dataset)]
-    sections = [_measured(group, published, judge) for group in groups]
+    query = query or RecordQuery()
+    chosen = replace(published, rows=tuple(row for row in published.rows if query.keeps_label(row.method)))
+    sections = [_measured(group, chosen, test) for group in group_records(records, query)]
     beside = {(section.dataset, section.shots) for section in sections if not section.warning}
-    wanted = dict.fromkeys((row.dataset, row.shots) for row in published.rows if dataset in (None, row.dataset))
-    return (*sections, *(_published(published, *key) for key in wanted if key not in beside))
+    wanted = dict.fromkeys((row.dataset, row.shots) for row in chosen.rows if query.dataset in ("", row.dataset))
+    return (*sections, *(_published(chosen, *key) for key in wanted if key not in beside))
 
 
-def _measured(group: MeasuredGroup, published: Published, judge: Judge | None) -> Section:
+def _measured(group: Group, published: Published, test: TieTest | None) -> Section:
     warning = why_not_comparable(group, published)
     lines = [_line(group, method) for method in sorted(group.methods, key=_place)]
     beside = [] if warning else _published_lines(published, group.dataset, group.shots, len(group.categories))
@@ -128,18 +131,16 @@ def _measured(group: MeasuredGroup, published: Published, judge: Judge | None) -
         group.title,
         group.categories,
         warning,
-        _ranked([*lines, *beside], judge),
+        _ranked([*lines, *beside], test),
         group,
     )
 
 
 def _published(published: Published, dataset: str, shots: Shots) -> Section:
     info = DATASETS.get(dataset)
-    title = info.title if info else dataset
-    samples = "all training samples" if shots == "full" else f"{shots} training samples"
     categories = info.categories if info else ()
     lines = _ranked(_published_lines(published, dataset, shots, len(categories)))
-    heading = f"{title}, {samples}, {AS_PUBLISHED}"
+    heading = f"{dataset_title(dataset)}, {samples_title(shots)}, {AS_PUBLISHED}"
     return Section(dataset, shots, AS_PUBLISHED, AS_PUBLISHED, AS_PUBLISHED, heading, categories, "", lines)
 
 
@@ -149,7 +150,7 @@ def _paper_order() -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for table in PAPER_TABLES for label in table.methods))
 
 
-def _place(method: MeasuredMethod) -> tuple[int, str]:
+def _place(method: MethodRecords) -> tuple[int, str]:
     """Return where a measured method stands in the paper's order, whatever its epochs; others follow by label."""
     cell, order = method.cell, _paper_order()
     preset = cell.protocol.preset
@@ -164,10 +165,10 @@ def _published_place(label: str) -> int:
     return order.index(label) if label in order else len(order)
 
 
-def _line(group: MeasuredGroup, method: MeasuredMethod) -> Line:
-    values = tuple(column_value(method, group.categories, column) for column in COLUMNS)
-    device = " and ".join(devices_of(method))
-    return Line(method.label, False, device, values, len(method.ok), note(group, method), method)
+def _line(group: Group, method: MethodRecords) -> Line:
+    values = tuple(measured_value(group, method, Cut(column.quantity), by_machine=True) for column in COLUMNS)
+    machines = " and ".join(machines_of(method.ok.values()))
+    return Line(method.label, False, machines, values, len(method.ok), label_of(group, method).note, method)
 
 
 def _published_lines(published: Published, dataset: str, shots: Shots, categories: int) -> list[Line]:
@@ -177,54 +178,20 @@ def _published_lines(published: Published, dataset: str, shots: Shots, categorie
         sources = dict.fromkeys(f"{row.source}, table {row.table}" for row in rows if row.method == label)
         values = []
         for column in COLUMNS:
-            found = published.find(dataset, (label,), shots, MEAN, column.id)
-            values.append(Value(found.text, found.value) if found else missing("not published"))
-        told = f"published numbers ({'; '.join(sources)})"
-        lines.append(Line(label, True, AUTHORS, tuple(values), categories, told))
+            row = published.find(dataset, (label,), shots, MEAN, column.id)
+            values.append(Value(row.text, row.value) if row else missing("not published"))
+        note = f"published numbers ({'; '.join(sources)})"
+        lines.append(Line(label, True, AUTHORS, tuple(values), categories, note))
     return lines
 
 
-def _ranked(lines: Sequence[Line], judge: Judge | None = None) -> tuple[Line, ...]:
+def _ranked(lines: Sequence[Line], test: TieTest | None = None) -> tuple[Line, ...]:
     """Return the lines with the best of each column marked.
 
     Rows compete where they cover the same categories; published ones among themselves; numbers that depend on the
     machine on equal machines only.
     """
-    anywhere = _marked(lines, [_rivals(line) for line in lines], judge)
-    by_device = _marked(lines, [f"{_rivals(line)} {line.device}" for line in lines], None)
-    return tuple(
-        replace(
-            line,
-            values=tuple(
-                own if column.metric.of_machine else shared
-                for shared, own, column in zip(first.values, second.values, COLUMNS, strict=True)
-            ),
-        )
-        for line, first, second in zip(lines, anywhere, by_device, strict=True)
-    )
-
-
-def _marked(lines: Sequence[Line], rivals: Sequence[str], judge: Judge | None) -> tuple[Row, ...]:
-    columns = tuple(Column(column.id, {"metric": column.id}, column.metric.lowest) for column in COLUMNS)
-    rows = [
-        Row((), _competing(line), {"line": str(index)}, rank_group=group)
-        for index, (line, group) in enumerate(zip(lines, rivals, strict=True))
-    ]
-
-    def claim(row: Row, column: Column) -> Claim | None:
-        method, metric = lines[int(row.keys["line"])].method, column.keys["metric"]
-        return Claim(method, tuple(method.ok), metric) if method and metric in _ACCURACY else None
-
-    return mark_ties(Grid("", (), columns, rank_columns(rows, columns)), claim, judge).rows
-
-
-def _competing(line: Line) -> tuple[Value, ...]:
-    return tuple(
-        value if column.ranked else replace(value, ranked=False)
-        for value, column in zip(line.values, COLUMNS, strict=True)
-    )
-
-
-def _rivals(line: Line) -> str:
-    covered = "+".join(line.method.ok) if line.method else ""
-    return f"{'published' if line.published else 'measured'} {covered}"
+    columns = tuple(Cut(column.quantity).column for column in COLUMNS)
+    rows = [Row((), line.values, {}, rank_group="published" if line.published else "measured") for line in lines]
+    marked = mark_ties(Grid("", (), columns, rank_columns(rows, columns)), test)
+    return tuple(replace(line, values=row.values) for line, row in zip(lines, marked.rows, strict=True))

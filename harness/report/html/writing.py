@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
-from harness.report.html.markup import Element
-from harness.report.html.page import asset, front_page
+from harness.report.html.gallerysection import GallerySetting
+from harness.report.html.page import front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
+from harness.report.html.templating import asset
 from harness.store.details import Details, read_details
 from harness.store.record import Record
 from harness.store.store import Store
@@ -34,7 +35,7 @@ def check_folder(folder: Path) -> None:
 def write_report(
     folder: Path,
     sections: Sequence[Section],
-    gallery: Callable[[Path], Element | None] | None = None,
+    gallery: Callable[[Path], Sequence[GallerySetting]] | None = None,
     store: Store | None = None,
 ) -> Path:
     """Write a report and return the path of its front page, which is written last.
@@ -46,7 +47,7 @@ def write_report(
     sections
         Of the leaderboard; the records of their rows get a page each.
     gallery
-        Draws pictures below the folder and returns their section; None leaves it out.
+        Draws pictures below the folder and returns what they show; None leaves them out.
     store
         Where counts lie; None leaves out PRO and ROC curves.
 
@@ -58,15 +59,20 @@ def write_report(
         Where it can't be written.
     """
     check_folder(folder)
-    pages = {record.cell.id: f"cells/{record.cell.stem}.html" for record in _records(sections)}
+    pages = {}
     try:
         (folder / "cells").mkdir(parents=True, exist_ok=True)
-        for name, content in (("report.css", asset("report.css")), ("record.js", asset("theme.js") + asset("copy.js"))):
-            write_atomically(folder / name, content.encode())
-        for section in sections:
-            _write_records(folder, section, store)
+        _write(folder / "report.css", asset("report.css"))
+        _write(folder / "record.js", asset("theme.js") + asset("copy.js"))
+        for line in (line for section in sections for line in section.lines):
+            records = line.method.records if line.method else {}
+            names = {category: f"{record.cell.stem}.html" for category, record in records.items()}
+            for category, record in records.items():
+                siblings = {other: name for other, name in names.items() if other != category}
+                pages[record.cell.id] = f"cells/{names[category]}"
+                _write(folder / pages[record.cell.id], record_page(record, line.label, siblings, _details(store, record)))
         index = folder / "index.html"
-        write_atomically(index, front_page(sections, pages, gallery(folder) if gallery else None, store))
+        _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store))
     except OSError as error:
         raise PrerequisiteError(
             f"The report can't be written to {folder} ({error.strerror}): "
@@ -75,18 +81,8 @@ def write_report(
     return index
 
 
-def _records(sections: Sequence[Section]) -> list[Record]:
-    return [record for one in sections for line in one.lines if line.method for record in line.method.records.values()]
-
-
-def _write_records(folder: Path, section: Section, store: Store | None) -> None:
-    for line in section.lines:
-        records = line.method.records if line.method else {}
-        names = {category: f"{record.cell.stem}.html" for category, record in records.items()}
-        for category, record in records.items():
-            siblings = {other: name for other, name in names.items() if other != category}
-            page = record_page(record, line.label, siblings, _details(store, record))
-            write_atomically(folder / "cells" / names[category], page)
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, text.encode())
 
 
 def _details(store: Store | None, record: Record) -> Details:
