@@ -22,6 +22,7 @@ from statistics import median
 import pytest
 import torch
 from direct_cfm import encode
+from harness.measure.hardware import hardware_key
 from rich.console import Console
 from stages import (
     AHEAD,
@@ -43,7 +44,6 @@ from stages import (
 from harness.data.open import open_dataset
 from harness.files.atomic import write_atomically
 from harness.measure.environment import describe, describe_torch
-from harness.measure.hardware import hardware_key
 from harness.measure.load import LoadWatch
 from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 from statistics import mean
 
 import pytest
+from harness.report.names import METRICS
+from harness.report.paper import PAPER_TABLES, paper_grids
 from rich.console import Console
 
 from harness.data.base import DATASETS
 from harness.files.bundled import published_dir
-from harness.report.names import METRICS
-from harness.report.paper import PAPER_TABLES, paper_grids
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown, as_rich

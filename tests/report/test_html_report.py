@@ -6,21 +6,21 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from harness.report.accuracy import accuracy_grid
+from harness.report.costs import cost_grid
+from harness.report.measured import group_records
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from report_records import full_record, make_record
 
 from harness.errors import UsageError
-from harness.report.accuracy import accuracy_grid
-from harness.report.costs import cost_grid
 from harness.report.html.columns import COLUMNS
 from harness.report.html.recordpage import record_page
 from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import make_sections
 from harness.report.html.templating import environment, render
 from harness.report.html.writing import write_report
-from harness.report.measured import group_records
 from harness.store.published import read_published
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"

@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from harness.report.accuracy import accuracy_grid, defect_grid
+from harness.report.measured import group_records
+from harness.report.names import metric_name
 from report_records import make_record
 
 from harness.data.base import DATASETS
-from harness.report.accuracy import accuracy_grid, defect_grid
 from harness.report.legend import legend
-from harness.report.measured import group_records
-from harness.report.names import metric_name
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown

@@ -102,8 +102,7 @@ def _accuracy(record: Record) -> Iterator[_Table]:
     if record.by_defect:
         headings = ("defect", *(metric.title for metric in ACCURACY))
         by_defect = [
-            (defect, *(_number(metric.number(record, defect), 4) for metric in ACCURACY))
-            for defect in record.by_defect
+            (defect, *(_number(metric.number(record, defect), 4) for metric in ACCURACY)) for defect in record.by_defect
         ]
         caption = "By type of defect, each against all good images"
         yield _Table(caption, headings, by_defect, range(1, len(headings)))

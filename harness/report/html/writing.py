@@ -70,7 +70,9 @@ def write_report(
             for category, record in records.items():
                 siblings = {other: name for other, name in names.items() if other != category}
                 pages[record.cell.id] = f"cells/{names[category]}"
-                _write(folder / pages[record.cell.id], record_page(record, line.label, siblings, _details(store, record)))
+                _write(
+                    folder / pages[record.cell.id], record_page(record, line.label, siblings, _details(store, record))
+                )
         index = folder / "index.html"
         _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store))
     except OSError as error:
