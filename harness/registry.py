@@ -24,11 +24,14 @@ from harness.errors import UsageError
 __all__ = [
     "MethodSpec",
     "Parameter",
+    "base_name",
+    "label",
     "load",
     "method_names",
     "nearest_names",
     "parameters_of",
     "parse",
+    "parse_label",
     "resolve",
     "split_list",
 ]
@@ -78,6 +81,21 @@ def label(name: str, parameters: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """Return the method of a label and the text of its parameters.
+
+    ``cfm[epochs=50,aggregate=sum] (released weights)`` gives ``cfm`` and ``epochs=50,aggregate=sum``, ``cfm`` gives
+    ``cfm`` and an empty text. Neither is checked.
+    """
+    name, _, rest = text.partition("[")
+    return name.partition(" ")[0], rest.partition("]")[0]
+
+
+def base_name(text: str) -> str:
+    """Return the method of a label, without parameters: ``cfm`` for ``cfm[epochs=50]``."""
+    return parse_label(text)[0]
 
 
 def nearest_names(wrong: str, known: Iterable[str]) -> str:

@@ -124,7 +124,7 @@ def same_parameters(name: str, cell: Cell, preset: str = "paper", *, but: Collec
     but
         Parameters that may differ.
     """
-    if name.partition("[")[0] != cell.method:
+    if registry.base_name(name) != cell.method:
         return False
     try:
         wanted = _resolved(name, preset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.registry import base_name
 from harness.report.accuracy import accuracy_value
 from harness.report.beside import group_grid, note
 from harness.report.grid import Column, Grid, Row, Value, missing
@@ -129,7 +130,7 @@ def _why(method: MeasuredMethod, best: MeasuredMethod, names: Sequence[str], int
         return f"not tested on the same images as {best.label}, the best one"
     lacking = [one.label for one in (method, best) if intervals.without_counts(one, names)]
     if lacking:
-        names_of = ",".join(dict.fromkeys(label.partition("[")[0].partition(" ")[0] for label in lacking))
+        names_of = ",".join(dict.fromkeys(base_name(label) for label in lacking))
         told = f"no counts of the test images lie beside the records of {' and '.join(lacking)}"
         return f"{told}: the same run with '--rerun {names_of}' makes them"
     return "undefined on some of the test sets that were drawn"

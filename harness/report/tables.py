@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.data.base import DATASETS
 from harness.errors import ExitCode, HarnessError, UsageError
-from harness.registry import nearest_names
+from harness.registry import base_name, nearest_names
 from harness.report.accuracy import accuracy_grid, add_intervals, category_grid, defect_grid
 from harness.report.costs import cost_grid
 from harness.report.differences import difference_grid
@@ -96,7 +96,7 @@ class Request:
         labels = {*published.methods, *(record.cell.label for record in records)}
         for pattern in self.methods:
             if not any(_matches(pattern, label) for label in labels):
-                methods = {*labels, *(label.partition("[")[0] for label in labels)}
+                methods = {*labels, *map(base_name, labels)}
                 raise UsageError(
                     f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, methods)}"
                 )
@@ -274,4 +274,4 @@ def _matches(pattern: str, label: str) -> bool:
         return True
     if "[" in pattern:
         return canonical_label(pattern) == canonical_label(label)
-    return fnmatchcase(label.partition("[")[0], pattern)
+    return fnmatchcase(base_name(label), pattern)

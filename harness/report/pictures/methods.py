@@ -11,7 +11,7 @@ from typing import NoReturn
 from harness.cell import Cell
 from harness.data.base import Dataset
 from harness.errors import UsageError
-from harness.registry import method_names, nearest_names
+from harness.registry import base_name, method_names, nearest_names
 from harness.report.measured import MeasuredGroup, MeasuredMethod, group_records
 from harness.report.pictures.request import MapsMissingError, ShownMethod, ShowRequest
 from harness.report.tables import Request, select
@@ -79,7 +79,7 @@ def _fits(record: Record, request: ShowRequest) -> bool:
 def _check_names(request: ShowRequest, labels: Sequence[str]) -> None:
     known = {*method_names(), *labels}
     for name in request.methods:
-        if not any(Request(methods=(name,)).keeps(label) for label in known) and name.partition("[")[0] not in known:
+        if not any(Request(methods=(name,)).keeps(label) for label in known) and base_name(name) not in known:
             raise UsageError(f"There is no method '{name}': {nearest_names(name, known)}")
 
 
