@@ -1,4 +1,4 @@
-"""``harness show``: pictures of what methods say about samples."""
+"""``harness show``: maps of methods beside their samples."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["command"]
 @click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs.")
 @click.option("--samples", type=NameList(), multiple=True, help="Ids: test/crack/001, or bagel/test/crack/001.")
 @click.option("--defects", type=NameList(), multiple=True, help="One sample of each: crack, hole, good.")
-@click.option("--worst", type=click.IntRange(1), help="So many samples that the first method's score tells worst.")
-@click.option("--best", type=click.IntRange(1), help="So many that it tells best.")
+@click.option("--worst", type=click.IntRange(1), help="So many samples that the first method's score separates worst.")
+@click.option("--best", type=click.IntRange(1), help="So many that it separates best.")
 @click.option("--shots", "-n", help="5, 10, 50, full: which run, where there are several.")
 @click.option("--split", help="Few-shot list of the run: first, 0 to 4.")
 @click.option(
@@ -70,14 +70,14 @@ def command(
     """
     from harness.cli.output import warn
     from harness.data.splits import parse_shots
-    from harness.report.pictures.choice import choose
-    from harness.report.pictures.request import ShowRequest
-    from harness.report.pictures.sheet import check_format
+    from harness.report.figures.files import figure_format, write_figure
+    from harness.report.pictures.choose import choose
+    from harness.report.pictures.runs import ShowRequest
     from harness.report.pictures.show import draw_features, draw_methods
     from harness.store.store import Store
 
     path = to or Path(f"figure{number}.png")
-    check_format(path)
+    figure_format(path)
     request = ShowRequest(
         methods=join(methods),
         dataset=dataset,
@@ -94,7 +94,7 @@ def command(
     if choice.others:
         warn(f"Shown: {choice.title}. Also kept, for --shots and --split: {'; '.join(choice.others)}.")
     draw = draw_features if number == "6" else draw_methods
-    draw(choice, scale).save(path)
+    write_figure(draw(choice, scale), path)
     rows = "1 sample" if len(choice.samples) == 1 else f"{len(choice.samples)} samples"
-    click.echo(f"figure {path}: {rows}, {', '.join(one.label for one in choice.methods)}")
+    click.echo(f"figure {path}: {rows}, {', '.join(method.label for method in choice.methods)}")
     return ExitCode.OK
