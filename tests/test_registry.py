@@ -35,6 +35,20 @@ def test_parameters_are_typed_and_canonical() -> None:
     assert names("cfm[epochs=2],cfm-t") == ["cfm[epochs=2]", "cfm-t"]
 
 
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        ("cfm", ("cfm", "")),
+        ("cfm[epochs=50,lr=0.1]", ("cfm", "epochs=50,lr=0.1")),
+        ("cfm (released weights)", ("cfm", "")),
+        ("cfm[epochs=50] (released weights)", ("cfm", "epochs=50")),
+    ],
+)
+def test_a_label_is_a_method_and_the_text_of_its_parameters(label: str, parts: tuple[str, str]) -> None:
+    assert registry.parse_label(label) == parts
+    assert registry.base_name(label) == parts[0]
+
+
 def test_resolution_is_named_then_preset_then_default() -> None:
     (spec,) = registry.parse(["cfm[epochs=3]"])
     paper, quick = registry.resolve(spec, "paper"), registry.resolve(spec, "quick")

@@ -166,13 +166,13 @@ class Scope:
             Labels of records.
         """
         from harness.gate.leaderboard import find_boards
-        from harness.registry import nearest_names
+        from harness.registry import base_name, nearest_names
         from harness.report.tables import Request
 
         if not self.methods:
             return
         labels = {*measured, *(row.key.method for board in find_boards(self.folder) for row in board.read())}
-        names = {*labels, *(label.partition("[")[0] for label in labels)}
+        names = {*labels, *map(base_name, labels)}
         for pattern in self.methods:
             if not any(Request(methods=(pattern,)).keeps(label) for label in labels):
                 raise UsageError(

@@ -54,9 +54,11 @@ def command(
     harness run --methods cfm --save-fitted
     harness predict cfm --fitted results/fitted/FILE.safetensors --rgb a.png --xyz a.tiff --out map.npy
     """
+    from harness.report.figures.files import write_figure
+    from harness.report.pictures.show import draw_prediction
     from harness.run.predict import predict_files
 
-    result = predict_files(
+    predicted = predict_files(
         method,
         fitted,
         rgb,
@@ -67,6 +69,9 @@ def command(
         unverified=unverified,
         device=device,
     )
-    click.echo(f"score {result.score:.6g}")
-    click.echo(f"map {result.map_path}")
-    click.echo(f"picture {result.picture_path}")
+    picture = out.with_suffix(".png")
+    figure = draw_prediction(predicted.cell, predicted.sample, predicted.anomaly_map, predicted.score)
+    write_figure(figure, picture)
+    click.echo(f"score {predicted.score:.6g}")
+    click.echo(f"map {out}")
+    click.echo(f"picture {picture}")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import data_option, results_option
-from harness.errors import ExitCode, UsageError
+from harness.cli.options import data_option
+from harness.cli.query_options import query_options
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:
+    from harness.store.query import RecordQuery
+    from harness.store.store import Store
 
 __all__ = ["command"]
 
@@ -21,7 +26,6 @@ __all__ = ["command"]
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the pages.  [default: RESULTS/report]",
 )
-@click.option("--dataset", "-d", help="One dataset; all by default.")
 @data_option
 @click.option(
     "--open",
@@ -31,9 +35,9 @@ __all__ = ["command"]
     show_default=True,
     help="Open it in a browser; auto: from a terminal on a desktop.",
 )
-@results_option
+@query_options
 def command(
-    to: Path | None, dataset: str | None, data: Path | None, opening: Literal["auto", "yes", "no"], results: Path
+    to: Path | None, data: Path | None, opening: Literal["auto", "yes", "no"], query: RecordQuery, store: Store
 ) -> int:
     """Write a leaderboard with plots, curves, categories and a gallery, and a page for every record.
 
@@ -44,25 +48,22 @@ def command(
     harness report
     harness report --dataset mvtec3d --data ~/data --to ~/report --open no
     """
-    from harness.data.base import DATASETS
-    from harness.registry import nearest_names
     from harness.report.html.gallerysection import gallery_section
     from harness.report.html.sections import make_sections
     from harness.report.html.writing import check_folder, write_report
     from harness.report.tables import NothingMeasuredError
     from harness.report.uncertainty import Uncertainty
     from harness.store.published import read_published
-    from harness.store.store import Store
 
-    if dataset is not None and dataset not in DATASETS:
-        raise UsageError(f"There is no dataset '{dataset}': {nearest_names(dataset, DATASETS)}")
-    folder, store = to or results / "report", Store(results)
+    folder = to or store.folder / "report"
     check_folder(folder)
-    sections = make_sections(store.all(), read_published(), dataset, Uncertainty(store).tied)
+    records, published = store.all(), read_published()
+    query.check(records, published.methods)
+    sections = make_sections(records, published, query, Uncertainty(store).tied)
     if not sections:
         raise NothingMeasuredError(
-            f"Nothing is measured or published for {dataset} in {results / 'cells'}: start with "
-            f"'harness run --methods cfm,cfm-t --dataset {dataset}', or name another --results DIR."
+            f"Nothing of this choice is measured or published in {store.cells}: start with "
+            "'harness run --methods cfm,cfm-t', or name another --results DIR."
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     click.echo(index)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import NameList, join, json_option, results_option
+from harness.cli.options import json_option
+from harness.cli.query_options import query_options
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from harness.report.status import CellState, StatusGroup
+    from harness.store.query import RecordQuery
+    from harness.store.store import Store
 
 __all__ = ["command"]
 
@@ -29,20 +31,10 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
 
 
 @click.command("status", short_help="Show which cells are measured, missing or failed.")
-@click.option("--dataset", "-d", help="One dataset; all by default.")
-@click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value].")
-@click.option("--shots", "-n", type=NameList(), multiple=True, help="5, 10, 50, full; all by default.")
 @click.option("--failed", is_flag=True, help="List the cells that went wrong: why, when, and how their log ends.")
 @json_option
-@results_option
-def command(
-    dataset: str | None,
-    methods: tuple[tuple[str, ...], ...],
-    shots: tuple[tuple[str, ...], ...],
-    failed: bool,
-    as_json: bool,
-    results: Path,
-) -> int:
+@query_options
+def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> int:
     """Show the state of every cell that is measured, running or planned.
 
     A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running where a process is at it now;
@@ -53,55 +45,47 @@ def command(
     harness status --dataset mvtec3d --methods 'cfm*' --shots 10
     harness status --failed
     """
-    states = _chosen(results, dataset, join(methods), join(shots))
+    states = _chosen(store, query)
     if failed and not as_json:
-        _print_wrong(states, results)
+        _print_wrong(states)
     elif as_json:
-        _print_json([state for state in states if state.went_wrong or not failed], results)
+        _print_json([state for state in states if state.went_wrong or not failed])
     else:
         _print_tables(states)
     return ExitCode.OK
 
 
-def _chosen(results: Path, dataset: str | None, methods: tuple[str, ...], shots: tuple[str, ...]) -> list[CellState]:
-    from harness.data.splits import parse_shots
+def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
     from harness.report.status import read_states
-    from harness.report.tables import NothingMeasuredError, Request
+    from harness.report.tables import NothingMeasuredError
     from harness.store.published import read_published
 
-    request, sizes = Request(dataset, methods), [parse_shots(text) for text in shots]
-    everything = read_states(results)
-    request.check((state.stand_in() for state in everything), read_published())
-    states = [
-        state
-        for state in everything
-        if dataset in (None, state.cell.dataset)
-        and request.keeps(state.cell.label)
-        and (not sizes or state.cell.shots in sizes)
-    ]
+    everything = read_states(store)
+    query.check((state.placeholder_record() for state in everything), read_published().methods)
+    states = [state for state in everything if state.is_meant(query)]
     if not states:
         which = "of this choice " if everything else ""
         raise NothingMeasuredError(
-            f"No cell {which}is measured, running or planned in {results}: start with '{_START}', "
+            f"No cell {which}is measured, running or planned in {store.folder}: start with '{_START}', "
             "or name another --results DIR."
         )
     return states
 
 
-def _print_json(states: Sequence[CellState], results: Path) -> None:
+def _print_json(states: Sequence[CellState]) -> None:
     from harness.cli.output import print_json
     from harness.report.status import count_states
 
-    print_json({"counts": count_states(states), "cells": [state.to_json(results) for state in states]})
+    print_json({"counts": count_states(states), "cells": [state.to_json() for state in states]})
 
 
 def _print_tables(states: Sequence[CellState]) -> None:
     from harness.report.console import stdout
-    from harness.report.status import advice, count_states, group_states, tell_counts
+    from harness.report.status import advice, count_states, counts_text, group_states
 
     for group in group_states(states):
         stdout.print(group.title, style="bold", markup=False)
-        stdout.print(tell_counts(count_states(group.states)))
+        stdout.print(counts_text(count_states(group.states)))
         if group.replaced:
             stdout.print(f"{group.replaced} older records of other data or splits are left out", style="dim")
         for table in _tables(group, stdout.width):
@@ -150,24 +134,24 @@ def _word(state: CellState | None) -> Text:
     return Text(word, style=_STYLES.get(word, _WRONG))
 
 
-def _print_wrong(states: Sequence[CellState], results: Path) -> None:
+def _print_wrong(states: Sequence[CellState]) -> None:
     from harness.report.console import stdout
-    from harness.report.status import count_states, tell_counts
+    from harness.report.status import count_states, counts_text
 
     wrong = [state for state in states if state.went_wrong]
-    for state in sorted(wrong, key=lambda one: one.created, reverse=True):
-        _print_reason(state, results)
-    stdout.print(tell_counts(count_states(states)) + ("" if wrong else ": nothing went wrong"))
+    for state in sorted(wrong, key=lambda state: state.created, reverse=True):
+        _print_reason(state)
+    stdout.print(counts_text(count_states(states)) + ("" if wrong else ": nothing went wrong"))
 
 
-def _print_reason(state: CellState, results: Path) -> None:
+def _print_reason(state: CellState) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
     from harness.report.console import stdout
     from harness.run.post_mortem import last_lines
 
-    cell, log = state.cell, state.log(results)
+    cell, log = state.cell, state.log
     where = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
     what = f" {where}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
     stdout.print(_word(state).append(what, style="default"))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import NameList, join, json_option, results_option
+from harness.cli.options import NameList, join, json_option
+from harness.cli.query_options import query_options
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
-    from harness.report.tables import Request, Source
+    from harness.report.tables import Source, TableRequest
     from harness.report.uncertainty import Uncertainty
     from harness.store.published import Published
+    from harness.store.query import RecordQuery
     from harness.store.record import Record
+    from harness.store.store import Store
 
 __all__ = ["command"]
 
@@ -27,25 +29,23 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
 
 
 @click.command("tables", short_help="Print measured numbers beside published ones.")
-@click.option("--dataset", "-d", help="One dataset; all by default.")
-@click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value].")
+@click.option(
+    "--table",
+    "tables",
+    type=NameList(),
+    multiple=True,
+    help="Names as of --list, or all; one screen of the newest or fullest setting by default.",
+)
+@click.option("--list", "listing", is_flag=True, help="List the tables, and show none.")
+@click.option(
+    "--metric", "metrics", type=NameList(), multiple=True, help="Accuracy metrics; those of each table by default."
+)
 @click.option(
     "--source",
     type=click.Choice(["measured", "published", "both"]),
     default="both",
     show_default=True,
     help="What to show.",
-)
-@click.option(
-    "--table",
-    "tables",
-    type=NameList(),
-    multiple=True,
-    help="1 to 7 of the paper; exact, defects, timing, memory, rank, seeds, categories, costs, differences.  "
-    "[default: all but the last three]",
-)
-@click.option(
-    "--metric", "metrics", type=NameList(), multiple=True, help="Accuracy metrics; those of each table by default."
 )
 @click.option(
     "--format",
@@ -56,84 +56,130 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
     help="For a terminal, a page, a paper, a spreadsheet, a program or a browser.",
 )
 @json_option
-@results_option
+@query_options
 def command(
-    dataset: str | None,
-    methods: tuple[tuple[str, ...], ...],
-    source: Source,
     tables: tuple[tuple[str, ...], ...],
+    listing: bool,
     metrics: tuple[tuple[str, ...], ...],
+    source: Source,
     form: _Format,
     as_json: bool,
-    results: Path,
+    query: RecordQuery,
+    store: Store,
 ) -> int:
-    """Print the paper's tables with measured numbers beside published ones, and tables of our own.
+    """Print who is best, and the paper's tables with measured numbers beside published ones.
 
-    What may not be compared with the paper stands in a table of the same layout that says why. Where nothing is
-    measured yet, the paper's tables are printed. Best in bold, runner-up underlined, ties marked.
+    Without --table, one screen shows the newest or fullest setting and names the others. What may not be compared with
+    the paper stands in a table of the same layout that says why. Where nothing is measured yet, the paper's tables are
+    printed. Best in bold, runner-up underlined, ties marked.
 
     \b
     harness tables
+    harness tables --table all
     harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex
     harness tables --table timing,memory --source measured
-    harness tables --table differences --metric i_auroc,aupro_1
     """
-    from harness.report.tables import Request
+    from harness.report.tables import TableRequest
     from harness.store.published import read_published
-    from harness.store.store import Store
 
+    if listing:
+        return _list("json" if as_json else form)
     published = read_published()
-    records = Store(results).all()
-    request = Request(dataset, join(methods), join(metrics), join(tables))
+    records = store.all()
+    request = TableRequest(query, join(tables), join(metrics))
     request.check(records, published)
-    grids = _grids(records, published, request, source, results)
-    _print(grids, "json" if as_json else form)
+    form = "json" if as_json else form
+    if not request.tables and not request.metrics and source != "published" and form == "rich":
+        return _overview(records, published if source == "both" else None, request, store)
+    _print(_grids(records, published, request, source, store), form)
+    return ExitCode.OK
+
+
+def _list(form: _Format) -> int:
+    from harness.cli.output import listing, print_json
+    from harness.report.console import stdout
+    from harness.report.tables import TABLES
+
+    if form == "json":
+        print_json([{"name": table.name, "help": table.help} for table in TABLES.values()])
+        return ExitCode.OK
+    rows = listing(("table", "what it shows"))
+    for table in TABLES.values():
+        rows.add_row(table.name, table.help)
+    stdout.print(rows)
+    stdout.print("Print one with 'harness tables --table NAME', all with '--table all'.", style="dim")
     return ExitCode.OK
 
 
 def _grids(
-    records: Sequence[Record], published: Published, request: Request, source: Source, results: Path
+    records: Sequence[Record], published: Published, request: TableRequest, source: Source, store: Store
 ) -> list[Grid]:
     from harness.report.console import stderr
-    from harness.report.tables import NothingMeasuredError, measured_grids, published_grids, select
+    from harness.report.tables import NothingMeasuredError, measured_grids, published_grids
 
     if source == "published":
         return published_grids(published, request)
-    chosen = select(records, request)
+    query = request.query
+    chosen = query.select(records)
     if any(record.status == "ok" for record in chosen):
-        with stderr.status("Comparing methods on test images drawn anew ..."):
-            beside, intervals = published if source == "both" else None, _intervals(results)
-            grids = measured_grids(chosen, beside, request, intervals.tied, intervals)
+        with stderr.status("Comparing methods on test images drawn at random ..."):
+            beside = published if source == "both" else None
+            grids = measured_grids(chosen, beside, request, _intervals(store))
         if grids:
             return grids
         raise NothingMeasuredError(_nothing_for(request))
-    nothing = _nothing(chosen, request, results)
-    ours = bool(request.tables) and not request.numbered
-    if source == "measured" or ours or not (request.dataset is None or published.has(request.dataset)):
+    nothing = _nothing(chosen, request, store)
+    ours = bool(request.named) and not any(name.isdecimal() for name in request.named)
+    if source == "measured" or ours or not (not query.dataset or published.has(query.dataset)):
         raise NothingMeasuredError(nothing)
     grids = published_grids(published, request)
     click.echo(f"harness: {nothing} These are the published tables.", err=True)
     return grids
 
 
-def _intervals(results: Path) -> Uncertainty:
-    """Return what tells ties and differences: the bootstrap over the counts that cells leave beside their records."""
+def _overview(records: Sequence[Record], published: Published | None, request: TableRequest, store: Store) -> int:
+    """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
+    from harness.report.console import stderr, stdout
+    from harness.report.legend import legend
+    from harness.report.overview import overview
+    from harness.report.render.text import as_rich
+
+    if not any(record.status == "ok" for record in request.query.select(records)):
+        grids = _grids(records, published, request, "both", store) if published else []
+        if not grids:
+            from harness.report.tables import NothingMeasuredError
+
+            raise NothingMeasuredError(_nothing(request.query.select(records), request, store))
+        _print(grids, "rich")
+        return ExitCode.OK
+    with stderr.status("Comparing methods on test images drawn at random ..."):
+        screen = overview(records, request.query, _intervals(store))
+    stdout.print(as_rich(screen.grid))
+    for sentence in (screen.verdict, *legend([screen.grid])):
+        stdout.print(sentence, style="" if sentence == screen.verdict else "dim", markup=False)
+    stdout.print()
+    for sentence in screen.others:
+        stdout.print(sentence, style="dim", markup=False, soft_wrap=True)
+    return ExitCode.OK
+
+
+def _intervals(store: Store) -> Uncertainty:
+    """Return what decides ties and differences: the bootstrap over the counts beside the records."""
     from harness.report.uncertainty import Uncertainty
-    from harness.store.store import Store
 
-    return Uncertainty(Store(results))
+    return Uncertainty(store)
 
 
-def _nothing(chosen: Sequence[Record], request: Request, results: Path) -> str:
+def _nothing(chosen: Sequence[Record], request: TableRequest, store: Store) -> str:
     if chosen:
         states = ", ".join(sorted({record.status for record in chosen}))
-        return f"None of the {len(chosen)} cells in {results / 'cells'} is ok ({states}): see 'harness run --dry-run'."
-    about = f" on {request.dataset}" if request.dataset else ""
-    about += " by these methods" if request.methods else ""
-    return f"Nothing is measured{about} in {results / 'cells'}: start with '{_START}', or name another --results DIR."
+        return f"None of the {len(chosen)} cells in {store.cells} is ok ({states}): see 'harness run --dry-run'."
+    about = f" on {request.query.dataset}" if request.query.dataset else ""
+    about += " by these methods" if request.query.methods else ""
+    return f"Nothing is measured{about} in {store.cells}: start with '{_START}', or name another --results DIR."
 
 
-def _nothing_for(request: Request) -> str:
+def _nothing_for(request: TableRequest) -> str:
     asked = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"
     return f"No measured cell has what {asked}: measure more with 'harness run', or leave out --table or --metric."
 
@@ -145,16 +191,16 @@ def _print(grids: Sequence[Grid], form: _Format) -> None:
     from harness.report.render.page import as_html
     from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
 
-    told = legend(grids)
+    explanations = legend(grids)
     if form == "rich":
         for grid in _warned_once(grids):
             stdout.print(as_rich(grid))
-        for sentence in told:
+        for sentence in explanations:
             stdout.print(sentence, style="dim", markup=False)
     elif form in ("latex", "html"):
-        click.echo((as_latex if form == "latex" else as_html)(grids, told))
+        click.echo((as_latex if form == "latex" else as_html)(grids, explanations))
     elif form == "markdown":
-        click.echo("\n\n".join(filter(None, (as_markdown(grids), *told))))
+        click.echo("\n\n".join(filter(None, (as_markdown(grids), *explanations))))
     else:
         click.echo(as_csv(grids) if form == "csv" else as_json(grids))
 

@@ -48,7 +48,7 @@ class SuiteRow:
     @property
     def name(self) -> str:
         """The method without its parameters."""
-        return self.method.partition("[")[0]
+        return registry.base_name(self.method)
 
     def is_named(self, pattern: str) -> bool:
         """Return whether a name, glob or label means this row; one without brackets means all parameters."""
@@ -279,7 +279,7 @@ def _selection(asked: Selection, dataset: str, rows: Sequence[SuiteRow], categor
 
 def _share_rerun(selections: Sequence[Selection], rerun: Sequence[str]) -> tuple[Selection, ...]:
     """Give each selection what it knows of ``--rerun``, and all of them what none knows, so that it is refused."""
-    known = [{name for text in one.methods for name in (text, text.partition("[")[0])} for one in selections]
+    known = [{name for text in one.methods for name in (text, registry.base_name(text))} for one in selections]
     everywhere = {*_RERUN_WORDS, *(name for name in rerun if not any(name in names for names in known))}
     return tuple(
         replace(one, rerun=tuple(name for name in rerun if name in names or name in everywhere))

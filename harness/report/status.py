@@ -13,10 +13,11 @@ from harness.cell import Cell
 from harness.report.groups import Group, MethodRecords, group_records
 from harness.store.claims import running_stems
 from harness.store.pending import unfinished
+from harness.store.query import RecordQuery
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
-__all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "group_states", "read_states", "tell_counts"]
+__all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "counts_text", "group_states", "read_states"]
 
 State = Status | Literal["running", "planned"]
 
@@ -37,30 +38,37 @@ class CellState:
         Why its record is not ``ok``.
     created
         When its record was written, ISO 8601 with zone; empty where it has none yet.
+    record
+        Its record, where it has one.
+    log
+        What its worker wrote to standard error; None where nothing is kept of it.
     """
 
     cell: Cell
     state: State
     reason: str = ""
     created: str = ""
+    record: Record | None = None
+    log: Path | None = None
 
     @property
     def went_wrong(self) -> bool:
         """Whether its record is not ``ok``."""
         return self.state not in ("ok", "running", "planned")
 
-    def stand_in(self) -> Record:
+    def placeholder_record(self) -> Record:
         """Return a record in its place, for what groups and selects records; it is as new as the state."""
         return Record(self.cell, "ok", created=self.created or datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def log(self, folder: Path) -> Path | None:
-        """Return what its worker wrote to standard error, None where nothing is kept of it."""
-        path = folder / "logs" / f"{self.cell.stem}.log"
-        return path if path.is_file() else None
+    def is_meant(self, query: RecordQuery) -> bool:
+        """Return whether a query chooses the cell; a cell without a record has no status and no device."""
+        if self.record is not None:
+            return query.keeps(self.record)
+        return not query.statuses and not query.device and query.keeps_cell(self.cell)
 
-    def to_json(self, folder: Path) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the state as plain JSON values."""
-        cell, log = self.cell, self.log(folder)
+        cell, log = self.cell, self.log
         return {
             "id": cell.id,
             "method": cell.label,
@@ -104,34 +112,35 @@ class StatusGroup:
         return [state for row in self.methods.values() for state in row.values()]
 
 
-def read_states(folder: Path) -> list[CellState]:
+def read_states(store: Store) -> list[CellState]:
     """Return the state of every cell that has a record or that some run has planned.
 
     Other runs may be at work: claims are read before plans and these before records, so that a cell which ends
     meanwhile is met once, and never lost.
-
-    Parameters
-    ----------
-    folder
-        Results folder.
 
     Raises
     ------
     PrerequisiteError
         For a record that can't be read.
     """
-    running = running_stems(folder)
-    found = {cell.stem: CellState(cell, "planned") for cell in unfinished(folder)}
-    for record in Store(folder).all():
-        found[record.cell.stem] = CellState(record.cell, record.status, record.reason, record.created)
-    for stem in running & found.keys():
-        found[stem] = replace(found[stem], state="running", reason="", created="")
-    return list(found.values())
+    folders = store.folders_read
+    running = {stem for folder in folders for stem in running_stems(folder)}
+    states = {cell.stem: CellState(cell, "planned") for folder in folders for cell in unfinished(folder)}
+    for record in store.all():
+        states[record.cell.stem] = CellState(record.cell, record.status, record.reason, record.created, record)
+    for stem in running & states.keys():
+        states[stem] = replace(states[stem], state="running", reason="", created="", record=None)
+    return [replace(state, log=_log(folders, stem)) for stem, state in states.items()]
+
+
+def _log(folders: Sequence[Path], stem: str) -> Path | None:
+    paths = (folder / "logs" / f"{stem}.log" for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def group_states(states: Iterable[CellState]) -> tuple[StatusGroup, ...]:
     """Sort states into tables, in the order of ``harness tables``; the newest cell of a category counts."""
-    places = [(state.stand_in(), state) for state in states]
+    places = [(state.placeholder_record(), state) for state in states]
     of = {id(record): state for record, state in places}
 
     def row(method: MethodRecords) -> dict[str, CellState]:
@@ -147,11 +156,11 @@ def group_states(states: Iterable[CellState]) -> tuple[StatusGroup, ...]:
 
 def count_states(states: Iterable[CellState]) -> dict[State, int]:
     """Return how many cells are in each state that occurs: ok first, then what went wrong, then what is to come."""
-    found = Counter(state.state for state in states)
-    return {state: found[state] for state in _ORDER if found[state]}
+    number = Counter(state.state for state in states)
+    return {state: number[state] for state in _ORDER if number[state]}
 
 
-def tell_counts(counts: Mapping[State, int]) -> str:
+def counts_text(counts: Mapping[State, int]) -> str:
     """Return counts in words: ``12 of 16 ok, 1 failed, 1 running, 2 planned``."""
     others = [f"{number} {state}" for state, number in counts.items() if state != "ok"]
     return ", ".join([f"{counts.get('ok', 0)} of {sum(counts.values())} ok", *others])
@@ -160,14 +169,14 @@ def tell_counts(counts: Mapping[State, int]) -> str:
 def advice(states: Sequence[CellState]) -> tuple[str, ...]:
     """Return what to do next, in sentences."""
     wrong = any(state.went_wrong for state in states)
-    found = {state.state for state in states}
+    present = {state.state for state in states}
     sentences = []
     if wrong:
         sentences.append("Why cells went wrong: harness status --failed.")
-    if "running" in found:
+    if "running" in present:
         sentences.append("A run is at work.")
-    elif wrong or "planned" in found:
+    elif wrong or "planned" in present:
         sentences.append("Run the same 'harness run' command again to go on: it skips what is measured.")
-    if "ok" in found:
+    if "ok" in present:
         sentences.append("The numbers: harness tables.")
     return tuple(sentences)

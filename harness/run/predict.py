@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.cell import Cell
 from harness.contract import MethodError, Sample
 from harness.data.clean import clean_masks
 from harness.data.images import read_rgb, read_xyz
@@ -15,30 +18,32 @@ from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
-from harness.report.pictures.prediction import draw_prediction
 from harness.run.devices import choose_device
 from harness.store.fitted import load_fitted, read_cell
 
-__all__ = ["PredictedFiles", "predict_files"]
+__all__ = ["PredictedSample", "predict_files"]
 
 
-@dataclass(frozen=True, slots=True)
-class PredictedFiles:
-    """What was written.
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedSample:
+    """What a fitted method says about a sample.
 
     Parameters
     ----------
+    cell
+        What the method was fitted for.
+    sample
+        As the method saw it: with a cleaned cloud.
+    anomaly_map : (S, S) float32
+        In the evaluation geometry; higher is more anomalous.
     score
         Anomaly score of the image.
-    map_path
-        float32 (S, S) array, readable by ``numpy.load``.
-    picture_path
-        PNG: image, cloud and map side by side.
     """
 
+    cell: Cell
+    sample: Sample
+    anomaly_map: NDArray[np.float32]
     score: float
-    map_path: Path
-    picture_path: Path
 
 
 def predict_files(
@@ -52,8 +57,8 @@ def predict_files(
     weights_dir: Path | None = None,
     unverified: bool = False,
     device: str = "auto",
-) -> PredictedFiles:
-    """Run a fitted method on an image and its point cloud, and write its map and a picture.
+) -> PredictedSample:
+    """Run a fitted method on an image and its point cloud, and write its map.
 
     Parameters
     ----------
@@ -64,7 +69,7 @@ def predict_files(
     rgb, xyz
         8-bit image, and TIFF of (H, W, 3) floats in metres, of one size.
     out
-        The map's file; the picture takes its name with the suffix ``.png``.
+        Where the map goes, as an array for ``numpy.load``.
     clean
         Whether the protocol's background removal is applied; never for a method fitted on Eyecandies, whose clouds
         have none.
@@ -74,7 +79,7 @@ def predict_files(
     Raises
     ------
     UsageError, PrerequisiteError, DataError
-        Where the file holds another method, or an input can't be used.
+        Where the file holds another method, an input can't be used, or the map can't be written.
     """
     if out.suffix != ".npy":
         raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
@@ -93,15 +98,12 @@ def predict_files(
     except MethodError as error:
         raise DataError(f"{error}") from error
     values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
-    picture = out.with_suffix(".png")
-    title = f"{cell.label}, fitted on {cell.dataset}/{cell.category}: score {prediction.score:.4g}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, _npy(values))
-        write_atomically(picture, draw_prediction(sample, values, title))
     except OSError as error:
         raise PrerequisiteError(f"{out} can't be written ({error.strerror}): name another file with --out.") from error
-    return PredictedFiles(prediction.score, out, picture)
+    return PredictedSample(cell, sample, values, prediction.score)
 
 
 def _read(rgb: Path, xyz: Path) -> Sample:
@@ -120,7 +122,7 @@ def _cleaned(sample: Sample) -> Sample:
     return replace(sample, xyz=np.where(masks.keep[..., None], sample.xyz, np.float32(0)), plane=masks.plane)
 
 
-def _npy(values: np.ndarray) -> bytes:
+def _npy(values: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, values, allow_pickle=False)
     return stream.getvalue()

@@ -17,7 +17,7 @@ from harness.data.base import DATASETS
 from harness.data.splits import Shots, parse_shots
 from harness.errors import DataError, HarnessError
 from harness.files.bundled import published_dir
-from harness.registry import split_list
+from harness.registry import parse_label, split_list
 from harness.store.quantities import QUANTITIES
 
 __all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_published"]
@@ -123,8 +123,8 @@ def read_published(folder: Path | None = None) -> Published:
 
 def canonical_label(method: str) -> str:
     """Return a method's label with its parameters sorted: ``cfm[b=1,a=2]`` becomes ``cfm[a=2,b=1]``."""
-    name, bracket, inner = method.partition("[")
-    return f"{name}[{','.join(sorted(split_list(inner.removesuffix(']'))))}]" if bracket else name
+    name, parameters = parse_label(method)
+    return f"{name}[{','.join(sorted(split_list(parameters)))}]" if parameters else name
 
 
 def _read_file(path: Path) -> Iterator[tuple[str, PublishedRow]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -14,7 +14,7 @@ from harness.errors import HarnessError, PrerequisiteError
 from harness.files.atomic import write_atomically
 from harness.store.record import Record, decode_record, encode_record
 
-__all__ = ["Store"]
+__all__ = ["Store", "open_store"]
 
 _LEAST_FREE = 16_000_000
 
@@ -49,8 +49,13 @@ class Store:
         return self.folder / "maps" / f"{cell.stem}.npz"
 
     @property
+    def folders_read(self) -> tuple[Path, ...]:
+        """The results folders that records are read from."""
+        return (self.folder,)
+
+    @property
     def folders(self) -> tuple[Path, ...]:
-        """Return where workers write: records, and what is kept beside them."""
+        """Where workers write: records, and what is kept beside them."""
         return (self.cells, *(self.folder / name for name in ("counts", "maps", "fitted")))
 
     def ensure_writable(self) -> None:
@@ -96,6 +101,57 @@ class Store:
         """
         records = (_read(path) for path in sorted(self.cells.glob("*.json"), key=attrgetter("name")))
         return [record for record in records if record is not None]
+
+
+class _ManyStores(Store):
+    """Several results folders read as one: of the records of a cell the newest ok one counts, else the newest.
+
+    Parameters
+    ----------
+    folders
+        At least one; new files would be written to the first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__(folders[0])
+        self._stores = tuple(map(Store, folders))
+        self._homes: dict[str, Store] = {}
+
+    @property
+    def folders_read(self) -> tuple[Path, ...]:
+        """The results folders that records are read from."""
+        return tuple(store.folder for store in self._stores)
+
+    def all(self) -> list[Record]:
+        """Return one record of every cell, in the order of file names."""
+        chosen: dict[str, tuple[tuple[bool, str], Record, Store]] = {}
+        for store in self._stores:
+            for record in store.all():
+                rank = (record.status == "ok", record.created)
+                if record.cell.id not in chosen or rank > chosen[record.cell.id][0]:
+                    chosen[record.cell.id] = (rank, record, store)
+        self._homes = {id: store for id, (_, _, store) in chosen.items()}
+        return sorted((record for _, record, _ in chosen.values()), key=lambda record: record.cell.stem)
+
+    def path(self, cell: Cell) -> Path:
+        """Return where the record of a cell lies that counts."""
+        return Store.path(self._home(cell), cell)
+
+    def counts_path(self, cell: Cell) -> Path:
+        """Return where the archive of that record lies."""
+        return Store.counts_path(self._home(cell), cell)
+
+    def maps_path(self, cell: Cell) -> Path:
+        """Return where the maps of that record lie."""
+        return Store.maps_path(self._home(cell), cell)
+
+    def _home(self, cell: Cell) -> Store:
+        return self._homes.get(cell.id, self._stores[0])
+
+
+def open_store(folders: Sequence[Path]) -> Store:
+    """Return the records of one or several results folders, read as one."""
+    return Store(folders[0]) if len(folders) == 1 else _ManyStores(folders)
 
 
 def _read(path: Path) -> Record | None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from harness.errors import UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.report.figures.files import FORMATS, figure_bytes, figure_format, write_figure
 from harness.report.figures.request import FigureRequest
 from harness.report.figures.speed import draw_speed
@@ -87,5 +87,5 @@ def test_an_unknown_suffix_is_told(tmp_path, name):
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(UsageError, match="can't be written"):
+    with pytest.raises(PrerequisiteError, match="--to"):
         write_figure(figure(), tmp_path / "file" / "figure.png")

@@ -14,12 +14,11 @@ from samples import make_sample
 from harness.data.base import Dataset
 from harness.data.open import open_dataset
 from harness.errors import PrerequisiteError, UsageError
-from harness.report.pictures.choice import Choice, choose
+from harness.report.pictures.choose import Choice, choose
 from harness.report.pictures.gallery import draw_gallery
-from harness.report.pictures.panels import BACKGROUND, outline, picture, relief, truth
-from harness.report.pictures.request import MapsMissingError, ShowRequest
-from harness.report.pictures.sheet import Sheet
-from harness.report.pictures.show import draw_features, draw_methods
+from harness.report.pictures.panels import BACKGROUND, outline, relief, sample_panels, value_range
+from harness.report.pictures.runs import MapsMissingError, ShowRequest
+from harness.report.pictures.show import draw_features, draw_methods, draw_prediction
 from harness.store.maps import ANOMALY_MAP
 from harness.store.store import Store
 
@@ -58,7 +57,7 @@ def test_samples_by_name_in_the_order_of_their_names(store, dataset) -> None:
     assert rows(choice) == ["carrot/test/hole/002", "bagel/test/good/001", "carrot/test/good/001"]
 
 
-def test_worst_and_best_are_those_that_the_score_tells_worst_and_best(store, dataset) -> None:
+def test_worst_and_best_are_those_that_the_score_separates_worst_and_best(store, dataset) -> None:
     scores = {"test/good/000": 0.1, "test/good/001": 0.7, "test/good/002": 0.3}
     scores |= {"test/hole/000": 0.9, "test/hole/001": 0.2, "test/hole/002": 0.8}
     keep_maps(store, dataset, score=lambda ref: scores[ref.id])
@@ -85,7 +84,7 @@ def test_methods_stand_in_the_order_of_the_request_and_share_a_protocol(store, d
     assert len(chosen(store, dataset).methods) == 3
 
 
-def test_what_is_missing_is_told_with_the_command_that_makes_it(store, dataset) -> None:
+def test_what_is_missing_is_said_with_the_command_that_makes_it(store, dataset) -> None:
     with pytest.raises(MapsMissingError, match=r"Nothing is measured by cfm .*'harness run --methods cfm --dataset"):
         chosen(store, dataset, "cfm")
     keep_maps(store, dataset, maps=False)
@@ -128,42 +127,43 @@ def test_maps_of_other_files_are_not_shown_beside_these(store, dataset) -> None:
         chosen(store, dataset)
 
 
-def images_of(sheet: Sheet) -> list:
-    return [axis.images[0] for axis in sheet.figure.axes if axis.images]
+def images_of(figure) -> list:
+    return [axes.images[0] for axes in figure.axes if axes.images]
 
 
-def maps_in(sheet: Sheet) -> list:
-    """Colour limits of the panels of maps, which have a colour map and are no bars and no ground truth."""
-    return [one.get_clim() for one in images_of(sheet) if one.get_array().shape[0] > 1 and one.cmap.name == "inferno"]
+def limits_of(figure, colours: str = "inferno") -> list:
+    """Colour limits of the panels with a colour map, row by row, without the bars of colour."""
+    panels = [image for image in images_of(figure) if image.get_array().shape[0] > 1 and image.get_array().ndim == 2]
+    return [panel.get_clim() for panel in panels if panel.cmap.name == colours]
 
 
 def test_one_scale_a_method_or_one_an_image(store, dataset) -> None:
     for method in ("cfm", "btf"):
         keep_maps(store, dataset, method)
     choice = chosen(store, dataset, "cfm", "btf", samples=("test/hole/000", "test/good/000"))
-    shared = maps_in(draw_methods(choice))
+    shared = limits_of(draw_methods(choice))[::2]
     highest = {ref.id: choice.methods[0].maps["bagel"].read(ref.id)[ANOMALY_MAP].max() for ref in choice.samples}
     assert shared[0] == shared[1]
     assert shared[0][1] == pytest.approx(max(highest.values()))
-    alone = maps_in(draw_methods(choice, "image"))
-    assert [limits[1] for limits in alone[:2]] == pytest.approx(list(highest.values()))
+    alone = limits_of(draw_methods(choice, "image"))[::2]
+    assert [limits[1] for limits in alone] == pytest.approx(list(highest.values()))
 
 
 def test_a_sheet_prints_names_scores_and_what_its_colours_mean(store, dataset) -> None:
     keep_maps(store, dataset, "cfm", given={"epochs": 50}, score=lambda ref: 12345.678)
-    sheet = draw_methods(chosen(store, dataset))
-    said = [text.get_text() for text in sheet.figure.texts]
+    figure = draw_methods(chosen(store, dataset))
+    said = [text.get_text() for text in figure.texts]
     assert "bagel\nhole\n000" in said
     assert "CFM\nepochs=50" in said
     assert any("One colour scale a method" in text for text in said)
-    assert "12346" in [text.get_text() for axis in sheet.figure.axes for text in axis.texts]
+    assert "12346" in [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 @pytest.mark.parametrize("draw", [draw_methods, draw_features])
 def test_no_text_lies_on_a_panel_or_outside_the_figure(store, dataset, draw) -> None:
     for method in ("cfm", "cfm-m", "cfm-s"):
         keep_maps(store, dataset, method, names=FEATURES, given={"a_long_parameter": "value", "b": 3})
-    figure = draw(chosen(store, dataset, defects=("good", "hole"))).figure
+    figure = draw(chosen(store, dataset, defects=("good", "hole")))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -183,9 +183,7 @@ def test_features_of_cfm_share_a_scale_in_pairs(store, dataset) -> None:
     keep_maps(store, dataset, "btf")
     choice = chosen(store, dataset, figure=6)
     assert [method.label for method in choice.methods] == ["cfm"]
-    sheet = draw_features(choice)
-    maps = [one for one in images_of(sheet) if one.get_array().ndim == 2 and one.get_array().shape[0] > 1]
-    limits = [one.get_clim() for one in maps if one.cmap.name == "viridis"]
+    limits = limits_of(draw_features(choice), "viridis")
     assert len(limits) == 4
     assert limits[0] == limits[1]
     assert limits[2] == limits[3]
@@ -214,8 +212,28 @@ def test_a_sample_without_points_or_mask_is_drawn() -> None:
     sample = make_sample(height=40, width=60)
     empty = replace(sample, xyz=np.zeros_like(sample.xyz), mask=None)
     assert (relief(empty, 64) == BACKGROUND).all()
-    assert picture(empty, 64).shape == (64, 64, 3)
-    assert not truth(empty, 64).any()
+    panels = sample_panels(empty, 64, 32)
+    assert {name: panel.values.shape for name, panel in panels.items()} == {
+        "rgb": (64, 64, 3),
+        "cloud": (64, 64, 3),
+        "truth": (32, 32),
+    }
+    assert not panels["truth"].values.any()
+
+
+def test_a_range_is_of_finite_values_and_never_empty() -> None:
+    assert value_range([np.array([np.nan, 2.0]), np.array([np.inf, 5.0])]) == (2, 5)
+    assert value_range([np.full(3, 4.0)]) == (4, 5)
+    assert value_range([np.full(3, np.nan)]) == (0, 1)
+
+
+def test_a_prediction_is_drawn_as_a_row_of_a_sheet(store, dataset) -> None:
+    cell = keep_maps(store, dataset, "cfm", given={"epochs": 50}).cell
+    values = np.linspace(0, 2, 56 * 56).reshape(56, 56)
+    figure = draw_prediction(cell, make_sample(height=40, width=60), values, 0.125)
+    assert limits_of(figure) == [(0, 2)]
+    assert "CFM\nepochs=50" in [text.get_text() for text in figure.texts]
+    assert "0.125" in [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def test_an_outline_is_the_border_of_its_mask() -> None:

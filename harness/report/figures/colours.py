@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.files.digest import digest
+from harness.registry import base_name
 
 __all__ = ["INK", "MUTED", "RULE", "Look", "colour_of", "looks_of", "on_dark", "readable"]
 
@@ -49,7 +50,7 @@ class Look:
 
 def colour_of(label: str) -> str:
     """Return the colour of a method by its label: fixed for the methods here, by a hash of the name for others."""
-    name = label.partition("[")[0].partition(" ")[0]
+    name = base_name(label)
     return _KNOWN.get(name) or _OTHERS[int(digest(name), 16) % len(_OTHERS)]
 
 

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.report.figures.style import house_style
 
@@ -20,7 +20,7 @@ _METADATA: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": "harness"},
     "pdf": {"Creator": "harness", "Producer": None, "CreationDate": None},
 }
-"""Nothing in a file tells when it was made, or by which version of matplotlib."""
+"""No file says when it was made, or by which version of matplotlib."""
 
 FORMATS = tuple(_METADATA)
 """Suffixes of figures."""
@@ -30,9 +30,9 @@ def figure_format(path: Path) -> str:
     """Return ``png``, ``svg`` or ``pdf``; raise UsageError for another suffix."""
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
-        told = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
+        ending = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
         raise UsageError(
-            f"{path} has {told}: figures are PNG, SVG or PDF, for example --to {path.stem or 'figure'}.png."
+            f"{path} has {ending}: figures are PNG, SVG or PDF, for example --to {path.stem or 'figure'}.png."
         )
     return suffix
 
@@ -45,11 +45,11 @@ def figure_bytes(figure: Figure, form: str) -> bytes:
     figure
         As drawn.
     form
-        ``png`` (300 dots an inch), ``svg`` or ``pdf`` (TrueType fonts inside).
+        ``png`` (in the figure's dots an inch), ``svg`` or ``pdf`` (TrueType fonts inside).
     """
     stream = io.BytesIO()
     with house_style():
-        figure.savefig(stream, format=form, metadata=_METADATA[form])
+        figure.savefig(stream, format=form, dpi="figure", metadata=_METADATA[form])
     return stream.getvalue()
 
 
@@ -59,13 +59,15 @@ def write_figure(figure: Figure, path: Path) -> None:
     Raises
     ------
     UsageError
-        For an unknown suffix, or where the file can't be written.
+        For an unknown suffix.
+    PrerequisiteError
+        Where the file can't be written.
     """
     content = figure_bytes(figure, figure_format(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     except OSError as error:
-        raise UsageError(
+        raise PrerequisiteError(
             f"The figure {path} can't be written ({error.strerror}): name another file with --to FILE."
         ) from error

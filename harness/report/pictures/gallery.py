@@ -14,9 +14,9 @@ from PIL import Image
 
 from harness.data.base import Dataset, SampleRef
 from harness.files.atomic import write_atomically
-from harness.metrics.scoring import resize_map
 from harness.report.groups import group_records
-from harness.report.pictures.panels import outline, picture, relief, truth
+from harness.report.pictures.choose import spread_samples
+from harness.report.pictures.panels import HEAT, Panel, sample_panels, value_range
 from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, MapFile
 from harness.store.record import Record
@@ -25,7 +25,6 @@ from harness.store.store import Store
 __all__ = ["GalleryEntry", "draw_gallery"]
 
 _SIDE = 168
-_OUTLINE = (0, 229, 255)
 
 
 class GalleryEntry(TypedDict):
@@ -79,61 +78,44 @@ def draw_gallery(
     for category in dataset.categories:
         methods = by_category.get(category, {})
         if methods:
-            refs = _spread(dataset.refs(category, "test"), samples_per_category)
+            refs = spread_samples(dataset.refs(category, "test"), samples_per_category)
             entries += _category(store, dataset, refs, methods, folder)
     return entries
 
 
 def _methods(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
     """Return the newest record of each category and method label."""
-    found: dict[str, dict[str, Record]] = {}
+    newest: dict[str, dict[str, Record]] = {}
     for group in group_records(records):
         for method in group.methods:
             for category, record in method.ok.items():
-                found.setdefault(category, {}).setdefault(method.label, record)
-    return found
-
-
-def _spread(refs: Sequence[SampleRef], count: int) -> list[SampleRef]:
-    """Return samples of as many defects as possible, and one good sample last."""
-    kinds: dict[str, list[SampleRef]] = {}
-    for ref in refs:
-        kinds.setdefault(ref.defect, []).append(ref)
-    good = kinds.pop("good", [])[:1] if count > 1 else []
-    deepest = max(map(len, kinds.values()), default=0)
-    turns = [kind[turn] for turn in range(deepest) for kind in kinds.values() if turn < len(kind)]
-    return [*turns[: max(0, count - len(good))], *good]
+                newest.setdefault(category, {}).setdefault(method.label, record)
+    return newest
 
 
 def _category(
     store: Store, dataset: Dataset, refs: Sequence[SampleRef], methods: Mapping[str, Record], folder: Path
 ) -> list[GalleryEntry]:
-    samples = {ref.id: dataset.load(ref) for ref in refs}
-    masks = {name: truth(sample, _SIDE) for name, sample in samples.items()}
-    entries: list[GalleryEntry] = []
+    maps = {label: _maps(store, dataset, record, refs) for label, record in methods.items()}
+    limits = {label: value_range(values.values()) for label, values in maps.items() if values}
+    entries = []
     for ref in refs:
-        panels = {
-            "rgb": picture(samples[ref.id], _SIDE),
-            "cloud": relief(samples[ref.id], _SIDE),
-            "truth": masks[ref.id].astype(np.uint8) * 255,
-        }
+        panels = sample_panels(dataset.load(ref), _SIDE)
+        files = {name: _write(folder, ref, name, panel) for name, panel in panels.items()}
+        for label, ends in limits.items():
+            panel = Panel(maps[label][ref.id], HEAT, ends, panels["truth"].values)
+            cell = methods[label].cell
+            files[label] = _write(folder, ref, f"{cell.method}-{cell.id}", panel)
         entries.append(
             GalleryEntry(
                 category=ref.category,
                 sample=ref.id,
                 defect=ref.defect,
                 label=int(ref.defect != "good"),
-                files={name: _write(folder, ref, name, values) for name, values in panels.items()},
+                files=files,
                 scores=_scores(store, ref, methods),
             )
         )
-    for label, record in methods.items():
-        maps = _maps(store, dataset, record, refs)
-        if maps:
-            low, high = min(one.min() for one in maps.values()), max(one.max() for one in maps.values())
-            for ref, entry in zip(refs, entries, strict=True):
-                drawn = _coloured(maps[ref.id], float(low), float(high), masks[ref.id])
-                entry["files"][label] = _write(folder, ref, f"{record.cell.method}-{record.cell.id}", drawn)
     return entries
 
 
@@ -147,25 +129,17 @@ def _maps(store: Store, dataset: Dataset, record: Record, refs: Sequence[SampleR
 
 
 def _scores(store: Store, ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for label, record in methods.items():
-        own = [image.score for image in read_details(store, record).images if image.id == ref.id]
-        scores |= {label: own[0]} if own else {}
-    return scores
+    return {
+        label: image.score
+        for label, record in methods.items()
+        for image in read_details(store, record).images
+        if image.id == ref.id
+    }
 
 
-def _coloured(values: NDArray[np.float32], low: float, high: float, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    import matplotlib as mpl
-
-    scaled = (resize_map(values, _SIDE) - low) / (high - low or 1.0)
-    drawn: NDArray[np.uint8] = mpl.colormaps["inferno"](scaled, bytes=True)[..., :3]
-    drawn[outline(mask)] = _OUTLINE
-    return drawn
-
-
-def _write(folder: Path, ref: SampleRef, what: str, values: NDArray[np.uint8]) -> str:
+def _write(folder: Path, ref: SampleRef, what: str, panel: Panel) -> str:
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{ref.category}--{ref.id}--{what}.png".replace("/", "-"))
     stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "PNG", optimize=True)
+    Image.fromarray(panel.pixels()).save(stream, "PNG", optimize=True)
     write_atomically(folder / name, stream.getvalue())
     return name

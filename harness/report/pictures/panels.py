@@ -1,6 +1,10 @@
-"""What a figure shows of a sample: its image, its cloud in relief, its ground truth, in the evaluation geometry."""
+"""Panels of a sample: its image, its cloud in relief, its ground truth and maps, as arrays with their colours."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +12,15 @@ from PIL import Image
 
 from harness.contract import Sample
 from harness.geometry import resize_nearest, square_pad
-from harness.metrics.scoring import ground_truth
+from harness.metrics.scoring import ground_truth, resize_map
 
-__all__ = ["BACKGROUND", "outline", "picture", "relief", "truth"]
+__all__ = ["BACKGROUND", "FEATURE", "HEAT", "OUTLINE", "Panel", "outline", "relief", "sample_panels", "value_range"]
+
+HEAT, FEATURE, _TRUTH = "inferno", "viridis", "gray"
+"""Colour maps of anomaly maps, of features and of the ground truth."""
+
+OUTLINE = (0, 229, 255)
+"""RGB of the line around the ground truth."""
 
 BACKGROUND = 236
 """Grey level where a cloud has no point."""
@@ -18,30 +28,91 @@ BACKGROUND = 236
 _LIGHT = np.array([-0.45, -0.55, -0.7])
 _AMBIENT = 0.25
 _FILL_SIGMA = 1.2
-"""Of the Gaussian that closes small holes and calms the noise of a sensor, in pixels at 224 x 224."""
+"""Of the Gaussian that closes small holes and smooths sensor noise, in pixels at 224 x 224."""
 
 
-def picture(sample: Sample, size: int) -> NDArray[np.uint8]:
-    """Return the colour image, (size, size, 3)."""
-    padded = Image.fromarray(square_pad(sample.rgb))
-    return np.asarray(padded.resize((size, size), Image.Resampling.LANCZOS))
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """A square picture in the evaluation geometry.
+
+    Parameters
+    ----------
+    values : (S, S, 3) uint8, or (S, S)
+        RGB, or values for a colour map; NaN has no colour.
+    colours
+        Name of the colour map; empty for RGB.
+    limits
+        Values at its two ends.
+    truth : (T, T) bool
+        The ground truth whose border is drawn; None for no line.
+    note
+        A short text for the lower right corner.
+    """
+
+    values: NDArray[Any]
+    colours: str = ""
+    limits: tuple[float, float] = (0.0, 1.0)
+    truth: NDArray[np.bool_] | None = None
+    note: str = ""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return RGB with the outline drawn in, without the note.
+
+        Its size is that of ``values`` or, where there is one, of ``truth``, to which values are resized bilinearly.
+        """
+        import matplotlib as mpl
+
+        rgb: NDArray[np.uint8] = self.values
+        if self.colours:
+            low, high = self.limits
+            values = self.values if self.truth is None else resize_map(self.values, len(self.truth))
+            rgb = mpl.colormaps[self.colours]((values - low) / (high - low), bytes=True)[..., :3]
+        if self.truth is not None:
+            rgb = rgb.copy()
+            rgb[outline(self.truth)] = OUTLINE
+        return rgb
 
 
-def truth(sample: Sample, size: int) -> NDArray[np.bool_]:
-    """Return the ground truth, (size, size); nothing is anomalous where the sample carries no mask."""
-    return np.zeros((size, size), bool) if sample.mask is None else ground_truth(sample, size)
+def sample_panels(sample: Sample, size: int, truth_size: int | None = None) -> dict[str, Panel]:
+    """Return the panels ``rgb``, ``cloud`` (:func:`relief`) and ``truth`` of a sample.
+
+    Parameters
+    ----------
+    sample
+        With a cleaned cloud; nothing is anomalous where it carries no mask.
+    size
+        Of image and cloud, pixels.
+    truth_size
+        Of the ground truth; ``size`` where None.
+    """
+    padded, side = Image.fromarray(square_pad(sample.rgb)), truth_size or size
+    truth = np.zeros((side, side), bool) if sample.mask is None else ground_truth(sample, side)
+    return {
+        "rgb": Panel(np.asarray(padded.resize((size, size), Image.Resampling.LANCZOS))),
+        "cloud": Panel(relief(sample, size)),
+        "truth": Panel(truth, _TRUTH),
+    }
 
 
-def outline(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
-    """Return the pixels of a mask that lie within ``width`` of its border, as (S, S) bool."""
+def value_range(maps: Iterable[NDArray[Any]], percentiles: tuple[float, float] = (0, 100)) -> tuple[float, float]:
+    """Return the lowest and highest finite value of some maps, or two percentiles; never two equal numbers."""
+    values = np.concatenate([values[np.isfinite(values)] for values in maps])
+    if not len(values):
+        return 0.0, 1.0
+    low, high = np.percentile(values, percentiles)
+    return float(low), float(high if high > low else low + 1)
+
+
+def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of a mask on its border, as (S, S) bool."""
     from scipy.ndimage import binary_erosion
 
-    inner: NDArray[np.bool_] = binary_erosion(mask, iterations=width)
+    inner: NDArray[np.bool_] = binary_erosion(mask)
     return mask & ~inner
 
 
 def relief(sample: Sample, size: int) -> NDArray[np.uint8]:
-    """Return the cloud as a shaded surface, (size, size, 3): hue tells depth, brightness tells slope.
+    """Return the cloud as a shaded surface, (size, size, 3): hue shows depth, brightness shows slope.
 
     The light comes from the upper left. Colours are those of cividis, near to far, over the sample's own depths.
     """

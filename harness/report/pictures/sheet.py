@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.errors import PrerequisiteError, UsageError
-from harness.files.atomic import write_atomically
+from harness.report.pictures.panels import OUTLINE, Panel
 
-__all__ = ["FORMATS", "Sheet", "check_format"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
+__all__ = ["ColourBar", "draw_sheet"]
 
 _PANEL, _GAP = 1.2, 0.05
 _LINE, _CHARACTER, _MARGIN = 0.125, 0.068, 0.06
@@ -24,142 +22,115 @@ _BAR, _BAR_ROOM = 0.07, 0.3
 _FONT = 7.5
 _DPI = 250
 _CHARACTERS_AN_INCH = 19
-_OUTLINE = "#00e5ff"
 
 
-def check_format(path: Path) -> str:
-    """Return the format that a file's name asks for; raise UsageError for any but those of :data:`FORMATS`."""
-    form = path.suffix.lower().removeprefix(".")
-    if form not in FORMATS:
-        raise UsageError(f"A figure is written as {', '.join(FORMATS)}, not '{path.name}': write '--to figure.png'.")
-    return form
-
-
-class Sheet:
-    """Panels under headings, with a label before each row, bars of colour below columns, and a caption.
+@dataclass(frozen=True, slots=True)
+class ColourBar:
+    """A bar of colour below some columns, with the values at its ends.
 
     Parameters
     ----------
-    rows
-        Label of each row, lines between newlines.
+    first, last
+        The columns.
+    colours
+        Name of the colour map.
+    limits
+        Values at its two ends.
+    """
+
+    first: int
+    last: int
+    colours: str
+    limits: tuple[float, float]
+
+
+def draw_sheet(
+    labels: Sequence[str],
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Panel]],
+    caption: str,
+    bars: Sequence[ColourBar] = (),
+) -> Figure:
+    """Draw panels under headings, with a label before each row, bars of colour below columns, and a caption.
+
+    Parameters
+    ----------
+    labels
+        Of the rows, lines between newlines.
     headings
-        Of each column.
+        Of the columns.
+    rows
+        Panels, one for each heading.
     caption
         Printed below, wrapped.
     bars
-        Whether there is room for bars of colour below the panels.
+        Below the panels.
     """
+    wide = len(headings) * (_PANEL + _GAP) - _GAP
+    left = 2 * _MARGIN + _CHARACTER * max(len(line) for label in labels for line in label.split("\n"))
+    lines = textwrap.wrap(caption, int((wide + left) * _CHARACTERS_AN_INCH))
+    top = _MARGIN + _LINE * max(heading.count("\n") + 1 for heading in headings)
+    bottom = top + len(rows) * (_PANEL + _GAP)
+    below = (_BAR_ROOM if bars else 0) + _LINE * len(lines) + 2 * _MARGIN
+    page = _Page(left + wide + _MARGIN, bottom + below)
+    across = [left + column * (_PANEL + _GAP) for column in range(len(headings))]
+    for x, heading in zip(across, headings, strict=True):
+        page.text(x + _PANEL / 2, top - 0.04, heading, "center", "bottom")
+    for position, (label, panels) in enumerate(zip(labels, rows, strict=True)):
+        y = top + position * (_PANEL + _GAP)
+        page.text(left - 0.06, y + _PANEL / 2, label, "right", "center")
+        for x, panel in zip(across, panels, strict=True):
+            _draw_panel(page.axes(x, y, _PANEL, _PANEL), panel)
+    for bar in bars:
+        x, y, length = across[bar.first], bottom + 0.02, (bar.last - bar.first) * (_PANEL + _GAP) + _PANEL
+        axes = page.axes(x, y, length, _BAR)
+        axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=bar.colours, extent=(0, 1, 0, 1))
+        for value, place, side in ((bar.limits[0], x, "left"), (bar.limits[1], x + length, "right")):
+            page.text(place, y + _BAR + 0.02, f"{value:.3g}", side, "top", size=6)
+    page.text(_MARGIN, page.height - _MARGIN, "\n".join(lines), "left", "bottom", size=6.5, color="#444444")
+    return page.figure
 
-    def __init__(self, rows: Sequence[str], headings: Sequence[str], caption: str, *, bars: bool) -> None:
+
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    axes.set_facecolor("#ececec")
+    size = len(panel.values)
+    options: dict[str, Any] = {"interpolation": "nearest" if panel.values.dtype == bool else "antialiased"}
+    if panel.colours:
+        options |= {"cmap": panel.colours, "vmin": panel.limits[0], "vmax": panel.limits[1]}
+    axes.imshow(panel.values, extent=(0, size, size, 0), **options)
+    if panel.truth is not None and panel.truth.any():
+        centres = (np.arange(len(panel.truth)) + 0.5) * size / len(panel.truth)
+        colour = [channel / 255 for channel in OUTLINE]
+        axes.contour(centres, centres, panel.truth.astype(float), levels=[0.5], colors=[colour], linewidths=0.6)
+    if panel.note:
+        box = {"boxstyle": "square,pad=0.15", "facecolor": "black", "alpha": 0.55, "linewidth": 0}
+        place = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(0.985, 0.02, panel.note, color="white", fontsize=6, bbox=box, **place)
+
+
+class _Page:
+    """A figure whose places are in inches from its upper left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
         from matplotlib.figure import Figure
 
-        wide = len(headings) * (_PANEL + _GAP) - _GAP
-        self._left = 2 * _MARGIN + _CHARACTER * max(len(line) for row in rows for line in row.split("\n"))
-        lines = textwrap.wrap(caption, int((wide + self._left) * _CHARACTERS_AN_INCH))
-        self._top = _MARGIN + _LINE * max(heading.count("\n") + 1 for heading in headings)
-        self._width = self._left + wide + _MARGIN
-        self._bars = self._top + len(rows) * (_PANEL + _GAP)
-        below = (_BAR_ROOM if bars else 0) + _LINE * len(lines) + 2 * _MARGIN
-        self._height = self._bars + below
-        self.figure: Any = Figure(figsize=(self._width, self._height), dpi=_DPI)
-        for column, heading in enumerate(headings):
-            self._text(
-                self._left + column * (_PANEL + _GAP) + _PANEL / 2, self._top - 0.04, heading, "center", "bottom"
-            )
-        for row, label in enumerate(rows):
-            self._text(self._left - 0.06, self._top + row * (_PANEL + _GAP) + _PANEL / 2, label, "right", "center")
-        self._text(_MARGIN, self._height - _MARGIN, "\n".join(lines), "left", "bottom", size=6.5, color="#444444")
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), dpi=_DPI)
 
-    def show(
-        self,
-        row: int,
-        column: int,
-        values: NDArray[Any],
-        *,
-        colours: str | None = None,
-        limits: tuple[float, float] = (0.0, 1.0),
-        outline: NDArray[np.bool_] | None = None,
-        note: str = "",
-    ) -> None:
-        """Draw one panel.
-
-        Parameters
-        ----------
-        row, column
-            Where.
-        values : (S, S, 3) uint8, or (S, S)
-            A picture, or values for a colour map; NaN is drawn in light grey.
-        colours
-            Name of the colour map.
-        limits
-            Values at its two ends.
-        outline : (S, S) bool
-            A region whose border is drawn.
-        note
-            Printed into the lower right corner.
-        """
-        x, y = self._left + column * (_PANEL + _GAP), self._top + row * (_PANEL + _GAP)
-        axis = self._axes(x, y, _PANEL, _PANEL)
-        axis.set_facecolor("#ececec")
-        size = len(values)
-        extent = (0, size, size, 0)
-        smooth = "nearest" if values.dtype == bool else "antialiased"
-        options: dict[str, Any] = {"cmap": colours, "vmin": limits[0], "vmax": limits[1]} if values.ndim == 2 else {}
-        axis.imshow(values, interpolation=smooth, extent=extent, **options)
-        if outline is not None and outline.any():
-            centres = (np.arange(len(outline)) + 0.5) * size / len(outline)
-            axis.contour(centres, centres, outline.astype(float), levels=[0.5], colors=_OUTLINE, linewidths=0.6)
-        if note:
-            box = {"boxstyle": "square,pad=0.15", "facecolor": "black", "alpha": 0.55, "linewidth": 0}
-            place = {"transform": axis.transAxes, "ha": "right", "va": "bottom"}
-            axis.text(0.985, 0.02, note, color="white", fontsize=6, bbox=box, **place)
-
-    def bar(self, columns: tuple[int, int], colours: str, limits: tuple[float, float]) -> None:
-        """Draw a bar of colour below some columns, with the values at its ends.
-
-        Parameters
-        ----------
-        columns
-            First and last.
-        colours
-            Name of the colour map.
-        limits
-            Values at its two ends.
-        """
-        x = self._left + columns[0] * (_PANEL + _GAP)
-        wide = (columns[1] - columns[0]) * (_PANEL + _GAP) + _PANEL
-        y = self._bars + 0.02
-        axis = self._axes(x, y, wide, _BAR)
-        axis.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=colours, extent=(0, 1, 0, 1))
-        for value, place, side in ((limits[0], x, "left"), (limits[1], x + wide, "right")):
-            self._text(place, y + _BAR + 0.02, f"{value:.3g}", side, "top", size=6)
-
-    def save(self, path: Path) -> None:
-        """Write the figure atomically, in the format of the file's name; raise PrerequisiteError where it can't be."""
-        form = check_format(path)
-        stream = BytesIO()
-        self.figure.savefig(stream, format=form, metadata={"Date": None} if form == "svg" else None)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, stream.getvalue())
-        except OSError as error:
-            raise PrerequisiteError(
-                f"The figure {path} can't be written ({error.strerror}): name another file with --to."
-            ) from error
-
-    def _axes(self, x: float, y: float, wide: float, high: float) -> Any:
-        """Return axes without ticks; the place is in inches from the upper left corner."""
-        box = (x / self._width, 1 - (y + high) / self._height, wide / self._width, high / self._height)
-        axis = self.figure.add_axes(box)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():
+    def axes(self, x: float, y: float, wide: float, high: float) -> Any:
+        """Return axes without ticks."""
+        box = (x / self.width, 1 - (y + high) / self.height, wide / self.width, high / self.height)
+        axes = self.figure.add_axes(box)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
             spine.set_linewidth(0.4)
             spine.set_color("#808080")
-        return axis
+        return axes
 
-    def _text(
+    def text(
         self, x: float, y: float, text: str, across: str, along: str, *, size: float = _FONT, color: str = "black"
     ) -> None:
-        place = (x / self._width, 1 - y / self._height)
+        """Write a text at a place; the anchor is named as matplotlib names it."""
+        place = (x / self.width, 1 - y / self.height)
         self.figure.text(*place, text, ha=across, va=along, fontsize=size, color=color, linespacing=1.15)
