@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.boards import Scope, named, nothing_ok, scope_options, several_text
-from harness.cli.options import json_option, results_option
+from harness.cli.boards import Scope, leaderboard_option, named, nothing_ok, several_text
+from harness.cli.options import json_option
+from harness.cli.query_options import query_options
 from harness.errors import ExitCode, PrerequisiteError
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest, Merged
+    from harness.store.query import RecordQuery
+    from harness.store.store import Store
 
 __all__ = ["command"]
 
 
 @click.group("leaderboard", invoke_without_command=True, short_help="Show the committed leaderboard, or update it.")
-@scope_options
+@leaderboard_option
 @json_option
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    as_json: bool,
-    **chosen: Any,
-) -> int:
+@query_options
+def command(ctx: click.Context, /, as_json: bool, query: RecordQuery, store: Store, folder: Path) -> int:
     """Show the committed leaderboard: accuracy, speed and memory of every cell, the best of each category in bold.
 
     \b
@@ -36,18 +35,18 @@ def command(
     harness leaderboard update
     """
     if ctx.invoked_subcommand is None:
-        return _show(Scope.of(**chosen), as_json)
+        return _show(Scope(query, store, folder), as_json)
     typed = {name: ctx.params[name] for name in ctx.params if _was_typed(ctx, name)}
     ctx.default_map = {ctx.invoked_subcommand: {**(ctx.default_map or {}), **typed}}
     return ExitCode.OK
 
 
 @command.command("update", short_help="Write measured cells to the leaderboard.")
-@scope_options
-@results_option
+@leaderboard_option
+@query_options
 @click.option("--prune", is_flag=True, help="Drop lines that the results have no cell for that is ok.")
 @json_option
-def update(results: Path, prune: bool, as_json: bool, **chosen: Any) -> int:
+def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder: Path) -> int:
     """Write cells that are ok to the leaderboard of their dataset and preset: DIR/<dataset>-<preset>.csv.
 
     Lines of other cells stay as they are. The same records give the same bytes.
@@ -60,10 +59,10 @@ def update(results: Path, prune: bool, as_json: bool, **chosen: Any) -> int:
     from harness.gate.leaderboard import Board, latest, merge
     from harness.report.tables import NothingMeasuredError
 
-    scope = Scope.of(**chosen)
-    newest = {pair: latest(found) for pair, found in scope.records(results).items()}
+    scope = Scope(query, store, folder)
+    newest = {pair: latest(found) for pair, found in scope.records().items()}
     if not any(found.rows for found in newest.values()):
-        raise NothingMeasuredError(nothing_ok(newest.values(), scope, results))
+        raise NothingMeasuredError(nothing_ok(newest.values(), scope))
     outcomes = []
     for (dataset, preset), found in newest.items():
         board = Board(scope.folder, dataset, preset)
@@ -72,7 +71,7 @@ def update(results: Path, prune: bool, as_json: bool, **chosen: Any) -> int:
         if merged.rows or board.path.exists():
             board.write(merged.rows)
             outcomes.append(_outcome(board, merged))
-        _tell(board, found)
+        _print_notes(board, found)
     if as_json:
         print_json(outcomes)
     else:
@@ -90,7 +89,7 @@ def _show(scope: Scope, as_json: bool) -> int:
     from harness.report.console import stdout
     from harness.report.render.text import as_rich
 
-    scope.check_methods()
+    scope.check()
     boards = scope.boards()
     if not boards:
         raise PrerequisiteError(
@@ -120,7 +119,7 @@ def _print(outcomes: Sequence[dict[str, Any]]) -> None:
         stdout.print(f"{outcome['path']}: {', '.join(counts)}", soft_wrap=True, markup=False)
 
 
-def _tell(board: Board, found: Latest) -> None:
+def _print_notes(board: Board, found: Latest) -> None:
     """Say on standard error what a reader of the leaderboard should know of the records."""
     from harness.cli.output import warn
 

@@ -115,6 +115,17 @@ class Group:
             "weights": self.protocol.weights,
         }
 
+    @property
+    def cells(self) -> int:
+        """Number of measured cells in the categories that are asked for."""
+        return sum(len(method.among(self.categories)) for method in self.methods)
+
+    @property
+    def options(self) -> str:
+        """The command-line options that choose it."""
+        keys = {**self.keys, "split": "" if self.shots == "full" else self.split}
+        return " ".join(f"--{name} {value}" for name, value in keys.items() if value)
+
 
 def samples_title(shots: Shots | str, split: str = "") -> str:
     """Return a number of training samples in words, with the name of their list where one is given."""

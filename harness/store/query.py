@@ -61,15 +61,15 @@ class RecordQuery:
     device: str = ""
     statuses: tuple[Status, ...] = ()
 
-    def check(self, records: Iterable[Record], labels: Iterable[str] = ()) -> None:
+    def check(self, records: Iterable[Record], labels: Iterable[str] = (), categories: Iterable[str] = ()) -> None:
         """Raise UsageError for a name that nothing is known of, with the nearest names.
 
         Parameters
         ----------
         records
             All records that the query may choose from.
-        labels
-            Labels that are known beside theirs, for example published ones.
+        labels, categories
+            Those that are known beside theirs, for example published ones.
         """
         cells = [record.cell for record in records]
         datasets = {*DATASETS, *(cell.dataset for cell in cells)}
@@ -78,13 +78,13 @@ class RecordQuery:
         choices: list[tuple[str, str, set[str]]] = [
             ("preset", self.preset, {*PRESETS, *(cell.protocol.preset for cell in cells)}),
             ("weights mode", self.weights, {"pretrained", "random"}),
-            *(("status", status, set(STATUSES)) for status in self.statuses),
+            *(("status", str(status), set(map(str, STATUSES))) for status in self.statuses),
         ]
         for name, value, known in choices:
             if value and value not in known:
                 raise UsageError(f"There is no {name} '{value}': {nearest_names(value, known)}")
         self._check_methods({*labels, *(cell.label for cell in cells)})
-        self._check_categories(cells)
+        self._check_categories(cells, categories)
 
     def _check_methods(self, labels: set[str]) -> None:
         for pattern in self.methods:
@@ -94,9 +94,9 @@ class RecordQuery:
                     f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, names)}"
                 )
 
-    def _check_categories(self, cells: Sequence[Cell]) -> None:
+    def _check_categories(self, cells: Sequence[Cell], others: Iterable[str]) -> None:
         datasets = [self.dataset] if self.dataset in DATASETS else list(DATASETS)
-        known = {name for dataset in datasets for name in DATASETS[dataset].categories}
+        known = {*others, *(name for dataset in datasets for name in DATASETS[dataset].categories)}
         known |= {cell.category for cell in cells if self.dataset in ("", cell.dataset)}
         for pattern in self.categories:
             if pattern != "all" and not any(fnmatchcase(name, pattern) for name in known):

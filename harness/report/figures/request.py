@@ -59,15 +59,10 @@ class FigureRequest:
         """Raise UsageError for a name that nothing is known of."""
         TableRequest(self.query, metrics=(self.metric,)).check(records, published)
 
-    def options(self, group: Group) -> str:
-        """Return the command-line options that choose a group."""
-        keys = {**group.keys, "split": "" if group.shots == "full" else group.split}
-        return " ".join(f"--{name} {value}" for name, value in keys.items() if value)
-
 
 def chosen_groups(records: Iterable[Record], request: FigureRequest) -> tuple[Group, ...]:
     """Return the groups that a request leaves and that hold any number, in the order of tables."""
-    return tuple(filter(_cells, group_records(records, request.query)))
+    return tuple(group for group in group_records(records, request.query) if group.cells)
 
 
 def chosen_group(records: Iterable[Record], request: FigureRequest) -> tuple[Group | None, tuple[str, ...]]:
@@ -83,7 +78,7 @@ def chosen_group(records: Iterable[Record], request: FigureRequest) -> tuple[Gro
     groups = chosen_groups(records, request)
     if not groups:
         return None, ()
-    return biggest(groups, _cells, request.options)
+    return biggest(groups, lambda group: group.cells, lambda group: group.options)
 
 
 def biggest(
@@ -132,12 +127,9 @@ def nothing_measured(
             f"Nothing is measured in {folder}: start with '{_START}', or name another --results DIR."
         )
     everything = RecordQuery(request.query.dataset, request.query.methods)
-    groups = [group for group in group_records(records, everything) if _cells(group)]
+    groups = [group for group in group_records(records, everything) if group.cells]
     if not groups:
         return NothingMeasuredError(f"No cell in {folder} that was asked for is ok: see 'harness status --failed'.")
-    options = request.options(groups[0])
-    return NothingMeasuredError(f"No measured cell in {folder} fits the options; what could be drawn: {options}.")
-
-
-def _cells(group: Group) -> int:
-    return sum(len(method.among(group.categories)) for method in group.methods)
+    return NothingMeasuredError(
+        f"No measured cell in {folder} fits the options; what could be drawn: {groups[0].options}."
+    )

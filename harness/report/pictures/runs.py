@@ -153,7 +153,8 @@ def _what_is_missing(store: Store, request: ShowRequest, measured: Sequence[Reco
     missing = _without(names, with_maps)
     if not missing:
         command = _command(store, names, request, with_maps[0])
-        return f"{', '.join(names)} have no maps under one protocol on {request.query.dataset}: make them with '{command}'."
+        where = f"under one protocol on {request.query.dataset}"
+        return f"{', '.join(names)} have no maps {where}: make them with '{command}'."
     what = f"{', '.join(missing)} on {request.query.dataset}"
     of_missing = [record for record in measured if _is_any(missing, record.cell)]
     if not of_missing:
