@@ -18,7 +18,7 @@ from harness.files.array_cache import ArrayCache
 from harness.run.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
-from methods.parts.cfm.shelf import tensor_bytes
+from methods.parts.cfm.feature_store import tensor_bytes
 from methods.parts.cfm.training_features import training_features
 from methods.parts.features import Extractors, Tokens
 
@@ -86,8 +86,8 @@ def test_samples_beyond_the_room_in_memory_are_brought_anew_with_the_same_bits(t
     cache = opened(tmp_path) if cached else None
     with passes() as seen:
         roomy = training_features(networks, samples, cache, no_progress)
-        one = tensor_bytes(networks.tokens(networks.prepare(samples[0]), lasting=True))
-        tight = training_features(networks, samples, cache, no_progress, room=int(1.5 * one))
+        one = tensor_bytes(networks.tokens(networks.prepare(samples[0]), reused=True))
+        tight = training_features(networks, samples, cache, no_progress, budget=int(1.5 * one))
         for epoch in range(2):
             for index in range(3):
                 assert bits(tight(epoch, index)) == bits(roomy(epoch, index))
