@@ -15,17 +15,9 @@ from harness.contract import Sample
 from harness.data.backproject import BACKGROUND_RULE, back_project, find_background, scale_depth, to_sample_axes
 from harness.data.base import SampleRef, Split
 from harness.data.clean import valid_points
+from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest
 from harness.data.images import read_depth, read_mask, read_rgb
-from harness.data.layout import (
-    GOOD,
-    PairedFiles,
-    decode_paired,
-    files_digest,
-    match_files,
-    read_anomaly,
-    require_same_size,
-    subfolders,
-)
+from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
 from harness.errors import DataError
 
 __all__ = ["DEFECTS", "Converted", "Layout", "Official"]
@@ -36,15 +28,17 @@ DEFECTS = ("bumps", "dents", "colors", "normals")
 _MIXED, _BAD = "mixed", "bad"
 _SPLIT_FOLDERS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test_public"}
 _DIGITS: dict[Split, int] = {"train": 3, "validation": 2, "test": 2}
+_NEEDED = {"rgb": "image_4.png", "depth": "depth.png", "range": "info_depth.yaml", "pose": "pose.txt"}
+_PARTS = _NEEDED | {"mask": "mask.png", "metadata": "metadata.yaml"}
 
 
 class Layout(Protocol):
     """One category on disk; the functions mean what they mean for a dataset."""
 
-    def refs(self, split: Split) -> tuple[SampleRef, ...]:
-        """Return the samples of a split, sorted by id."""
+    def scan(self, split: Split) -> Scan:
+        """Look at the files of a split."""
 
-    def decode(self, ref: SampleRef) -> Sample:
+    def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read one sample as it is."""
 
     def clean(self, sample: Sample) -> Sample:
@@ -57,9 +51,6 @@ class Layout(Protocol):
 class Official:
     """A category as it is downloaded: ``<split>/data/NNN_{image_4,depth,mask}.png`` and three text files a sample."""
 
-    _needed = ("image_4.png", "depth.png", "info_depth.yaml", "pose.txt")
-    _further = ("mask.png", "metadata.yaml")
-
     def __init__(self, folder: Path, hint: str) -> None:
         self._folder = folder
         self._hint = hint
@@ -69,30 +60,41 @@ class Official:
         """Tell whether a category's folder has this layout."""
         return any((folder / name / "data").is_dir() for name in _SPLIT_FOLDERS.values())
 
-    def refs(self, split: Split) -> tuple[SampleRef, ...]:
-        """Return the samples of a split, sorted by id; training and validation samples are nominal by definition."""
-        data = self._data(split)
-        names = {path.name for path in data.iterdir() if path.name[0] != "."} if data.is_dir() else set()
-        endings = [f"_{part}" for part in self._needed]
-        stems = sorted({name.removesuffix(end) for name in names for end in endings if name.endswith(end)})
-        refs = []
-        for stem in stems:
-            self._require_parts(data, stem, names)
-            defect = self._defect(data, stem, names) if split == "test" else GOOD
-            refs.append(SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{stem}", split, defect))
-        return tuple(refs)
+    def scan(self, split: Split) -> Scan:
+        """Look at the files of a split, and read metadata; training and validation samples are nominal by definition.
 
-    def decode(self, ref: SampleRef) -> Sample:
+        A nominal test sample without a mask, and a mask or metadata without any other file, are warnings.
+        """
+        data, scan = self._data(split), Scan()
+        expected = [*_NEEDED, "mask"] if split == "test" else [*_NEEDED]
+        for stem, files in _group_by_stem(data).items():
+            scan.images += "rgb" in files
+            missing = [kind for kind in expected if kind not in files]
+            names = ", ".join(f"{stem}_{_PARTS[kind]}" for kind in missing)
+            lacks = f"{data} lacks {names}, while sample {stem} has other files: {self._hint}."
+            if any(kind in missing for kind in _NEEDED):
+                (scan.problems if any(kind in files for kind in _NEEDED) else scan.warnings).append(lacks)
+                continue
+            try:
+                defect = self._defect(data / stem, files) if split == "test" else GOOD
+            except DataError as error:
+                scan.problems.append(str(error))
+                continue
+            used = {kind: path for kind, path in files.items() if kind in expected}
+            scan.add(SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{stem}", split, defect), used)
+            if missing:
+                scan.warnings.append(lacks)
+        return scan
+
+    def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read one sample with its background."""
-        prefix = self._data(ref.split) / ref.id.rpartition("/")[2]
-        rgb_path, depth_path = _part(prefix, "image_4.png"), _part(prefix, "depth.png")
-        rgb, raw = read_rgb(rgb_path, self._hint), read_depth(depth_path, self._hint)
-        require_same_size(rgb_path, rgb, depth_path, raw, self._hint)
-        low, high = _read_depth_range(_part(prefix, "info_depth.yaml"), self._hint)
-        pose = _read_pose(_part(prefix, "pose.txt"), self._hint)
+        rgb, raw = read_rgb(files["rgb"], self._hint), read_depth(files["depth"], self._hint)
+        require_same_size(files["rgb"], rgb, files["depth"], raw, self._hint)
+        low, high = _read_depth_range(files["range"], self._hint)
+        pose = _read_pose(files["pose"], self._hint)
         mask = np.zeros(raw.shape, dtype=np.bool_)
         if ref.defect != GOOD:
-            mask = read_anomaly(_part(prefix, "mask.png"), rgb_path, rgb, self._hint)
+            mask = read_anomaly(files["mask"], files["rgb"], rgb, self._hint)
         return Sample(
             id=ref.id,
             category=ref.category,
@@ -112,28 +114,23 @@ class Official:
 
     def digest(self) -> str:
         """Return a digest of the names and sizes of the files that are read, and of the background rule."""
-        endings = tuple(f"_{part}" for part in self._needed + self._further)
-        folders = [self._data(split) for split in _SPLIT_FOLDERS]
+        endings = tuple(f"_{part}" for part in _PARTS.values())
+        folders = [self._data(split) for split in SPLITS]
         files = (path for data in folders if data.is_dir() for path in data.iterdir() if path.name.endswith(endings))
         return files_digest(self._folder, files, BACKGROUND_RULE, self._hint)
 
     def _data(self, split: Split) -> Path:
         return self._folder / _SPLIT_FOLDERS[split] / "data"
 
-    def _require_parts(self, data: Path, stem: str, names: set[str]) -> None:
-        missing = [part for part in self._needed if f"{stem}_{part}" not in names]
-        if missing:
-            raise DataError(f"{data / stem}_{missing[0]} is missing while sample {stem} has other files: {self._hint}.")
-
-    def _defect(self, data: Path, stem: str, names: set[str]) -> str:
-        if f"{stem}_metadata.yaml" in names:
-            defect = _read_defect(data / f"{stem}_metadata.yaml", self._hint)
-        elif f"{stem}_mask.png" in names:
-            defect = _BAD if read_mask(data / f"{stem}_mask.png", self._hint).any() else GOOD
+    def _defect(self, prefix: Path, files: SampleFiles) -> str:
+        if "metadata" in files:
+            defect = _read_defect(files["metadata"], self._hint)
+        elif "mask" in files:
+            defect = _BAD if read_mask(files["mask"], self._hint).any() else GOOD
         else:
-            raise DataError(f"{data / stem} has neither a metadata nor a mask file to tell its label: {self._hint}.")
-        if defect != GOOD and f"{stem}_mask.png" not in names:
-            raise DataError(f"{data / stem}_mask.png is missing although its sample is anomalous: {self._hint}.")
+            raise DataError(f"{prefix} has neither a metadata nor a mask file to tell its label: {self._hint}.")
+        if defect != GOOD and "mask" not in files:
+            raise DataError(f"{prefix}_{_PARTS['mask']} is missing although its sample is anomalous: {self._hint}.")
         return defect
 
 
@@ -149,24 +146,24 @@ class Converted:
     def __init__(self, folder: Path, hint: str) -> None:
         self._folder = folder
         self._hint = hint
-        self._listed: dict[Split, dict[SampleRef, PairedFiles]] = {}
 
     @classmethod
     def fits(cls, folder: Path) -> bool:
         """Tell whether a category's folder has this layout."""
-        names = [name for names in cls._folders.values() for name in names]
-        return any((defect / "rgb").is_dir() for name in names for defect in subfolders(folder / name))
+        return has_paired_files(folder, [name for names in cls._folders.values() for name in names])
 
-    def refs(self, split: Split) -> tuple[SampleRef, ...]:
-        """Return the samples of a split, sorted by id; numbers are written with the official number of digits."""
-        return tuple(self._files(split))
+    def scan(self, split: Split) -> Scan:
+        """Look at the files of a split; numbers are written with the official number of digits."""
 
-    def decode(self, ref: SampleRef) -> Sample:
+        def ref(defect: str, stem: str) -> SampleRef:
+            number = str(int(stem)).zfill(_DIGITS[split]) if stem.isdecimal() else stem
+            return SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{number}", split, defect)
+
+        return scan_paired([self._folder / name for name in self._folders[split]], ref, self._hint)
+
+    def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read one sample as it is."""
-        files = self._files(ref.split).get(ref)
-        if files is None:
-            raise DataError(f"{self._folder} has no sample {ref.id}: {self._hint}.")
-        return decode_paired(files, category=ref.category, id=ref.id, defect=ref.defect, hint=self._hint)
+        return decode_paired(ref, files, self._hint)
 
     def clean(self, sample: Sample) -> Sample:
         """Mark every pixel without a point as background."""
@@ -174,30 +171,19 @@ class Converted:
 
     def digest(self) -> str:
         """Return a digest of file names and sizes."""
-        found = (files for split in _SPLIT_FOLDERS for files in self._files(split).values())
-        paths = (path for files in found for path in (files.rgb, files.xyz, files.mask) if path is not None)
+        paths = [path for split in SPLITS for path in self.scan(split).paths()]
         return files_digest(self._folder, paths, {"version": "converted-1"}, self._hint)
 
-    def _files(self, split: Split) -> dict[SampleRef, PairedFiles]:
-        if split not in self._listed:
-            self._listed[split] = self._list(split)
-        return self._listed[split]
 
-    def _list(self, split: Split) -> dict[SampleRef, PairedFiles]:
-        found: dict[str, tuple[SampleRef, PairedFiles]] = {}
-        folders = [folder for name in self._folders[split] for folder in subfolders(self._folder / name)]
-        for folder in folders:
-            for stem, files in match_files(folder, self._hint).items():
-                number = str(int(stem)).zfill(_DIGITS[split]) if stem.isdecimal() else stem
-                id = f"{_SPLIT_FOLDERS[split]}/{number}"
-                if id in found:
-                    raise DataError(f"{files.rgb} and {found[id][1].rgb} are both sample {id}: rename one of them.")
-                found[id] = SampleRef(self._folder.name, id, split, folder.name), files
-        return dict(found[id] for id in sorted(found))
-
-
-def _part(prefix: Path, part: str) -> Path:
-    return prefix.with_name(f"{prefix.name}_{part}")
+def _group_by_stem(data: Path) -> dict[str, dict[str, Path]]:
+    """Return the files of each sample by kind, stems ascending; none where there is no such folder."""
+    samples: dict[str, dict[str, Path]] = {}
+    paths = sorted(path for path in data.iterdir() if not path.name.startswith(".")) if data.is_dir() else ()
+    for path in paths:
+        for kind, part in _PARTS.items():
+            if path.name.endswith(f"_{part}"):
+                samples.setdefault(path.name.removesuffix(f"_{part}"), {})[kind] = path
+    return dict(sorted(samples.items()))
 
 
 def _read_yaml(path: Path, hint: str) -> Mapping[str, Any]:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from harness.data.base import DATASETS, Dataset, DatasetInfo, cache_dir
 from harness.data.eyecandies import Eyecandies
-from harness.data.layout import subfolders
+from harness.data.folder import FolderDataset, subfolders
 from harness.data.mvtec3d import MVTec3D
 from harness.errors import PrerequisiteError, UsageError
 
-__all__ = ["FoundDataset", "find_datasets", "open_dataset"]
+__all__ = ["READERS", "FoundDataset", "find_datasets", "open_dataset"]
 
 _TOY = "toy"
 
-_Reader = type[MVTec3D] | type[Eyecandies]
-_READERS: dict[str, _Reader] = {"toy": MVTec3D, "mvtec3d": MVTec3D, "eyecandies": Eyecandies}
+READERS: dict[str, type[FolderDataset]] = {"toy": MVTec3D, "mvtec3d": MVTec3D, "eyecandies": Eyecandies}
+"""The reader of each dataset by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,14 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     root = _find(info, data).root
     if root is None:
         raise UsageError(_not_found(info, data))
-    return _READERS[name](root, info)
+    return READERS[name](root, info)
 
 
 def _find(info: DatasetInfo, data: Path | None) -> FoundDataset:
     if info.name == _TOY:
         return FoundDataset(info, None, info.categories)
     for root in _candidates(info, data):
-        categories = _READERS[info.name].categories_in(root, info)
+        categories = READERS[info.name].categories_in(root, info)
         if categories:
             return FoundDataset(info, root, categories)
     return FoundDataset(info, None, ())

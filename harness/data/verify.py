@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.base import DATASETS, DatasetInfo, Split
-from harness.data.eyecandies import Eyecandies
-from harness.data.inventory import Inventory, take_inventory
-from harness.data.mvtec3d import MVTec3D
+from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
+from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
+from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
+from harness.data.open import READERS
 from harness.data.splits import TRAIN_COUNTS
 from harness.data.toy import TOY_COUNTS
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
 
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
 
@@ -23,7 +23,15 @@ VerifyProgress = Callable[[str, int, int], None]
 ALL_CATEGORIES = "all"
 """Category of the rows that hold sums."""
 
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_HINT = "fetch it again"
+_READ: dict[str, Callable[[Path, str], object]] = {
+    "rgb": read_rgb,
+    "xyz": read_xyz,
+    "depth": read_depth,
+    "mask": read_mask,
+}
+
+_Scans = dict[tuple[str, Split], Scan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,56 +116,76 @@ def verify_dataset(
     UsageError
         Where the folder holds no such dataset.
     """
-    info, root, categories = _locate(root, name)
-    inventories = {category: take_inventory(root / category) for category in categories}
-    problems = [Problem(c, split, text) for c, found in inventories.items() for split, text in found.unmatched]
-    decoded = 0
+    reader = _open(root, name)
+    info, categories = reader.info, reader.categories
+    scans = {(category, split): reader.scan(category, split) for category in categories for split in SPLITS}
+    problems = [
+        Problem(category, split, message)
+        for (category, split), scan in scans.items()
+        for message in (*scan.problems, *scan.warnings)
+    ]
     if not fast:
-        problems += _decode_all(inventories, progress)
-        decoded = sum(len(found.entries) for found in inventories.values())
+        problems += _decode_all(reader, scans, progress)
     return VerifyReport(
         dataset=info.name,
-        root=root,
-        counts=_count(info, inventories),
+        root=reader.root,
+        counts=_count(info, categories, scans),
         missing_categories=tuple(category for category in info.categories if category not in categories),
         problems=tuple(problems),
-        decoded=decoded,
+        decoded=0 if fast else sum(len(scan.samples) for scan in scans.values()),
     )
 
 
-def _locate(root: Path, name: str | None) -> tuple[DatasetInfo, Path, tuple[str, ...]]:
+def _open(root: Path, name: str | None) -> FolderDataset:
     if name is not None and name not in DATASETS:
         raise UsageError(f"There is no dataset '{name}': choose one of {', '.join(DATASETS)}.")
     infos = [info for info in DATASETS.values() if name in (None, info.name)]
     for info in infos:
-        reader = Eyecandies if info.name == "eyecandies" else MVTec3D
         for folder in (root, *(root / below for below in info.folder_names)):
-            categories = reader.categories_in(folder, info)
-            if categories:
-                return info, folder, categories
+            if READERS[info.name].categories_in(folder, info):
+                return READERS[info.name](folder, info, _HINT)
     wanted = " or ".join(info.title for info in infos)
     raise UsageError(f"{root} holds no {wanted}: give the folder that has the categories' folders in it.")
 
 
-def _decode_all(inventories: dict[str, Inventory], progress: VerifyProgress | None) -> list[Problem]:
-    total = sum(len(found.entries) for found in inventories.values())
+def _decode_all(reader: FolderDataset, scans: _Scans, progress: VerifyProgress | None) -> list[Problem]:
+    total = sum(len(scan.samples) for scan in scans.values())
     problems, done = [], 0
-    for category, found in inventories.items():
-        for split, entry in found.entries:
-            problems += [Problem(category, split, message) for message in entry.problems()]
+    for (category, split), scan in scans.items():
+        for ref, files in sorted(scan.samples.items()):
+            problems += [Problem(category, split, message) for message in _unreadable(reader, ref, files)]
             done += 1
             if progress is not None:
                 progress(category, done, total)
     return problems
 
 
-def _count(info: DatasetInfo, inventories: dict[str, Inventory]) -> tuple[CountRow, ...]:
+def _unreadable(reader: FolderDataset, ref: SampleRef, files: SampleFiles) -> tuple[str, ...]:
+    """Return a sentence for every file that can't be used; none where the sample is fine."""
+    try:
+        sample = reader.decode(ref)
+        if not sample.anomalous and "mask" in files:
+            read_mask(files["mask"], _HINT)  # decoding a nominal sample leaves it out
+    except DataError as error:
+        failures = [_failure(kind, path) for kind, path in files.items() if kind in _READ]
+        return tuple(dict.fromkeys([*filter(None, failures), str(error)]))
+    return ()
+
+
+def _failure(kind: str, path: Path) -> str | None:
+    try:
+        _READ[kind](path, _HINT)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _count(info: DatasetInfo, categories: tuple[str, ...], scans: _Scans) -> tuple[CountRow, ...]:
     rows = [
-        CountRow(category, split, found.counts.get(split, 0), _published(info, category, split))
-        for category, found in inventories.items()
-        for split in _SPLITS
+        CountRow(category, split, scan.images, _published(info, category, split))
+        for (category, split), scan in scans.items()
     ]
-    return (*rows, *(_sum(info, rows, split, complete=len(inventories) == len(info.categories)) for split in _SPLITS))
+    return (*rows, *(_sum(info, rows, split, complete=len(categories) == len(info.categories)) for split in SPLITS))
 
 
 def _sum(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:

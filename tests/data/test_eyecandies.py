@@ -15,6 +15,7 @@ from PIL import Image
 from harness.data.backproject import back_project, find_background, from_sample_axes, scale_depth, to_sample_axes
 from harness.data.clean import valid_points
 from harness.data.eyecandies import Eyecandies
+from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
 from harness.geometry import resize_nearest
 
@@ -175,6 +176,8 @@ def test_two_converted_files_of_one_id_are_named(tmp_path: Path) -> None:
     write_converted(tmp_path, "test/bad", "00")
     with pytest.raises(DataError, match=r"good/rgb/00\.png and .*bad/rgb/00\.png are both sample test_public/00"):
         Eyecandies(tmp_path).refs("Lollipop", "test")
+    (problem,) = verify_dataset(tmp_path, fast=True).problems
+    assert "test_public/00" in problem.message
 
 
 def test_decoded_cloud_is_the_scene(official: Eyecandies) -> None:
@@ -244,7 +247,7 @@ def test_anomalous_sample_needs_its_mask(tmp_path: Path) -> None:
 def test_missing_part_is_named(tmp_path: Path, part: str) -> None:
     data = write_official(tmp_path, "train", "000")
     (data / f"000_{part}").unlink()
-    with pytest.raises(DataError, match=f"000_{part} is missing while sample 000 has other files: download it again"):
+    with pytest.raises(DataError, match=f"Lollipop/train/data .*000_{part}.* 'harness data fetch eyecandies'"):
         Eyecandies(tmp_path).refs("Lollipop", "train")
 
 

@@ -1,0 +1,201 @@
+"""What the readers of datasets in folders share: one scan of a split's files, for reading and for verification."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from harness.contract import Sample
+from harness.data.base import DatasetInfo, SampleRef, Split
+from harness.errors import DataError, UsageError
+from harness.files.digest import digest
+
+__all__ = ["SPLITS", "FolderDataset", "SampleFiles", "Scan", "files_digest", "subfolders"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+SampleFiles = Mapping[str, Path]
+"""The files of a sample by kind: ``rgb``, ``xyz`` or ``depth``, ``mask`` where there is one, ``range``, ``pose``."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """The files of one category and split, by name; only metadata is read.
+
+    Parameters
+    ----------
+    samples
+        Files of every sample that can be read.
+    problems
+        A sentence for each sample that can't be: a file is missing, or two samples have the same id.
+    warnings
+        A sentence for each incomplete sample that does not keep the others from being read.
+    images
+        Number of colour images, those without a partner included.
+    """
+
+    samples: dict[SampleRef, SampleFiles] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    images: int = 0
+    _by_id: dict[str, SampleFiles] = field(default_factory=dict)
+
+    def add(self, ref: SampleRef, files: SampleFiles) -> None:
+        """Add a sample; a second one of the same id is a problem."""
+        other = self._by_id.setdefault(ref.id, files)
+        if other is files:
+            self.samples[ref] = files
+        else:
+            self.problems.append(f"{files['rgb']} and {other['rgb']} are both sample {ref.id}: rename one of them.")
+
+    def refs(self) -> tuple[SampleRef, ...]:
+        """Return the samples, sorted by id.
+
+        Raises
+        ------
+        DataError
+            With the first problem and the number of further ones.
+        """
+        if self.problems:
+            first, more = self.problems[0], len(self.problems) - 1
+            raise DataError(f"{first.removesuffix('.')} (and {more} more like it)." if more else first)
+        return tuple(sorted(self.samples))
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the files of all samples; raise DataError as :meth:`refs` does."""
+        return tuple(path for ref in self.refs() for path in self.samples[ref].values())
+
+
+class FolderDataset(ABC):
+    """A dataset whose root has a folder for each category. Every split is scanned once, on its first use.
+
+    Parameters
+    ----------
+    root
+        Folder of the categories.
+    info
+        Facts of the dataset: its categories are the only folders looked at.
+    hint
+        What the user can do about a bad file: the end of the error's sentence. By default, how to get it again.
+    """
+
+    def __init__(self, root: Path, info: DatasetInfo, hint: str | None = None) -> None:
+        self.info = info
+        self.root = root
+        self.hint = hint or _hint(info, root)
+        self._scans: dict[tuple[str, Split], Scan] = {}
+
+    @staticmethod
+    @abstractmethod
+    def has_layout(folder: Path) -> bool:
+        """Tell whether a category's folder has the dataset's layout."""
+
+    @abstractmethod
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
+        """Remove the background of a decoded sample."""
+
+    @abstractmethod
+    def digest(self, category: str) -> str:
+        """Return a digest of the category's file names and sizes and of the cleaning's settings."""
+
+    @abstractmethod
+    def _scan(self, category: str, split: Split) -> Scan:
+        """Look at the files of a split."""
+
+    @abstractmethod
+    def _decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
+        """Read the files of a sample as they are."""
+
+    @classmethod
+    def categories_in(cls, root: Path, info: DatasetInfo) -> tuple[str, ...]:
+        """Return the categories of ``info`` that lie below ``root`` in this layout, in the published order."""
+        return tuple(name for name in info.categories if cls.has_layout(root / name))
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories found on disk, in the published order."""
+        return self.categories_in(self.root, self.info)
+
+    def scan(self, category: str, split: Split) -> Scan:
+        """Return the files of a category and split; raise UsageError where the category is not on disk."""
+        key = (category, split)
+        if key not in self._scans:
+            self._require(category)
+            self._scans[key] = self._scan(category, split)
+        return self._scans[key]
+
+    def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
+        """Return the samples of a category and split, sorted by id; none where the split's folder is missing.
+
+        Raises
+        ------
+        DataError
+            Where a file lacks its partner, two samples have the same id, or metadata can't be read.
+        UsageError
+            Where the category is not on disk.
+        """
+        return self.scan(category, split).refs()
+
+    def decode(self, ref: SampleRef) -> Sample:
+        """Read one sample's files as they are, with the background.
+
+        Raises
+        ------
+        DataError
+            With the file's name: missing, truncated, of another size or type, NaN or infinite, without a valid point,
+            or with an empty mask although its sample is anomalous.
+        """
+        files = self.scan(ref.category, ref.split).samples.get(ref)
+        if files is None:
+            raise DataError(f"{self.root / ref.category} has no sample {ref.id}: {self.hint}.")
+        return self._decode(ref, files)
+
+    def load(self, ref: SampleRef) -> Sample:
+        """Decode and clean."""
+        return self.clean(self.decode(ref))
+
+    def _require(self, category: str) -> None:
+        """Raise UsageError with the nearest name where a category is not on disk."""
+        categories = self.categories
+        if category not in categories:
+            near = get_close_matches(category, categories, n=1, cutoff=0.5)
+            guess = f"did you mean '{near[0]}'" if near else f"choose one of {', '.join(categories) or 'none'}"
+            raise UsageError(f"There is no category '{category}' in {self.root}: {guess}?")
+
+
+def _hint(info: DatasetInfo, root: Path) -> str:
+    if not info.homepage:
+        return f"delete {root} and run the command again, which makes the {info.name} dataset again"
+    return (
+        f"download it again with 'harness data fetch {info.name}' and check all files with 'harness data verify {root}'"
+    )
+
+
+def subfolders(folder: Path) -> tuple[Path, ...]:
+    """Return the folders below a folder by name, hidden ones left out; none where there is no such folder."""
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+
+
+def files_digest(folder: Path, files: Iterable[Path], cleaning: Mapping[str, Any], hint: str) -> str:
+    """Return a digest of files' names below ``folder``, their sizes, and cleaning settings; reads no content.
+
+    Raises
+    ------
+    DataError
+        Where a name leads to no file, as a broken link does.
+    """
+    sizes = sorted([path.relative_to(folder).as_posix(), _size(path, hint)] for path in files)
+    return digest({"files": sizes, "cleaning": cleaning})
+
+
+def _size(path: Path, hint: str) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}): {hint}.") from error
