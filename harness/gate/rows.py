@@ -10,8 +10,9 @@ from harness.cell import Cell
 from harness.data.splits import SHOTS
 from harness.errors import DataError
 from harness.files.csvfile import csv_number
+from harness.store.environment import Environment
 from harness.store.quantities import ACCURACY, quantity
-from harness.store.record import Environment, Record
+from harness.store.record import Record
 
 __all__ = ["COLUMNS", "METRIC_IDS", "BoardRow", "CellKey", "parse_row", "row_texts"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import registry
 from harness.measure.gpus import list_gpus
-from harness.store.record import Environment, Git, Provider
+from harness.store.environment import Environment, Git, Provider
 
 __all__ = ["describe", "describe_torch", "package_versions", "provider_of"]
 

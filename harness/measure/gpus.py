@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 
-from harness.store.record import Gpu
+from harness.store.environment import Gpu
 
 __all__ = ["compute_processes", "count_others", "list_gpus", "parse_compute_processes"]
 

@@ -15,7 +15,7 @@ from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
 from harness.metrics.scoring import naming
 from harness.protocol import LatencyBudget
-from harness.store.record import Latency, LatencyWindow
+from harness.store.measurements import Latency, LatencyWindow
 
 __all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "raw_times", "summarise", "windows"]
 

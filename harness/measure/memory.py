@@ -10,7 +10,7 @@ from typing import Protocol
 from harness.contract import Sample
 from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
-from harness.store.record import Size
+from harness.store.measurements import Size
 
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "measure_peak", "meter_of"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.contract import Method
 from harness.measure.host import malloc_in_use
 from harness.measure.reach import reachable_bytes
-from harness.store.record import StateCheck
+from harness.store.measurements import StateCheck
 
 __all__ = ["AllocatorLevel", "allocator_level", "check_state"]
 

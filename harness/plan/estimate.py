@@ -13,7 +13,8 @@ from typing import Any, Literal
 from harness.cell import Cell
 from harness.measure.reading import HELD_SAMPLES
 from harness.plan.planning import Plan, PlannedCell
-from harness.store.record import LatencyWindow, Record
+from harness.store.measurements import LatencyWindow
+from harness.store.record import Record
 
 __all__ = ["Basis", "CellTime", "Estimate", "MethodTime", "duration_text", "estimate"]
 

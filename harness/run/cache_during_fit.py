@@ -17,7 +17,7 @@ from harness.files.array_cache import ArrayCache
 from harness.files.digest import digest
 from harness.measure.environment import describe_torch, package_versions, provider_of
 from harness.plan.job import Job
-from harness.store.record import CacheUse, Environment
+from harness.store.environment import CacheUse, Environment
 
 __all__ = ["CellCache", "cache_during_fit"]
 

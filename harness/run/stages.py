@@ -35,19 +35,11 @@ from harness.run.cache_during_fit import CellCache, cache_during_fit
 from harness.run.events import EventWriter
 from harness.store.counts import ImageCounts, count_images
 from harness.store.details import Details, write_details
+from harness.store.environment import Environment
 from harness.store.fitted import save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store.record import (
-    Environment,
-    ImageScore,
-    Memory,
-    Record,
-    SampleCounts,
-    Size,
-    StateSizes,
-    TestImages,
-    UsedWeights,
-)
+from harness.store.measurements import Memory, Size, StateSizes
+from harness.store.record import ImageScore, Record, SampleCounts, TestImages, UsedWeights
 from harness.store.store import Store
 
 __all__ = ["CellRun"]

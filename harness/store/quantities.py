@@ -8,7 +8,8 @@ from math import fsum
 from textwrap import shorten
 from typing import Literal
 
-from harness.store.record import LatencyWindow, Record, Size
+from harness.store.measurements import LatencyWindow, Size
+from harness.store.record import Record
 
 __all__ = [
     "ACCURACY",

@@ -12,8 +12,10 @@ from harness.report.groups import setting_title
 from harness.report.html.reproduce import reproduce
 from harness.report.html.templating import render
 from harness.store.details import Details
+from harness.store.environment import Environment
+from harness.store.measurements import Latency, LatencyWindow, Memory, Size, StateSizes
 from harness.store.quantities import ACCURACY
-from harness.store.record import Environment, Latency, LatencyWindow, Memory, Record, Size, StateSizes
+from harness.store.record import Record
 
 __all__ = ["record_page"]
 
