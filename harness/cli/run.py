@@ -135,7 +135,6 @@ def command(
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     harness run --suite table6 --data ~/data --dry-run
     """
-    from harness.cli.running import execute, write_jobs_to
     from harness.files.array_cache import cache_limit
     from harness.plan.planning import Selection
     from harness.run.devices import choose_devices
@@ -172,9 +171,46 @@ def command(
     if dry_run:
         return _show(plan, store, devices, as_json=as_json)
     if write_jobs is not None:
-        return write_jobs_to(write_jobs, plan, store, device=devices[0], **keep)
+        return _write_jobs(write_jobs, plan, store, device=devices[0], **keep)
     store.ensure_writable()
-    return execute(plan, store, devices=devices, timeout=timeout, **keep)
+    return _execute(plan, store, devices=devices, timeout=timeout, **keep)
+
+
+def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
+    """Run what is to run, print the table of all cells of the plan, and return the exit code."""
+    from harness.api import run_plan
+    from harness.report.console import print_notes, print_summary, stderr
+
+    print_notes(plan)
+    if not plan.to_run:
+        stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
+    records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
+    print_summary(records)
+    return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
+
+
+def _why_nothing(plan: Plan) -> str:
+    unrun = sum(planned.why == "no record yet" for planned in plan.cells)
+    if not unrun:
+        return f"all {len(plan.cells)} cells are measured already"
+    return f"none of the {len(plan.cells)} cells went wrong ({unrun} were never run: leave out --rerun failed)"
+
+
+def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: bool) -> int:
+    """Write a file for each cell that is to run, for ``harness worker``."""
+    from harness.api import placed_jobs
+    from harness.plan.job import write_job
+    from harness.report.console import print_notes, stderr
+    from harness.store.pending import note_plan
+
+    print_notes(plan)
+    jobs = placed_jobs(plan, store, **keep)
+    if jobs:
+        note_plan(store.folder, [job.cell for job in jobs])
+    for job in jobs:
+        write_job(folder / f"{job.cell.stem}.json", job.on(device))
+    stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
+    return ExitCode.OK
 
 
 def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.report.groups import MethodRecords
 
 __all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
@@ -154,6 +156,19 @@ class Grid:
         """Footnotes in the order in which a reader meets them, without repetitions."""
         notes = (value.note for row in self.rows for value in (*row.labels, *row.values))
         return tuple(dict.fromkeys(note for note in notes if note))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one line for each number, with all that distinguishes it; raise PrerequisiteError without pandas."""
+        from harness.report.frame import pandas_frame
+        from harness.report.render.text import entries
+
+        return pandas_frame(entries(self))
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        from harness.report.render.page import table_html
+
+        return table_html(self)
 
 
 def missing(reason: str) -> Value:
