@@ -103,10 +103,11 @@ def _list(as_json: bool) -> None:
         click.echo(f"Nothing is cached in {cache_dir()}.")
         return
     click.echo(f"{cache_dir()}: {bytes_text(total)}\n")
-    table = listing(("cache", "entries", "size", "last used", "holds", "made again by"), numbers=("entries", "size"))
+    table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
     for row in rows:
         used = "-" if row["used"] is None else _date(row["used"])
-        table.add_row(row["name"], str(row["entries"]), bytes_text(row["bytes"]), used, row["holds"], row["remade"])
+        holds = row["holds"] + (", downloaded" if row["downloaded"] else "")
+        table.add_row(row["name"], str(row["entries"]), bytes_text(row["bytes"]), used, holds)
     stdout.print(table)
 
 
