@@ -53,15 +53,16 @@ def _describe(name: str, root: Path | None, data: Path | None) -> dict[str, Any]
 
 
 def _embedded() -> dict[str, Any]:
-    from harness.data.base import DATASETS, cache_dir
+    from harness.data.base import DATASETS
     from harness.data.toy import TOY_COUNTS, TOY_VERSION
+    from harness.files.caches import CACHES
 
     categories = DATASETS["toy"].categories
     counts = {
         split: len(categories) * sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
         for split in _SPLITS
     }
-    folder = cache_dir() / "toy" / TOY_VERSION
+    folder = CACHES["toy"].path / TOY_VERSION
     return {
         "found": True,
         "root": str(folder),

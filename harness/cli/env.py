@@ -34,8 +34,8 @@ def command(as_json: bool) -> None:
 def _describe() -> dict[str, Any]:
     from msgspec import to_builtins
 
-    from harness.data.base import cache_dir
     from harness.data.weights import default_weights_dir
+    from harness.files.cache_dir import cache_dir
     from harness.measure import environment
 
     described = to_builtins(environment.describe())
@@ -56,8 +56,9 @@ def _memory() -> int | None:
 
 def _folder(path: Path) -> dict[str, Any]:
     """Return a folder and the bytes of all files in it."""
-    size = sum((Path(where) / name).lstat().st_size for where, _, names in os.walk(path) for name in names)
-    return {"path": str(path), "exists": path.is_dir(), "bytes": size}
+    from harness.files.caches import folder_size
+
+    return {"path": str(path), "exists": path.is_dir(), "bytes": folder_size(path)}
 
 
 def _print(found: dict[str, Any]) -> None:

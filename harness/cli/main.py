@@ -26,7 +26,7 @@ _VERBS = {
     "splits": "List the fixed few-shot splits.",
     "data": "Download a dataset, or check one.",
     "weights": "List or download pretrained weights.",
-    "cache": "Show or clear features that cells share.",
+    "cache": "Show or clear what can be made again.",
     "verify": "Check that methods keep the contract; exit 3 if one does not.",
     "predict": "Apply a fitted method to one sample.",
     "leaderboard": "Show the committed leaderboard, or update it.",

@@ -12,8 +12,8 @@ import click
 from harness.registry import split_list
 
 __all__ = [
+    "Duration",
     "NameList",
-    "Seconds",
     "data_option",
     "device_option",
     "devices_option",
@@ -114,18 +114,18 @@ def devices_option(function: _Function) -> _Function:
     )(function)
 
 
-class Seconds(_Number):
-    """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``."""
+class Duration(_Number):
+    """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``, ``30d``."""
 
     name = "time"
-    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600}
+    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse a text; pass a number on."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
-        if found is None or float(found[1]) <= 0:
-            self.fail(f"'{value}' is no time: write 90s, 30m or 2h.", param, ctx)
-        return float(found[1]) * self._UNITS[found[2]]
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 30d.", param, ctx)
+        return float(match[1]) * self._UNITS[match[2]]
 
 
 def json_option(function: _Function) -> _Function:

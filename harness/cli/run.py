@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.cli.options import (
+    Duration,
     NameList,
-    Seconds,
     data_option,
     devices_option,
     join,
@@ -85,7 +85,7 @@ __all__ = ["command"]
 @click.option("--no-cache", is_flag=True, help="Extract everything anew: neither read nor fill 'harness cache'.")
 @click.option("--save-maps", is_flag=True, help="Keep the maps of all test images in RESULTS/maps, for 'harness show'.")
 @devices_option
-@click.option("--timeout", type=Seconds(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
+@click.option("--timeout", type=Duration(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @click.option(
     "--rerun",
     type=NameList(),

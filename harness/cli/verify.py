@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import NameList, Seconds, device_option, join, json_option
+from harness.cli.options import Duration, NameList, device_option, join, json_option
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "skip": "yellow"}
 @click.argument("names", type=NameList(), nargs=-1, required=True)
 @device_option
 @click.option(
-    "--timeout", type=Seconds(), default="30m", show_default=True, help="Time a method may take: 90s, 30m, 2h."
+    "--timeout", type=Duration(), default="30m", show_default=True, help="Time a method may take: 90s, 30m, 2h."
 )
 @json_option
 def command(names: tuple[tuple[str, ...], ...], device: str, timeout: float, as_json: bool) -> int:

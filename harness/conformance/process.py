@@ -18,7 +18,6 @@ from uuid import uuid4
 
 from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
-from harness.data.base import cache_dir
 from harness.data.toy import ensure_toy
 from harness.run.events import Event, parse_event
 from harness.run.post_mortem import last_lines
@@ -77,7 +76,7 @@ def verify_method(
     PrerequisiteError
         Where the toy dataset can't be made.
     """
-    ensure_toy(cache_dir())
+    ensure_toy()
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
         request = Request(method, device, Path(folder) / "outcomes.jsonl")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal, Protocol
 
 from harness.contract import Sample
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "cache_dir", "dataset_title"]
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "dataset_title"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -187,12 +186,3 @@ class SampleSequence(Sequence[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
-
-
-def cache_dir() -> Path:
-    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
-    chosen = os.environ.get("HARNESS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "harness"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.data.base import DATASETS, Dataset, DatasetInfo, cache_dir
+from harness.data.base import DATASETS, Dataset, DatasetInfo
 from harness.data.eyecandies import Eyecandies
 from harness.data.folder import FolderDataset, subfolders
 from harness.data.mvtec3d import MVTec3D
@@ -74,7 +74,7 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     if name == _TOY:
         from harness.data.toy import ensure_toy
 
-        return MVTec3D(ensure_toy(cache_dir()), info)
+        return MVTec3D(ensure_toy(), info)
     if data is None:
         raise PrerequisiteError(
             f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA, "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +18,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.base import DATASETS, cache_dir
+from harness.data.base import DATASETS
 from harness.data.toy_defects import DEFECTS, spoil
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
 from harness.errors import PrerequisiteError
+from harness.files.caches import CACHES
 from harness.files.digest import seed_from
 
 __all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
@@ -68,7 +71,7 @@ def ensure_toy(cache: Path | None = None) -> Path:
     Parameters
     ----------
     cache
-        Folder to keep it below; :func:`harness.data.base.cache_dir` where None.
+        Folder to keep it below, in ``toy``; the cache folder where None.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def ensure_toy(cache: Path | None = None) -> Path:
     It is built beside its place and renamed, so a folder that exists is complete, also when several processes ask
     at once.
     """
-    folder = (cache or cache_dir()) / "toy" / TOY_VERSION
+    place = CACHES["toy"]
+    folder = (cache / place.place if cache else place.path) / TOY_VERSION
     if not folder.is_dir():
         try:
             _build(folder)
@@ -89,6 +93,8 @@ def ensure_toy(cache: Path | None = None) -> Path:
                 f"The toy dataset can't be made in {folder.parent} ({error.strerror or error}): set HARNESS_CACHE to a "
                 "folder that can be written."
             ) from error
+    with suppress(OSError):
+        os.utime(folder)  # when it was last used
     return folder
 
 

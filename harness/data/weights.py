@@ -5,7 +5,6 @@ What a file is called and where it comes from is told by each method's ``meta.we
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.contract import WeightFile
-from harness.data.base import cache_dir
 from harness.data.download import DownloadProgress, download
 from harness.errors import PrerequisiteError
-from harness.files.atomic import write_atomically
+from harness.files.cache_dir import read_cached, write_cached
+from harness.files.caches import CACHES
 from harness.files.digest import file_sha256
 
 __all__ = ["ResolvedWeight", "WeightState", "WeightStatus", "WeightStore", "default_weights_dir"]
@@ -61,7 +60,7 @@ class ResolvedWeight:
 def default_weights_dir() -> Path:
     """Return ``$HARNESS_WEIGHTS_DIR``, else ``weights`` below the cache folder."""
     chosen = os.environ.get("HARNESS_WEIGHTS_DIR")
-    return Path(chosen).expanduser() if chosen else cache_dir() / "weights"
+    return Path(chosen).expanduser() if chosen else CACHES["weights"].path
 
 
 class WeightStore:
@@ -75,7 +74,7 @@ class WeightStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_weights_dir()
-        self._digests = _DigestCache(cache_dir() / "weights-sha256.json")
+        self._digests = _DigestCache(CACHES["digests"].path)
 
     def status(self, file: WeightFile) -> WeightStatus:
         """Return what is there of a file: itself where it is the published one, else an alternative, else itself.
@@ -163,25 +162,18 @@ class _DigestCache:
         """Return the digest of a file, hashed only where it is new or changed."""
         facts = path.stat()
         key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
-        known = self._read()
+        known = read_cached(self._path, _parse_digests) or {}
         if key not in known:
-            value = file_sha256(path)
-            self._write({**known, key: value})
-            return value
+            known[key] = file_sha256(path)
+            write_cached(self._path, json.dumps(known, indent=1).encode())
         return known[key]
 
-    def _read(self) -> dict[str, str]:
-        try:
-            content = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
-    def _write(self, known: dict[str, str]) -> None:
-        """Keep the digests; a cache that can't be written costs time and nothing else."""
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(known, indent=1).encode())
+def _parse_digests(content: bytes) -> dict[str, str]:
+    digests = json.loads(content)
+    if not isinstance(digests, dict):
+        raise ValueError(f"it holds {type(digests).__name__}")
+    return digests
 
 
 def _describe(file: WeightFile) -> str:

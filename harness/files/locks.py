@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["FileLock", "is_locked"]
+__all__ = ["FileLock", "is_locked", "oldest_lock"]
 
 
 class FileLock:
@@ -75,3 +76,18 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def oldest_lock(folder: Path) -> float:
+    """Return when the oldest ``.lock`` file of a folder that is held was made, seconds since the epoch.
+
+    Infinity where none is held; files of processes that are dead are removed.
+    """
+    held = [float("inf")]
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):
+            made = path.stat().st_mtime
+            with FileLock(path) as lock:
+                if not lock.take():
+                    held.append(made)
+    return min(held)

@@ -177,26 +177,6 @@ def test_damaged_file_is_made_again(
     assert path.read_bytes() == whole
 
 
-def test_unwritable_folder_warns_once_and_costs_only_time(
-    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with caplog.at_level(logging.WARNING):
-        for seed in range(3):
-            assert same(remembered_masks(scene(seed), tmp_path / "file" / "clean"), clean_masks(scene(seed)))
-    assert len(caplog.records) == 1
-    assert str(tmp_path / "file" / "clean") in caplog.text
-
-
-def test_failed_write_leaves_no_file(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(stream: object, **arrays: np.ndarray) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", full_disk)
-    remembered_masks(scene(), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_settings_digest_is_pinned() -> None:
     """A change here changes every cached result: raise the version with it."""
     assert digest(CLEANING.to_json()) == "edbaf541cf14d2c5"

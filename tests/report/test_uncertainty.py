@@ -291,7 +291,6 @@ def test_a_cache_that_cannot_be_written_costs_only_time(store, monkeypatch, tmp_
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("HARNESS_CACHE", str(blocked))
-    replicates._warn_unwritable.cache_clear()
     method = method_of(measured(store, *draw_test_set(1)))
     with caplog.at_level(logging.WARNING):
         assert Uncertainty(store, 50).of(method, ["bagel"], "i_auroc") is not None
