@@ -330,7 +330,7 @@ def _query(fields: dict[str, Any]) -> RecordQuery:
             f"There is no selection by {', '.join(unknown)}: choose from {', '.join(RecordQuery.__dataclass_fields__)}."
         )
     many = ("methods", "categories", "shots", "splits", "statuses")
-    listed = {name: _listed_values(value) if name in many else value for name, value in fields.items()}
+    listed: dict[str, Any] = {name: _listed_values(value) if name in many else value for name, value in fields.items()}
     if "shots" in listed:
         listed["shots"] = tuple(parse_shots(str(size)) for size in listed["shots"])
     return RecordQuery(**listed)
