@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 _FACTS = ("harness", "git", "python", "system", "cpu", "cores", "gpus", "gpus_reason", "driver", "packages")
 _THERE = {True: "present", False: "absent"}
-_OPTIONAL = ("faiss", "open3d", "pointnet2_ops", "submitit")
+_OPTIONAL = ("faiss", "open3d", "pointnet2_ops")
 
 
 @click.command("env", short_help="Print versions and hardware.")

@@ -34,7 +34,7 @@ def test_versions_hardware_caches_and_optional_packages(call, tmp_path):
     assert found["caches"]["weights"] == {"path": str(tmp_path / "cache/weights"), "exists": True, "bytes": 3_000_000}
     assert found["caches"]["all"]["bytes"] >= 3_000_000
     assert found["optional"] == {
-        name: find_spec(name) is not None for name in ("faiss", "open3d", "pointnet2_ops", "submitit")
+        name: find_spec(name) is not None for name in ("faiss", "open3d", "pointnet2_ops")
     }
 
 
