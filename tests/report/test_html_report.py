@@ -6,9 +6,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from harness.report.accuracy import accuracy_grid
-from harness.report.costs import cost_grid
-from harness.report.measured import group_records
+from harness.report.own_tables import accuracy_grid
+from harness.report.own_tables import cost_grid
+from harness.report.groups import group_records
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError

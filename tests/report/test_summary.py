@@ -1,6 +1,6 @@
 from report_records import make_record
 
-from harness.report.names import ACCURACY
+from harness.store.quantities import ACCURACY
 from harness.report.summary import summary_grids
 
 

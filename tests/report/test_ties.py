@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from harness.report.accuracy import accuracy_grid, defect_grid
-from harness.report.measured import group_records
-from harness.report.names import metric_name
+from harness.report.own_tables import accuracy_grid, defect_grid
+from harness.report.groups import group_records
+from harness.store.quantities import quantity
 from report_records import make_record
 
 from harness.data.base import DATASETS
@@ -123,7 +123,7 @@ def test_each_defect_is_judged_by_itself_where_it_is_found():
         asked.add((tuple(categories), defect))
         return defect != "hole"
 
-    grid = defect_grid(group, metric_name("i_auroc"), judge=judge)
+    grid = defect_grid(group, quantity("i_auroc"), judge=judge)
     assert [column.keys["defect"] for column in grid.columns] == ["crack", "hole", "all"]
     assert asked == {(MVTEC, "crack"), (MVTEC[:1], "hole"), (MVTEC, "")}
     assert [marks(grid, column)["cfm"] for column in range(3)] == [(0, True), (1, False), (0, True)]

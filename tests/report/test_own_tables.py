@@ -1,8 +1,8 @@
 import pytest
 from report_records import full_record, make_record
 
-from harness.report.measured import group_records
-from harness.report.memory import memory_grid
+from harness.report.groups import group_records
+from harness.report.own_tables import memory_grid
 from harness.report.render.text import entries
 from harness.report.timing import WINDOWS, timing_grid
 

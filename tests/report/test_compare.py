@@ -4,11 +4,11 @@ import pytest
 from report_records import METRICS, make_record
 
 from harness.data.base import DATASETS
-from harness.report.accuracy import accuracy_grid, defect_grid
-from harness.report.beside import published_labels
-from harness.report.costs import cost_grid
-from harness.report.measured import group_records
-from harness.report.names import metric_name
+from harness.report.own_tables import accuracy_grid, defect_grid
+from harness.report.compare import published_labels
+from harness.report.own_tables import cost_grid
+from harness.report.groups import group_records
+from harness.store.quantities import quantity
 from harness.report.render.text import entries
 from harness.store.published import read_published
 
@@ -172,7 +172,7 @@ def test_by_defect_each_column_covers_the_categories_that_have_the_defect():
         make_record(category="bagel", defects=("crack", "hole")),
         make_record(category="foam", defects=("hole",), shift=0.02),
     ]
-    grid = defect_grid(group_of(*records), metric_name("aupro_30"))
+    grid = defect_grid(group_of(*records), quantity("aupro_30"))
     texts = dict(zip((column.keys["defect"] for column in grid.columns), grid.rows[0].values, strict=True))
     assert {defect: value.text for defect, value in texts.items()} == {
         "crack": "0.875",
@@ -184,12 +184,12 @@ def test_by_defect_each_column_covers_the_categories_that_have_the_defect():
 
 
 def test_by_defect_of_nothing_is_no_table():
-    assert defect_grid(group_of(make_record(defects=())), metric_name("i_auroc")) is None
+    assert defect_grid(group_of(make_record(defects=())), quantity("i_auroc")) is None
 
 
 def test_a_defect_that_one_record_lacks_is_a_dash_for_it():
     records = [make_record(defects=("crack",)), make_record("cfm-t", defects=("crack", "hole"))]
-    grid = defect_grid(group_of(*records), metric_name("i_auroc"))
+    grid = defect_grid(group_of(*records), quantity("i_auroc"))
     hole = [row.values[1] for row in grid.rows]
     assert [value.text for value in hole] == ["-", "0.850"]
     assert hole[0].note == "undefined in bagel"
