@@ -76,11 +76,13 @@ Harness = Callable[..., "subprocess.CompletedProcess[str]"]
 def harness(plugin_site: Path, tmp_path: Path) -> Harness:
     """Run the command line in a folder of its own, with the plugin installed."""
 
+    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
+
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "harness", *map(str, arguments)],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(plugin_site)} | environment,
+            env=os.environ | {"PYTHONPATH": path} | environment,
             capture_output=True,
             text=True,
             timeout=300,

@@ -43,7 +43,6 @@ from stages import (
 from harness.data.open import open_dataset
 from harness.files.atomic import write_atomically
 from harness.measure.environment import describe, describe_torch
-from harness.measure.hardware import hardware_key
 from harness.measure.load import LoadWatch
 from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
@@ -248,7 +247,7 @@ def decimals(number: float) -> str:
 
 def measured_on(watch: LoadWatch) -> str:
     """Say when, on what and by which command a table was measured."""
-    machine = hardware_key(describe() | describe_torch(DEVICE))
+    machine = describe_torch(describe(device=DEVICE), DEVICE).hardware
     load = watch.finish().sentence
     told = f"Measured on {date.today()}, {machine}, torch {torch.__version__}, random weights, by `{COMMAND}`"
     return f"{told}; {load}." if load else f"{told}."
