@@ -11,6 +11,7 @@ from harness.report.groups import group_records
 from harness.store.quantities import quantity
 from harness.report.render.text import entries
 from harness.store.published import read_published
+from harness.store.record import Environment
 
 MVTEC = DATASETS["mvtec3d"].categories
 
@@ -274,7 +275,7 @@ def test_best_times_are_those_of_quiet_machines():
 
 def test_times_of_different_machines_do_not_compete():
     fast = complete("cfm-t", latency={"device": {"median_ms": 10.0}}, memory={"paper_mb": 48.6})
-    other = {"device": "cuda:0", "device_name": "GPU A"}
+    other = Environment(device="cuda:0", device_name="GPU A")
     moved = [replace(record, environment=other) for record in fast]
     places = [
         [[value.place for value in row.values] for row in cost_grid(group_of(*complete(), *records), None).rows]
