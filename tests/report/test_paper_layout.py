@@ -5,9 +5,9 @@ from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.report.groups import group_records
-from harness.store.paper import PAPER_TABLES
 from harness.report.render.text import entries
 from harness.report.tables import Request, measured_grids
+from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, read_published
 
 MVTEC = DATASETS["mvtec3d"].categories

@@ -1,9 +1,9 @@
 from collections import Counter
 
 import pytest
+from harness.report.paper import PAPER_TABLES, paper_grids
 
 from harness.data.base import DATASETS
-from harness.report.paper import PAPER_TABLES, paper_grids
 from harness.report.render.text import entries
 from harness.store.published import MEAN, read_published
 

@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from harness.report.paper import paper_grids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.report.paper import paper_grids
 from harness.report.render.text import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
 from harness.report.uncertainty import IntervalValue
 from harness.store.published import read_published

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 
 import pytest
+from harness.report.paper import paper_grids
 from hypothesis import given
 from hypothesis import strategies as st
 from report_records import make_record
@@ -10,7 +11,6 @@ from report_records import make_record
 from harness.data.base import DATASETS
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.legend import legend
-from harness.report.paper import paper_grids
 from harness.report.render.latex import as_latex, escape_latex
 from harness.report.tables import OWN_TABLES, Request, measured_grids
 from harness.store.published import read_published

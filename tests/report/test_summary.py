@@ -1,7 +1,7 @@
+from harness.report.summary import summary_grids
 from report_records import make_record
 
 from harness.store.quantities import ACCURACY
-from harness.report.summary import summary_grids
 
 
 def table(grid):

@@ -1,18 +1,18 @@
 from dataclasses import replace
 
 import pytest
-from harness.report.own_tables import accuracy_grid, defect_grid
-from harness.report.groups import group_records
-from harness.store.quantities import quantity
 from report_records import make_record
 
 from harness.data.base import DATASETS
+from harness.report.groups import group_records
 from harness.report.legend import legend
+from harness.report.own_tables import accuracy_grid, defect_grid
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown
 from harness.report.tables import Request, measured_grids
 from harness.store.published import MEAN, read_published
+from harness.store.quantities import quantity
 
 MVTEC = DATASETS["mvtec3d"].categories
 
