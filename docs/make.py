@@ -114,9 +114,9 @@ def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
         for record in method.ok.values()
     ]
     days = sorted({record.created[:10] for record in chosen})
-    machines = sorted({f"{record.environment['cpu']}, {record.environment['cores']} cores" for record in chosen})
+    machines = sorted({f"{record.environment.cpu}, {record.environment.cores} cores" for record in chosen})
     minutes = sum(record.wall_seconds - record.seconds.get("maps", 0) for record in chosen) / 60
-    busy = sum(bool(record.environment.get("contended")) for record in chosen)
+    busy = sum(record.environment.contended for record in chosen)
     told = f"Measured on {' to '.join(dict.fromkeys((days[0], days[-1])))}, {' and '.join(machines)}, no GPU: "
     told += f"{len(chosen)} cells, {minutes:.1f} minutes"
     return f"{told}, {busy} of them while something else kept the machine busy." if busy else f"{told}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,21 +18,50 @@ from harness.store.store import Store
 RAW_TIMES = {"device": np.full(8, 40.0), "end_to_end": np.full(8, 50.0)}
 
 
-def counted_record(store: Store, method: str, category: str, seed: int, **changes: Any) -> Record:
+def keep_counts(
+    store: Store,
+    maps: Any,
+    masks: Any,
+    scores: Any,
+    method: str = "cfm",
+    category: str = "bagel",
+    *,
+    defects: Sequence[str] = (),
+    ids: Sequence[str] = (),
+    **changes: Any,
+) -> Record:
+    """Write scores, raw times and counts of a test set, and return the record of its metrics.
+
+    Images with an anomalous pixel, or with a defect where these are named, are anomalous.
+    """
+    defects = defects or ["hole" if mask.any() else "good" for mask in masks]
+    ids = ids or [f"test/{index:03d}" for index in range(len(masks))]
+    labels = [int(defect != "good") for defect in defects]
+    images = tuple(map(ImageScore, ids, defects, labels, map(float, scores)))
+    changes = {"metrics": evaluate(maps, masks, labels, scores)} | changes
+    record = make_record(method, category, images=images, **changes)
+    counts = count_images(maps, masks, labels, scores, defects, ids)
+    return replace(record, details=write_details(store, record.cell, Details(images, RAW_TIMES), counts))
+
+
+def counted_record(
+    store: Store,
+    method: str = "cfm",
+    category: str = "bagel",
+    seed: int = 0,
+    *,
+    clarity: float = 1.5,
+    anomalous: bool = True,
+    **changes: Any,
+) -> Record:
     """Write counts of twelve noisy maps with a brighter square in eight of them, and return their record."""
     rng = np.random.default_rng(seed)
     masks = np.zeros((12, 48, 48), bool)
-    masks[4:, 10:20, 16:30] = True
-    maps = rng.normal(size=masks.shape).astype(np.float32) + 1.5 * masks
-    labels, scores = (np.arange(12) >= 4).astype(int), maps.max(axis=(1, 2))
-    defects, ids = ["hole" if label else "good" for label in labels], [f"{index:03d}" for index in range(12)]
-    rows = zip(ids, defects, labels, scores, strict=True)
-    images = tuple({"id": a, "defect": b, "label": int(c), "score": float(d)} for a, b, c, d in rows)
-    metrics = evaluate(maps, masks, labels, scores)
-    record = make_record(method, category, metrics=metrics, images=images, **changes)
-    counts = count_images(maps, masks, labels, scores, defects, ids)
-    details = Details(typed(images, tuple[ImageScore, ...]), RAW_TIMES)
-    return replace(record, details=write_details(store, record.cell, details, counts))
+    if anomalous:
+        masks[4:, 10:20, 16:30] = True
+    maps = rng.normal(size=masks.shape).astype(np.float32) + clarity * masks
+    defects = ["good"] * 4 + ["hole"] * 8
+    return keep_counts(store, maps, masks, maps.max(axis=(1, 2)), method, category, defects=defects, **changes)
 
 
 def keep_details(store: Store, record: Record, images: Any = (), raw_ms: Any = None) -> Record:

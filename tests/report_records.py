@@ -109,12 +109,12 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
     draw = random.Random(seed)
     record = make_record(method, category, defects=DEFECTS, shift=0.04 * draw.random(), **changes)
     calls = {"device": 100, "end_to_end": 100, "decode": 16, "clean": 16}
-    parts = dict(
-        latency={
+    parts = {
+        "latency": {
             **{window: _window(draw, count) for window, count in calls.items()},
             "device_events": {"median_ms": None, "reason": "the device is a CPU"},
         },
-        memory={
+        "memory": {
             **{name: {"mb": round(draw.uniform(100, 2000), 3), "source": "VmHWM"} for name in ("static", "peak_fit")},
             "peak_inference": {"mb": round(draw.uniform(100, 2000), 3), "source": "VmHWM", "calls": 16},
             **dict.fromkeys(("peak_fit_reserved", "peak_inference_reserved", "device_delta"), _NO_CUDA),
@@ -122,15 +122,15 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
             "paper_mb": 437.908,
             "state_check": {"reported_mb": 452.7, "allocator_mb": 455.1, "source": "torch", "agrees": True},
         },
-        seconds={name: round(draw.uniform(1, 200), 4) for name in ("load", "fit", "score", "latency", "metrics")},
-        samples={"train": 50, "test": 120},
-        test_images=TestImages.of(
+        "seconds": {name: round(draw.uniform(1, 200), 4) for name in ("load", "fit", "score", "latency", "metrics")},
+        "samples": {"train": 50, "test": 120},
+        "test_images": TestImages.of(
             ImageScore(f"test/{kind}/{index:03d}", kind, int(kind != "good"), draw.random())
             for kind in ("good", *DEFECTS)
             for index in range(20)
         ),
-        environment=_ENVIRONMENT,
-    )
+        "environment": _ENVIRONMENT,
+    }
     return replace(record, **typed_parts(parts))
 
 

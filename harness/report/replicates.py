@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from harness.files.cache_dir import read_cached, write_cached
 from harness.files.caches import CACHES
-from harness.files.digest import digest, file_sha256, seed_from
-from harness.store.details import read_counts
+from harness.files.digest import digest, seed_from
+from harness.store.details import counts_digest, read_counts
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -83,11 +83,11 @@ def bootstrap_cell(
     """
     from harness.metrics.evaluation import METRICS
 
-    path = store.counts_path(record.cell)
-    if not path.exists():
+    counted = counts_digest(store, record)
+    if not counted:
         return None
     seed = seed_from("bootstrap", record.cell.dataset, record.cell.category, record.test_images.digest)
-    key = {"version": _VERSION, "counts": file_sha256(path), "replicates": replicates, "seed": seed}
+    key = {"version": _VERSION, "counts": counted, "replicates": replicates, "seed": seed}
     key |= {"defect": defect} if defect else {}
     remembered = CACHES["bootstrap"].path / f"{digest(key, 32)}.npy"
     table = read_cached(remembered, lambda content: _parsed(content, (1 + replicates, len(METRICS))))

@@ -16,13 +16,14 @@ from harness.cell import Cell
 from harness.errors import DataError
 from harness.files.arrays import BAD_ARCHIVE, open_arrays
 from harness.files.atomic import write_atomically
+from harness.files.digest import digest, file_sha256
 from harness.store.record import ImageScore, Record
 from harness.store.store import Store
 
 if TYPE_CHECKING:
     from harness.store.counts import ImageCounts
 
-__all__ = ["Details", "read_counts", "read_details", "write_details"]
+__all__ = ["Details", "counts_digest", "read_counts", "read_details", "write_details"]
 
 _RAW = "raw_ms_"
 """Prefix of the arrays of raw times."""
@@ -87,7 +88,7 @@ def read_details(store: Store, record: Record) -> Details:
     if record.schema == 1:
         return _inside_record(store, record)
     path = store.counts_path(record.cell)
-    if not belongs(store, record):
+    if not _belongs(store, record):
         return Details()
     try:
         with open_arrays(path) as archive:
@@ -121,24 +122,41 @@ def read_counts(store: Store, record: Record) -> ImageCounts | None:
         Where the archive is damaged.
     """
     path = store.counts_path(record.cell)
-    if not (path.exists() if record.schema == 1 else belongs(store, record)):
+    if not path.exists():
         return None
     from harness.store.counts import ImageCounts
 
     counts = ImageCounts.read(path)
     if counts is None or record.schema != 1:
-        return counts
+        return counts if _belongs(store, record) else None
     rows = zip(counts.ids, counts.labels.tolist(), counts.scores.tolist(), strict=True)
     images = _inside_record(store, record).images
     return counts if list(rows) == [(image.id, bool(image.label), image.score) for image in images] else None
 
 
-def belongs(store: Store, record: Record) -> bool:
+def counts_digest(store: Store, record: Record) -> str:
+    """Return a digest of a cell's archive and of what makes it the record's; empty where it is another run's.
+
+    Whether an archive belongs to a record of schema 1 shows in its scores alone, so they are part of it.
+
+    Raises
+    ------
+    DataError
+        Where the archive is not the record's because it is damaged.
+    """
+    path = store.counts_path(record.cell)
+    if not path.exists():
+        return ""
+    if record.schema != 1:
+        return record.details if _belongs(store, record) or read_counts(store, record) else ""
+    images = _inside_record(store, record).images
+    return digest([file_sha256(path), [[image.id, bool(image.label), image.score] for image in images]], 32)
+
+
+def _belongs(store: Store, record: Record) -> bool:
     """Return whether the archive of a cell was written with its record."""
-    if not record.details:
-        return False
     try:
-        return sha256(store.counts_path(record.cell).read_bytes()).hexdigest() == record.details
+        return bool(record.details) and file_sha256(store.counts_path(record.cell)) == record.details
     except (FileNotFoundError, NotADirectoryError):
         return False
 

@@ -22,7 +22,6 @@ from statistics import median
 import pytest
 import torch
 from direct_cfm import encode
-from harness.measure.hardware import hardware_key
 from rich.console import Console
 from stages import (
     AHEAD,
@@ -248,7 +247,7 @@ def decimals(number: float) -> str:
 
 def measured_on(watch: LoadWatch) -> str:
     """Say when, on what and by which command a table was measured."""
-    machine = hardware_key(describe() | describe_torch(DEVICE))
+    machine = describe_torch(describe(device=DEVICE), DEVICE).hardware
     load = watch.finish().sentence
     told = f"Measured on {date.today()}, {machine}, torch {torch.__version__}, random weights, by `{COMMAND}`"
     return f"{told}; {load}." if load else f"{told}."

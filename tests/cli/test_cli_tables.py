@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from count_records import keep_counts
 from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.files.bundled import published_dir
-from harness.metrics import evaluate
-from harness.store.counts import count_images
 from harness.store.store import Store
 
 
@@ -176,15 +175,7 @@ def write_with_counts(store, method, category, strength):
     noise = draw.random((24, 32, 32)) + 0.2 * draw.random((24, 1, 1))
     maps = noise + strength * masks + 0.02 * np.random.default_rng(len(method)).random((24, 32, 32))
     scores = np.sort(maps.reshape(24, -1))[:, -50:].mean(axis=1)
-    values = evaluate(maps, masks, labels, scores)
-    defects, ids = ["hole" if label else "good" for label in labels], [f"test/{i:03d}" for i in range(24)]
-    images = tuple(
-        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
-        for name, defect, label, score in zip(ids, defects, labels, scores, strict=True)
-    )
-    record = make_record(method, category, dataset="toy", shots=10, metrics=dict(values), by_defect={}, images=images)
-    store.write(record)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    store.write(keep_counts(store, maps, masks, scores, method, category, dataset="toy", shots=10, by_defect={}))
 
 
 def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):

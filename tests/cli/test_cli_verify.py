@@ -1,6 +1,7 @@
 """``harness verify``, with methods in real processes on the toy dataset."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ def verify(call, toy, plugin_site, monkeypatch):
     """Run the verb with the plugin project installed, and the toy dataset made."""
     monkeypatch.setitem(_VERBS, "verify", "Check that methods keep the contract.")
     monkeypatch.setenv("HARNESS_CACHE", str(toy.parents[1]))
-    monkeypatch.setenv("PYTHONPATH", str(plugin_site))
+    monkeypatch.setenv("PYTHONPATH", str(plugin_site), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.syspath_prepend(str(plugin_site))
     registry._entries.cache_clear()

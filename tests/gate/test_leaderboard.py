@@ -17,8 +17,8 @@ from harness.gate.rows import COLUMNS, METRIC_IDS, BoardRow, CellKey
 
 GOLDEN = """\
 method,category,shots,split,weights,i_auroc,p_auroc,aupro_30,aupro_1,aupro_30_official,aupro_1_official,\
-device_median_ms,device_low_ms,device_high_ms,end_to_end_median_ms,end_to_end_low_ms,end_to_end_high_ms,calls,\
-peak_inference_mb,static_mb,paper_mb,hardware,contended,cell,protocol,commit,created
+device_median_ms,device_low_ms,device_high_ms,end_to_end_median_ms,end_to_end_low_ms,end_to_end_high_ms,device_calls,\
+peak_inference_mb,static_mb,memory_mb,hardware,contended,cell,protocol,commit,created
 cfm,bump,10,first,random,0.950000,0.990000,0.975000,,0.970000,0.450000,\
 40.1235,39.1235,41.1235,50.0000,49.0000,51.0000,100,\
 1000.500,800.125,452.700000,"Test CPU, 4 cores, 2 threads",no,{0},{1},0123456789ab,2026-01-01
@@ -58,6 +58,12 @@ def test_a_file_is_what_it_was_when_this_was_written(tmp_path) -> None:
     assert board(tmp_path).read() == latest(RECORDS).rows
     assert text_of(tmp_path, reversed(latest(RECORDS).rows)) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["toy-quick.csv"]
+
+
+def test_columns_by_the_names_of_version_0_1_are_read(tmp_path) -> None:
+    written = text_of(tmp_path, latest(RECORDS).rows)
+    board(tmp_path).path.write_text(written.replace("device_calls", "calls", 1).replace("memory_mb", "paper_mb", 1))
+    assert board(tmp_path).read() == latest(RECORDS).rows
 
 
 def test_lines_are_sorted_by_number_of_samples_not_by_its_text(tmp_path) -> None:
@@ -118,7 +124,7 @@ def test_a_line_survives_its_file(tmp_path_factory, metrics, median, spread, pea
 def test_a_record_of_an_older_version_lacks_numbers() -> None:
     row = BoardRow.of(toy_record(latency={"device": {"median_ms": 40.0}}, memory={"static": {}, "peak_inference": {}}))
     lacking = [name for name, value in row.numbers.items() if value is None]
-    assert lacking == ["device_low_ms", "device_high_ms", "calls", "peak_inference_mb", "static_mb"]
+    assert lacking == ["device_low_ms", "device_high_ms", "device_calls", "peak_inference_mb", "static_mb"]
     assert not row.contended
 
 
@@ -209,7 +215,7 @@ def spoiled(line: int, column: str, value: str):
         (lambda lines: lines.insert(1, ["<<<<<<< HEAD"]), "line 2, has 1 fields and not 27"),
         (lambda lines: lines.append(lines[1]), "line 4, is about cfm bump 10-shot first random for the second time"),
         (spoiled(2, "i_auroc", "best"), "line 3, has 'best' where a number from 0 on is due"),
-        (spoiled(2, "paper_mb", "-1"), "line 3, has '-1' where a number"),
+        (spoiled(2, "memory_mb", "-1"), "line 3, has '-1' where a number"),
         (spoiled(1, "category", ""), "line 2, has an empty category"),
         (spoiled(1, "contended", "perhaps"), "line 2, has 'perhaps' for contended: write yes or no"),
     ],

@@ -18,6 +18,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iterator[Start]:
     """Start ``harness run`` on the tiny dataset at 5 shots; ``before`` is called in the new process."""
     started = []
+    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
 
     def call(methods: str, *more: str | Path, before: Callable[[], object] = lambda: None) -> subprocess.Popen[str]:
         def prepare() -> None:
@@ -29,7 +30,7 @@ def start(plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iterator[Start
         process = subprocess.Popen(
             [sys.executable, "-m", "harness", "run", "--methods", methods, *map(str, (*fixed, *more))],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(plugin_site)},
+            env=os.environ | {"PYTHONPATH": path},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -24,7 +24,8 @@ def twice(plugin_site: Path, tiny_mvtec: Path, tmp_path_factory: pytest.TempPath
     folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
     command = [sys.executable, "-m", "harness", "run", "--methods", "colour-distance", "--dataset", "mvtec3d"]
     command += ["--data", str(tiny_mvtec), "--categories", "bagel", "--shots", "5", "--preset", "quick"]
-    environment = os.environ | {"PYTHONPATH": str(plugin_site), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     for folder in folders:
         subprocess.run([*command, "--device", "cpu"], cwd=folder, env=environment, check=True, timeout=120)
     return [json.loads(next((folder / "results" / "cells").glob("*.json")).read_text()) for folder in folders]

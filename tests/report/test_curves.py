@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from report_records import make_record
-
-from harness.metrics import evaluate
-from harness.report.curves import LIMITS, curve_of, mean_curve, rate_grid
+from count_records import counted_record
 from harness.report.measured import MeasuredMethod
-from harness.store.counts import count_images
+
+from harness.report.curves import LIMITS, curve_of, mean_curve, rate_grid
 from harness.store.store import Store
 
 
 @pytest.fixture
 def store(tmp_path) -> Store:
     return Store(tmp_path / "results")
-
-
-def measured(store, category, seed, clarity=1.5, anomalous=True):
-    """Write the record and the counts of twelve noisy maps with a brighter square in eight of them."""
-    rng = np.random.default_rng(seed)
-    masks = np.zeros((12, 48, 48), bool)
-    if anomalous:
-        masks[4:, 10:20, 16:30] = True
-    maps = rng.normal(size=masks.shape).astype(np.float32) + clarity * masks
-    labels, scores = (np.arange(12) >= 4).astype(int), maps.max(axis=(1, 2))
-    defects, ids = ["hole" if label else "good" for label in labels], [f"{index:03d}" for index in range(12)]
-    rows = zip(ids, defects, labels, scores, strict=True)
-    images = tuple({"id": a, "defect": b, "label": int(c), "score": float(d)} for a, b, c, d in rows)
-    record = make_record(category=category, metrics=evaluate(maps, masks, labels, scores), images=images)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
-    return record
 
 
 def method_of(*records) -> MeasuredMethod:
@@ -45,7 +27,9 @@ def area(curve, limit) -> float:
 
 @pytest.mark.parametrize("clarity", [0.0, 1.5, 8.0])
 def test_the_area_below_a_curve_is_the_mean_of_the_metric(store, clarity):
-    records = [measured(store, name, seed, clarity) for seed, name in enumerate(["bagel", "carrot"])]
+    records = [
+        counted_record(store, "cfm", name, seed, clarity=clarity) for seed, name in enumerate(["bagel", "carrot"])
+    ]
     pro = curve_of(store, method_of(*records), ["bagel", "carrot", "foam"], "pro")
     roc = curve_of(store, method_of(*records), ["bagel", "carrot", "foam"], "roc")
     assert pro.categories == roc.categories == ("bagel", "carrot")
@@ -56,7 +40,7 @@ def test_the_area_below_a_curve_is_the_mean_of_the_metric(store, clarity):
 
 
 def test_a_curve_rises_from_zero_to_one_with_the_limits_among_its_points(store):
-    record = measured(store, "bagel", 0)
+    record = counted_record(store)
     for kind in ("pro", "roc"):
         curve = mean_curve(store, {"bagel": record}, kind)
         assert (curve.rates[0], curve.values[0], curve.rates[-1], curve.values[-1]) == (0, 0, 1, 1)
@@ -71,7 +55,7 @@ def test_a_curve_rises_from_zero_to_one_with_the_limits_among_its_points(store):
 
 
 def test_what_is_found_without_a_false_positive_is_a_step_at_zero(store):
-    curve = curve_of(store, method_of(measured(store, "bagel", 0, clarity=20.0)), ["bagel"], "pro")
+    curve = curve_of(store, method_of(counted_record(store, clarity=20.0)), ["bagel"], "pro")
     assert curve.rates[:2].tolist() == [0, 0]
     assert curve.values[:2].tolist() == [0, 1]
 
@@ -84,8 +68,8 @@ def test_the_grid_is_dense_below_one_percent():
 
 
 def test_without_counts_or_anomalous_pixels_there_is_no_curve(store):
-    whole, empty = measured(store, "bagel", 0), measured(store, "carrot", 1, anomalous=False)
-    gone = measured(store, "foam", 2)
+    whole, empty = counted_record(store), counted_record(store, "cfm", "carrot", 1, anomalous=False)
+    gone = counted_record(store, "cfm", "foam", 2)
     store.counts_path(gone.cell).unlink()
     method = method_of(whole, empty, gone)
     assert curve_of(store, method, ["bagel"], "pro") is not None

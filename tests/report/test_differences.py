@@ -8,16 +8,14 @@ import re
 
 import numpy as np
 import pytest
-from report_records import make_record
-
-from harness.metrics import evaluate
-from harness.report.differences import BEST, difference_grid
+from count_records import keep_counts
 from harness.report.measured import group_records
+
+from harness.report.differences import BEST, difference_grid
 from harness.report.render.latex import as_latex
 from harness.report.render.text import as_csv
 from harness.report.tables import Request, measured_grids
 from harness.report.uncertainty import IntervalValue, Uncertainty
-from harness.store.counts import count_images
 from harness.store.store import Store
 
 CATEGORIES = ("bump", "ridge")
@@ -39,15 +37,8 @@ def measured(store, method, strength, category="bump", prefix="test"):
     own = np.random.default_rng(sum(map(ord, method))).random(masks.shape)
     maps = draw.random(masks.shape) + 0.3 * own + strength * masks
     scores = np.sort(maps.reshape(24, -1))[:, -50:].mean(axis=1)
-    defects, ids = ["hole" if label else "good" for label in LABELS], [f"{prefix}/{index:03d}" for index in range(24)]
-    images = tuple(
-        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
-        for name, defect, label, score in zip(ids, defects, LABELS, scores, strict=True)
-    )
-    values = dict(evaluate(maps, masks, LABELS, scores))
-    record = make_record(method, category, dataset="toy", shots=10, metrics=values, by_defect={}, images=images)
-    count_images(maps, masks, LABELS, scores, defects, ids).write(store.counts_path(record.cell))
-    return record
+    ids = [f"{prefix}/{index:03d}" for index in range(24)]
+    return keep_counts(store, maps, masks, scores, method, category, ids=ids, dataset="toy", shots=10, by_defect={})
 
 
 def table(store, records, *metrics):

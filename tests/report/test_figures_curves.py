@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
+from count_records import keep_counts
 from report_records import make_record
 
-from harness.metrics import evaluate
 from harness.report.figures.curves import draw_curves
 from harness.report.figures.curves_data import measured_curves
 from harness.report.figures.request import FigureRequest, chosen_group
-from harness.store.counts import count_images
 from harness.store.store import Store
 
 
@@ -16,23 +15,14 @@ def images(seed, contrast):
     for index in range(4):
         masks[index, 5 + 4 * index : 15 + 4 * index, 8 : 18 + index] = True
     maps = draw.gamma(2, 1, masks.shape) + contrast * masks * draw.gamma(3, 1, masks.shape)
-    return maps, masks, masks.any((1, 2)), maps.max((1, 2))
+    return maps, masks
 
 
 def write(store, method, category, seed, contrast):
-    maps, masks, labels, scores = images(seed, contrast)
-    ids = [str(index) for index in range(8)]
-    defects = ["hole" if label else "good" for label in labels]
-    rows = zip(ids, defects, labels.tolist(), scores.tolist(), strict=True)
-    shown = tuple(
-        {"id": id_, "defect": defect, "label": int(label), "score": score} for id_, defect, label, score in rows
-    )
-    record = make_record(method, category, dataset="toy", shots=10, images=shown)
+    maps, masks = images(seed, contrast)
+    record = keep_counts(store, maps, masks, maps.max((1, 2)), method, category, dataset="toy", shots=10)
     store.write(record)
-    path = store.counts_path(record.cell)
-    path.parent.mkdir(exist_ok=True)
-    count_images(maps, masks, labels, scores, defects, ids).write(path)
-    return evaluate(maps, masks, labels, scores)
+    return record.metrics
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from count_records import keep_details
 from hypothesis import given
 from hypothesis import strategies as st
 from report_records import full_record
@@ -10,23 +11,28 @@ from harness.data.base import DATASETS
 from harness.report.figures.latency import draw_latency
 from harness.report.figures.latency_data import measured_latencies, order_statistic
 from harness.report.figures.request import FigureRequest, chosen_group
+from harness.store.details import read_details
+from harness.store.store import Store
 
 MVTEC = DATASETS["mvtec3d"].categories
 
 
-def record(method="cfm", category="bagel", *, calls=6, factor=1.0, **environment):
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def record(store, method="cfm", category="bagel", *, calls=6, factor=1.0, **environment):
     made = full_record(len(category), method, category)
-    latency = {
-        window: {**made.latency[window], "raw_ms": [factor * ms for ms in made.latency[window]["raw_ms"][:calls]]}
-        for window in ("device", "end_to_end")
-    }
-    return replace(made, latency=latency, environment={**made.environment, **environment})
+    draw = np.random.default_rng(len(category))
+    raw = {window: factor * draw.uniform(30, 50, calls) for window in ("device", "end_to_end")}
+    return keep_details(store, replace(made, environment=replace(made.environment, **environment)), raw_ms=raw)
 
 
-def data_of(found, **request):
+def data_of(store, records, **request):
     asked = FigureRequest(**request)
-    group, _ = chosen_group(found, asked)
-    return measured_latencies(group, asked)
+    group, _ = chosen_group(records, asked)
+    return measured_latencies(group, asked, store)
 
 
 def drawn(figure, prefix):
@@ -40,25 +46,25 @@ def test_quantiles_are_numpys(values, part):
     assert order_statistic(tuple(sorted(values)), part) == pytest.approx(np.quantile(values, part))
 
 
-def test_every_call_of_a_short_run_is_drawn_in_its_window():
-    found = [record(), record("btf", factor=3)]
-    figure = draw_latency(data_of(found, categories=("bagel",)))
+def test_every_call_of_a_short_run_is_drawn_in_its_window(store):
+    records = [record(store), record(store, "btf", factor=3)]
+    figure = draw_latency(data_of(store, records, categories=("bagel",)))
     assert len(figure.axes) == 3
     for window in ("device", "end_to_end"):
         calls = drawn(figure, f"calls/{window}/Test CPU, 2 cores, 2 threads/")
         medians = drawn(figure, f"median/{window}/Test CPU, 2 cores, 2 threads/")
-        for made in found:
-            raw = made.latency[window]["raw_ms"]
+        for made in records:
+            raw = read_details(store, made).raw_ms[window]
             name = made.cell.method
             assert sorted(calls[name].get_offsets()[:, 0]) == pytest.approx(sorted(raw))
             assert list(medians[name].get_xdata()) == pytest.approx([np.median(raw)] * 2)
 
 
-def test_of_many_calls_those_outside_the_whiskers_are_drawn():
-    found = [record(category=name, calls=100) for name in MVTEC]
-    (row,) = data_of(found).rows
+def test_of_many_calls_those_outside_the_whiskers_are_drawn(store):
+    records = [record(store, category=name, calls=100) for name in MVTEC]
+    (row,) = data_of(store, records).rows
     assert len(row.times["device"]) == 1000
-    calls = drawn(draw_latency(data_of(found), "page"), "calls/device/")
+    calls = drawn(draw_latency(data_of(store, records), "page"), "calls/device/")
     (dots,) = calls.values()
     low, high = np.quantile(row.times["device"], [0.05, 0.95])
     shown = dots.get_offsets()[:, 0]
@@ -66,9 +72,9 @@ def test_of_many_calls_those_outside_the_whiskers_are_drawn():
     assert all(time < low or time > high for time in shown)
 
 
-def test_devices_have_rows_and_headings_of_their_own():
-    found = [record(), record(category="foam", cpu="Other CPU"), record("btf")]
-    data = data_of(found, categories=("bagel", "foam"))
+def test_devices_have_rows_and_headings_of_their_own(store):
+    records = [record(store), record(store, category="foam", cpu="Other CPU"), record(store, "btf")]
+    data = data_of(store, records, categories=("bagel", "foam"))
     devices = ["Other CPU, 2 cores, 2 threads", "Test CPU, 2 cores, 2 threads"]
     assert [row.device for row in data.rows] == [devices[0], devices[1], devices[1]]
     assert {row.label for row in data.rows} == {"cfm (1 of 2)", "btf (1 of 2)"}
@@ -76,10 +82,10 @@ def test_devices_have_rows_and_headings_of_their_own():
     assert [f"measured on {device}" in texts for device in devices] == [True, True]
 
 
-def test_times_of_a_busy_machine_and_records_without_raw_times_are_left_out_with_a_note():
-    busy = record("btf", contended=True, contention="3 other processes")
-    bare = replace(record("ast"), latency={"device": {"median_ms": 3.0}})
-    data = data_of([record(), busy, bare])
+def test_times_of_a_busy_machine_and_records_without_raw_times_are_left_out_with_a_note(store):
+    busy = record(store, "btf", contended=True, contention="3 other processes")
+    bare = replace(record(store, "ast"), details="")
+    data = data_of(store, [record(store), busy, bare])
     assert [row.label for row in data.rows] == ["cfm (1 of 10)"]
     assert len(data.notes) == 2
     assert any("btf on bagel is left out: 3 other processes" in note for note in data.notes)

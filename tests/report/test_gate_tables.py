@@ -114,7 +114,7 @@ def test_the_leaderboard_has_a_table_for_each_number_of_samples():
         ("", "ridge"),
         ("cfm-t", "bump"),
     ]
-    assert [column.keys["metric"] for column in five.columns][-2:] == ["peak_inference_mb", "paper_mb"]
+    assert [column.keys["metric"] for column in five.columns][-2:] == ["peak_inference_mb", "memory_mb"]
     assert [value.text for value in five.rows[0].values][-4:] == ["40.0", "50.0", "1000.5", "452.7"]
 
 

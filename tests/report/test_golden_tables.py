@@ -8,8 +8,6 @@ from html.parser import HTMLParser
 from statistics import mean
 
 import pytest
-from harness.report.names import METRICS
-from harness.report.paper import PAPER_TABLES, paper_grids
 from rich.console import Console
 
 from harness.data.base import DATASETS
@@ -17,7 +15,10 @@ from harness.files.bundled import published_dir
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
+from harness.report.tables import TableRequest, published_grids
+from harness.store.paper import PAPER_TABLES
 from harness.store.published import read_published
+from harness.store.quantities import QUANTITIES
 
 MVTEC = DATASETS["mvtec3d"].categories
 UNPRINTED = ("depth-gan", "aupro_30_official")
@@ -121,7 +122,7 @@ def bare(text):
 
 @pytest.fixture(scope="module")
 def grids():
-    return paper_grids(read_published())
+    return published_grids(read_published(), TableRequest())
 
 
 @pytest.mark.parametrize("read", [of_markdown, of_latex, of_rich, of_html, of_csv])
@@ -143,7 +144,7 @@ def test_layouts_name_what_the_file_holds():
     for table in PAPER_TABLES:
         lines = [line for line in LINES if line["table"] == str(table.number)]
         assert table.methods == tuple(dict.fromkeys(line["method"] for line in lines))
-        assert set(table.metrics) == {line["metric"] for line in lines} <= set(METRICS)
+        assert set(table.metrics) == {line["metric"] for line in lines} <= set(QUANTITIES)
         assert {line["dataset"] for line in lines} == {table.dataset}
 
 

@@ -1,9 +1,8 @@
 """Pictures in the report, from maps that a run kept."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from count_records import keep_details
 from PIL import Image
 from report_records import make_record
 
@@ -11,6 +10,7 @@ from harness.data.open import open_dataset
 from harness.report.html.gallerysection import gallery_section
 from harness.report.html.page import front_page
 from harness.report.html.sections import make_sections
+from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.published import read_published
 from harness.store.store import Store
@@ -21,7 +21,7 @@ def toy():
     return open_dataset("toy", None)
 
 
-def record_of(dataset, category="bump"):
+def record_of(store, dataset, category="bump"):
     digest = dataset.digest(category)
     record = make_record(
         category=category, dataset="toy", shots=10, preset="quick", weights="random", data_digest=digest
@@ -30,7 +30,7 @@ def record_of(dataset, category="bump"):
     images = tuple(
         {"id": ref.id, "defect": ref.defect, "label": int(ref.defect != "good"), "score": 0.25} for ref in refs
     )
-    return replace(record, images=images)
+    return keep_details(store, record, images)
 
 
 def draw(store, records, folder, data=None):
@@ -40,9 +40,10 @@ def draw(store, records, folder, data=None):
 
 
 def test_kept_maps_become_pictures_with_words(toy, tmp_path):
-    store, record = Store(tmp_path / "results"), record_of(toy)
+    store = Store(tmp_path / "results")
+    record = record_of(store, toy)
     maps = {ANOMALY_MAP: np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)}
-    images = [ImageMaps(image["id"], image["score"], maps) for image in record.images]
+    images = [ImageMaps(image.id, image.score, maps) for image in read_details(store, record).images]
     save_maps(store.maps_path(record.cell), record.cell, images)
     page = draw(store, [record], tmp_path / "report")
     pictures = sorted((tmp_path / "report" / "gallery").rglob("*.png"))
@@ -55,7 +56,8 @@ def test_kept_maps_become_pictures_with_words(toy, tmp_path):
 
 
 def test_without_maps_the_command_that_makes_them_is_told(toy, tmp_path):
-    page = draw(Store(tmp_path / "results"), [record_of(toy)], tmp_path / "report")
+    store = Store(tmp_path / "results")
+    page = draw(store, [record_of(store, toy)], tmp_path / "report")
     assert "--categories bump" in page
     assert f"--save-maps --results {tmp_path / 'results'}" in page
     assert not (tmp_path / "report").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from count_records import counted_record
+from count_records import counted_record, keep_details
 from hypothesis import given
 from hypothesis import strategies as st
 from report_records import full_record, make_record
@@ -62,21 +62,27 @@ def test_the_rates_of_curves_rise_and_hold_the_limits():
     assert {0.0, 0.01, 0.3, 1.0} <= {round(float(rate), 6) for rate in rates}
 
 
-def test_quantiles_are_those_of_all_raw_times_on_one_device():
-    records = [full_record(seed, "cfm", category, **TOY, shots=10) for seed, category in enumerate(("bump", "ridge"))]
-    (line,) = data_of(records)["sections"][0]["lines"]
+def test_quantiles_are_those_of_all_raw_times_on_one_device(tmp_path):
+    store = Store(tmp_path)
+    draw = np.random.default_rng(0)
+    drawn = {name: {window: draw.uniform(30, 50, 100) for window in ("device", "end_to_end")} for name in CATEGORIES}
+    records = [
+        keep_details(store, full_record(seed, "cfm", name, **TOY, shots=10), raw_ms=drawn[name])
+        for seed, name in enumerate(CATEGORIES)
+    ]
+    (line,) = data_of(records, store)["sections"][0]["lines"]
     (times,) = line["times"]
     assert times["machine"] == line["device"]
     for window in ("device", "end_to_end"):
-        raw = [time for record in records for time in record.latency[window]["raw_ms"]]
+        raw = [time for times_of in drawn.values() for time in times_of[window]]
         assert times["calls"][window] == len(raw) == 200
         assert times[window] == pytest.approx(np.quantile(raw, QUANTILES), abs=0.001)
 
 
-def test_times_of_a_busy_machine_are_left_out_with_the_reason():
+def test_times_of_a_busy_machine_are_left_out_with_the_reason(tmp_path):
     busy = {"device": "cpu", "cpu": "Test CPU", "contended": True, "contention": "another process kept it busy"}
     record = make_record("cfm", "bump", **TOY, shots=10, environment=busy)
-    (line,) = data_of([record])["sections"][0]["lines"]
+    (line,) = data_of([record], Store(tmp_path))["sections"][0]["lines"]
     assert "times" not in line
     assert "another process kept it busy" in line["timesLeftOut"]
 

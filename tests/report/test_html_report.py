@@ -6,22 +6,24 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from harness.report.accuracy import accuracy_grid
-from harness.report.costs import cost_grid
-from harness.report.measured import group_records
+from count_records import keep_details
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
-from report_records import full_record, make_record
+from report_records import full_record, make_record, typed
 
 from harness.errors import UsageError
+from harness.report.groups import group_records
 from harness.report.html.columns import COLUMNS
 from harness.report.html.recordpage import record_page
 from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import make_sections
 from harness.report.html.templating import environment, render
 from harness.report.html.writing import write_report
+from harness.report.own_tables import accuracy_grid, cost_grid
 from harness.store.published import read_published
+from harness.store.record import Environment
+from harness.store.store import Store
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 VOID = {"meta", "link", "br", "input", "img"}
@@ -67,8 +69,8 @@ def read(path):
     return page
 
 
-def report(folder, records, dataset=None):
-    return write_report(folder, make_sections(records, read_published(), dataset))
+def report(folder, records, dataset=None, store=None):
+    return write_report(folder, make_sections(records, read_published(), dataset), store=store)
 
 
 @given(st.text(min_size=1))
@@ -101,10 +103,10 @@ def test_an_unknown_name_in_a_template_is_an_error():
 def test_what_users_and_methods_say_is_escaped(tmp_path):
     record = make_record(given={"aggregate": EVIL}, notes=(EVIL,))
     wrong = make_record(category="carrot", given={"aggregate": EVIL}, status="failed", reason=EVIL, log=(EVIL,))
-    images = ({"id": EVIL, "defect": EVIL, "label": 1, "score": 0.5},)
-    index = report(
-        tmp_path, [replace(record, images=images, environment={EVIL: EVIL, "device": "cpu", "cpu": EVIL}), wrong]
-    )
+    store = Store(tmp_path / "results")
+    busy = typed({"packages": {EVIL: EVIL}, "device": "cpu", "cpu": EVIL}, Environment)
+    images = [{"id": EVIL, "defect": EVIL, "label": 1, "score": 0.5}]
+    index = report(tmp_path, [keep_details(store, replace(record, environment=busy), images), wrong], store=store)
     pages = [index, *(tmp_path / "cells").glob("*.html")]
     assert len(pages) == 3
     for path in pages:
@@ -183,14 +185,16 @@ def test_means_that_lack_categories_say_so_and_wrong_cells_are_listed(tmp_path):
 
 
 def test_every_record_has_a_page_with_all_that_is_known(tmp_path):
-    record = full_record(1, "cfm-t", "bagel")
-    index = report(tmp_path, [record])
+    store, raw = Store(tmp_path / "results"), {"device": [40.0, 41.25, 39.5]}
+    images = [{"id": "test/crack/007", "defect": "crack", "label": 1, "score": 0.5}]
+    record = keep_details(store, full_record(1, "cfm-t", "bagel"), images, raw)
+    index = report(tmp_path, [record], store=store)
     links = {one["href"] for one in read(index).all("a")}
     assert f"cells/{record.cell.stem}.html" in links
     texts = " ".join(text for _, text in read(tmp_path / "cells" / f"{record.cell.stem}.html").texts)
     for wanted in (record.cell.id, record.cell.split_digest, "Test CPU", "VmHWM", "the device is a CPU"):
         assert wanted in texts
-    assert ", ".join(f"{value:.4f}" for value in record.latency["device"]["raw_ms"]) in texts
+    assert "40.0000, 41.2500, 39.5000" in texts
     assert "test/crack/007" in texts
 
 

@@ -3,9 +3,11 @@ from collections import Counter
 import pytest
 
 from harness.data.base import DATASETS
-from harness.report.paper import PAPER_TABLES, paper_grids
 from harness.report.render.text import entries
+from harness.report.tables import TableRequest, published_grids
+from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, read_published
+from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 LEGACY = ["depth-gan", "depth-ae", "depth-vm", "voxel-gan", "voxel-ae", "voxel-vm"]
@@ -19,7 +21,7 @@ def published():
 
 @pytest.fixture(scope="module")
 def grids(published):
-    return paper_grids(published)
+    return published_grids(published, TableRequest())
 
 
 def of(grids, number):
@@ -126,8 +128,8 @@ def test_the_best_memory_is_the_lowest_and_the_best_speed_the_highest(grids):
 
 
 def test_one_table_one_dataset_some_methods(published):
-    assert {grid.keys["table"] for grid in paper_grids(published, number=4)} == {"4"}
-    assert {grid.keys["table"] for grid in paper_grids(published, dataset="eyecandies")} == {"3"}
-    some = paper_grids(published, number=1, keep=lambda label: label == "cfm")
+    assert {grid.keys["table"] for grid in published_grids(published, TableRequest(tables=("4",)))} == {"4"}
+    assert {grid.keys["table"] for grid in published_grids(published, TableRequest(RecordQuery("eyecandies")))} == {"3"}
+    some = published_grids(published, TableRequest(RecordQuery(methods=("cfm",)), ("1",)))
     assert [labels(grid) for grid in some] == [["cfm"], ["cfm"]]
     assert all(value.place == 0 for grid in some for row in grid.rows for value in row.values)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from report_records import make_record
 
 from harness.data.base import DATASETS
-from harness.report.measured import group_records
+from harness.report.groups import group_records
 from harness.report.rank import critical_difference, rank_grid, rank_methods
 
 MVTEC = DATASETS["mvtec3d"].categories

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.report.paper import paper_grids
 from harness.report.render.text import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
-from harness.report.uncertainty import IntervalValue
+from harness.report.tables import TableRequest, published_grids
 from harness.store.published import read_published
 
 GRID = Grid(
@@ -87,7 +86,7 @@ def test_notes_titles_and_captions_do_not_change_the_page():
 
 
 def test_ends_of_intervals_are_in_data_formats():
-    bounded = IntervalValue("0.613", 0.613, low=0.6, high=0.6205)
+    bounded = Value("0.613", 0.613, low=0.6, high=0.6205)
     grid = replace(GRID, rows=(replace(GRID.rows[0], values=(bounded, missing("not timed"))),))
     first, dash = csv.DictReader(io.StringIO(as_csv([grid])))
     assert (first["value"], first["low"], first["high"]) == ("0.613", "0.6", "0.6205")
@@ -136,14 +135,14 @@ def test_the_terminal_shows_every_part():
 
 
 @pytest.fixture(scope="module")
-def published_grids():
-    return paper_grids(read_published())
+def printed():
+    return published_grids(read_published(), TableRequest())
 
 
 @settings(max_examples=25, deadline=None)
 @given(width=st.integers(34, 140), data=st.data())
-def test_no_number_is_cut_and_no_line_too_long_at_any_width(published_grids, width, data):
-    grid = data.draw(st.sampled_from(published_grids))
+def test_no_number_is_cut_and_no_line_too_long_at_any_width(printed, width, data):
+    grid = data.draw(st.sampled_from(printed))
     text = drawn(grid, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -154,14 +153,14 @@ def test_no_number_is_cut_and_no_line_too_long_at_any_width(published_grids, wid
 
 
 @pytest.mark.parametrize(("width", "headings"), [(80, 1), (60, 2), (40, 3)])
-def test_a_narrow_terminal_gets_the_columns_in_groups_below_each_other(published_grids, width, headings):
-    lines = drawn(published_grids[0], width).splitlines()
+def test_a_narrow_terminal_gets_the_columns_in_groups_below_each_other(printed, width, headings):
+    lines = drawn(printed[0], width).splitlines()
     assert sum(line.startswith("method") for line in lines) == headings
     assert sum(line.startswith("cfm-m") for line in lines) == headings
 
 
-def test_a_long_label_breaks_after_commas(published_grids):
-    lines = drawn(published_grids[-1], 60).splitlines()
+def test_a_long_label_breaks_after_commas(printed):
+    lines = drawn(printed[-1], 60).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("cfm[mapping=intra,"))
     assert [line.split()[0] for line in lines[start : start + 3]] == [
         "cfm[mapping=intra,",
@@ -170,6 +169,6 @@ def test_a_long_label_breaks_after_commas(published_grids):
     ]
 
 
-def test_the_narrowest_terminal_cuts_no_table(published_grids):
-    for grid in published_grids:
+def test_the_narrowest_terminal_cuts_no_table(printed):
+    for grid in printed:
         assert "…" not in drawn(grid, 34), "labels fold where whole ones would push a number out"

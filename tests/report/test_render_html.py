@@ -5,7 +5,7 @@ from report_records import make_record
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.legend import legend
 from harness.report.render.page import as_html
-from harness.report.tables import Request, measured_grids
+from harness.report.tables import TableRequest, measured_grids
 from harness.store.published import read_published
 
 EVIL = "<script>alert('&\"')</script>"
@@ -48,9 +48,9 @@ class Tree(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page_of(*, judge=None):
+def page_of():
     records = [make_record(method, shift=s) for method, s in (("cfm", 0), ("btf", -0.1))]
-    grids = measured_grids(records, read_published(), Request(tables=("1", "5", "timing", "memory", "exact")), judge)
+    grids = measured_grids(records, read_published(), TableRequest(tables=("1", "5", "timing", "memory", "accuracy")))
     return grids, as_html(grids, legend(grids))
 
 

@@ -4,7 +4,7 @@ from report_records import METRICS, make_record
 from scipy import stats
 
 from harness.data.base import DATASETS
-from harness.report.measured import group_records
+from harness.report.groups import group_records
 from harness.report.seeds import seed_grids, typical_groups
 
 MVTEC = DATASETS["mvtec3d"].categories

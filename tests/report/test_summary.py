@@ -1,7 +1,12 @@
 from report_records import make_record
 
-from harness.report.names import ACCURACY
-from harness.report.summary import summary_grids
+from harness.report.groups import group_records
+from harness.report.own_tables import summary_grid
+from harness.store.quantities import ACCURACY
+
+
+def summary_grids(records):
+    return [summary_grid(group) for group in group_records(records)]
 
 
 def table(grid):

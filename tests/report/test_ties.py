@@ -1,18 +1,19 @@
 from dataclasses import replace
 
 import pytest
-from harness.report.accuracy import accuracy_grid, defect_grid
-from harness.report.measured import group_records
-from harness.report.names import metric_name
 from report_records import make_record
 
 from harness.data.base import DATASETS
+from harness.report.groups import group_records
 from harness.report.legend import legend
+from harness.report.own_tables import accuracy_grid, defect_grid
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
 from harness.report.render.text import as_csv, as_json, as_markdown
-from harness.report.tables import Request, measured_grids
+from harness.report.tables import TableRequest, measured_grids
+from harness.report.ties import mark_ties
 from harness.store.published import MEAN, read_published
+from harness.store.quantities import quantity
 
 MVTEC = DATASETS["mvtec3d"].categories
 
@@ -38,6 +39,16 @@ def close(first, second, categories, metric, defect=""):
     return abs(means[0] - means[1]) < 0.05
 
 
+class Answers:
+    """Answers in place of a bootstrap: ties by a function, and no interval of a mean."""
+
+    def __init__(self, tied):
+        self.tied = tied
+
+    def of(self, *arguments):
+        return None
+
+
 def marks(grid, column=-1):
     values = {row.keys["method"]: row.values[column] for row in grid.rows if row.keys["source"] == "measured"}
     return {method: (value.place, value.tied) for method, value in values.items()}
@@ -45,7 +56,7 @@ def marks(grid, column=-1):
 
 def accuracy(judge):
     (group,) = group_records(RECORDS)
-    return accuracy_grid(group, None, judge=judge)
+    return mark_ties(accuracy_grid(group, None), judge)
 
 
 def test_those_that_cannot_be_told_from_the_best_share_one_mark():
@@ -92,7 +103,7 @@ def test_the_judge_is_asked_about_a_category_and_about_the_mean():
         asked.add((tuple(categories), metric))
         return True
 
-    grids = measured_grids(RECORDS, read_published(), Request(tables=("2",)), judge)
+    grids = measured_grids(RECORDS, read_published(), TableRequest(tables=("2",)), Answers(judge))
     assert asked == {((name,), "aupro_1_official") for name in MVTEC} | {(MVTEC, "aupro_1_official")}
     (grid,) = grids
     published = [value for row in grid.rows if row.keys["source"] == "published" for value in row.values]
@@ -108,7 +119,7 @@ def test_the_judge_is_asked_about_methods_with_as_many_training_samples():
         shots.add((first.cell.shots, second.cell.shots))
         return True
 
-    grids = measured_grids(records, read_published(), Request(tables=("4",)), judge)
+    grids = measured_grids(records, read_published(), TableRequest(tables=("4",)), Answers(judge))
     assert shots == {(5, 5), ("full", "full")}
     assert [marks(grids[0], column)["cfm"][1] for column in range(4)] == [True, False, False, True]
 
@@ -123,11 +134,11 @@ def test_each_defect_is_judged_by_itself_where_it_is_found():
         asked.add((tuple(categories), defect))
         return defect != "hole"
 
-    grid = defect_grid(group, metric_name("i_auroc"), judge=judge)
+    grid = mark_ties(defect_grid(group, quantity("i_auroc")), judge)
     assert [column.keys["defect"] for column in grid.columns] == ["crack", "hole", "all"]
     assert asked == {(MVTEC, "crack"), (MVTEC[:1], "hole"), (MVTEC, "")}
-    assert [marks(grid, column)["cfm"] for column in range(3)] == [(0, True), (1, False), (0, True)]
-    assert marks(grid, 0)["m3dm"][1] is False
+    assert [marks(grid, column)["cfm"] for column in range(3)] == [(0, True), (2, False), (0, True)]
+    assert [marks(grid, column)["m3dm"] for column in range(3)] == [(0, False), (1, False), (0, False)]
 
 
 def test_every_format_shows_the_mark_and_the_legend_explains_it():
@@ -144,7 +155,7 @@ def test_every_format_shows_the_mark_and_the_legend_explains_it():
 
 def test_a_mean_with_a_note_that_lacks_categories_is_never_tied():
     records = [replace(record) for record in RECORDS if record.cell.category != "foam" or record.cell.method != "cfm"]
-    grids = measured_grids(records, read_published(), Request(tables=("2",)), lambda *arguments: True)
+    grids = measured_grids(records, read_published(), TableRequest(tables=("2",)), Answers(lambda *arguments: True))
     (grid,) = grids
     assert [column.keys["category"] for column in grid.columns][-1] == MEAN
     assert marks(grid)["cfm"] == (0, False)

@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_records import make_record
+from count_records import keep_counts
+from harness.report.measured import MeasuredMethod
 from scipy import stats
 
 from harness.errors import DataError
-from harness.metrics import METRICS, evaluate
+from harness.metrics import METRICS
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
-from harness.report.measured import MeasuredMethod
-from harness.report.replicates import bootstrap_cell, draw_images, read_counts
+from harness.report.replicates import bootstrap_cell, draw_images
 from harness.report.uncertainty import Uncertainty, seed_interval
 from harness.store.counts import count_images
+from harness.store.details import read_counts
 from harness.store.store import Store
 
 SIZE, NOMINAL = 24, 8
@@ -51,15 +52,7 @@ def measured(store, masks, hardness, category="bagel", method="cfm", clarity=1.0
     maps = rng.normal(size=masks.shape).astype(np.float32) + masks * clear[:, np.newaxis, np.newaxis]
     labels = masks.any(axis=(1, 2)).astype(int)
     scores = rng.normal(size=len(masks)) + labels * clear
-    defects = ["hole" if label else "good" for label in labels]
-    names = ids or [f"test/{index:03d}" for index in range(len(masks))]
-    images = [
-        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
-        for name, defect, label, score in zip(names, defects, labels, scores, strict=True)
-    ]
-    record = make_record(method, category, metrics=evaluate(maps, masks, labels, scores), images=tuple(images))
-    count_images(maps, masks, labels, scores, defects, names).write(store.counts_path(record.cell))
-    return record
+    return keep_counts(store, maps, masks, scores, method, category, ids=ids or ())
 
 
 def method_of(*records) -> MeasuredMethod:
@@ -178,15 +171,8 @@ def with_defects(store, seed=0, easy_cracks=0.0, method="cfm"):
     masks[labels, 4:12, 4:12] = True
     maps = rng.normal(size=masks.shape) + 1.5 * masks
     scores = rng.normal(size=40) + 0.5 * labels + easy_cracks * np.array([defect == "crack" for defect in defects])
-    ids = [f"test/{index:03d}" for index in range(40)]
-    images = tuple(
-        {"id": name, "defect": defect, "label": int(label), "score": float(score)}
-        for name, defect, label, score in zip(ids, defects, labels, scores, strict=True)
-    )
     by_defect = evaluate_by_defect(maps, masks, labels, scores, defects)
-    record = make_record(method, metrics=evaluate(maps, masks, labels, scores), by_defect=by_defect, images=images)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
-    return record
+    return keep_counts(store, maps, masks, scores, method, defects=defects, by_defect=by_defect)
 
 
 def test_an_interval_of_a_defect_lies_about_its_recorded_value(store):
@@ -230,12 +216,14 @@ def test_without_counts_nothing_can_be_told(store):
     assert intervals.tied(method_of(one), method_of(one), ["foam"], "i_auroc") is None
 
 
-def test_counts_of_other_scores_are_none(store):
-    record = measured(store, *draw_test_set(1))
+def test_counts_of_another_run_are_none(store):
+    test_set = draw_test_set(1)
+    replaced = measured(store, *test_set, seed=1)
+    record = measured(store, *test_set)
     assert read_counts(store, record) is not None
-    images = tuple({**image, "score": image["score"] + 1} for image in record.images)
-    assert read_counts(store, replace(record, images=images)) is None
-    assert bootstrap_cell(store, replace(record, images=images), 20) is None
+    assert bootstrap_cell(store, record, 20) is not None
+    assert read_counts(store, replaced) is None
+    assert bootstrap_cell(store, replaced, 20) is None
 
 
 def test_an_undefined_metric_has_no_interval(store):

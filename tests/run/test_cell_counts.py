@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.metrics import METRICS
-from harness.report.replicates import read_counts
+from harness.store.details import read_counts
 from harness.store.store import Store
 
 

@@ -14,7 +14,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import canonical_json, digest, seed_from
 from harness.protocol import LatencyBudget, Protocol
 from harness.report.frame import records_frame
-from harness.store.record import Record
+from harness.store.record import Latency, LatencyWindow, Memory, Record, Size
 from harness.store.store import Store
 
 CELL = Cell(
@@ -94,13 +94,13 @@ def test_records_survive_the_store(tmp_path) -> None:
 
 
 def test_records_as_a_table() -> None:
-    memory = {"static": {"mb": 5.0, "source": "x"}, "paper_mb": 2.0}
-    latency = {"device": {"median_ms": 3.0}}
+    memory = Memory(static=Size(5.0, "x"), paper_mb=2.0)
+    latency = Latency(LatencyWindow(median_ms=3.0))
     measured = Record(cell=CELL, status="ok", metrics={"i_auroc": 0.5}, latency=latency, memory=memory)
     frame = records_frame([measured, Record(cell=replace(CELL, category="ridge"), status="failed", reason="x")])
     assert list(frame["category"]) == ["bump", "ridge"]
-    assert frame.loc[0, ["i_auroc", "device_ms", "static_mb", "paper_mb"]].tolist() == [0.5, 3.0, 5.0, 2.0]
-    assert frame.loc[1, ["i_auroc", "device_ms"]].isna().all()
+    assert frame.loc[0, ["i_auroc", "device_median_ms", "static_mb", "memory_mb"]].tolist() == [0.5, 3.0, 5.0, 2.0]
+    assert frame.loc[1, ["i_auroc", "device_median_ms"]].isna().all()
 
 
 def test_a_broken_record_is_named(tmp_path) -> None:

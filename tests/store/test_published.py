@@ -7,8 +7,8 @@ import pytest
 from harness.data.base import DATASETS
 from harness.errors import DataError
 from harness.files.bundled import published_dir
-from harness.report.names import METRICS
 from harness.store.published import MEAN, canonical_label, read_published
+from harness.store.quantities import QUANTITIES
 
 HEADER = "source,table,dataset,method,shots,category,metric,value"
 GOOD = "someone2030,1,mvtec3d,cfm,full,bagel,i_auroc,0.990"
@@ -40,7 +40,7 @@ def test_every_line_of_the_files_is_read_as_it_is_printed(published):
 def test_values_are_numbers_and_shots_are_those_of_the_harness(published):
     assert {row.shots for row in published.rows} == {5, 10, 50, "full"}
     assert all(row.value >= 0 for row in published.rows)
-    assert {row.metric for row in published.rows} <= set(METRICS)
+    assert {row.metric for row in published.rows} <= set(QUANTITIES)
 
 
 def test_published_aupro_is_official_only(published):

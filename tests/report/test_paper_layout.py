@@ -4,11 +4,13 @@ import pytest
 from report_records import make_record
 
 from harness.data.base import DATASETS
-from harness.report.measured import group_records
-from harness.report.papertables import PAPER_TABLES
+from harness.report.grid import Value
+from harness.report.groups import group_records
 from harness.report.render.text import entries
-from harness.report.tables import Request, measured_grids
+from harness.report.tables import TableRequest, measured_grids
+from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, read_published
+from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 OTHER_MACHINE = {"device": "cuda:0", "device_name": "GPU A"}
@@ -24,7 +26,7 @@ def complete(method="cfm", **changes):
 
 
 def tables(records, published, number, **request):
-    return measured_grids(records, published, Request(tables=(str(number),), **request))
+    return measured_grids(records, published, TableRequest(tables=(str(number),), **request))
 
 
 def rows(grid):
@@ -89,11 +91,14 @@ def test_a_missing_cell_is_a_dash_and_a_mean_says_what_it_lacks(published):
     records = [r for r in complete() if r.cell.category not in ("foam", "rope")]
     records += [make_record(category="foam", status="oom", reason="out of memory"), *complete("btf", shift=-0.1)]
     grid, _ = tables(records, published, 1)
-    measured = {key: entry for key, entry in cells(grid).items() if key[:2] == ("cfm", "measured")}
-    by_category = {entry["category"]: entry for entry in measured.values()}
-    assert (by_category["foam"]["text"], by_category["foam"]["note"]) == ("-", "oom: out of memory")
-    assert (by_category["rope"]["text"], by_category["rope"]["note"]) == ("-", "not run")
-    assert by_category[MEAN]["note"] == "mean of 8 of 10 categories: without foam, rope"
+    (row,) = [row for row in grid.rows if (row.keys["method"], row.keys["source"]) == ("cfm", "measured")]
+    assert row.labels[0] == Value("cfm (8 of 10)", note="without foam (oom: out of memory), rope (not run)")
+    by_category = dict(zip([column.keys["category"] for column in grid.columns], row.values, strict=True))
+    assert [(by_category[name].text, by_category[name].note) for name in ("foam", "rope")] == [
+        ("-", "oom: out of memory"),
+        ("-", "not run"),
+    ]
+    assert (by_category[MEAN].text, by_category[MEAN].note) == ("0.950", "")
     differences = texts(grid, "cfm", "difference", "i_auroc")
     assert set(differences) == {*MVTEC} - {"foam", "rope"}, "no difference of means over other categories"
     assert [row.values[-1].place for row in grid.rows if row.keys["source"] == "measured"] == [0, 0]
@@ -104,7 +109,7 @@ def test_a_missing_cell_is_a_dash_and_a_mean_says_what_it_lacks(published):
 def test_what_is_not_comparable_has_the_layout_and_the_reason(published, changes, number):
     categories = DATASETS[changes.get("dataset", "mvtec3d")].categories
     records = [make_record(method, name, **changes) for name in categories for method in ("cfm-t", "cfm", "btf")]
-    grids = measured_grids(records, published, Request())
+    grids = measured_grids(records, published, TableRequest())
     found = [grid for grid in grids if grid.keys.get("table") == str(number)]
     assert len(found) == (2 if number == 1 else 1)
     for grid in found:
@@ -130,12 +135,25 @@ def test_table_4_joins_training_set_sizes(published):
     assert texts(grid, "cfm", "difference", "i_auroc") == {"5": "+0.039", "50": "-0.006", "full": "-0.004"}
     assert rows(grid)[-1] == ("cfm-t", "measured")
     assert "not run with 10 training samples" in grid.notes
-    assert [grid.keys.get("table") for grid in measured_grids(complete(), published, Request())].count("4") == 0
+    assert [grid.keys.get("table") for grid in measured_grids(complete(), published, TableRequest())].count("4") == 0
+
+
+def test_in_table_4_a_mean_says_what_it_lacks_and_competes_with_means_over_the_same_categories(published):
+    some = [r for r in complete(shots=5) if r.cell.category not in ("foam", "rope")]
+    fewer = [r for r in complete("btf", shots=5, shift=-0.1) if r.cell.category not in ("foam", "rope")]
+    records = [*some, *complete(shots=10), *fewer, *complete("ast", shots=5, shift=0.02)]
+    grid = tables(records, published, 4)[0]
+    rows = {row.keys["method"]: row for row in grid.rows if row.keys["source"] == "measured"}
+    lacking = "mean of 8 of 10 categories: without foam, rope"
+    assert [value.note for value in rows["cfm"].values[:2]] == [lacking, ""]
+    assert rows["cfm"].labels[0].text == "cfm"
+    assert [rows[name].values[0].place for name in ("cfm", "btf", "ast")] == [1, 2, 0]
+    assert set(texts(grid, "cfm", "difference", "i_auroc")) == {"10"}, "no difference of means over other categories"
 
 
 def test_random_few_shot_samples_do_not_stand_beside_the_first_ones(published):
     records = [*complete(shots=5, split="1"), *complete(shots=10, split="1")]
-    found = [grid for grid in measured_grids(records, published, Request()) if grid.keys.get("table") == "4"]
+    found = [grid for grid in measured_grids(records, published, TableRequest()) if grid.keys.get("table") == "4"]
     assert len(found) == 4
     assert "(split 'first')" in found[0].warning
     assert rows(found[0]) == [("cfm", "measured")]
@@ -186,7 +204,7 @@ def test_variants_on_other_data_make_tables_6_and_7(published):
             for method in methods
             for name in DATASETS["toy"].categories
         ]
-        grids = measured_grids(records, published, Request())
+        grids = measured_grids(records, published, TableRequest())
         return {grid.keys["table"]: rows(grid) for grid in grids if grid.keys.get("table") in ("6", "7")}
 
     assert shown("cfm", "btf") == {}
@@ -216,7 +234,7 @@ def test_remarks_of_records_are_footnotes_of_the_row(published):
 
 def test_eyecandies_has_table_3(published):
     records = [make_record(category=name, dataset="eyecandies") for name in DATASETS["eyecandies"].categories]
-    grids = measured_grids(records, published, Request())
+    grids = measured_grids(records, published, TableRequest())
     (three,) = [grid for grid in grids if grid.keys.get("table") == "3"]
     assert three.title == "Table 3. Eyecandies: means over its categories"
     assert ("cfm", "difference") in rows(three)
@@ -225,7 +243,7 @@ def test_eyecandies_has_table_3(published):
 
 
 def test_few_shot_groups_keep_the_other_layouts_with_the_reason(published):
-    grids = measured_grids(complete(shots=5), published, Request())
+    grids = measured_grids(complete(shots=5), published, TableRequest())
     found = {grid.keys.get("table"): grid.warning for grid in grids if grid.keys["kind"] == "paper"}
     assert found["4"] == ""
     assert found["1"].startswith("Not comparable: the paper has these numbers for all training samples only")
@@ -242,7 +260,7 @@ def test_a_method_that_is_no_longer_installed_follows(published):
 def test_eyecandies_gives_no_difference_to_rows_of_deeper_mappings(published):
     names = DATASETS["eyecandies"].categories
     records = [make_record(method, name, dataset="eyecandies") for method in ("cfm", "ast") for name in names]
-    three, exact = measured_grids(records, published, Request("eyecandies", tables=("3", "exact")))
+    three, exact = measured_grids(records, published, TableRequest(RecordQuery("eyecandies"), tables=("3", "exact")))
     for grid in (three, exact):
         found = {(entry["method"], entry["source"], entry["metric"]): entry for entry in entries(grid)}
         for source in ("measured", "published"):
