@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from report_records import make_record
 
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.store.counts import count_images
 from harness.store.store import Record, Store
 
@@ -24,5 +24,5 @@ def counted_record(store: Store, method: str, category: str, seed: int, **change
     images = tuple({"id": a, "defect": b, "label": int(c), "score": float(d)} for a, b, c, d in rows)
     metrics = evaluate(maps, masks, labels, scores)
     record = make_record(method, category, metrics=metrics, images=images, **changes)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids).write(store.counts_path(record.cell))
     return record

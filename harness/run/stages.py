@@ -26,7 +26,7 @@ from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
-from harness.metrics import Evaluation, evaluate_test_set
+from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
 from harness.metrics.scoring import Scored, naming
 from harness.plan.job import Job
 from harness.run.cache_during_fit import CellCache, lent_cache
@@ -48,10 +48,8 @@ class _Accuracy:
     images: tuple[dict[str, Any], ...]
 
     @classmethod
-    def of(cls, scored: Scored) -> _Accuracy:
-        whole, by_defect = evaluate_test_set(
-            scored.maps, scored.masks, scored.labels, scored.scores, scored.defects, scored.pixel_maps
-        )
+    def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
+        whole, by_defect = evaluate_test_set(test_set)
         return cls(
             whole=whole,
             by_defect=by_defect,
@@ -133,29 +131,21 @@ class CellRun:
             scored = self._score(method, dataset, test, reading, predicted)
             reading = reading.blind()
         with self._stage("metrics"):
-            accuracy = _Accuracy.of(scored)
-            self._keep_counts(scored)
-            del scored, predicted  # the memory pass must not see their maps
+            test_set = scored.ranked()
+            accuracy = _Accuracy.of(scored, test_set)
+            self._keep_counts(test_set, scored.ids)
+            del scored, predicted, test_set  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
             record = self._record(accuracy, speed, reading, trained_on=len(train))
         return method, record
 
-    def _keep_counts(self, scored: Scored) -> None:
+    def _keep_counts(self, test_set: RankedTestSet, ids: Sequence[str]) -> None:
         """Write the counts of the test images; a failure to do so is a note, and leaves none of an earlier run."""
         path = Store(self.job.results).counts_path(self.cell)
         try:
-            counts = count_images(
-                scored.maps,
-                scored.masks,
-                scored.labels,
-                scored.scores,
-                scored.defects,
-                scored.ids,
-                scored.pixel_maps,
-            )
-            counts.write(path)
+            count_images(test_set, ids).write(path)
         except Exception as error:  # whatever it is, the metrics are there
             reason = f"{type(error).__name__}: {error}"
             self._not_kept.append(f"no interval or curve, since its counts were not written: {reason}")

@@ -8,7 +8,7 @@ from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.files.bundled import published_dir
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.store.counts import count_images
 from harness.store.store import Store
 
@@ -184,7 +184,7 @@ def write_with_counts(store, method, category, strength):
     )
     record = make_record(method, category, dataset="toy", shots=10, metrics=dict(values), by_defect={}, images=images)
     store.write(record)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids).write(store.counts_path(record.cell))
 
 
 def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from report_records import make_record
 
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.report.curves import LIMITS, curve_of, mean_curve, rate_grid
 from harness.report.measured import MeasuredMethod
 from harness.store.counts import count_images
@@ -30,7 +30,7 @@ def measured(store, category, seed, clarity=1.5, anomalous=True):
     rows = zip(ids, defects, labels, scores, strict=True)
     images = tuple({"id": a, "defect": b, "label": int(c), "score": float(d)} for a, b, c, d in rows)
     record = make_record(category=category, metrics=evaluate(maps, masks, labels, scores), images=images)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids).write(store.counts_path(record.cell))
     return record
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from report_records import make_record
 
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.report.differences import BEST, difference_grid
 from harness.report.measured import group_records
 from harness.report.render.latex import as_latex
@@ -46,7 +46,7 @@ def measured(store, method, strength, category="bump", prefix="test"):
     )
     values = dict(evaluate(maps, masks, LABELS, scores))
     record = make_record(method, category, dataset="toy", shots=10, metrics=values, by_defect={}, images=images)
-    count_images(maps, masks, LABELS, scores, defects, ids).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, LABELS, scores, defects), ids).write(store.counts_path(record.cell))
     return record
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from report_records import make_record
 
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.report.figures.curves import draw_curves
 from harness.report.figures.curves_data import measured_curves
 from harness.report.figures.request import FigureRequest, chosen_group
@@ -31,7 +31,7 @@ def write(store, method, category, seed, contrast):
     store.write(record)
     path = store.counts_path(record.cell)
     path.parent.mkdir(exist_ok=True)
-    count_images(maps, masks, labels, scores, defects, ids).write(path)
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids).write(path)
     return evaluate(maps, masks, labels, scores)
 
 

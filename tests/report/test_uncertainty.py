@@ -11,7 +11,7 @@ from report_records import make_record
 from scipy import stats
 
 from harness.errors import DataError
-from harness.metrics import METRICS, evaluate
+from harness.metrics import METRICS, RankedTestSet, evaluate
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
 from harness.report.measured import MeasuredMethod
@@ -58,7 +58,7 @@ def measured(store, masks, hardness, category="bagel", method="cfm", clarity=1.0
         for name, defect, label, score in zip(names, defects, labels, scores, strict=True)
     ]
     record = make_record(method, category, metrics=evaluate(maps, masks, labels, scores), images=tuple(images))
-    count_images(maps, masks, labels, scores, defects, names).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), names).write(store.counts_path(record.cell))
     return record
 
 
@@ -163,7 +163,8 @@ def test_the_interval_of_i_auroc_covers_the_truth():
     covered = 0
     for _ in range(200):
         scores = rng.normal(size=labels.size) + shift * labels
-        values = count_images(flat, masks, labels.astype(int), scores, ids, ids).evaluate(drawn)["i_auroc"]
+        test_set = RankedTestSet.of(flat, masks, labels.astype(int), scores, ["good"] * len(flat))
+        values = count_images(test_set, ids).evaluate(drawn)["i_auroc"]
         low, high = np.quantile(values, [0.025, 0.975])
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
@@ -185,7 +186,7 @@ def with_defects(store, seed=0, easy_cracks=0.0, method="cfm"):
     )
     by_defect = evaluate_by_defect(maps, masks, labels, scores, defects)
     record = make_record(method, metrics=evaluate(maps, masks, labels, scores), by_defect=by_defect, images=images)
-    count_images(maps, masks, labels, scores, defects, ids).write(store.counts_path(record.cell))
+    count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids).write(store.counts_path(record.cell))
     return record
 
 
