@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from harness.conformance.outcome import Check, Outcome, Verdict
+from harness.conformance.check import Check
+from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.process import verify_method
 from harness.conformance.subject import Subject
 from harness.conformance.suite import CHECKS, run_suite, toy_subject

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.conformance.outcome import CheckFailedError, check
+from harness.conformance.check import check
+from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import Subject
 
 __all__ = ["blind", "inputs", "settings", "silent"]

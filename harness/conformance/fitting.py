@@ -9,8 +9,9 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
+from harness.conformance.check import check
 from harness.conformance.comparing import difference, require_valid
-from harness.conformance.outcome import CheckFailedError, CheckSkippedError, check
+from harness.conformance.outcome import CheckFailedError, CheckSkippedError
 from harness.conformance.samples import spoil
 from harness.conformance.subject import Subject
 from harness.contract import Method, Portable

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from harness import registry
-from harness.conformance.outcome import CheckFailedError, check
+from harness.conformance.check import check
+from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import PRESET, Subject
 from harness.contract import Method, ParameterValue, UsesWeights, WeightFile
 from harness.protocol import PRESETS

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from harness.conformance import samples
+from harness.conformance.check import check
 from harness.conformance.comparing import copied, difference, require_explained, require_valid
-from harness.conformance.outcome import CheckFailedError, check
+from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, Sample
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.conformance import conduct, fitting, making, predicting
-from harness.conformance.outcome import Check, CheckFailedError, CheckSkippedError, Outcome
+from harness.conformance.check import Check
+from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Outcome
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, UnsupportedError
 from harness.data.open import open_dataset

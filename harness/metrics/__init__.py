@@ -14,10 +14,12 @@ from harness.metrics.evaluation import (
     evaluate_with_reasons,
 )
 from harness.metrics.pro import aupro, aupro_official
+from harness.metrics.testset import RankedTestSet
 
 __all__ = [
     "METRICS",
     "Evaluation",
+    "RankedTestSet",
     "aupro",
     "aupro_official",
     "auroc",

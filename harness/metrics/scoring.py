@@ -13,6 +13,7 @@ from PIL import Image
 
 from harness.contract import MethodError, Prediction, Sample
 from harness.geometry import square_pad
+from harness.metrics.testset import RankedTestSet
 
 __all__ = ["Scored", "check_prediction", "ground_truth", "naming", "resize_map"]
 
@@ -103,3 +104,7 @@ class Scored:
         self.scores.append(float(prediction.score))
         self.defects.append(sample.defect)
         self.ids.append(sample.id)
+
+    def ranked(self) -> RankedTestSet:
+        """Return the test set with its pixels sorted, for metrics and counts."""
+        return RankedTestSet.of(self.maps, self.masks, self.labels, self.scores, self.defects, self.pixel_maps)

@@ -104,7 +104,7 @@ def bootstrap_cell(
 
 def _weights(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.int64]:
     """Return how often each image counts, (1 + replicates, n): once, then as drawn; never one of another defect."""
-    from harness.metrics.defects import images_of
+    from harness.metrics.testset import images_of
 
     chosen = np.array(images_of(defect, counts.defects) if defect else range(len(counts)), dtype=np.int64)
     ids = tuple(counts.ids[index] for index in chosen)

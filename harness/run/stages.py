@@ -28,7 +28,7 @@ from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
-from harness.metrics import Evaluation, evaluate_test_set
+from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
 from harness.metrics.scoring import Scored, naming
 from harness.plan.job import Job
 from harness.run.cache_during_fit import CellCache, cache_during_fit
@@ -54,10 +54,8 @@ class _Accuracy:
     images: tuple[ImageScore, ...]
 
     @classmethod
-    def of(cls, scored: Scored) -> _Accuracy:
-        whole, by_defect = evaluate_test_set(
-            scored.maps, scored.masks, scored.labels, scored.scores, scored.defects, scored.pixel_maps
-        )
+    def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
+        whole, by_defect = evaluate_test_set(test_set)
         return cls(
             whole=whole,
             by_defect=by_defect,
@@ -140,39 +138,32 @@ class CellRun:
             scored = self._score(method, dataset, test, reading, predicted)
             reading = reading.blind()
         with self._stage("metrics"):
-            accuracy = _Accuracy.of(scored)
-            self._keep_details(scored, accuracy, speed, reading)
-            del scored, predicted  # the memory pass must not see their maps
+            test_set = scored.ranked()
+            accuracy = _Accuracy.of(scored, test_set)
+            self._keep_details(test_set, accuracy, speed, reading)
+            del scored, predicted, test_set  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
             record = self._record(accuracy, speed, reading, trained_on=len(train))
         return method, record
 
-    def _keep_details(self, scored: Scored, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
+    def _keep_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
         """Write scores, raw times and counts; a failure to do so is a note, and leaves none of an earlier run."""
         store = Store(self.job.results)
         raw = {**raw_times(speed.timing), "decode": reading.decode_ms, "clean": reading.clean_ms}
         details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
         try:
-            self._details = write_details(store, self.cell, details, self._counts(scored))
+            self._details = write_details(store, self.cell, details, self._counts(test_set, accuracy))
         except Exception as error:  # whatever it is, the metrics are there
             reason = f"{type(error).__name__}: {error}"
             self._not_kept.append(f"scores of images, raw times and counts were not written: {reason}")
             with suppress(OSError):
                 store.counts_path(self.cell).unlink(missing_ok=True)
 
-    def _counts(self, scored: Scored) -> ImageCounts | None:
+    def _counts(self, test_set: RankedTestSet, accuracy: _Accuracy) -> ImageCounts | None:
         try:
-            return count_images(
-                scored.maps,
-                scored.masks,
-                scored.labels,
-                scored.scores,
-                scored.defects,
-                scored.ids,
-                scored.pixel_maps,
-            )
+            return count_images(test_set, [image.id for image in accuracy.images])
         except Exception as error:  # whatever it is, the metrics are there
             reason = f"{type(error).__name__}: {error}"
             self._not_kept.append(f"no interval or curve, since the pixels could not be counted: {reason}")

@@ -14,17 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from harness.errors import DataError
 from harness.files.arrays import BAD_ARCHIVE, open_arrays
 from harness.metrics.evaluation import METRICS
-from harness.metrics.inputs import (
-    Images,
-    check_count,
-    check_same_images,
-    foregrounds,
-    image_labels,
-    image_scores,
-    score_maps,
-)
-from harness.metrics.ranks import label_components
-from harness.metrics.thresholds import ThresholdCounts, count_pixels, narrow
+from harness.metrics.inputs import check_count
+from harness.metrics.testset import RankedTestSet
+from harness.metrics.thresholds import ThresholdCounts, narrow
 from harness.metrics.weighted import mean_below, official_points, weighted_auroc
 
 __all__ = ["ImageCounts", "count_images"]
@@ -246,95 +238,34 @@ class ImageCounts:
         return cls(ids, defects, labels, scores, region_image, regions, pixels, shared)
 
 
-def count_images(
-    maps: Images,
-    masks: Images,
-    labels: ArrayLike,
-    scores: ArrayLike,
-    defects: Sequence[str],
-    ids: Sequence[str],
-    pixel_maps: Images | None = None,
-) -> ImageCounts:
-    """Count the pixels of every image and region at or above thresholds.
+def count_images(test_set: RankedTestSet, ids: Sequence[str]) -> ImageCounts:
+    """Return the counts of a test set.
 
     Parameters
     ----------
-    maps : (n, H, W) real, or n arrays of (H, W)
-        Anomaly maps, higher is more anomalous.
-    masks : (n, H, W) bool or real, or n arrays of (H, W)
-        Ground truth of 0 and 1, or of 0 and 255.
-    labels : (n,) of 0 and 1
-        1 for anomalous images.
-    scores : (n,) real
-        Anomaly scores of the images.
-    defects, ids : (n,) str
+    test_set
+        Its images.
+    ids : (n,) str
         Of the images.
-    pixel_maps : (n, H, W) real, or n arrays of (H, W), optional
-        The maps for P-AUROC, where they are others.
 
     Raises
     ------
     ValueError
-        As :func:`harness.metrics.evaluate`, and where not every image has a defect name and an id.
+        Where not every image has an id.
     """
-    anomalous = image_labels(labels)
-    ranked = image_scores(scores, anomalous.size)
-    for name, images in (("maps", maps), ("masks", masks), ("defects", defects), ("ids", ids)):
-        check_count(name, len(images), anomalous.size)
-    truth = foregrounds(masks)
-    components = [label_components(mask) for mask in truth]
-    region_image = np.repeat(np.arange(len(truth)), [count for _, count in components])
-    normal, found = _sorted_pixels(maps, truth, "maps")
-    regions = count_pixels(
-        normal,
-        [
-            scores
-            for image, (of_pixel, count) in zip(found, components, strict=True)
-            for scores in _by_region(image, of_pixel, count)
-        ],
-    )
-    del normal
-    shared = pixel_maps is None or _same(maps, pixel_maps)
-    if shared or pixel_maps is None:
-        pixels = _by_image(regions, region_image)
-    else:
-        check_count("pixel_maps", len(pixel_maps), anomalous.size)
-        normal, found = _sorted_pixels(pixel_maps, truth, "pixel_maps")
-        pixels = count_pixels(normal, [np.sort(image) for image in found])
+    check_count("ids", len(ids), test_set.labels.size)
+    regions, region_image = test_set.maps.counts, test_set.region_image
+    shared = test_set.pixel_maps is test_set.maps
     return ImageCounts(
         tuple(map(str, ids)),
-        tuple(map(str, defects)),
-        anomalous,
-        ranked.astype(np.float64),
+        test_set.defects,
+        test_set.labels,
+        test_set.scores.astype(np.float64),
         region_image,
         regions,
-        pixels,
+        _by_image(regions, region_image) if shared else test_set.pixel_maps.counts,
         shared,
     )
-
-
-def _same(maps: Images, others: Images) -> bool:
-    return len(maps) == len(others) and all(
-        one is other or np.array_equal(one, other) for one, other in zip(maps, others, strict=True)
-    )
-
-
-def _sorted_pixels(
-    maps: Images, truth: list[NDArray[np.bool_]], name: str
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Return the normal pixels of each image ascending, and its anomalous ones row by row."""
-    images, dtype = score_maps(maps, name)
-    check_same_images(images, truth, name)
-    pairs = list(zip(images, truth, strict=True))
-    normal = [image[~mask].astype(dtype, copy=False) for image, mask in pairs]
-    for scores in normal:
-        scores.sort()
-    return normal, [image[mask].astype(dtype, copy=False) for image, mask in pairs]
-
-
-def _by_region(scores: NDArray[Any], of_pixel: NDArray[np.int32], count: int) -> list[NDArray[Any]]:
-    order = np.lexsort((scores, of_pixel))
-    return np.split(scores[order], np.cumsum(np.bincount(of_pixel, minlength=count + 1)[1:])[:-1]) if count else []
 
 
 def _by_image(regions: ThresholdCounts, region_image: NDArray[np.int64]) -> ThresholdCounts:

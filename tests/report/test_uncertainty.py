@@ -156,7 +156,8 @@ def test_the_interval_of_i_auroc_covers_the_truth():
     covered = 0
     for _ in range(200):
         scores = rng.normal(size=labels.size) + shift * labels
-        values = count_images(flat, masks, labels.astype(int), scores, ids, ids).evaluate(drawn)["i_auroc"]
+        test_set = RankedTestSet.of(flat, masks, labels.astype(int), scores, ["good"] * len(flat))
+        values = count_images(test_set, ids).evaluate(drawn)["i_auroc"]
         low, high = np.quantile(values, [0.025, 0.975])
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
