@@ -1,1 +1,1 @@
-"""The methods that ``harness`` compares: one file per family, shared building blocks in :mod:`methods.parts`."""
+"""The methods that ``harness`` compares: one file a family; their building blocks are in :mod:`methods.parts`."""

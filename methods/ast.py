@@ -1,19 +1,20 @@
 """Asymmetric Student-Teacher networks (AST).
 
 Rudolph, Wehrbein, Rosenhahn, Wandt: "Asymmetric Student-Teacher Networks for Industrial Anomaly Detection", WACV 2023.
-A normalising flow is trained to map features of nominal samples to a Gaussian; a convolutional network is trained to
-give the same latents. Off the nominal data the two part, since they are built differently.
+A normalising flow (the teacher) is trained to map features of nominal samples to a Gaussian; a convolutional network
+(the student) is trained to predict the teacher's latents. As the two differ in architecture, their outputs differ on
+anomalous features.
 
-What differs from the authors' code, so that every method is compared under one protocol:
+Differences from the authors' code, so that every method is compared under one protocol:
 
-- Clouds come cleaned, as for every method: the background plane is (0, 0, 0) and marked. The authors find the object in
-  the raw cloud by a plane through the image's corners, which a cleaned cloud does not have. ``foreground=auto`` takes
-  every pixel that cleaning left, and keeps the authors' rule for clouds from which nothing was removed. Gaps are filled
-  as in their code, except where cleaning removed the background: these pixels are no gaps.
-- The image is padded to a centred square (edges repeated; depth and mask with zeros) where the authors squash its
-  aspect, so that maps lie in the evaluation geometry.
-- Image features are extracted once a sample and the teacher's latents once a student's training, not once an epoch; and
-  only the 36 blocks that are used are held in memory. None of this changes a number beyond rounding.
+- Clouds are cleaned before, as for every method: the background plane is (0, 0, 0) and marked. The authors find the
+  object in the raw cloud with a plane through the image's corners, which a cleaned cloud does not have.
+  ``foreground=auto`` takes every pixel that cleaning kept, and applies the authors' rule to clouds from which nothing
+  was removed. Gaps are filled as in their code, but background pixels that cleaning removed are not gaps.
+- The image is padded to a centred square (edges repeated; depth and mask with zeros), so that maps are in the
+  evaluation geometry. The authors change its aspect ratio.
+- Image features are extracted once per sample, and the teacher's latents once before the student is trained, instead
+  of in every epoch; only the 36 blocks that are used are in memory. This changes numbers by rounding only.
 - Everything is seeded; the authors set no seed.
 """
 
@@ -54,16 +55,15 @@ class AST:
     Parameters
     ----------
     modality
-        What the features are made of. The mask of the object comes from the cloud in every case.
+        What the features are made of. The object's mask always comes from the cloud.
     image_size
         Side of the image for EfficientNet, pixels, a multiple of 32; the map's side is a quarter of it.
     epochs
         Passes over the training samples, for the teacher and again for the student.
     batch, lr, weight_decay
-        Samples in a training step, and Adam's settings.
+        Samples in a training step, and learning rate and weight decay of Adam.
     drop_last
-        Leave out the last batch of an epoch where it is not full, unless it is the only one: with 5 samples and batches
-        of 8 all 5 are used.
+        Whether the last batch of an epoch is left out if it is not full; an epoch's only batch is always used.
     blocks, hidden
         Coupling blocks of the teacher and the width of their subnets.
     width, residual_blocks
@@ -71,20 +71,21 @@ class AST:
     position_channels
         Channels of the positional encoding, a multiple of 4.
     foreground
-        How the object is told from the background: ``corners`` is the authors' rule (more than 7 mm off the plane
-        through the four corners), ``cleaned`` takes what cleaning left, ``auto`` takes ``cleaned`` where cleaning
-        removed a background or a corner has no depth, else ``corners``.
+        How the object is separated from the background: ``corners`` is the authors' rule for raw clouds (more than
+        7 mm off the plane through the four corners); ``cleaned`` takes every pixel with a depth; ``auto`` is
+        ``cleaned`` where cleaning removed a background or a corner has no depth, else ``corners``.
     gap_passes
         Passes of gap filling of the depth image.
     dilation
         Side of the box that dilates the object's mask, pixels of the map; 0 for none.
     mask_power
-        How often the mask multiplies the map: 2 in the authors' code (in the distance, and on the map again).
+        How often the mask multiplies the map: 2 in the authors' code (in the distance, and again on the map).
     score
         ``max`` of the map's cells (published) or their ``mean``.
     padding
-        Of EfficientNet's convolutions of stride 2: ``static`` as in the package that the authors use, which pads for
-        456 pixels whatever the image's size is, ``same`` as timm and TensorFlow do.
+        Padding of EfficientNet's convolutions of stride 2. ``static``: for 456 pixels, B5's own size, whatever the
+        image's size, as in the EfficientNet package that the authors use; the centre of a feature is 8.5 pixels before
+        the centre of its cell. ``same``: for the given image, as in timm and TensorFlow; 15.5 pixels behind it.
     """
 
     meta: ClassVar[Meta] = Meta(
@@ -130,11 +131,11 @@ class AST:
         require_multiple(self, "position_channels", of=4)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember where the pretrained file lies."""
+        """Remember the path of the pretrained file."""
         self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Extract features once a sample, train the teacher on them, then the student."""
+        """Extract the features of each sample once, train the teacher on them, then the student."""
         import torch
 
         from methods.parts.ast.training import Schedule, train
@@ -157,11 +158,11 @@ class AST:
         )
 
     def prepare(self, sample: Sample) -> Inputs:
-        """Fill the gaps of the depth, find the object, pad, resize, normalise and transfer one sample."""
+        """Fill the gaps of the depth image, find the object, pad, resize, normalise and transfer one sample."""
         return self._fitted()[0].prepare(sample)
 
     def infer(self, inputs: Inputs) -> Prediction:
-        """Return the distance of teacher and student, enlarged bicubically by 8, and its score."""
+        """Return the distance between teacher and student, upsampled bicubically by 8, and its score."""
         import torch
         from torch.nn import functional
 
@@ -178,7 +179,7 @@ class AST:
         return Prediction(enlarged.cpu().numpy(), float(score))
 
     def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of the part of EfficientNet that is held, the teacher and the student; there is no bank."""
+        """Return the bytes of EfficientNet's first 36 blocks, the teacher and the student; AST has no bank."""
         from methods.parts.module_state import module_bytes
 
         extractor, pair = self._fitted()
@@ -191,7 +192,7 @@ class AST:
         return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Take a trained teacher and student over."""
+        """Load a trained teacher and student."""
         from methods.parts.module_state import load_arrays
 
         _, pair = self._build(seed, device)

@@ -1,13 +1,14 @@
 """Back to the Feature (BTF): a memory bank of colour and shape features.
 
 Horwitz, Hoshen: "Back to the Feature: Classical 3D Features are (Almost) All You Need for 3D Anomaly Detection",
-CVPR Workshops 2023. Each of 28 x 28 patches is described by a frozen WideResNet50-2 and by point histograms, and is as
-anomalous as it is far from the descriptions of nominal patches. Nothing is trained.
+CVPR Workshops 2023. Each of 28 x 28 patches is described by a frozen WideResNet50-2 and by point histograms; its
+anomaly score is its distance from the descriptions of nominal patches. Nothing is trained.
 
-What differs from the authors' code, so that every method is compared under one protocol: the published rows ran on
-views resized to 224 x 224, whatever their aspect, or on files that a script had overwritten; here image and cloud are
-padded with zeros to a centred square first, clouds come cleaned, and ``rgb_background=black`` blackens what cleaning
-removed. Searches and the coreset's picks are exact; see :mod:`methods.parts.bank` and :mod:`methods.parts.coreset`.
+Differences from the authors' code, so that every method is compared under one protocol: the published rows used views
+resized to 224 x 224, whatever their aspect ratio, or files that a script had overwritten. Here image and cloud are
+padded with zeros to a centred square first, clouds are cleaned, and ``rgb_background=black`` blackens the pixels that
+cleaning removed. Searches and the coreset's picks are exact; see :mod:`methods.parts.bank` and
+:mod:`methods.parts.coreset`.
 """
 
 from __future__ import annotations
@@ -45,19 +46,21 @@ class BTF:
     coreset_eps
         Distortion of the random projection that the coreset is chosen on.
     coreset_dtype
-        In which the projection is kept: ``float16`` in the authors' code, which rounds distances to it, too.
+        Dtype of the projection: ``float16`` in the authors' code, which also rounds distances to it.
     score
-        ``reweighted``: the farthest patch's distance, less where nominal patches near it are rare; ``max``: as it is.
+        ``reweighted``: the largest distance of a patch, reduced where nominal patches near it are rare; ``max``: the
+        largest distance itself.
     blur
-        ``pil``: the map has 256 levels before it is blurred, as in the authors' code; ``gaussian``: sigma 4; ``none``.
+        ``pil``: the map is quantised to 256 levels before it is blurred, as in the authors' code; ``gaussian``: sigma
+        4; ``none``.
     rgb_background
         ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
     raw_layout
         ``code``: patches of ``raw`` are runs of 64 pixels in raster order; ``patches``: squares of 8 x 8.
     normal_radius, normal_neighbours
-        Metres and the most points of the neighbourhoods that normals are estimated from.
+        Radius in metres, and largest number of points, of the neighbourhoods that normals are estimated from.
     fpfh_radius, fpfh_neighbours
-        Likewise for the histograms.
+        The same for the histograms. Radii exceed most objects, so the numbers of points decide.
     """
 
     meta: ClassVar[Meta] = Meta(
@@ -95,7 +98,7 @@ class BTF:
         require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember where the pretrained file lies."""
+        """Remember the path of the pretrained file."""
         self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
@@ -105,7 +108,7 @@ class BTF:
 
         require_flat_search(device)
         vectors = self._describe(samples, self._build(seed, device), progress)
-        self._bank = Bank(vectors[self._chosen(vectors, seed, device, progress)], device)
+        self._bank = Bank(vectors[self._coreset(vectors, seed, device, progress)], device)
         self._bank.require(3 if self.score == "reweighted" else 1)
 
     def prepare(self, sample: Sample) -> Inputs:
@@ -131,7 +134,7 @@ class BTF:
         return Prediction(anomaly_map=blurred.numpy(), score=score)
 
     def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of the network, where the features need one, and of the bank."""
+        """Return the bytes of the network, if the features need one, and of the bank."""
         extractor, bank = self._fitted()
         return {"weights": extractor.nbytes(), "bank": bank.nbytes, "other": 0}
 
@@ -140,7 +143,7 @@ class BTF:
         return {"bank": self._fitted()[1].vectors.cpu().numpy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Take a bank over."""
+        """Load a bank."""
         from methods.parts.bank import Bank
 
         self._build(seed, device)
@@ -175,7 +178,7 @@ class BTF:
         progress("extract", len(samples), len(samples))
         return vectors.flatten(0, 1)
 
-    def _chosen(self, vectors: Tensor, seed: int, device: str, progress: Progress) -> NDArray[Any] | slice:
+    def _coreset(self, vectors: Tensor, seed: int, device: str, progress: Progress) -> NDArray[Any] | slice:
         from methods.parts.coreset import greedy_coreset
 
         if self.coreset == 1:

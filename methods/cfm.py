@@ -1,8 +1,8 @@
 """Crossmodal Feature Mapping (CFM) and its layer-pruned variants.
 
 Costanzino, Zama Ramirez, Lisanti, Di Stefano: "Multimodal Industrial Anomaly Detection by Crossmodal Feature
-Mapping", CVPR 2024. The reference mode is deterministic: BatchNorm uses the statistics of each cloud, as the authors'
-code does, and DropPath, which is live in the authors' code, is off unless asked for.
+Mapping", CVPR 2024. The default is deterministic: BatchNorm uses the statistics of each cloud, as the authors' code
+does, and DropPath, which is active in the authors' code, is off.
 """
 
 from __future__ import annotations
@@ -39,26 +39,28 @@ class CFM:
     lr
         Learning rate of Adam.
     batch
-        Images in a training step.
+        Images per training step.
     pixels
-        Pixels drawn from a batch for one step, 0 for all (published).
+        Pixels drawn from a batch for one step; 0 for all (published).
     centres, group_size
-        Groups of the cloud, and points in each: 128 in the authors' code, 32 in the paper's text.
+        Groups of the cloud, and points per group: 128 in the authors' code, 32 in the paper's text.
     bn_stats
-        ``batch``: BatchNorm of the point encoder uses the cloud's own statistics, as the authors' code does;
+        Statistics of the point encoder's BatchNorm. ``batch``: those of the cloud, as in the authors' code;
         ``running``: those of pre-training.
     drop_path
-        ``on``: DropPath of the point transformer is live in training and at test time, as in the authors' code.
+        ``on``: DropPath of the point transformer is active in training and at test time, as in the authors' code.
     aggregate
         How the two distances are combined (Table 6).
     mapping
-        ``cross``, or ``intra`` for the paper's Table 7.
+        ``cross``: predict each modality from the other; ``intra``: from itself (the paper's Table 7).
     smoothing
-        ``box`` (code), ``gaussian`` (paper) or ``none``.
+        ``box``: five 5 x 5 then three 7 x 7 mean filters, zero-padded, sigma about 4.69 pixels (the authors' code);
+        ``gaussian``: sigma 4, zero-padded (paper); ``none``.
     precision
-        ``fp32``, or ``bf16`` under autocast.
+        Precision of the networks and mappings: ``fp32``, or ``bf16`` under autocast.
     compile
-        Whether ``torch.compile`` makes networks and mappings for inference; its first call takes a minute or so.
+        Whether networks and mappings are compiled by ``torch.compile`` for inference; the first call takes about a
+        minute.
     """
 
     layers = 12
@@ -99,15 +101,15 @@ class CFM:
         require_range(self, "lr", above=0)
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember where the pretrained files lie."""
+        """Remember the paths of the pretrained files."""
         self._files = dict(files)
 
     def use_cache(self, cache: Cache) -> None:
-        """Take features of training samples from a cache in the next fit; all variants share its entries."""
+        """Read features of training samples from a cache in the next fit; all variants share its entries."""
         self._cache = cache
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Extract features once a sample and train both mappings on them (section 3.2)."""
+        """Extract the features of each sample once and train both mappings on them (section 3.2)."""
         from methods.parts.cfm.training import Schedule, train
         from methods.parts.cfm.training_features import training_features
 
@@ -128,7 +130,7 @@ class CFM:
         return self._fitted()[0].prepare(sample)
 
     def infer(self, inputs: Inputs) -> Prediction:
-        """Return the anomaly map, the map that P-AUROC is computed on, and the score (section 3.3)."""
+        """Return the anomaly map, the map for P-AUROC, and the score (section 3.3)."""
         import torch
 
         from methods.parts.cfm.maps import anomaly_maps
@@ -136,16 +138,16 @@ class CFM:
         extractors, pair = self._fitted()
         with torch.inference_mode(), extractors.autocast():
             maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate=self.aggregate, smoothing=self.smoothing)
-        found = maps.on_host()
+        arrays = maps.to_host()
         return Prediction(
-            anomaly_map=found["localisation"],
-            score=float(found["score"]),
-            pixel_map=found["pixel"],
-            extras={"map_2d": found["distance_2d"], "map_3d": found["distance_3d"]},
+            anomaly_map=arrays["localisation"],
+            score=float(arrays["score"]),
+            pixel_map=arrays["pixel"],
+            extras={"map_2d": arrays["distance_2d"], "map_3d": arrays["distance_3d"]},
         )
 
     def explain(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """Return channel means of the features, real and mapped: the paper's Figure 6."""
+        """Return channel means of the real and the predicted features (the paper's Figure 6)."""
         import torch
 
         from methods.parts.cfm.explain import feature_means
@@ -156,7 +158,7 @@ class CFM:
         return {name: values.cpu().numpy() for name, values in means.items()}
 
     def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of both extractors and both mappings; CFM keeps no bank."""
+        """Return the bytes of both extractors and both mappings; CFM has no bank."""
         from methods.parts.module_state import module_bytes
 
         extractors, pair = self._fitted()
@@ -169,7 +171,7 @@ class CFM:
         return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Take trained mappings over."""
+        """Load trained mappings."""
         from methods.parts.module_state import load_arrays
 
         _, pair = self._build(seed, device)

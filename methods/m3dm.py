@@ -1,11 +1,11 @@
-"""M3DM: memory banks of both modalities, weighed by a learned decision layer.
+"""M3DM: memory banks of both modalities, combined by a learned decision layer.
 
 Wang, Peng, Zhang, Yi, Wang, Wang: "Multimodal Industrial Anomaly Detection via Hybrid Fusion", CVPR 2023.
 
-The default is the run with two banks, DINO and Point-MAE, with its own scaling of scores: what reproduces the published
-numbers, while retraining the fusion of features (UFF) lowers them. As in the authors' code, BatchNorm uses the
-statistics of each cloud and DropPath is live. The decision layer needs it: where an object covers less than a tenth of
-the image, the cloud's bank holds all its patches, and training samples with the same features would all score 0.
+The default has two banks, DINO and Point-MAE, with a scaling of scores of their own. It reproduces the published
+numbers; retraining the fusion of features (UFF) lowers them. As in the authors' code, BatchNorm uses the statistics of
+each cloud and DropPath is active. The decision layer needs DropPath: where an object covers less than a tenth of the
+image, the cloud's bank holds all its patches, and training samples with the same features would all score 0.
 """
 
 from __future__ import annotations
@@ -49,24 +49,26 @@ class M3DM:
     Parameters
     ----------
     uff
-        Unsupervised feature fusion: ``off``, two banks (what reproduces the published numbers); ``released``, a third
-        bank of features fused by ``uff_checkpoint``; ``train``, by a fusion that is trained on this cell's samples,
-        where the authors train one on all categories. With three banks scores and distances are not divided by 1000.
+        Unsupervised feature fusion. ``off``: two banks (reproduces the published numbers); ``released``: a third bank
+        of features fused by ``uff_checkpoint``; ``train``: fused by a network trained on this cell's samples, where the
+        authors train one network on all categories. With three banks, scores and distances are not divided by 1000.
     uff_checkpoint
-        File of the authors' released fusion, for ``uff=released``; fetched by hand.
+        File of the authors' released fusion, for ``uff=released``; to be downloaded by hand.
     uff_sha256
-        Digest that this file must have: name it where results are kept, since a cell is named by its parameters and
-        not by the content of this file.
+        Digest that this file must have. Name it where results are kept: the parameters identify a cell, the content of
+        this file does not.
     uff_align
-        Which image token meets which cloud patch when the fusion is trained: ``code``, a permutation that the
-        authors' code comes to and that leaves 0.26% in place, or ``spatial``, the token that covers the patch.
+        Which image token is paired with which cloud patch in training. ``spatial``: the token that covers the patch;
+        ``code``: patch 784 a + b is paired with token (4 b + a) mod 784, as in the features that the authors' code
+        saves, which pairs 0.26% correctly.
     uff_epochs, uff_steps
-        Length of its training; a third of it is warm-up. Steps win where not 0: 750 in the paper and the preset
-        ``paper``. Three epochs, as in the code, are 3 to 6 steps on one category, which hardly train it.
+        Length of the training of the fusion, a third of it with a rising learning rate. Steps of the optimiser replace
+        epochs unless 0: 750 in the paper and in the preset ``paper``. Three epochs, as in the authors' code, are 3 to 6
+        steps on one category, which hardly train it.
     uff_batch, uff_accumulate
-        Samples contrasted with each other (at most all there are), and batches for one step.
+        Samples contrasted with each other (at most all), and batches whose gradients are averaged for one step.
     uff_lr
-        Peak of its learning rate.
+        Peak of the learning rate of the fusion.
     banks
         ``all``, or a single one: ``rgb`` (DINO), ``xyz`` (Point-MAE) or ``fusion``.
     combine
@@ -74,40 +76,38 @@ class M3DM:
     xyz_weight, rgb_weight, fusion_weight
         Factors of the banks' scores and maps before they are combined.
     bank_sizes
-        ``code``: the image's and the fused bank keep a tenth of the size of the cloud's bank; ``10pct``: a tenth of
-        their own vectors.
+        ``code``: the banks of the image and of fused features have a tenth of the size of the cloud's bank; ``10pct``:
+        a tenth of the number of their own vectors. The tenth is ``coreset``.
     affine
-        ``code``: all banks are standardised by the mean of the cloud's patches and the deviation of the image's;
-        ``per_bank``: each by its own.
+        ``code``: all banks are standardised by the mean of the cloud's patches and the standard deviation of the
+        image's; a single bank of the image by its own, another single bank not at all. ``per_bank``: each by its own.
     zero_row
-        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros, as the code
-        does with three banks; with two it is taken to do the same.
+        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros. The authors'
+        code does this with three banks; with two it is assumed to do the same.
     drop_background
         With ``banks=xyz`` only: leave the patches that the cloud does not reach out of the coreset.
     coreset, coreset_eps
-        Share of vectors kept (a tenth), and distortion of the random projection.
+        Share of vectors kept, and distortion of the random projection that the coreset is chosen on.
     coreset_dtype
-        In which the projection is kept: ``float16`` in the code, which rounds distances to it, too.
+        Dtype of the projection: ``float16`` in the authors' code, which also rounds distances to it.
     max_sample
-        The code leaves out all training samples after this number and one more; 0 takes all.
+        The authors' code leaves out all training samples after this number plus one; 0 takes all.
     nu
-        Of the decision layer's one-class machines.
+        Parameter nu of the decision layer's one-class machines.
     rgb_background
-        ``black``: pixels of the background that cleaning removed are black, as the authors' preprocessing leaves them;
-        ``keep``.
+        ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
     layers
-        Blocks kept of both networks: 12.
+        Blocks kept of both networks, of 12.
     centres, group_size
-        Groups of the cloud, and points in each.
+        Groups of the cloud, and points per group.
     bn_stats
-        ``batch``: BatchNorm of the point encoder uses the cloud's own statistics, as the authors' code does;
+        Statistics of the point encoder's BatchNorm. ``batch``: those of the cloud, as in the authors' code;
         ``running``: those of pre-training.
     drop_path
-        ``on``: DropPath of the point transformer is live, drawn anew when training samples are scored, as in the
-        authors' code; ``off``: features are the same every time, and the second pass over the training samples costs
-        nothing.
+        ``on``: DropPath of the point transformer is active, with other draws when training samples are scored, as in
+        the authors' code; ``off``: features are always the same, and the second pass over the training samples is free.
     precision
-        Of the networks: ``fp32``, or ``bf16`` under autocast.
+        Precision of the networks: ``fp32``, or ``bf16`` under autocast.
     """
 
     meta: ClassVar[Meta] = Meta(
@@ -176,11 +176,11 @@ class M3DM:
             raise ValueError(f"drop_background needs banks=xyz, not {banks}")
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember where the pretrained files lie."""
+        """Remember the paths of the pretrained files."""
         self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Fill the banks, train the fusion where that is asked for, and learn the decision layer (section 3)."""
+        """Fill the banks, train the fusion if ``uff=train``, and learn the decision layer (section 3)."""
         from methods.parts.flat_search import require_flat_search
         from methods.parts.m3dm.fitting import fit_model
 
@@ -201,11 +201,11 @@ class M3DM:
         return self._inputs(self._fitted().extractors, sample)
 
     def infer(self, inputs: Inputs) -> Prediction:
-        """Return the weighed map and score; each bank's map is an extra."""
+        """Return the combined map and score; each bank's map is an extra."""
         model = self._fitted()
         scored = model.score(model.patches(inputs, inputs.draw))
         score, anomaly_map = model.combine(scored)
-        extras = {f"map_{kind}": one for kind, one in zip(model.plan.kinds, scored.maps, strict=True)}
+        extras = {f"map_{kind}": image for kind, image in zip(model.plan.kinds, scored.maps, strict=True)}
         return Prediction(anomaly_map, score, extras=extras)
 
     def state_bytes(self) -> Mapping[str, int]:
@@ -213,11 +213,11 @@ class M3DM:
         return self._fitted().nbytes()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return banks, standardisations, decision layer, and the fusion, released or trained."""
+        """Return banks, standardisations, decision layer, and the fusion if there is one."""
         return self._fitted().state()
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Take a fitted model over."""
+        """Load a fitted model."""
         from methods.parts.m3dm.model import Model
 
         self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)

@@ -1,4 +1,4 @@
-"""The pretrained weight files that methods need, described as data."""
+"""The pretrained weight files that methods need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DINO_VIT_B8 = WeightFile(
     sha256="575f0efc4838938314afa09897a62ed2b87919928b5edcd133abb907328995eb",
     alternatives=("vit_base_patch8_224.dino.safetensors", "model.safetensors"),
 )
-"""DINO ViT-B/8, ImageNet-1k without labels; timm's ``vit_base_patch8_224.dino`` holds the same weights."""
+"""DINO ViT-B/8, ImageNet-1k without labels; timm's ``vit_base_patch8_224.dino`` has the same weights."""
 
 POINT_MAE = WeightFile(
     name="pretrain.pth",
@@ -31,7 +31,7 @@ WIDE_RESNET50_2 = WeightFile(
     licence="Apache-2.0",
     alternatives=("wide_resnet50_racm-8234f177.pth",),
 )
-"""WideResNet50-2, ImageNet-1k, timm's RandAugment recipe and its default when BTF was published; without a digest."""
+"""WideResNet50-2, ImageNet-1k, timm's RandAugment recipe: timm's default when BTF was published. It has no digest."""
 
 EFFICIENTNET_B5 = WeightFile(
     name="efficientnet-b5-b6417697.pth",
@@ -39,4 +39,4 @@ EFFICIENTNET_B5 = WeightFile(
     licence="Apache-2.0",
     alternatives=("tf_efficientnet_b5.safetensors",),
 )
-"""EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is read, too."""
+"""EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is also read."""

@@ -1,7 +1,8 @@
 """A bank of nominal feature vectors with an exact nearest-neighbour search, and the scores of patches against it.
 
-faiss finds candidates by matrix products in float32, which cancel digits; the distances returned are those of direct
-differences in the vectors' own precision, and where the candidates can't be told from the rest, the search widens.
+faiss finds candidates by matrix products in float32, which lose digits by cancellation. Returned distances are computed
+from direct differences in the vectors' own precision. Where rounding could hide a nearer vector among those that are
+not candidates, the search is repeated with more candidates.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from methods.parts.flat_search import flat_search, require_flat_search
 __all__ = ["Bank", "patch_scores"]
 
 _SPARE, _MORE = 4, 8
-"""Candidates beyond the neighbours asked for, and how many times more where they don't do."""
+"""Candidates in addition to the requested neighbours, and the factor by which a repeated search has more."""
 
 _PAIRS = 1 << 20
 """Elements of differences, or of a block of distances, in memory at a time."""
@@ -28,25 +29,25 @@ _PAIRS = 1 << 20
 _CHUNK = 4096
 
 _NEIGHBOURS = 3
-"""Vectors around the nearest one that re-weight an image's score, itself among them."""
+"""Neighbours of the nearest vector that re-weight an image's score, itself included."""
 
 
 class Bank:
     """Vectors with an exact search.
 
-    Vectors of float64 are held as their roundings to float32 and, of the columns that this changes, the float64 values.
-    A column that was promoted from float32 so takes half the memory.
+    float64 vectors are held rounded to float32; the float64 values are held only of the columns that rounding changes.
+    A column that was promoted from float32 thus takes half the memory.
 
     Parameters
     ----------
     vectors : (n, d) float32 or float64
     device
-        Torch device name. On a CPU faiss searches; on CUDA faiss too where it sees a GPU, else torch.
+        Torch device name. On a CPU faiss searches; on CUDA faiss if it finds a GPU, else torch.
 
     Raises
     ------
     UnsupportedError
-        Where faiss is needed and not installed.
+        If faiss is needed and not installed.
     """
 
     def __init__(self, vectors: Tensor | NDArray[Any], device: str) -> None:
@@ -73,11 +74,11 @@ class Bank:
 
     @property
     def vectors(self) -> Tensor:
-        """All vectors, (n, d), on the device in the dtype they came in; of float64 this is a copy."""
+        """All vectors, (n, d), on the device in their original dtype; a copy if that is float64."""
         return self.at(slice(None))
 
     def at(self, index: Tensor | slice) -> Tensor:
-        """Return some of the vectors, (m, d), on the device in the dtype they came in."""
+        """Return some of the vectors, (m, d), on the device in their original dtype."""
         rows = self._rounded[index]
         if self._dtype == torch.float32:
             return rows
@@ -86,7 +87,7 @@ class Bank:
         return rows
 
     def require(self, count: int) -> None:
-        """Raise :class:`MethodError` where the bank has fewer vectors than neighbours will be asked for."""
+        """Raise :class:`MethodError` if the bank has fewer vectors than the number of neighbours."""
         if len(self) < count:
             raise MethodError(
                 f"The bank holds {len(self)} vectors but {count} neighbours are needed: "
@@ -101,7 +102,7 @@ class Bank:
         queries : (m, d) float
             On any device.
         count
-            Neighbours of each.
+            Number of neighbours of each query.
 
         Returns
         -------
@@ -110,7 +111,7 @@ class Bank:
         Raises
         ------
         MethodError
-            Where the bank has fewer vectors than neighbours are asked for.
+            If the bank has fewer than ``count`` vectors.
         """
         self.require(count)
         distinct, back = _distinct(torch.as_tensor(queries).to(self._rounded.device, self._dtype).contiguous())
@@ -159,7 +160,7 @@ class Bank:
 def patch_scores(
     bank: Bank, patches: Tensor, *, denominator_epsilon: float = 0.0, divide: float = 1.0
 ) -> tuple[Tensor, float]:
-    """Return the distance of every patch to the bank, and the re-weighted score of the image.
+    """Return the distance of every patch from the bank, and the re-weighted score of the image.
 
     The patch farthest from the bank, at distance s*, gives the score (1 - exp(s*/D) / sum_k exp(d_k/D)) s*, where D
     is the root of the vectors' length and d_k the distances of that patch to the two vectors around its nearest one.
@@ -170,7 +171,7 @@ def patch_scores(
     denominator_epsilon
         Added to the sum.
     divide
-        Of s* and d_k, not of the distances returned.
+        Divisor of s* and d_k, not of the distances returned.
 
     Returns
     -------
@@ -179,7 +180,7 @@ def patch_scores(
     Raises
     ------
     MethodError
-        Where the bank has fewer than three vectors.
+        If the bank has fewer than three vectors.
     """
     distances, nearest = bank.search(patches, 1)
     worst = int(distances[:, 0].argmax())
@@ -200,7 +201,7 @@ def _changed_columns(vectors: Tensor, rounded: Tensor) -> Tensor:
 
 
 def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows without repetition, and for each row its place among them."""
+    """Return the distinct rows, and for each row its index among them."""
     bits = rows.view(torch.int32).long()
     factors = torch.from_numpy(np.random.default_rng(0).integers(-(2**63), 2**63 - 1, bits.shape[1]))
     keys = (bits * factors.to(bits.device)).sum(1)

@@ -1,4 +1,4 @@
-"""What ``torch.compile`` needs of a machine."""
+"""Requirements of ``torch.compile``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["require_compiler"]
 
 
 def require_compiler(device: str) -> None:
-    """Raise UnsupportedError where ``torch.compile`` can't work: without a C++ compiler, or without Triton on CUDA."""
+    """Raise UnsupportedError if ``torch.compile`` can't work: without a C++ compiler, or without Triton on CUDA."""
     names = (os.environ.get("CXX", ""), "g++", "clang++")
     if not any(name and shutil.which(name) for name in names):
         raise UnsupportedError(
-            "compile=true needs a C++ compiler, and there is none: install g++ ('apt-get install g++'), or leave "
-            "compile out."
+            "compile=true needs a C++ compiler, and none is installed: install g++ ('apt-get install g++'), or use "
+            "compile=false."
         )
     if device.startswith("cuda") and find_spec("triton") is None:
         raise UnsupportedError(
-            "compile=true on CUDA needs Triton, which is not installed: 'pip install triton', or leave compile out."
+            "compile=true on CUDA needs Triton, which is not installed: 'pip install triton', or use compile=false."
         )

@@ -1,10 +1,10 @@
-"""Greedy k-centre selection on a sparse random projection: how BTF and M3DM thin out their memory banks.
+"""Greedy k-centre selection on a sparse random projection, which reduces the memory banks of BTF and M3DM.
 
-The plain loop picks, again and again, the vector farthest from all picks so far, at the cost of a pass over all vectors
-for each pick. Here only vectors that can be the farthest are looked at. Distances to the picks only shrink, so an old
-one is an upper bound: the vectors with the largest bounds are brought up to date together, by a matrix product, and
-picks are made among them as long as one exceeds every other bound. Rounding changes nothing: the product only tells
-which pairs may hold a new smallest distance, and for these it is computed as the plain loop computes it.
+The plain loop repeatedly picks the vector farthest from all previous picks, with a pass over all vectors for each pick.
+This implementation considers only vectors that can be the farthest. Distances to the picks only decrease, so an old
+distance is an upper bound: the vectors with the largest bounds are updated together by a matrix product, and picks are
+made among them as long as one exceeds every other bound. Rounding changes nothing: the product only selects the pairs
+that may have a new smallest distance, and for these it is computed as in the plain loop.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ _CHUNK = 512
 """Vectors converted or projected at a time; a product with a sparse matrix is fastest within the cache."""
 
 _ROWS, _COLUMNS = 256, 4096
-"""Sides of the blocks of distances. Few rows: those of a block have seen about the same picks."""
+"""Sides of the blocks of distances. Few rows, so that the rows of a block were updated at about the same pick."""
 
 _TOGETHER, _LEAST, _MOST = 512, 64, 1 << 16
-"""Vectors brought up to date together: at first, at the least and at the most."""
+"""Vectors updated together: initially, at least and at most."""
 
 _PASS, _ROUND = 10, 1_000_000
-"""Cost of a round beside its picks, in element operations: for each vector, and once."""
+"""Cost of a round without its picks, in element operations: per vector, and constant."""
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
 def greedy_coreset(
@@ -42,31 +46,31 @@ def greedy_coreset(
     start: int = 0,
     eps: float = 0.9,
     dtype: Literal["float32", "float16"] = "float32",
-    progress: Progress | None = None,
+    progress: Progress = _silent,
     device: str = "cpu",
 ) -> NDArray[np.int64]:
     """Choose vectors that cover all others: each pick is the vector farthest from the picks before it.
 
     The picks are those of the plain loop ``closest = minimum(closest, norm(points - points[last]))``,
-    ``last = argmax(closest)`` in float32, ties to the lowest index; so, once a pick equals every vector that is left,
-    index 0 repeats. Memory beside the vectors: their projection, 12 bytes for each, and blocks of a fixed size.
+    ``last = argmax(closest)`` in float32, ties to the lowest index; once every vector equals a pick, index 0 repeats.
+    Memory in addition to the vectors: their projection, 12 bytes per vector, and blocks of a fixed size.
 
     Parameters
     ----------
     vectors : (n, d) float32 or float64
-        Read in chunks, so a memory map will do.
+        Read in chunks, so a memory map is possible.
     count
         Number of picks, 1 to n.
     seed
-        Of the projection.
+        Seed of the projection.
     start
         Index of the first pick.
     eps
-        Distortion that the projection's dimension is chosen for; vectors shorter than that are not projected.
+        Distortion that determines the dimension of the projection; vectors with fewer dimensions are not projected.
     dtype
-        In which the projection is kept; the references keep halves on their GPU.
+        Dtype of the projection; the authors' code has float16 on a GPU.
     progress
-        Told of the stages ``project`` (vectors) and ``coreset`` (picks).
+        Called in the stages ``project`` (vectors) and ``coreset`` (picks).
     device
         Torch device name.
 
@@ -77,22 +81,17 @@ def greedy_coreset(
     Raises
     ------
     MethodError
-        Where a projected vector is not finite.
+        If a projected vector is not finite.
     """
     if not 1 <= count <= len(vectors):
         raise ValueError(f"count must be between 1 and {len(vectors)}, the number of vectors, not {count}")
-    told = progress or _silent
-    points = projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device, progress=told)
+    points = projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device, progress=progress)
     cover = _Cover(points, count, start)
     while len(cover.picks) < count:
-        told("coreset", len(cover.picks), count)
+        progress("coreset", len(cover.picks), count)
         cover.advance()
-    told("coreset", count, count)
+    progress("coreset", count, count)
     return np.array(cover.picks, np.int64)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def projected(
@@ -104,7 +103,7 @@ def projected(
     device: str,
     progress: Progress = _silent,
 ) -> Tensor:
-    """Return the vectors after scikit-learn's SparseRandomProjection, or as they are where they are too short for it.
+    """Return the vectors after scikit-learn's SparseRandomProjection, or unchanged if they have too few dimensions.
 
     Parameters
     ----------
@@ -139,15 +138,15 @@ def _rows(vectors: Tensor | NDArray[Any], part: slice) -> NDArray[Any]:
 class _Cover:
     """The picks so far, and for each vector a bound on its distance to the nearest of them.
 
-    A bound is exact for the picks that a vector has seen, which are the first ones.
+    A bound is exact for the first ``seen`` picks, those at the last update of the vector.
 
     Parameters
     ----------
     points : (n, k) float32 or float16
     count
-        Picks that will be made.
+        Final number of picks.
     start
-        First pick.
+        Index of the first pick.
     """
 
     def __init__(self, points: Tensor, count: int, start: int) -> None:
@@ -169,7 +168,7 @@ class _Cover:
             )
 
     def advance(self) -> None:
-        """Bring the vectors with the largest bounds up to date and pick among them as long as none other can win."""
+        """Update the vectors with the largest bounds and pick among them as long as no other can be the farthest."""
         rows, ceiling, fence = self._largest(self._together)
         if not bool(self._bound[rows].any()):
             self.picks += [0] * (len(self._centres) - len(self.picks))
@@ -211,7 +210,7 @@ class _Cover:
         self.picks.append(index)
 
     def _update(self, rows: Tensor) -> None:
-        """Let ``rows`` see all picks."""
+        """Make the bounds of ``rows`` exact for all picks."""
         rows = rows[self._seen[rows] < len(self.picks)]
         rows = rows[self._seen[rows].argsort()]
         for first in range(0, len(rows), _ROWS):
@@ -230,10 +229,10 @@ class _Cover:
         return bound
 
     def _candidates(self, points: Tensor, squared: Tensor, bound: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pairs of a point and a centre, among them the nearest centre of every point whose bound it lowers.
+        """Return pairs of a point and a centre that include the nearest centre of every point whose bound it lowers.
 
-        Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only where
-        no rounding, of the product or of the distance itself, can make it the one.
+        Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only if no
+        rounding, of the product or of the distance itself, can make it the nearest.
         """
         norms = centres.square().sum(1)
         partial = torch.addmm((1 - self._epsilon) * norms, points, centres.T, alpha=-2)

@@ -15,7 +15,7 @@ from methods.parts.weight_files import fill_from, read_tensors
 __all__ = ["GRID", "build_vit", "vit_tokens", "vit_tokens_at"]
 
 GRID = 28
-"""Tokens on a side: 224 pixels in patches of 8."""
+"""Tokens per side: 224 pixels in patches of 8."""
 
 
 def build_vit(layers: int, *, weights: Path | None, seed: int) -> nn.Module:
@@ -28,7 +28,7 @@ def build_vit(layers: int, *, weights: Path | None, seed: int) -> nn.Module:
     weights
         DINO's release (.pth) or timm's safetensors; None for seeded random weights.
     seed
-        For random weights only.
+        Seed of random weights.
     """
     with torch.device("meta"):
         vit = timm.create_model("vit_base_patch8_224", pretrained=False, num_classes=0, depth=layers)
@@ -47,12 +47,12 @@ def vit_tokens(vit: nn.Module, image: Tensor) -> Tensor:
 
 
 def vit_tokens_at(vit: nn.Module, image: Tensor, depths: Sequence[int]) -> list[Tensor]:
-    """Return what :func:`vit_tokens` returns for networks pruned to some depths, from one pass of a deeper one.
+    """Return the results of :func:`vit_tokens` for networks pruned to some depths, from one pass of a deeper one.
 
     Parameters
     ----------
     vit
-        With at least as many blocks as the deepest.
+        Network with at least the largest of these depths.
     image : (3, S, S) float
     depths
         Numbers of blocks, ascending.
@@ -61,7 +61,7 @@ def vit_tokens_at(vit: nn.Module, image: Tensor, depths: Sequence[int]) -> list[
     -------
     For each depth (patches, channels).
     """
-    found: list[Tensor] = vit.forward_intermediates(  # type: ignore[operator]
+    intermediates: list[Tensor] = vit.forward_intermediates(  # type: ignore[operator]
         image[None], [depth - 1 for depth in depths], norm=True, output_fmt="NLC", intermediates_only=True
     )
-    return [tokens[0] for tokens in found]
+    return [tokens[0] for tokens in intermediates]

@@ -1,11 +1,11 @@
 """Farthest point sampling on a CUDA device: one Triton kernel a step, and all steps replayed as one CUDA graph.
 
-Needs Triton. A Python loop over the steps costs several launches each, which take longer than the work on a device;
-a graph is launched once.
+Needs Triton. A Python loop needs several launches per step, which take longer than the computation; a graph is launched
+once.
 
-The best point of a step is found by an atomic maximum over keys of 64 bits: the bits of a point's distance above,
-31 bits that fall as its index grows below. A maximum does not depend on the order of the blocks, so the picks are the
-same in every run, and the lowest index wins a tie.
+The farthest point of a step is found by an atomic maximum over keys of 64 bits: the upper bits are those of a point's
+distance, the lower 31 bits decrease with its index. A maximum does not depend on the order of the blocks, so the picks
+are the same in every run, and ties go to the lowest index.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["Buffers", "farthest_by_graph", "launch", "works_on"]
 _BLOCK = 1024
 _WARPS = 8
 _LEAST_CAPACITY = 65_536
-"""Points: those of an image of 224 by 224 pixels fit, so that practically one graph serves a process."""
+"""Points: enough for an image of 224 by 224 pixels, so that a process needs one graph in practice."""
 
 _LOW = 2**31 - 1
-"""The lower bits of a key; an index is what they hold, inverted."""
+"""The lower bits of a key: the inverted index of a point."""
 
 _NOTHING = -(2**63)
-"""Below the key of any point."""
+"""Less than the key of any point."""
 
 
 def _begin(
@@ -76,12 +76,12 @@ _step_kernel = triton.jit(_step, do_not_specialize=["step"])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffers:
-    """What the kernels read and write; a graph holds their addresses.
+    """Tensors that the kernels read and write; a graph has their addresses.
 
     Parameters
     ----------
     coordinates : (3, capacity) float32
-        x, y and z of the points; what lies behind the valid ones is of older clouds and never picked.
+        x, y and z of the points; those after the valid ones are left from earlier clouds and never picked.
     valid : (1,) int32
         Number of points.
     closest : (capacity,) float32
@@ -107,7 +107,7 @@ class Buffers:
             )
 
     def load(self, points: Tensor) -> None:
-        """Copy a cloud in, (N, 3) float32 with N from 1 to the capacity, without waiting for the device."""
+        """Copy a cloud, (N, 3) float32 with N from 1 to the capacity, without waiting for the device."""
         self.coordinates[:, : len(points)].copy_(points.detach().T)
         self.valid.fill_(len(points))
 
@@ -119,7 +119,7 @@ class Buffers:
 def launch(buffers: Buffers) -> None:
     """Queue all steps of farthest point sampling on the cloud in ``buffers``.
 
-    Sums are in the order of the loop on a CPU and products are not fused with them, so that the picks are the same.
+    Sums have the same order as in the loop on a CPU and are not fused with products, so the picks are the same.
     """
     coordinates, valid, closest, best = buffers.coordinates, buffers.valid, buffers.closest, buffers.best
     grid, stride = (len(closest) // _BLOCK,), len(closest)
@@ -132,7 +132,7 @@ def launch(buffers: Buffers) -> None:
 
 
 class _CapturedSampler:
-    """The launches of one count as a CUDA graph over buffers of its own."""
+    """The launches for one number of picks as a CUDA graph with its own buffers."""
 
     def __init__(self, device: torch.device, capacity: int, count: int) -> None:
         self._device = device
@@ -158,8 +158,8 @@ def _sampler(device: torch.device, capacity: int, count: int) -> _CapturedSample
 def farthest_by_graph(points: Tensor, count: int) -> Tensor:
     """Choose centres as :func:`methods.parts.sampling.farthest_points` does.
 
-    The first call for a device, a count and a capacity captures a graph; later ones queue work and wait for nothing.
-    Calls on one device must follow each other on one stream, as they share buffers.
+    The first call for a device, a count and a capacity captures a graph; later calls only queue work. Calls on one
+    device must be on one stream, since they share buffers.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def farthest_by_graph(points: Tensor, count: int) -> Tensor:
 
     Returns
     -------
-    (count,) int64 indices into ``points``, of the caller's own.
+    (count,) int64 indices into ``points``, in a new tensor.
     """
     capacity = max(_LEAST_CAPACITY, 1 << (len(points) - 1).bit_length())
     return _sampler(points.device, capacity, count)(points)
@@ -178,15 +178,15 @@ def farthest_by_graph(points: Tensor, count: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def works_on(device: torch.device) -> bool:
-    """Return whether the kernels can be compiled, captured and run on a device; warn where not.
+    """Return whether the kernels can be compiled, captured and run on a device; warn if not.
 
-    Triton needs a C compiler and a folder for what it compiled, which a machine may lack.
+    Triton needs a C compiler and a writable cache folder, which a machine may lack.
     """
     try:
         _CapturedSampler(device, _BLOCK, 2)(torch.zeros(1, 3, device=device))
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        warnings.warn(f"Farthest point sampling does without Triton, which failed: {error}", RuntimeWarning, 2)
+        warnings.warn(f"Farthest point sampling does not use Triton, which failed: {error}", RuntimeWarning, 2)
         return False
     return True

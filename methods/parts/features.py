@@ -1,4 +1,4 @@
-"""Frozen multimodal features: DINO tokens of the image, Point-MAE tokens of the cloud, and their way to the pixels."""
+"""Frozen multimodal features: DINO tokens of the image, Point-MAE tokens of the cloud, interpolated to pixels."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from methods.weights import DINO_VIT_B8, POINT_MAE
 
 __all__ = ["Embedded", "ExtractorParameters", "Extractors", "Inputs", "Precision", "Tokens", "build_extractors"]
 
-_RANDOM_WEIGHTS = 0
+_RANDOM_WEIGHTS_SEED = 0
 
 Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """One sample, ready for the networks and on their device.
+    """One sample on the device of the networks.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Inputs:
     pixels : (N,) int64
         Flat pixel of each point.
     reached : (n,) int64
-        Flat pixels that get 3D features, ascending.
+        Flat pixels with 3D features, ascending.
     draw
-        Number that depends on the cloud alone: DropPath's draws at test time come from it.
+        Seed of DropPath's draws at test time; it depends on the cloud alone.
     """
 
     image: Tensor
@@ -53,7 +53,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """Everything of a sample that stays the same from epoch to epoch, DropPath or not."""
+    """The part of a sample's features that DropPath does not change."""
 
     image_tokens: Tensor
     group_tokens: Tensor
@@ -64,7 +64,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """Features at token resolution, and the matrices that carry them to the pixels the cloud reaches.
+    """Features at token resolution, and the matrices that interpolate them to the pixels with 3D features.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Tokens:
 
     @classmethod
     def of(cls, image: Tensor, cloud: Tensor, pixels: Tensor, to_cloud_pixels: SparseRows) -> Tokens:
-        """Add the matrix of the image's tokens, which depends on the pixels alone."""
+        """Build the matrix of the image's tokens, which depends on the pixels alone, and return all together."""
         return cls(image, cloud, pixels, bilinear_rows(pixels, SIZE, GRID, cloud.dtype), to_cloud_pixels)
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class Tokens:
             yield self.to_image_pixels.slice(start, start + size), self.to_cloud_pixels.slice(start, start + size)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the 2D and 3D features of some of the pixels: (m, 768) and (m, C)."""
+        """Return the 2D and 3D features of some of the pixels, by row: (m, 768) and (m, C)."""
         return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
 
 
@@ -108,20 +108,20 @@ class Extractors:
     layers
         Blocks kept of each network.
     centres, group_size
-        Of the cloud.
+        Number of groups of the cloud, and points per group.
     statistics
-        What the point encoder's BatchNorm normalises with: the cloud's own statistics or the running ones.
+        Statistics of the point encoder's BatchNorm: ``batch`` or ``running``.
     precision
         ``bf16`` runs the networks under autocast.
     drop_path
-        Whether DropPath is live.
+        Whether DropPath is active.
     vit_weights, point_weights
         Pretrained files; None for random weights, which are the same for every seed, as pretrained ones are.
     seed
-        Of DropPath's draws.
+        Seed of DropPath's draws.
     compiled
-        Whether ``torch.compile`` makes the networks for inference. Features that last are extracted without: a cache
-        holds them for every setting.
+        Whether the networks are compiled for inference. Reused features are extracted without compilation, since a
+        cache shares them between both settings.
     """
 
     def __init__(
@@ -139,8 +139,8 @@ class Extractors:
         device: str,
         compiled: bool = False,
     ) -> None:
-        self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS).to(device)
-        self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS).to(device)
+        self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS_SEED).to(device)
+        self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS_SEED).to(device)
         self.layers = layers
         self.centres, self.group_size, self.statistics = centres, group_size, statistics
         self.drop_path, self.seed = drop_path, seed
@@ -157,11 +157,11 @@ class Extractors:
         return int(self.vit.embed_dim), self.points.channels  # type: ignore[arg-type]
 
     def autocast(self) -> torch.autocast:
-        """Return the context that ``precision`` asks for."""
+        """Return the autocast context of ``precision``."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def prepare(self, sample: Sample) -> Inputs:
-        """Pad, resize, normalise, transfer; raise MethodError for a cloud smaller than a group."""
+        """Pad, resize, normalise and transfer; raise MethodError for a cloud smaller than a group."""
         points, pixels = cloud_input(sample.xyz)
         if len(points) < self.group_size:
             raise MethodError(
@@ -177,52 +177,52 @@ class Extractors:
         )
 
     def _moved(self, tensor: Tensor) -> Tensor:
-        """Transfer to the device; to CUDA from pinned memory, so that the host goes on meanwhile."""
+        """Transfer to the device; to CUDA from pinned memory, so that the host does not wait."""
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
     @torch.no_grad()
-    def embed(self, inputs: Inputs, *, lasting: bool = False) -> Embedded:
+    def embed(self, inputs: Inputs, *, reused: bool = False) -> Embedded:
         """Run the image network and the point encoder, and build the interpolation.
 
         Parameters
         ----------
         inputs
             On the device.
-        lasting
-            Whether the result is kept for many uses: then the matrix is compact on every device (:func:`cloud_rows`).
+        reused
+            Whether the result is used many times: then the matrix is merged on every device (:func:`cloud_rows`).
         """
         with self.autocast():
-            image = (vit_tokens if lasting else self._vit_tokens)(self.vit, inputs.image).float()
-        return self.embed_cloud(inputs, image, lasting=lasting)
+            image = (vit_tokens if reused else self._vit_tokens)(self.vit, inputs.image).float()
+        return self.embed_cloud(inputs, image, reused=reused)
 
     @torch.no_grad()
-    def embed_cloud(self, inputs: Inputs, image: Tensor, *, lasting: bool = False) -> Embedded:
-        """Run the point encoder and build the interpolation, beside tokens of the image that are there already."""
+    def embed_cloud(self, inputs: Inputs, image: Tensor, *, reused: bool = False) -> Embedded:
+        """Run the point encoder and build the interpolation; the tokens of the image are given."""
         grouped = group_points(inputs.points, self.centres, self.group_size)
         with self.autocast():
             tokens = self.points.embed(grouped, self.statistics).float()
-        merged = lasting or self.device.type == "cpu"
+        merged = reused or self.device.type == "cpu"
         to_cloud = cloud_rows(inputs.points, inputs.pixels, inputs.reached, grouped.centres, SIZE, merged=merged)
         return Embedded(image, tokens, grouped.centres, inputs.reached, to_cloud)
 
     @torch.no_grad()
-    def finish(self, embedded: Embedded, *draw: int, lasting: bool = False) -> Tokens:
-        """Run the point transformer; ``draw`` numbers DropPath's draws where it is on."""
+    def finish(self, embedded: Embedded, *draw: int, reused: bool = False) -> Tokens:
+        """Run the point transformer; ``draw`` seeds DropPath's draws if it is on."""
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
-        transform = self.points.transform if lasting or self.drop_path else self._transform
+        transform = self.points.transform if reused or self.drop_path else self._transform
         with self.autocast():
             cloud = transform(embedded.group_tokens, embedded.centres, drop).float()
         return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
-    def tokens(self, inputs: Inputs, *, lasting: bool = False) -> Tokens:
-        """Extract all features of one sample, for one use or, where they are ``lasting``, for many."""
-        return self.finish(self.embed(inputs, lasting=lasting), inputs.draw, lasting=lasting)
+    def tokens(self, inputs: Inputs, *, reused: bool = False) -> Tokens:
+        """Extract all features of one sample; see :meth:`embed` for ``reused``."""
+        return self.finish(self.embed(inputs, reused=reused), inputs.draw, reused=reused)
 
 
 class ExtractorParameters(Protocol):
-    """Parameters of a method that both networks are built from; :class:`methods.cfm.CFM` documents them."""
+    """Parameters of a method with both networks; :class:`methods.cfm.CFM` documents them."""
 
     layers: int
     centres: int
@@ -235,7 +235,7 @@ class ExtractorParameters(Protocol):
 def build_extractors(
     parameters: ExtractorParameters, files: Mapping[str, Path], *, seed: int, device: str, compiled: bool = False
 ) -> Extractors:
-    """Build both networks as the parameters of a method say.
+    """Build both networks from the parameters of a method.
 
     Parameters
     ----------

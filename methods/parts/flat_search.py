@@ -14,20 +14,20 @@ from harness.contract import UnsupportedError
 __all__ = ["flat_search", "require_flat_search"]
 
 _BLOCK = 1 << 25
-"""Distances in memory at a time where torch searches."""
+"""Distances in memory at a time in torch's search."""
 
 _BY_PRODUCTS_FROM = 20
-"""From how many queries, or of late numbers in them, faiss multiplies matrices; its own limit is 20 times too high."""
+"""Number of queries from which faiss multiplies matrices; its own threshold is 20 times too high."""
 
 _GPU_MOST = 1024
-"""Neighbours up to which every faiss can search on a GPU."""
+"""Largest number of neighbours that every version of faiss can search on a GPU."""
 
 _GPU_SCRATCH = 256 * 1024 * 1024
-"""Bytes that faiss takes on a GPU, outside torch's allocator."""
+"""Bytes that faiss allocates on a GPU, outside torch's allocator."""
 
 
 def require_flat_search(device: str) -> None:
-    """Raise :class:`UnsupportedError` where the search needs faiss and it is not installed."""
+    """Raise :class:`UnsupportedError` if the search needs faiss and it is not installed."""
     if not device.startswith("cuda"):
         _faiss()
 
@@ -35,7 +35,7 @@ def require_flat_search(device: str) -> None:
 def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the nearest vectors of each query, up to the rounding of |q|^2 + |v|^2 - 2 q.v in float32.
 
-    Nothing is copied into an index. faiss takes as many threads as torch.
+    Nothing is copied into an index. faiss uses as many threads as torch.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
     vectors : (n, d) float32
         Contiguous, on the same device.
     count
-        At most n.
+        Number of neighbours, at most n.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def _faiss() -> Any:
 
 @lru_cache(maxsize=1)
 def _faiss_sees_a_gpu() -> bool:
-    """Tell by the number of GPUs: a build for GPUs imports without one."""
+    """Return whether faiss finds a GPU; a build for GPUs can be imported without one."""
     try:
         return bool(_faiss().get_num_gpus())
     except UnsupportedError:

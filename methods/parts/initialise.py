@@ -1,4 +1,4 @@
-"""Seeded random weights: each tensor depends on the seed and its own name, so pruned networks share their prefix."""
+"""Seeded random weights: each tensor depends on the seed and its own name, so pruned networks have the same blocks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ def named_generator(seed: int, *names: str | int) -> torch.Generator:
 
 
 def randomise(module: nn.Module, seed: int, scope: str) -> None:
-    """Fill a frozen feature extractor: matrices uniform within 1 / sqrt(fan-in), tables 0.02, norms as identity.
+    """Fill a frozen feature extractor with random weights.
 
-    This is PyTorch's default without biases: residual branches stay small, so features stay local.
+    Matrices are uniform within 1 / sqrt(fan-in), position tables normal with deviation 0.02, biases 0 and norms the
+    identity. Residual branches are small, so features depend mostly on their own patch.
 
     Parameters
     ----------
     module
-        Changed in place; its tensors must lie on the CPU.
+        Changed in place; its tensors must be on the CPU.
     seed
-        Seed.
+        Part of every tensor's seed, with its name.
     scope
-        Name of the network, part of every tensor's seed.
+        Name of the network, also part of every tensor's seed.
     """
     norms = {
         f"{prefix}.{name}"

@@ -1,4 +1,4 @@
-"""Image and cloud of a sample as the networks of several methods take them: squares of 224 pixels."""
+"""Image and cloud of a sample as network inputs, in a square of 224 pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.geometry import resize_nearest, square_pad
 __all__ = ["SIZE", "cloud_input", "image_input"]
 
 SIZE = 224
-"""Side of the images that features live on, pixels."""
+"""Side of network inputs and anomaly maps, pixels."""
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -33,8 +33,8 @@ def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
     return torch.from_numpy(((resized - _MEAN) / _STD).transpose(2, 0, 1).copy())
 
 
-def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Zero-pad to a square, resize by nearest pixel and keep the valid points, in raster order.
+def cloud_input(xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Zero-pad to a square, resize by nearest pixel and return the valid points in raster order.
 
     A pixel is valid only if x, y and z are all non-zero.
 
@@ -46,6 +46,6 @@ def cloud_input(xyz: np.ndarray, size: int = SIZE) -> tuple[np.ndarray, np.ndarr
     -------
     points (N, 3) float32 and flat pixel indices (N,) int64.
     """
-    flat = resize_nearest(square_pad(xyz), size).reshape(-1, 3)
+    flat = resize_nearest(square_pad(xyz), SIZE).reshape(-1, 3)
     pixels = np.flatnonzero((flat != 0).all(1))
     return np.ascontiguousarray(flat[pixels]), pixels.astype(np.int64)

@@ -1,4 +1,4 @@
-"""From tokens to pixels, as sparse matrices: CFM section 3.1 and the facts of its implementation.
+"""Interpolation from tokens to pixels as sparse matrices: CFM section 3.1, as in the authors' code.
 
 Everything between tokens and pixel features is linear and the same for every channel, so it is one sparse matrix per
 sample: bilinear upsampling for the image, and inverse-distance weighting, scatter and pooling for the cloud.
@@ -16,7 +16,7 @@ from torch import Tensor
 from methods.parts.sampling import nearest
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["bilinear_rows", "cloud_rows", "pooling_window", "reached_pixels"]
+__all__ = ["bilinear_rows", "cloud_rows", "inverse_distance_weights", "pooling_window", "reached_pixels"]
 
 _NEIGHBOURS = 3
 _WEIGHT_FLOOR = 1e-8
@@ -33,7 +33,7 @@ def bilinear_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = tor
     size, grid
         Sides of the image and of the token grid.
     dtype
-        Of the weights.
+        Dtype of the weights.
     """
     low_y, high_y, part_y = _bilinear_axis(pixels // size, size, grid, dtype)
     low_x, high_x, part_x = _bilinear_axis(pixels % size, size, grid, dtype)
@@ -55,12 +55,12 @@ def _bilinear_axis(index: Tensor, size: int, grid: int, dtype: torch.dtype) -> t
 def pooling_window(size: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """Return, for one axis, the pixels that each pooled pixel averages.
 
-    The reference smooths with an unpadded 3-pixel mean (size to size - 2), then an adaptive mean back to ``size``,
+    The authors' code smooths with an unpadded 3-pixel mean (size to size - 2), then an adaptive mean back to ``size``,
     whose windows are 1 or 2 long: together at most 4 pixels.
 
     Returns
     -------
-    indices (size, 4) int64 and weights (size, 4); unused places have weight 0.
+    indices (size, 4) int64 and weights (size, 4); unused entries have weight 0.
     """
     inner = size - 2
     indices = torch.zeros(size, 4, dtype=torch.long)
@@ -84,7 +84,7 @@ def _pooling_table(size: int, dtype: torch.dtype, device: torch.device) -> tuple
 
 @lru_cache(maxsize=4)
 def _pooling_reach(size: int) -> NDArray[np.float32]:
-    """Return (size, size) float32: 1 where the pooled pixel of a row takes the pixel of a column in, along one axis."""
+    """Return, for one axis, (size, size) float32: 1 where the pooled pixel of a row averages the pixel of a column."""
     indices, weights = pooling_window(size)
     reach = np.zeros((size, size), np.float32)
     np.maximum.at(reach, (np.arange(size)[:, None], indices.numpy()), (weights.numpy() > 0).astype(np.float32))
@@ -92,7 +92,9 @@ def _pooling_reach(size: int) -> NDArray[np.float32]:
 
 
 def reached_pixels(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return the pixels of the pooled image that a cloud reaches, on the host: their number sizes all that follows.
+    """Return the pixels of the pooled image that a cloud reaches.
+
+    Computed on the host, since their number is a size of everything that follows.
 
     Parameters
     ----------
@@ -109,14 +111,32 @@ def reached_pixels(pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.flatnonzero(reach @ valid @ reach.T)
 
 
+def inverse_distance_weights(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how each point mixes the tokens of its three nearest centres: weights proportional to 1 / (d^2 + 1e-8).
+
+    Parameters
+    ----------
+    points : (N, 3) float
+        Metres.
+    centres : (M, 3) float
+
+    Returns
+    -------
+    weights (N, k), which add up to 1 in each row, and int64 indices of centres (N, k); k is 3, or M where M is smaller.
+    """
+    squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
+    weights = 1 / (squared + _WEIGHT_FLOOR)
+    return weights / weights.sum(1, keepdim=True), index
+
+
 def cloud_rows(
     points: Tensor, pixels: Tensor, reached: Tensor, centres: Tensor, size: int, *, merged: bool = True
 ) -> SparseRows:
-    """Return the matrix that makes the pooled cloud features from centre tokens.
+    """Return the matrix from the tokens of centres to the pooled features of pixels.
 
-    Each valid point mixes the tokens of its three nearest centres with weights proportional to 1 / (d^2 + 1e-8),
-    is written to its pixel of an otherwise zero image, and the image is pooled (:func:`pooling_window`). Zeros of
-    the background take part, so weights of a row may add up to less than 1.
+    Each valid point mixes the tokens of its nearest centres (:func:`inverse_distance_weights`) and is written to its
+    pixel of an otherwise zero image, which is pooled (:func:`pooling_window`). The mean includes zeros of the
+    background, so weights of a row may add up to less than 1.
 
     Parameters
     ----------
@@ -130,16 +150,14 @@ def cloud_rows(
     size
         Side of the image, pixels.
     merged
-        Whether entries of one row and column are added up: that makes products many times cheaper, but waits for the
-        device. Otherwise each row has 48 entries.
+        Whether entries with the same row and column are summed: this makes products many times cheaper, but waits for
+        the device. Otherwise each row has 48 entries.
 
     Returns
     -------
     A matrix of n rows and M columns.
     """
-    squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
-    share = 1 / (squared + _WEIGHT_FLOOR)
-    share = share / share.sum(1, keepdim=True)
+    share, index = inverse_distance_weights(points, centres)
     point_at = torch.full((size * size,), -1, dtype=torch.long, device=points.device)
     point_at[pixels] = torch.arange(len(points), device=points.device)
     window, weight = (table[reached] for table in _pooling_table(size, points.dtype, points.device))

@@ -1,4 +1,4 @@
-"""Between pixels and patches: pooling features to a grid, and a map from the distances of a grid's patches."""
+"""Pooling of features to a grid of patches, and anomaly maps from distances of patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEVELS = 255
 
 
 def pool_to_grid(features: Tensor, grid: int) -> Tensor:
-    """Smooth with an unpadded 3x3 mean, then average adaptively: what the references do to every kind of feature.
+    """Smooth with an unpadded 3x3 mean, then average adaptively, as the authors' code of BTF and M3DM does.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def pool_to_grid(features: Tensor, grid: int) -> Tensor:
 
 
 def grid_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = torch.float32) -> SparseRows:
-    """Return the matrix that does :func:`pool_to_grid` to an image which is zero outside some pixels.
+    """Return the matrix of :func:`pool_to_grid` for an image that is zero except at some pixels.
 
     ``grid_rows(pixels, size, grid) @ values`` equals writing ``values`` (N, C) to their pixels and pooling the image.
 
@@ -48,7 +48,7 @@ def grid_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = torch.f
     size, grid
         Sides of the image and of the grid.
     dtype
-        Of the weights.
+        Dtype of the weights.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def grid_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = torch.f
 
 @lru_cache(maxsize=8)
 def _axis_table(size: int, grid: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return, for one axis, the cells that each pixel takes part in and with what weight; unused places weigh 0."""
+    """Return, for one axis, the cells that average each pixel, and its weights; unused entries have weight 0."""
     unit = torch.eye(size, dtype=torch.float64)[:, None]
     pooled = functional.adaptive_avg_pool1d(functional.avg_pool1d(unit, 3, stride=1), grid)[:, 0]
     weights, cells = pooled.sort(dim=1, descending=True, stable=True)
@@ -91,9 +91,9 @@ def patch_map(distances: Tensor, size: int) -> Tensor:
 
 
 def pil_blur(image: Tensor) -> Tensor:
-    """Blur as the references do: quantised to 8 bits of its maximum, by PIL's GaussianBlur of radius 4, scaled back.
+    """Blur as the authors' code does: quantise to 8 bits of the maximum, blur with PIL (radius 4), scale back.
 
-    The quantisation truncates and makes ties; a map without a positive value becomes zeros.
+    The quantisation truncates, so it creates ties; a map without a positive value becomes zeros.
 
     Parameters
     ----------

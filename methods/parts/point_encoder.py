@@ -1,8 +1,8 @@
-"""The small PointNet of Point-MAE, in bounded memory: a token for each group of points.
+"""The small PointNet of Point-MAE in bounded memory: a token for each group of points.
 
-Its two normalisations need statistics over all groups. Those of the first layer, which is linear in three coordinates,
-follow from the coordinates' mean and covariance. Those of the second take one pass over the joint features, which are
-the only thing that is ever held for all groups; everything else lives in chunks that fit in a cache.
+Its two BatchNorms need statistics over all groups. Those of the first follow from the mean and covariance of the three
+coordinates, since the layer before it is linear. Those of the second need one pass over the joint features. Only the
+joint features are held for all groups; everything else is computed in chunks that fit in a cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["BatchNormStatistics", "encode_groups"]
 BatchNormStatistics = Literal["batch", "running"]
 
 _CHUNK = {"cpu": 4096, "cuda": 65536}
-"""Points in work at a time."""
+"""Points processed at a time."""
 
 
 def encode_groups(
@@ -61,7 +61,7 @@ def encode_groups(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """A convolution of width 1 as a product of rows and a matrix."""
+    """A convolution of width 1 as a matrix product."""
 
     weight: Tensor
     bias: Tensor
@@ -76,11 +76,11 @@ class _Rows:
         return functional.linear(rows, self.weight, self.bias)
 
     def then(self, scale: Tensor, shift: Tensor) -> _Rows:
-        """Return this followed by a product and a sum in each channel."""
+        """Return this layer followed by a scale and a shift of each channel."""
         return _Rows(self.weight * scale[:, None], self.bias * scale + shift)
 
     def moments(self, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the channels from mean and covariance of the rows, in float64."""
+        """Return mean and variance of the outputs from mean and covariance of the inputs, in float64."""
         weight = self.weight.double()
         return weight @ mean + self.bias.double(), (weight @ covariance * weight).sum(1)
 
@@ -93,15 +93,15 @@ def _spread(rows: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.T @ centred / len(rows)
 
 
-def _pooled(counts: Sequence[int], found: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance over all rows, float64, from those of parts with so many groups each."""
-    means, variances = ([moment.double() for moment in each] for each in zip(*found, strict=True))
+def _pooled(counts: Sequence[int], moments: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance over all rows, float64, from those of chunks with ``counts`` groups."""
+    means, variances = ([moment.double() for moment in column] for column in zip(*moments, strict=True))
     mean = _weighted(counts, means)
     return mean, _weighted(counts, [v + (m - mean).square() for m, v in zip(means, variances, strict=True)])
 
 
 def _weighted(counts: Sequence[int], values: Sequence[Tensor]) -> Tensor:
-    """Return the mean of values that stand for so many groups each."""
+    """Return the mean of values weighted by counts."""
     shares = (value * (count / sum(counts)) for count, value in zip(counts, values, strict=True))
     return reduce(torch.add, shares)
 
@@ -113,7 +113,7 @@ def _centred_moments(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normaliser(norm: nn.Module, moments: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-    """Return factor and summand of each channel that BatchNorm comes to, with these moments or its running ones."""
+    """Return scale and shift of each channel that are equal to BatchNorm with these moments, or its running ones."""
     assert isinstance(norm, nn.BatchNorm1d)
     if moments is None:
         assert norm.running_mean is not None

@@ -23,7 +23,7 @@ _MAX_DROP_RATE = 0.1
 
 
 def taps_of(layers: int) -> tuple[int, ...]:
-    """Return the blocks (from 0) whose outputs are concatenated, for a network of ``layers`` blocks."""
+    """Return the blocks (from 0) whose outputs are concatenated in a network of ``layers`` blocks."""
     return _TAPS.get(layers, (layers - 1,))
 
 
@@ -49,7 +49,7 @@ def group_points(points: Tensor, centres: int, group_size: int) -> Grouped:
     Raises
     ------
     MethodError
-        Where the cloud has fewer points than a group.
+        If the cloud has fewer points than a group.
     """
     chosen = points[farthest_points(points, centres)]
     _, index = nearest(chosen, points, group_size)
@@ -57,7 +57,7 @@ def group_points(points: Tensor, centres: int, group_size: int) -> Grouped:
 
 
 class _Encoder(nn.Module):
-    """A small PointNet: a token for each group."""
+    """A small PointNet that computes a token for each group."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,8 +149,8 @@ class PointMAE(nn.Module):
         tokens : (M, 384) float
         centres : (M, 3) float
         drop
-            Generator of DropPath's draws (a CPU generator), with rates from 0 to 0.1 over the twelve blocks of the
-            whole network; None leaves DropPath out.
+            CPU generator of DropPath's draws, with rates from 0 to 0.1 over the twelve blocks of the whole network;
+            None for no DropPath.
 
         Returns
         -------
@@ -161,28 +161,28 @@ class PointMAE(nn.Module):
     def tapped(
         self, tokens: Tensor, centres: Tensor, blocks: Collection[int], drop: torch.Generator | None = None
     ) -> list[Tensor]:
-        """Run the blocks as :meth:`transform` does and return the output of some of them after the final LayerNorm.
+        """Run the blocks as in :meth:`transform` and return the output of some of them after the final LayerNorm.
 
         Parameters
         ----------
         tokens : (M, 384) float
         centres : (M, 3) float
         blocks
-            Their numbers, from 0.
+            Numbers of these blocks, from 0.
         drop
             As in :meth:`transform`.
 
         Returns
         -------
-        For each block, from shallow to deep, (M, 384).
+        (M, 384) for each of these blocks, from shallow to deep.
         """
         position = self.pos_embed(centres)
-        found = []
+        outputs = []
         for depth, block in enumerate(self.blocks.blocks):
             tokens = block(tokens + position, _MAX_DROP_RATE * depth / (_DEPTH - 1), drop)
             if depth in blocks:
-                found.append(self.norm(tokens))
-        return found
+                outputs.append(self.norm(tokens))
+        return outputs
 
 
 def build_point_mae(layers: int, *, weights: Path | None, seed: int) -> PointMAE:
@@ -195,7 +195,7 @@ def build_point_mae(layers: int, *, weights: Path | None, seed: int) -> PointMAE
     weights
         The release's ``pretrain.pth``; None for seeded random weights.
     seed
-        For random weights only.
+        Seed of random weights.
     """
     network = PointMAE(layers)
     if weights is None:

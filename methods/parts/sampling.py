@@ -17,10 +17,10 @@ from harness.contract import MethodError
 __all__ = ["NEVER_SELECTED_WITHIN", "farthest_points", "nearest"]
 
 NEVER_SELECTED_WITHIN = 1e-3
-"""Squared norm, in square metres, up to which the reference's sampling kernel passes over a point."""
+"""Squared norm, in square metres, up to which the sampling kernel of pointnet2_ops skips a point."""
 
 _QUERIES = 1024
-"""Whose distances to all points are in memory at a time."""
+"""Queries whose distances to all points are in memory at a time."""
 
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
@@ -29,8 +29,8 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     The first centre is point 0. A point whose squared norm is at most 1e-3 is never selected after that. With fewer
     points than centres, centres repeat. Ties go to the lowest index.
 
-    Clouds of float32 on a CUDA device go through one CUDA graph of Triton kernels, with the same picks. Where Triton
-    can't be had, pointnet2_ops picks, whose ties go otherwise; without that, the loop over the steps runs.
+    float32 clouds on a CUDA device use a CUDA graph of Triton kernels, with the same picks. Without Triton,
+    pointnet2_ops is used, which breaks ties differently; without both, a loop over the steps.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
 
 
 def _farthest_by_steps(points: Tensor, count: int) -> Tensor:
-    """Loop over the steps. The last pick is a tensor of one entry: to index with a scalar would wait for the device."""
+    """Loop over the steps. The last pick is a tensor with one entry, since a scalar index would wait for the device."""
     closest = torch.where((points * points).sum(1) > NEVER_SELECTED_WITHIN, 1e10, -1.0).to(points)
     x, y, z = points.T.contiguous()
     chosen = torch.zeros(count, dtype=torch.long, device=points.device)
@@ -78,13 +78,13 @@ def _farthest_by_pointnet2(sample: Callable[[Tensor, int], Tensor], points: Tens
 
 
 def _import(name: str) -> ModuleType | None:
-    """Import what can be done without: None where it is not installed, with a warning where it is broken."""
+    """Import an optional module: None if it is not installed, None with a warning if its import fails."""
     try:
         return import_module(name)
     except ModuleNotFoundError:
         return None
     except Exception as error:
-        warnings.warn(f"Farthest point sampling does without {name}, whose import failed: {error}", RuntimeWarning, 2)
+        warnings.warn(f"Farthest point sampling does not use {name}, whose import failed: {error}", RuntimeWarning, 2)
         return None
 
 
@@ -105,7 +105,7 @@ def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor
     Raises
     ------
     MethodError
-        Where there are fewer points than neighbours.
+        If there are fewer points than neighbours.
     """
     if len(points) < count:
         raise MethodError(
@@ -118,21 +118,21 @@ def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor
 
 
 def _nearest_by_differences(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Search everything, axis by axis. |a|^2 + |b|^2 - 2ab would cancel, as clouds lie far from the origin."""
+    """Compute all distances, axis by axis; |a|^2 + |b|^2 - 2ab would cancel, since clouds are far from the origin."""
     axes = points.T.contiguous()
-    found = []
+    chunks = []
     for part in torch.split(queries, _QUERIES):
         squared = (part[:, :1] - axes[0]).square_()
         for axis in (1, 2):
             difference = part[:, axis : axis + 1] - axes[axis]
             squared.addcmul_(difference, difference)
-        found.append(squared.topk(count, largest=False).indices)
-    indices = torch.cat(found)
+        chunks.append(squared.topk(count, largest=False).indices)
+    indices = torch.cat(chunks)
     return (queries[:, None] - points[indices]).square().sum(-1), indices
 
 
 def _nearest_by_tree(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     tree = cKDTree(points.numpy(), leafsize=32, balanced_tree=False, compact_nodes=False)
-    _, found = tree.query(queries.numpy(), k=list(range(1, count + 1)), workers=torch.get_num_threads())
-    indices = torch.from_numpy(found).long()
+    _, neighbours = tree.query(queries.numpy(), k=list(range(1, count + 1)), workers=torch.get_num_threads())
+    indices = torch.from_numpy(neighbours).long()
     return (queries[:, None] - points[indices]).square().sum(-1), indices

@@ -12,12 +12,11 @@ from torch.nn import functional
 __all__ = ["Smoothing", "smooth"]
 
 Smoothing = Literal["box", "gaussian", "none"]
-"""``box``: five 5x5 then three 7x7 mean filters, zero-padded: what the code of CFM does, sigma about 4.69 pixels.
-``gaussian``: sigma 4, zero-padded: what its paper says. ``none``: the raw map."""
+"""Parameter ``smoothing`` of :class:`methods.cfm.CFM`."""
 
 
 def smooth(image: Tensor, how: Smoothing) -> Tensor:
-    """Return a smoothed (H, W) map of the same dtype."""
+    """Return the smoothed (H, W) map in the same dtype."""
     with torch.autocast(image.device.type, enabled=False):
         return _filtered(image[None, None], how)[0, 0]
 

@@ -1,4 +1,4 @@
-"""A sparse matrix whose rows can be picked cheaply: upsampling and interpolation as products with tokens."""
+"""A sparse matrix with cheap row selection: upsampling and interpolation as products with tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SparseRows:
     columns : (nnz,) int64
     weights : (nnz,) float
     per_row
-        Entries of each row, where all have equally many: then no size depends on what lies on the device, and nothing
+        Entries per row if all rows have the same number: then no size depends on values on the device, and no operation
         waits for it.
     """
 
@@ -33,14 +33,14 @@ class SparseRows:
 
     @classmethod
     def uniform(cls, columns: Tensor, weights: Tensor) -> SparseRows:
-        """Build from (n, k) int64 columns and (n, k) float weights, as they are: k entries a row."""
+        """Build from (n, k) int64 columns and (n, k) float weights, with k entries per row."""
         per_row = columns.shape[1]
         starts = torch.arange(0, columns.numel() + 1, per_row, device=columns.device)
         return cls(starts, columns.flatten(), weights.flatten(), per_row)
 
     @classmethod
     def from_padded(cls, columns: Tensor, weights: Tensor, width: int) -> SparseRows:
-        """Build from a fixed number of entries a row; repeated columns are added up, zero weights left out.
+        """Build from a fixed number of entries per row; sum repeated columns and leave out zero weights.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class SparseRows:
         return SparseRows(starts, self.columns[begin:end], self.weights[begin:end], self.per_row)
 
     def transposed(self, width: int) -> SparseRows:
-        """Return the transpose: ``width`` rows, as many as this matrix has columns."""
+        """Return the transpose; ``width`` is the number of columns of this matrix."""
         order = self.columns.argsort(stable=True)
         row = torch.repeat_interleave(self.starts.diff(), output_size=len(self.columns))
         counts = torch.bincount(self.columns, minlength=width)
@@ -101,13 +101,9 @@ class SparseRows:
             self.columns, tokens, self.starts, mode="sum", per_sample_weights=self.weights, include_last_offset=True
         )
 
-    def nbytes(self) -> int:
-        """Return the bytes held."""
-        return sum(t.numel() * t.element_size() for t in (self.starts, self.columns, self.weights))
-
 
 class _Product(torch.autograd.Function):
-    """The product with a dense matrix; its gradient is the product of the transpose."""
+    """The product with a dense matrix; its gradient is a product with the transpose."""
 
     @staticmethod
     def forward(ctx: Any, matrix: SparseRows, tokens: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reading weight files in their published formats, without ever running code from a file."""
+"""Reading of weight files in their published formats, without executing code from a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FETCH_AGAIN = "delete it and fetch it again with 'harness weights fetch'"
 
 
 def _harmless_globals() -> list[Any]:
-    """Return the numpy scalar types that training scripts leave beside the tensors (an accuracy, an epoch)."""
+    """Return the numpy scalar types that training scripts save with the tensors (an accuracy, an epoch)."""
     dtypes = {type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8")}
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *dtypes]
@@ -33,14 +33,14 @@ def read_tensors(path: Path, inside: str | None = None, *, mend: str = _FETCH_AG
     path
         ``*.safetensors``, else a file written by ``torch.save``.
     inside
-        Key of the dictionary that holds the tensors, where there is one (``base_model`` in Point-MAE's release).
+        Key of the tensors in a nested dictionary, if there is one (``base_model`` in Point-MAE's release).
     mend
-        What to do with a file that can't be read.
+        Advice in the error about a file that can't be read.
 
     Raises
     ------
     MethodError
-        Where the file is missing, corrupt, or holds something other than tensors.
+        If the file is missing, corrupt, or has something other than tensors.
     """
     harmless = torch.serialization.safe_globals(_harmless_globals())
     try:
@@ -50,10 +50,10 @@ def read_tensors(path: Path, inside: str | None = None, *, mend: str = _FETCH_AG
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise MethodError(f"The weight file {path} does not exist: fetch it with 'harness weights fetch'.") from None
-    except Exception as error:  # bytes that are no checkpoint make the readers raise anything
+    except Exception as error:  # the readers raise any class of error for bytes that are not a checkpoint
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise MethodError(
-            f"The weight file {path} can't be read ({first}): it is truncated or no weight file; {mend}."
+            f"The weight file {path} can't be read ({first}): it is truncated or not a weight file; {mend}."
         ) from error
     if inside is not None and isinstance(content, Mapping) and inside in content:
         content = content[inside]
@@ -63,12 +63,12 @@ def read_tensors(path: Path, inside: str | None = None, *, mend: str = _FETCH_AG
 
 
 def fill_from(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copy every tensor that ``module`` needs; further ones (deeper blocks, a decoder) are ignored.
+    """Copy every tensor that ``module`` needs; other tensors (deeper blocks, a decoder) are ignored.
 
     Raises
     ------
     MethodError
-        Where one is missing or has another shape.
+        If a tensor is missing or has another shape.
     """
     own = module.state_dict()
     needed = [name for name in own if not name.endswith("num_batches_tracked")]

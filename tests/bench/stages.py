@@ -140,7 +140,7 @@ def _smoothed(method: CFM, pair: MappingPair, tokens: Tokens, distances: tuple[T
     """Do all of ``anomaly_maps`` but the distances, which are there."""
     with patch.object(cfm_maps, "_distances", lambda *_: distances):
         maps = cfm_maps.anomaly_maps(pair, tokens, aggregate=method.aggregate, smoothing=method.smoothing)
-    return maps.on_host()
+    return maps.to_host()
 
 
 def training_step(extractors: Extractors, pair: MappingPair, batch: list[Tokens]) -> None:

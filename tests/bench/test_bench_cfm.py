@@ -134,7 +134,7 @@ def test_an_epoch_of_training(category, benchmark, capsys):
     method = built("cfm")
     extractors, pair = method._fitted()
     inputs = [sample_inputs(method, index, category, "train") for index in range(10)]
-    tokens = [extractors.tokens(one, lasting=True) for one in inputs]
+    tokens = [extractors.tokens(one, reused=True) for one in inputs]
     optimizer = torch.optim.Adam(pair.parameters(), lr=1e-3)
     reached = sum(map(len, tokens)) / len(tokens)
     ratio = compare(
@@ -178,7 +178,7 @@ def test_metrics_of_a_cell(category, benchmark, capsys):
         localisation, score = direct_map(method, sample_inputs(method, index, category), torch.float64)
         direct.add(dataset.load(refs[index]), Prediction(localisation.numpy(), score))
     pair.load_state_dict(start)
-    tokens = [extractors.tokens(one, lasting=True) for one in inputs]
+    tokens = [extractors.tokens(one, reused=True) for one in inputs]
     losses = benchmark.pedantic(fast_epochs, args=(method, pair, tokens, 2), rounds=1)
     fast = Scored(224)
     for index in tested:

@@ -170,7 +170,7 @@ def train_once(method: CFM, samples: list, found: Measured) -> None:
     """Count and time training steps of a copy of the mappings."""
     extractors, pair = method._fitted()
     trained = copy.deepcopy(pair)
-    batch = [extractors.tokens(method.prepare(sample), lasting=True) for sample in samples]
+    batch = [extractors.tokens(method.prepare(sample), reused=True) for sample in samples]
     found.flop[TRAINING], least = flop_of_training(method, sum(map(len, batch)))
 
     def step() -> None:

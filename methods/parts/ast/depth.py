@@ -1,4 +1,4 @@
-"""The depth image of AST: gaps filled, object told from background, centimetres about the object's mean."""
+"""The depth image of AST: gaps filled, object separated from background, centimetres about the object's mean."""
 
 from __future__ import annotations
 
@@ -17,39 +17,37 @@ from methods.parts.ast.gap_filling import fill_gaps
 __all__ = ["ForegroundRule", "corner_plane", "depth_and_foreground", "find_foreground", "resize_bilinear"]
 
 ForegroundRule = Literal["auto", "corners", "cleaned"]
-"""How the object is told from the background.
-
-``corners``: what lies more than 7 mm off the plane through the image's four corners: the authors' rule, for raw clouds.
-``cleaned``: every pixel with a depth: for clouds whose background is removed. ``auto``: ``cleaned`` where cleaning
-removed a background or a corner has no depth, else ``corners``."""
+"""How the object is separated from the background: parameter ``foreground`` of :class:`methods.ast.AST`."""
 
 _BACKGROUND_DISTANCE = 7e-3
 _CENTIMETRES = 100.0
 
 
 def depth_and_foreground(sample: Sample, size: int, rule: ForegroundRule, passes: int) -> tuple[Tensor, Tensor]:
-    """Return what AST sees of a cloud.
+    """Return the depth image and the foreground of a sample.
 
     Parameters
     ----------
     sample
-        Its cloud's third coordinate is the depth; a pixel that cleaning took for background is no gap.
+        The third coordinate of its cloud is the depth; a pixel that cleaning removed as background is not a gap.
     size
         Side of the result, pixels.
     rule
         See :data:`ForegroundRule`.
     passes
-        Of gap filling.
+        Passes of gap filling.
 
     Returns
     -------
-    Two (size, size) float32 of the zero-padded square: centimetres about the object's mean, 0 off the object; and
-    1 on every pixel that the object reaches, else 0.
+    depth : (size, size) float32
+        Centimetres about the object's mean in the zero-padded square, 0 off the object.
+    foreground : (size, size) float32
+        1 where a pixel contains a part of the object, else 0.
 
     Raises
     ------
     MethodError
-        Where the sample has no foreground, or ``corners`` is asked for and a corner has no depth.
+        If the sample has no foreground, or the rule is ``corners`` and a corner has no depth.
     """
     depth = fill_gaps(sample.xyz[..., 2].astype(np.float64), passes=passes, closed=sample.plane)
     foreground = find_foreground(depth, rule, cleaned=bool(sample.plane.any()))
@@ -64,12 +62,12 @@ def depth_and_foreground(sample: Sample, size: int, rule: ForegroundRule, passes
 
 
 def find_foreground(depth: NDArray[np.float64], rule: ForegroundRule, *, cleaned: bool) -> NDArray[np.bool_]:
-    """Return where (H, W) the object is.
+    """Return the (H, W) mask of the object.
 
     Parameters
     ----------
     depth : (H, W)
-        Metres, gaps filled; 0 where there is none.
+        Metres, gaps filled; 0 where nothing was measured.
     rule
         See :data:`ForegroundRule`.
     cleaned
@@ -87,19 +85,19 @@ def find_foreground(depth: NDArray[np.float64], rule: ForegroundRule, *, cleaned
 def corner_plane(depth: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the bilinear blend (H, W) of the four corners' depths.
 
-    A corner's depth is the mean of the positive values among its 2 x 2 pixels; the blend meets it at the corner pixel.
+    A corner's depth is the mean of the positive values among its 2 x 2 pixels; the blend equals it at the corner pixel.
 
     Raises
     ------
     MethodError
-        Where a corner has no positive value.
+        If a corner has no positive value.
     """
     means = []
     for corner in _corners(depth):
         if not (corner > 0).any():
             raise MethodError(
-                "A corner of the depth image has no depth, so that its background plane can't be told: "
-                "take 'ast[foreground=auto]' or 'ast[foreground=cleaned]'."
+                "A corner of the depth image has no depth, so its background plane is unknown: "
+                "use 'ast[foreground=auto]' or 'ast[foreground=cleaned]'."
             )
         means.append(corner[corner > 0].mean())
     down, right = (np.linspace(0, 1, length) for length in depth.shape)

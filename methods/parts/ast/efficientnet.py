@@ -28,16 +28,12 @@ STRIDE = 32
 """Pixels of the image on a side of a feature."""
 
 Padding = Literal["static", "same"]
-"""How convolutions of stride 2 are padded.
-
-``static``: as an image of B5's own 456 pixels needs it, whatever the image's size is, as in the EfficientNet package
-that AST's authors use: a feature's centre lies 8.5 pixels of the image before the centre of its cell. ``same``: as the
-image at hand needs it, as in timm and TensorFlow: 15.5 pixels behind it."""
+"""How convolutions of stride 2 are padded: parameter ``padding`` of :class:`methods.ast.AST`."""
 
 _REPEATS = (3, 5, 5, 7, 7, 9)
 _OWN_SIZE = 456
 _UNIFORM, _SILU, _SIGMOID = 3**0.5, 1.5, 2.0
-"""By how much a random layer, SiLU and a squeeze-and-excitation gate shrink what goes through them, about."""
+"""Approximate factors by which a random layer, SiLU and a squeeze-and-excitation gate shrink their input."""
 
 _SEPARABLE = {
     "_depthwise_conv": "conv_dw",
@@ -77,7 +73,7 @@ class _Trunk(nn.Module):
 
 
 class _StaticConv2d(nn.Conv2d):
-    """A convolution of stride 2 whose padding is that of one size of its input."""
+    """A convolution of stride 2 with the padding for one fixed size of its input."""
 
     def __init__(self, like: nn.Conv2d, size: int) -> None:
         super().__init__(like.in_channels, like.out_channels, 1, stride=2, groups=like.groups, bias=False)
@@ -98,16 +94,16 @@ def build_efficientnet(*, weights: Path | None, padding: Padding = "static", see
     ----------
     weights
         ``efficientnet-b5-b6417697.pth`` of the EfficientNet-PyTorch package, or a file with timm's names; None for
-        seeded random weights, scaled so that features neither vanish nor blow up.
+        seeded random weights, scaled so that features neither vanish nor explode.
     padding
         See :data:`Padding`.
     seed
-        For random weights only.
+        Seed of random weights.
 
     Raises
     ------
     MethodError
-        Where the file can't be read, lacks a tensor, or holds one that is not EfficientNet-B5's.
+        If the file can't be read, lacks a tensor, or has one that is not part of EfficientNet-B5.
     """
     with torch.device("meta"):
         trunk = _Trunk(timm.create_model("tf_efficientnet_b5", pretrained=False))
@@ -132,9 +128,9 @@ def _pad_statically(trunk: nn.Module) -> None:
 
 @torch.no_grad()
 def _randomise(trunk: nn.Module, seed: int) -> None:
-    """Draw the weights; in the blocks without a skip the norms undo what the layer before them takes off the scale.
+    """Draw the weights; in the blocks without a skip connection the norms compensate the shrinking of the layers.
 
-    Else features would shrink by a factor of thirty at each of these six blocks.
+    Otherwise features would shrink by a factor of thirty at each of these six blocks.
     """
     randomise(trunk, seed, "efficientnet")
     for norm in _norms(trunk):
@@ -162,7 +158,7 @@ def _timm_names(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
             new = rename(name)
         except (KeyError, ValueError):
             raise MethodError(
-                f"The weight file {path} holds '{name}', which is no tensor of EfficientNet-B5: "
+                f"The weight file {path} has '{name}', which is not a tensor of EfficientNet-B5: "
                 "delete the file and get the published one with 'harness weights fetch'."
             ) from None
         if new is not None:
@@ -171,7 +167,7 @@ def _timm_names(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 
 def _from_timm(name: str) -> str | None:
-    """Return a name of timm's layout, or None where the trunk does not need it."""
+    """Return a name of timm's layout, or None if the trunk does not need it."""
     if name.startswith(_TIMM_HEAD):
         return None
     if not name.startswith(("conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(len(_REPEATS))))):
@@ -180,7 +176,7 @@ def _from_timm(name: str) -> str | None:
 
 
 def _from_published(name: str) -> str | None:
-    """Translate a name of EfficientNet-PyTorch; None for the head and the blocks behind the trunk."""
+    """Translate a name of EfficientNet-PyTorch; None for the head and the blocks after the trunk."""
     if name.startswith(_PUBLISHED_HEAD):
         return None
     first, _, rest = name.partition(".")

@@ -1,4 +1,4 @@
-"""What AST's networks see of a sample: EfficientNet features and unshuffled depth on one grid, and a soft mask."""
+"""Inputs of AST's networks: EfficientNet features and unshuffled depth on one grid, and a soft mask."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Modality = Literal["rgb+depth", "rgb", "depth"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """One sample, ready for the networks and on their device; the grid's side is g = image_size / 32.
+    """One sample on the device of the networks; the grid's side is g = image_size / 32.
 
     Parameters
     ----------
     image : (3, 32 g, 32 g) float32
-        None where the features are of the depth alone.
+        None if the features are of the depth alone.
     depth : (8 g, 8 g) float32
         Centimetres about the object's mean, 0 off the object.
     mask : (1, g, g) float32
@@ -63,22 +63,14 @@ def soft_mask(foreground: Tensor, grid: int, dilation: int) -> Tensor:
 
 
 class Extractor:
-    """From samples to feature images.
+    """Extraction of feature images; parameters that are not listed are those of :class:`methods.ast.AST`.
 
     Parameters
     ----------
-    modality
-        What the features are made of. The mask always comes from the cloud.
-    image_size
-        Side of the image for EfficientNet, pixels, a multiple of 32.
-    foreground, gap_passes
-        Of the depth image.
-    dilation
-        Side of the box that dilates the foreground, pixels of depth; 0 for none.
-    padding
-        Of EfficientNet.
     weights
         EfficientNet's file; None for random weights, which are the same for every seed, as pretrained ones are.
+    device
+        Torch device name.
     """
 
     def __init__(
@@ -105,7 +97,7 @@ class Extractor:
         return (self.modality != "depth") * CHANNELS + (self.modality != "rgb") * BLOCK**2
 
     def prepare(self, sample: Sample) -> Inputs:
-        """Fill gaps, pad, resize, normalise, transfer; raise MethodError for a cloud without an object."""
+        """Fill gaps, pad, resize, normalise and transfer; raise MethodError for a cloud without an object."""
         depth, foreground = depth_and_foreground(sample, self.grid * BLOCK, self.foreground, self.gap_passes)
         return Inputs(
             image=None if self.network is None else image_input(sample.rgb, self.image_size).to(self.device),

@@ -6,7 +6,6 @@ Dinh, Sohl-Dickstein, Bengio: "Density estimation using Real NVP", ICLR 2017.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -20,13 +19,13 @@ _LARGEST = 1e6
 
 
 def permutation_of(block: int, channels: int) -> Tensor:
-    """Return the channel order of a block, (channels,) int64, drawn from its index by the reference's generator."""
+    """Return the channel order of a block, (channels,) int64, drawn as in the authors' code: seeded by its index."""
     drawn = np.random.RandomState(block).permutation(channels)
     return torch.from_numpy(drawn.astype(np.int64))
 
 
 class _Subnet(nn.Module):
-    """Two convolutions with ReLU between, replicate padding; a learned factor, 0 at first, scales what comes out."""
+    """Two convolutions with ReLU between and replicate padding; a learned factor, initially 0, scales the output."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -35,19 +34,19 @@ class _Subnet(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, kept: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logarithms of scales and shifts."""
+        """Return the logarithms of the scales, and the shifts."""
         hidden = torch.relu(self.conv1(torch.cat([kept, condition], dim=1)))
         raw, shift = (self.conv2(hidden) * self.gamma).chunk(2, dim=1)
         return _CLAMP * _ALMOST_TWO_OVER_PI * torch.atan(raw / _CLAMP), shift
 
 
 class Coupling(nn.Module):
-    """Scale and shift one half of the channels by what the other half says, then the other by the first.
+    """Scale and shift the first half of the channels as a function of the second half, then the second of the first.
 
     Parameters
     ----------
     channels
-        Of the image; the first half is ``channels // 2``.
+        Channels of the image; the first half has ``channels // 2``.
     condition
         Channels of the condition.
     hidden, kernel
@@ -71,15 +70,6 @@ class Coupling(nn.Module):
         coupled = torch.cat([first, second], dim=1).clamp(-_LARGEST, _LARGEST)
         return coupled, log_first.sum(1) + log_second.sum(1)
 
-    def inverse(self, image: Tensor, condition: Tensor) -> Tensor:
-        """Undo :meth:`forward` where it did not clamp."""
-        first, second = torch.split(image, self.halves, dim=1)
-        log_second, shift = self.for_second(first, condition)
-        second = (second - shift) * (-log_second).exp()
-        log_first, shift = self.for_first(second, condition)
-        first = (first - shift) * (-log_first).exp()
-        return torch.cat([first, second], dim=1)
-
 
 class Flow(nn.Module):
     """Blocks of a fixed channel permutation and a coupling.
@@ -87,7 +77,7 @@ class Flow(nn.Module):
     Parameters
     ----------
     channels
-        Of the image, at least 2.
+        Channels of the image, at least 2.
     condition
         Channels of the condition.
     hidden
@@ -115,16 +105,7 @@ class Flow(nn.Module):
         latents (n, channels, h, w), and (n, h, w) whose sum over the pixels is the log-determinant of the Jacobian.
         """
         log_determinant = image.new_zeros(len(image), *image.shape[2:])
-        for order, block in self._layers():
+        for order, block in zip(self.get_buffer("orders"), self.blocks, strict=True):
             image, change = block(image[:, order], condition)
             log_determinant = log_determinant + change
         return image, log_determinant
-
-    def inverse(self, latent: Tensor, condition: Tensor) -> Tensor:
-        """Return the images that :meth:`forward` maps to these latents, where it did not clamp."""
-        for order, block in reversed(self._layers()):
-            latent = block.inverse(latent, condition)[:, order.argsort()]
-        return latent
-
-    def _layers(self) -> list[tuple[Tensor, Coupling]]:
-        return list(zip(self.get_buffer("orders"), cast("list[Coupling]", self.blocks), strict=True))

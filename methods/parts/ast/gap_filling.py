@@ -1,4 +1,4 @@
-"""Gaps of a depth image, filled from their neighbours as AST does it, without its loop over pixels."""
+"""Gap filling of depth images as in AST's code, without its loop over pixels."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["fill_gaps"]
 def fill_gaps(
     depth: NDArray[np.float64], *, passes: int = 3, closed: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Give each zero pixel the mean of the positive values around it, a few times over.
+    """Replace each zero pixel by the mean of the positive values around it, several times.
 
-    A pass reads the values of the pass before, in windows of 3 x 3 pixels that end at the image's border. A zero pixel
-    without a positive value around it stays zero, and so does the whole first row and first column: the windows of
-    the reference are slices, and a slice that starts at -1 is empty.
+    A pass reads the values of the previous pass in windows of 3 x 3 pixels, cut at the image's border. A zero pixel
+    without a positive value around it stays zero, as do the whole first row and first column: the windows in the
+    authors' code are slices, and a slice that starts at -1 is empty.
 
     Parameters
     ----------
     depth : (H, W)
-        Zero where nothing was measured; at least 3 x 3. Left as it is.
+        Zero where nothing was measured; at least 3 x 3. It is not changed.
     passes
-        How often.
+        Number of passes.
     closed : (H, W) bool, optional
-        True where a zero is no gap: the pixel is never filled.
+        True where a zero is not a gap: the pixel is never filled.
 
     Returns
     -------

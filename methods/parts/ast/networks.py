@@ -22,14 +22,7 @@ _SLOPE = 0.01
 class Architecture:
     """Sizes of both networks; the defaults are the published ones.
 
-    Parameters
-    ----------
-    blocks, hidden
-        Couplings of the teacher, and the width of their subnets. Kernels are 3 x 3, in the last block 5 x 5.
-    width, residual_blocks
-        Channels of the student, and its number of residual blocks.
-    position_channels
-        Of the positional encoding, a multiple of 4.
+    :class:`methods.ast.AST` documents them. The teacher's kernels are 3 x 3, in the last block 5 x 5.
     """
 
     blocks: int = 4
@@ -51,7 +44,7 @@ class _Residual(nn.Module):
 
 
 class Student(nn.Module):
-    """A convolutional network of another kind than the teacher: it can't follow the teacher off the training data."""
+    """A convolutional network; its architecture differs from the teacher's, so it fails to follow it on anomalies."""
 
     def __init__(self, inputs: int, outputs: int, width: int, residual_blocks: int) -> None:
         super().__init__()
@@ -66,16 +59,16 @@ class Student(nn.Module):
 
 
 class TeacherStudent(nn.Module):
-    """Both networks on one grid, each given the positional encoding beside the features.
+    """Both networks on one grid; each receives the positional encoding in addition to the features.
 
     Parameters
     ----------
     channels
-        Of the features.
+        Channels of the features.
     grid
         Side of the feature image.
     architecture
-        Sizes.
+        Sizes of the networks.
     """
 
     def __init__(self, channels: int, grid: int, architecture: Architecture) -> None:
@@ -86,7 +79,7 @@ class TeacherStudent(nn.Module):
         self.register_buffer("position", position_encoding(condition, grid)[None], persistent=False)
 
     def randomise(self, seed: int) -> None:
-        """Start training anew: convolutions as PyTorch does by default, each from the seed and its own name."""
+        """Initialise for training: convolutions as PyTorch does by default, each from the seed and its own name."""
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Conv2d):
                 generator, bound = named_generator(seed, "ast", name), 1 / math.sqrt(layer.weight[0].numel())
@@ -99,9 +92,9 @@ class TeacherStudent(nn.Module):
         return latents, log_determinant
 
     def imitate(self, features: Tensor) -> Tensor:
-        """Return the student's guess at the teacher's latents, (n, channels, g, g)."""
-        guess: Tensor = self.student(torch.cat([features, self._condition(features)], dim=1))
-        return guess
+        """Return the student's prediction of the teacher's latents, (n, channels, g, g)."""
+        predicted: Tensor = self.student(torch.cat([features, self._condition(features)], dim=1))
+        return predicted
 
     def _condition(self, features: Tensor) -> Tensor:
         return self.get_buffer("position").expand(len(features), -1, -1, -1)
@@ -110,8 +103,8 @@ class TeacherStudent(nn.Module):
 def position_encoding(channels: int, grid: int) -> Tensor:
     """Return sines and cosines of the position, (channels, grid, grid) float32.
 
-    Channels alternate between sine and cosine of ever lower frequencies, base 1e4; the first half tells the column, the
-    second the row.
+    Channels alternate between sine and cosine with decreasing frequencies, base 1e4; the first half encodes the column,
+    the second half the row.
     """
     quarter = torch.arange(channels // 4, dtype=torch.float64)
     angles = torch.arange(grid, dtype=torch.float64) * _BASE ** (-2 * quarter / (channels // 2))[:, None]
@@ -132,6 +125,6 @@ def teacher_loss(latents: Tensor, log_determinant: Tensor, mask: Tensor) -> Tens
     return (0.5 * (mask * latents.square()).sum(1) - mask[:, 0] * log_determinant).mean()
 
 
-def student_distance(taught: Tensor, guess: Tensor, mask: Tensor) -> Tensor:
-    """Return the masked mean over channels of squared differences, (n, g, g); arguments as :func:`teacher_loss`."""
-    return (mask * (taught - guess).square()).mean(1)
+def student_distance(latents: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
+    """Return the masked mean over channels of squared differences, (n, g, g); shapes as in :func:`teacher_loss`."""
+    return (mask * (latents - predicted).square()).mean(1)

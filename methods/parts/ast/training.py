@@ -18,15 +18,7 @@ _EPS = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How both networks are trained.
-
-    Parameters
-    ----------
-    epochs, lr, weight_decay, batch
-        As published: 72 (3 times 24), 2e-4, 1e-5 and 8 samples; Adam.
-    drop_last
-        Leave out the last batch of an epoch where it is not full, unless it is the only one.
-    """
+    """How both networks are trained; :class:`methods.ast.AST` documents the parameters."""
 
     epochs: int
     lr: float
@@ -36,7 +28,7 @@ class Schedule:
 
 
 def batches(count: int, schedule: Schedule, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the samples of each batch of one epoch, (b,) int64, in a new order."""
+    """Yield the indices of each batch of one epoch, (b,) int64, in random order."""
     order = torch.randperm(count, generator=generator)
     used = count - count % schedule.batch if schedule.drop_last and count >= schedule.batch else count
     yield from torch.split(order[:used], schedule.batch)
@@ -47,27 +39,25 @@ def train(
 ) -> tuple[list[float], list[float]]:
     """Train both networks in place and leave them frozen and in eval mode.
 
-    The teacher's latents for the student are computed once a sample: the teacher does not change any more.
+    The teacher's latents are computed once per sample for the student, since the teacher is frozen by then.
 
     Parameters
     ----------
     pair
-        Networks, on the device of the features.
+        Both networks, on the device of the features.
     features : (n, channels, g, g) float32
     masks : (n, 1, g, g) float32
-    schedule
-        Settings.
     seed
-        Of the order of samples.
+        Seed of the order of samples.
 
     Returns
     -------
-    The losses of the teacher's and of the student's steps.
+    The losses of all steps of the teacher, and of the student.
 
     Raises
     ------
     MethodError
-        Where a loss is NaN or infinite.
+        If a loss is NaN or infinite.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -75,17 +65,19 @@ def train(
         return teacher_loss(*pair.teach(features[chosen]), masks[chosen])
 
     def imitate(chosen: Tensor) -> Tensor:
-        return student_distance(taught[chosen], pair.imitate(features[chosen]), masks[chosen]).mean()
+        return student_distance(latents[chosen], pair.imitate(features[chosen]), masks[chosen]).mean()
 
     steps = _Steps(schedule, len(features), generator, progress)
-    of_teacher = steps.run("teacher", pair.teacher, teach)
+    teacher_losses = steps.run("teacher", pair.teacher, teach)
     with torch.no_grad():
-        taught = torch.cat([pair.teach(one[None])[0] for one in features])
-    return of_teacher, steps.run("student", pair.student, imitate)
+        latents = torch.cat([pair.teach(image[None])[0] for image in features])
+    return teacher_losses, steps.run("student", pair.student, imitate)
 
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
+    """Training of one network after the other with one generator of batches."""
+
     schedule: Schedule
     count: int
     generator: torch.Generator

@@ -1,6 +1,6 @@
-"""Hand-made descriptors of a depth image, one for each patch of a grid: raw values, HoG and dense SIFT.
+"""Hand-crafted descriptors of a depth image, one for each patch of a grid: raw values, HoG and dense SIFT.
 
-Zeros, where there is no measurement, are depths like any other, as in the authors' code of BTF.
+Zeros, where nothing was measured, count as depths, as in the authors' code of BTF.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from methods.parts.patch_maps import pool_to_grid
 __all__ = ["RawLayout", "dense_sift", "hog_patches", "raw_patches", "require_skimage", "sift_patches"]
 
 RawLayout = Literal["code", "patches"]
-"""``code``: a plain reshape, so that a "patch" is 64 consecutive pixels in raster order; ``patches``: squares."""
+"""Parameter ``raw_layout`` of :class:`methods.btf.BTF`."""
 
 _ANGLES, _SPATIAL, _BIN = 8, 4, 4
 _CLIP = 0.2
@@ -29,7 +29,7 @@ _TINY = 1e-10
 
 
 def raw_patches(depth: NDArray[np.float32], grid: int, layout: RawLayout) -> Tensor:
-    """Return the depths themselves: (S, S) to (grid * grid, (S / grid)^2) float32, S a multiple of ``grid``."""
+    """Return the depth values: (S, S) to (grid * grid, (S / grid)^2) float32, S a multiple of ``grid``."""
     image = torch.from_numpy(depth)
     side = len(depth) // grid
     if layout == "patches":
@@ -40,12 +40,12 @@ def raw_patches(depth: NDArray[np.float32], grid: int, layout: RawLayout) -> Ten
 def hog_patches(depth: NDArray[np.float32], grid: int) -> Tensor:
     """Return histograms of oriented gradients by scikit-image: (S, S) to (grid * grid, 8).
 
-    Eight orientations, one cell a patch, each a block of its own (normalised by L2-Hys).
+    Eight orientations, one cell per patch, each a block of its own (normalised by L2-Hys).
 
     Raises
     ------
     UnsupportedError
-        Where scikit-image can't be imported.
+        If scikit-image can't be imported.
     """
     require_skimage()
     side = len(depth) // grid
@@ -56,7 +56,7 @@ def hog_patches(depth: NDArray[np.float32], grid: int) -> Tensor:
 
 
 def require_skimage() -> None:
-    """Raise :class:`UnsupportedError` where scikit-image can't be imported."""
+    """Raise :class:`UnsupportedError` if scikit-image can't be imported."""
     try:
         import_module("skimage.feature")
     except ImportError as error:
@@ -72,11 +72,12 @@ def sift_patches(depth: NDArray[np.float32], grid: int) -> Tensor:
 
 
 def dense_sift(image: Tensor) -> Tensor:
-    """Return a RootSIFT descriptor for every pixel: eight angles times 4 x 4 places, one pixel apart.
+    """Return a RootSIFT descriptor for every pixel: eight angles times 4 x 4 positions, one pixel apart.
 
-    Gradients are central differences with repeated borders. Their magnitudes are shared linearly between the nearest
-    two of eight angles, and gathered with a 4 x 4 triangular window; a descriptor takes 4 x 4 neighbouring windows,
-    is scaled to unit length, clipped at 0.2, scaled again, and replaced by the roots of its shares.
+    Gradients are central differences with repeated borders. Their magnitudes are divided linearly between the two
+    nearest of eight angles and summed with a 4 x 4 triangular window. A descriptor consists of 4 x 4 neighbouring
+    windows; it is scaled to unit length, clipped at 0.2, scaled to unit length and then to unit sum, and replaced by
+    its square root.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def dense_sift(image: Tensor) -> Tensor:
 
     Returns
     -------
-    (128, H, W), the angle varying slowest, then the row and the column of the place.
+    (128, H, W), the angle varying slowest, then the row and the column of the position.
     """
     gathered = _gathered(_angle_shares(image))
     height, width = image.shape
@@ -96,7 +97,7 @@ def dense_sift(image: Tensor) -> Tensor:
 
 
 def _angle_shares(image: Tensor) -> Tensor:
-    """Return the gradient's magnitude, shared between the two nearest of eight angles: (8, H, W)."""
+    """Return the gradient's magnitude, divided between the two nearest of eight angles: (8, H, W)."""
     padded = functional.pad(image[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     across = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
     down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
@@ -111,7 +112,7 @@ def _angle_shares(image: Tensor) -> Tensor:
 
 
 def _gathered(shares: Tensor) -> Tensor:
-    """Weigh with the triangular window: (8, H, W) to (8, H + 1, W + 1)."""
+    """Sum with the triangular window: (8, H, W) to (8, H + 1, W + 1)."""
     half = _BIN / 2
     steps = torch.arange(_BIN, dtype=shares.dtype, device=shares.device) + 0.5
     triangle = (half - (steps - half).abs()) / half

@@ -1,4 +1,4 @@
-"""Patch features of BTF: what each of its variants makes of an image and a cloud."""
+"""Patch features of BTF's variants, from an image and a cloud."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Features = Literal["rgb", "depth", "raw", "hog", "sift", "fpfh", "rgb+fpfh"]
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
-    """Which features, and how they are computed; see :class:`methods.btf.BTF`."""
+    """Which features, and how they are computed; :class:`methods.btf.BTF` documents the parameters."""
 
     features: Features
     rgb_background: Literal["black", "keep"]
@@ -39,7 +39,7 @@ class FeatureSettings:
 
     @property
     def parts(self) -> list[str]:
-        """Features one by one, in the order of their channels."""
+        """Names of the single features, in the order of their channels."""
         return self.features.split("+")
 
 
@@ -52,7 +52,7 @@ class Inputs:
     image : (3, 224, 224) float32
         On the device; ImageNet mean and deviation.
     depth : (224, 224) float32
-        Metres, 0 where there is none; in host memory, as the cloud.
+        Metres, 0 where nothing was measured; in host memory, as the cloud.
     points : (N, 3) float32
         Valid points in raster order, metres.
     pixels : (N,) int64
@@ -66,23 +66,23 @@ class Inputs:
 
 
 class Extractor:
-    """Feature extraction with the network, where the features need one.
+    """Feature extraction, with the network if the features need it.
 
     Parameters
     ----------
     settings
         What to extract.
     weights
-        WideResNet50-2's file, None for random weights.
+        WideResNet50-2's file; None for random weights.
     seed
-        Of Open3D.
+        Seed of Open3D.
     device
         Torch device name.
 
     Raises
     ------
     UnsupportedError
-        Where a package that the features need can't be imported.
+        If a package that the features need can't be imported.
     """
 
     def __init__(self, settings: FeatureSettings, *, weights: Path | None, seed: int, device: str) -> None:
@@ -109,12 +109,12 @@ class Extractor:
 
     @torch.inference_mode()
     def patches(self, inputs: Inputs) -> Tensor:
-        """Return the features, (784, d): float64 where a part of them is, else float32, on the device.
+        """Return the features, (784, d), on the device: float64 if a part of them is, else float32.
 
         Raises
         ------
         MethodError
-            For FPFH of a cloud without a valid point.
+            If FPFH is a part and the cloud has no valid point.
         """
         parts = [self._part(part, inputs).to(self._device) for part in self._settings.parts]
         kind = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32

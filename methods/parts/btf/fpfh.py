@@ -1,4 +1,4 @@
-"""Fast Point Feature Histograms (Rusu et al., ICRA 2009) by Open3D, which is imported on first use."""
+"""Fast Point Feature Histograms (Rusu et al., ICRA 2009), by Open3D, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -22,15 +22,7 @@ _LIBUSB = "libusb-1.0.so.0"
 
 @dataclass(frozen=True, slots=True)
 class FPFHSettings:
-    """Neighbourhoods, as published by BTF.
-
-    Parameters
-    ----------
-    normal_radius, normal_neighbours
-        Metres and the most points of the neighbourhood a normal is estimated from.
-    feature_radius, feature_neighbours
-        Likewise for the histograms. Radii exceed most objects, so the numbers of points govern.
-    """
+    """Neighbourhoods of normals and histograms, by default as published; :class:`methods.btf.BTF` documents them."""
 
     normal_radius: float = 0.1
     normal_neighbours: int = 30
@@ -39,25 +31,25 @@ class FPFHSettings:
 
 
 def fpfh(points: NDArray[np.floating[Any]], settings: FPFHSettings, *, seed: int) -> NDArray[np.float64]:
-    """Describe every point by its neighbourhood.
+    """Return a histogram of the neighbourhood of every point.
 
-    Normals are not oriented: their signs are those of Open3D's eigen-solver, and another library gives others.
+    Normals are not oriented: their signs are those of Open3D's eigen-solver; another library gives other signs.
 
     Parameters
     ----------
     points : (N, 3) float
         Metres; N at least 1.
     seed
-        Of Open3D's random numbers.
+        Seed of Open3D's random numbers.
 
     Returns
     -------
-    (N, 33) float64; each eleven bins add up to 200, or to 0 for a point without neighbours.
+    (N, 33) float64: three angles with eleven bins each, which add up to 200, or to 0 for a point without neighbours.
 
     Raises
     ------
     UnsupportedError
-        Where Open3D can't be imported.
+        If Open3D can't be imported.
     """
     o3d = _open3d()
     o3d.utility.random.seed(seed % 2**31)
@@ -69,13 +61,13 @@ def fpfh(points: NDArray[np.floating[Any]], settings: FPFHSettings, *, seed: int
 
 
 def require_open3d() -> None:
-    """Raise :class:`UnsupportedError` where Open3D can't be imported."""
+    """Raise :class:`UnsupportedError` if Open3D can't be imported."""
     _open3d()
 
 
 @lru_cache(maxsize=1)
 def _open3d() -> Any:
-    """Import Open3D; where the system lacks libusb, which it links to, the one of libusb-package is loaded first."""
+    """Import Open3D; if the system lacks libusb, which it links to, load that of libusb-package first."""
     try:
         ctypes.CDLL(_LIBUSB, ctypes.RTLD_GLOBAL)
     except OSError:
@@ -87,5 +79,5 @@ def _open3d() -> Any:
     except (ImportError, OSError) as error:
         raise UnsupportedError(
             f"FPFH is computed by Open3D, which can't be imported ({error}): "
-            "install it with pip install 'harness[btf]', or leave FPFH out with btf[features=rgb]."
+            "install it with pip install 'harness[btf]', or use features without FPFH, btf[features=rgb]."
         ) from error

@@ -22,7 +22,7 @@ CHANNELS = 1536
 
 _LAYERS = (2, 3)
 _CONVOLUTION, _RECTIFIED, _BRANCH = 3**0.5, 2**0.5, 0.5
-"""By how much random norms undo what a convolution and a ReLU take off the scale, and a residual branch's share."""
+"""Gains of random norms that compensate a convolution and a ReLU, and the gain of a residual branch."""
 
 
 def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
@@ -31,14 +31,14 @@ def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
     Parameters
     ----------
     weights
-        timm's safetensors or checkpoint; None for seeded random weights, scaled so that features keep their size.
+        timm's safetensors or checkpoint; None for seeded random weights, scaled so that features keep their magnitude.
     seed
-        For random weights only.
+        Seed of random weights.
 
     Raises
     ------
     MethodError
-        Where the file can't be read, lacks a tensor or holds another network.
+        If the file can't be read, lacks a tensor or holds another network.
     """
     with torch.device("meta"):
         network = timm.create_model("wide_resnet50_2", pretrained=False, features_only=True, out_indices=_LAYERS)

@@ -1,4 +1,4 @@
-"""The mapping checkpoints that CFM's authors released: one pair of files a category."""
+"""The mapping checkpoints released by CFM's authors: two files per category."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def find_pair(folder: Path, category: str, epochs: int, batch: int) -> tuple[Pat
     Parameters
     ----------
     folder
-        Holds ``<category>/CFM_2Dto3D_<category>_<epochs>ep_<batch>bs.pth`` and its ``3Dto2D`` partner.
+        Has ``<category>/CFM_2Dto3D_<category>_<epochs>ep_<batch>bs.pth`` and the same for ``3Dto2D``.
     epochs, batch
-        Of the training, as in the files' names.
+        Settings of the training, as in the files' names.
 
     Raises
     ------
     MethodError
-        Where one is missing; other trainings in the folder are named.
+        If a file is missing; the message names the checkpoints that are there.
     """
     return _find(folder, category, "2Dto3D", epochs, batch), _find(folder, category, "3Dto2D", epochs, batch)
 
@@ -34,11 +34,10 @@ def _find(folder: Path, category: str, direction: str, epochs: int, batch: int) 
     if exact.is_file():
         return exact
     others = sorted((folder / category).glob(f"CFM_{direction}_{category}_*ep_*bs.pth"))
-    found = ", ".join(path.name for path in others) or "none"
+    available = ", ".join(path.name for path in others) or "none"
     raise MethodError(
-        f"The checkpoint folder {folder} has no {category}/{exact.name} (others of this kind: {found}): "
-        "point --checkpoint at the folder that holds one folder a category, or name the training, "
-        "for example 'cfm[epochs=50]'."
+        f"The checkpoint folder {folder} has no {category}/{exact.name} (others of this kind: {available}): "
+        "--checkpoint takes the folder with one folder per category; name the training, for example 'cfm[epochs=50]'."
     )
 
 

@@ -40,7 +40,7 @@ class Mapping(nn.Module):
         return functional.linear(features, self.input.weight)
 
     def finish(self, started: Tensor) -> Tensor:
-        """Add the first bias to what :meth:`start` gave, and apply the other layers."""
+        """Add the first bias to the result of :meth:`start`, and apply the other layers."""
         if self.compiled is not None and not torch.is_grad_enabled():
             compiled: Tensor = self.compiled(started)
             return compiled
@@ -70,18 +70,18 @@ class MappingPair(nn.Module):
         self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d)
 
     def compile_inference(self) -> None:
-        """Compile what runs on pixels for any number of them; training stays as it is."""
+        """Compile the layers after :meth:`Mapping.start` for any number of pixels; training is not compiled."""
         for mapping in (self.to_2d, self.to_3d):
             mapping.compiled = torch.compile(mapping._finish, dynamic=True)
 
     def randomise(self, seed: int) -> None:
-        """Start training anew: every layer from the seed and its own name."""
+        """Initialise for training: every layer from the seed and its own name."""
         for name, layer in self.named_modules():
             if isinstance(layer, nn.Linear):
                 randomise_linear(layer, named_generator(seed, "mapping", name))
 
     def start(self, image: Tensor, cloud: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first layers of the mappings to 2D and to 3D on tokens of the image and of the cloud."""
+        """Apply the first layers of the mappings to 2D and to 3D to the tokens of the image and of the cloud."""
         if self.direction == "cross":
             return self.to_2d.start(cloud), self.to_3d.start(image)
         return self.to_2d.start(image), self.to_3d.start(cloud)
@@ -89,14 +89,14 @@ class MappingPair(nn.Module):
     def finish(
         self, started: tuple[Tensor, Tensor], from_image: SparseRows, from_cloud: SparseRows
     ) -> tuple[Tensor, Tensor]:
-        """Return the predicted 2D and 3D features of pixels from what :meth:`start` gave.
+        """Return the predicted 2D and 3D features of pixels from the result of :meth:`start`.
 
         Parameters
         ----------
         started
-            (784, h) and (1024, h), in either order, whichever modality a mapping starts from.
+            Results for 2D and for 3D, (784, h) where a mapping starts from the image, (1024, h) from the cloud.
         from_image, from_cloud
-            Rows of the pixels, n each.
+            Interpolation from tokens to n pixels.
         """
         start_2d, start_3d = started
         if self.direction == "cross":
@@ -117,7 +117,7 @@ def cosine_loss(predicted: Tensor, real: Tensor) -> Tensor:
 
 
 class _CosineLoss(torch.autograd.Function):
-    """Its gradient in two passes over the rows, where that of ``cosine_similarity`` takes nine."""
+    """Cosine loss whose gradient takes two passes over the rows; that of ``cosine_similarity`` takes nine."""
 
     @staticmethod
     def forward(ctx: Any, predicted: Tensor, real: Tensor) -> Tensor:

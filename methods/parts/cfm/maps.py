@@ -15,18 +15,18 @@ from methods.parts.features import Tokens
 from methods.parts.inputs import SIZE
 from methods.parts.smoothing import Smoothing, smooth
 
-__all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps"]
+__all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps", "as_image"]
 
 Aggregate = Literal["product", "sum", "max", "2d", "3d"]
 _CHUNK = 2048
-"""Pixels in work at a time: their features fit in the cache of a processor."""
+"""Pixels processed at a time: their features fit in the cache of a processor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Maps:
     """CFM's maps of one sample, (224, 224) each, and its score.
 
-    The three uses of the smoothed map M are scaled differently, as in the reference's code: ``localisation`` is
+    The three uses of the smoothed map M are scaled differently, as in the authors' code: ``localisation`` is
     M / mean(M over M != 0), ``pixel`` is M / sqrt(mean(M)), ``score`` is max(M) / sqrt(mean(M over M != 0)).
     ``distance_2d`` and ``distance_3d`` are the raw maps before aggregation.
     """
@@ -37,8 +37,8 @@ class Maps:
     distance_2d: Tensor
     distance_3d: Tensor
 
-    def on_host(self) -> dict[str, NDArray[np.float32]]:
-        """Return all of them by name, float32 in host memory, brought there by one transfer."""
+    def to_host(self) -> dict[str, NDArray[np.float32]]:
+        """Return all of them by name as float32 arrays in host memory, with one transfer."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         shapes = [tensor.shape for tensor in named.values()]
         packed = torch.cat([tensor.float().flatten() for tensor in named.values()]).cpu()
@@ -58,21 +58,21 @@ def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> 
 
 
 def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smoothing: Smoothing) -> Maps:
-    """Compare predicted with real features on the pixels that have both; every other pixel is 0.
+    """Compare predicted with real features at the pixels that have both; all other pixels are 0.
 
-    The first layer of each mapping runs on tokens: it is linear, and so is the way from tokens to pixels.
+    The first layer of each mapping runs on tokens: both it and the interpolation to pixels are linear.
     """
     distance_2d, distance_3d = _distances(pair, tokens)
     raw = aggregate_maps(distance_2d, distance_3d, aggregate)
-    smoothed = smooth(_as_image(raw, tokens.pixels), smoothing)
+    smoothed = smooth(as_image(raw, tokens.pixels), smoothing)
     inside = smoothed != 0
     mean_inside = smoothed.sum() / inside.sum()
     return Maps(
         localisation=_scaled(smoothed, mean_inside),
         pixel=_scaled(smoothed, smoothed.mean().sqrt()),
         score=_scaled(smoothed.max(), mean_inside.sqrt()),
-        distance_2d=_as_image(distance_2d, tokens.pixels),
-        distance_3d=_as_image(distance_3d, tokens.pixels),
+        distance_2d=as_image(distance_2d, tokens.pixels),
+        distance_3d=as_image(distance_3d, tokens.pixels),
     )
 
 
@@ -89,12 +89,13 @@ def _distances(pair: MappingPair, tokens: Tokens) -> tuple[Tensor, Tensor]:
     return torch.cat(in_2d), torch.cat(in_3d)
 
 
-def _as_image(values: Tensor, pixels: Tensor) -> Tensor:
+def as_image(values: Tensor, pixels: Tensor) -> Tensor:
+    """Return the (224, 224) image with ``values`` (n,) at the flat ``pixels`` and 0 elsewhere."""
     image = values.new_zeros(SIZE * SIZE)
     image[pixels] = values
     return image.view(SIZE, SIZE)
 
 
 def _scaled(values: Tensor, divisor: Tensor) -> Tensor:
-    """Divide; a map that is 0 everywhere (both networks predict perfectly) stays 0."""
+    """Divide; a map that is 0 everywhere (both mappings predict perfectly) stays 0."""
     return torch.where(divisor > 0, values / divisor, torch.zeros_like(values))

@@ -15,20 +15,12 @@ from methods.parts.features import Tokens
 __all__ = ["Schedule", "train"]
 
 _CHUNK = 4096
-"""Pixels in work at a time: gradients of chunks are added up, so that it changes rounding only."""
+"""Pixels processed at a time; gradients of chunks are summed, so this changes rounding only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and on what to train.
-
-    Parameters
-    ----------
-    epochs, lr, batch
-        As published: 250, 1e-3 and 4 images.
-    pixels
-        Pixels drawn from a batch for one step; 0 takes all of them, as published.
-    """
+    """How the mappings are trained; :class:`methods.cfm.CFM` documents the parameters."""
 
     epochs: int
     lr: float
@@ -46,7 +38,7 @@ def train(
     progress: Progress,
     autocast: Callable[[], torch.autocast],
 ) -> list[float]:
-    """Minimise the cosine losses of both mappings over all valid pixels of each batch together, with Adam.
+    """Minimise the cosine losses of both mappings over the valid pixels of each batch, with Adam.
 
     Parameters
     ----------
@@ -57,7 +49,7 @@ def train(
     count
         Number of samples.
     seed
-        Of the order of samples and the drawn pixels.
+        Seed of the order of samples and of the drawn pixels.
 
     Returns
     -------
@@ -66,7 +58,7 @@ def train(
     Raises
     ------
     MethodError
-        Where the loss is NaN or infinite.
+        If the loss is NaN or infinite.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr, fused=True)
@@ -83,7 +75,7 @@ def train(
                     f"for example 'cfm[lr={schedule.lr / 10:g}]', or look for broken samples with "
                     "'harness data verify'."
                 )
-    optimizer.zero_grad()  # frees the gradients, which a fitted method should not hold
+    optimizer.zero_grad()  # frees the gradients
     progress("train", schedule.epochs, schedule.epochs)
     return losses
 
@@ -100,9 +92,9 @@ def _step(
     if sum(sizes) == 0:
         raise MethodError("A training batch has no pixel with 3D features: look at it with 'harness data verify'.")
     if 0 < pixels < sum(sizes):
-        parts = _drawn(pair, batch, _draw(sizes, pixels, generator), autocast)
+        parts = _predict_drawn(pair, batch, _draw(sizes, pixels, generator), autocast)
     else:
-        parts = _all(pair, batch, autocast)
+        parts = _predict_all(pair, batch, autocast)
     optimizer.zero_grad()
     loss = torch.zeros((), device=batch[0].cloud.device)
     for (predicted_2d, predicted_3d), (real_2d, real_3d), share in parts:
@@ -115,16 +107,15 @@ def _step(
 
 
 _Pair = tuple[Tensor, Tensor]
-"""Of 2D and 3D features of the same pixels."""
+"""2D and 3D features of the same pixels."""
 
 
-def _all(
+def _predict_all(
     pair: MappingPair, batch: Sequence[Tokens], autocast: Callable[[], torch.autocast]
 ) -> Iterator[tuple[_Pair, _Pair, float]]:
-    """Yield predicted and real features of every pixel, with the share of these pixels in the batch.
+    """Yield predicted and real features of all pixels in chunks, with the share of each chunk in the batch.
 
-    The first layers run on tokens, of which there are far fewer than pixels: forward and, by the transposed matrices,
-    backward.
+    The first layers run on tokens, which are far fewer than pixels; in the backward pass too, by transposed matrices.
     """
     total = sum(map(len, batch))
     for tokens in batch:
@@ -134,12 +125,12 @@ def _all(
             yield predicted, (from_image @ tokens.image, from_cloud @ tokens.cloud), len(from_image) / total
 
 
-def _drawn(
+def _predict_drawn(
     pair: MappingPair, batch: Sequence[Tokens], rows: Sequence[Tensor], autocast: Callable[[], torch.autocast]
 ) -> Iterator[tuple[_Pair, _Pair, float]]:
-    """Yield predicted and real features of the drawn pixels of all images together, with their share in the batch."""
-    found = [tokens.at(chosen.to(tokens.pixels.device)) for tokens, chosen in zip(batch, rows, strict=True)]
-    all_2d, all_3d = (torch.cat(each) for each in zip(*found, strict=True))
+    """Yield predicted and real features of the drawn pixels of all images in chunks, with the share of each chunk."""
+    real = [tokens.at(chosen.to(tokens.pixels.device)) for tokens, chosen in zip(batch, rows, strict=True)]
+    all_2d, all_3d = (torch.cat(features) for features in zip(*real, strict=True))
     for real_2d, real_3d in zip(torch.split(all_2d, _CHUNK), torch.split(all_3d, _CHUNK), strict=True):
         with autocast():
             predicted = pair(real_2d, real_3d)
@@ -147,6 +138,6 @@ def _drawn(
 
 
 def _draw(sizes: Sequence[int], pixels: int, generator: torch.Generator) -> list[Tensor]:
-    """Draw about ``pixels`` rows over all images, each image by its share."""
+    """Draw about ``pixels`` rows of all images, from each in proportion to its size."""
     total = sum(sizes)
     return [torch.randperm(size, generator=generator)[: max(1, round(pixels * size / total))] for size in sizes]

@@ -1,8 +1,8 @@
 """From the raw patches of all training samples to M3DM's banks, in bounded memory.
 
-A pool holds the patches of one kind of all samples, one after another. It is allocated once, standardised in place and
-dropped once the banks are built, unless the training samples are scored by it: 361 samples take 5.2 GB for the cloud
-and 0.9 GB for the image.
+A pool holds the patches of one kind of all samples, in the order of the samples. It is allocated once and standardised
+in place. It is freed when the banks are built, unless training samples are scored with it: 361 samples take 5.2 GB for
+the cloud and 0.9 GB for the image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Pools = Mapping[str, NDArray[np.float32]]
 """Patches of all samples, (N * patches, C) float32, by kind."""
 
 _ROWS = 8192
-"""Rows in work at a time."""
+"""Rows processed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +45,25 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class BankRules:
-    """How pools become banks.
+    """How banks are built from pools; :class:`methods.m3dm.M3DM` documents the values.
 
     Parameters
     ----------
     fraction
         Share of the vectors that a coreset keeps.
     sizes
-        ``10pct``: that share of every pool. ``code``: of the first pool; the others keep that share of what the
-        coreset left of the first.
+        ``10pct``: that share of every pool. ``code``: that share of the first pool; the others keep that share of the
+        size of the first bank.
     affine
-        ``code``: all banks of a run take the mean of the cloud's pool and the deviation of the image's; a single bank
-        of the image takes its own, another single bank none. ``per_bank``: each takes its own.
+        How pools are standardised.
     zero_row
-        Where several banks are built, drop vectors of the cloud's bank with an exact 0 after standardising, and append
-        one of zeros.
+        With several banks: drop vectors of the cloud's bank with an exact 0 after standardising, and append one of
+        zeros.
     drop_background
-        Where the cloud's bank is the only one, take the vectors of patches that the cloud does not reach out before
-        the coreset, and append one of zeros after it.
+        With the cloud's bank alone: leave out the vectors of patches that the cloud does not reach before the coreset,
+        and append one of zeros after it.
     eps, dtype
-        Of the coreset's random projection.
+        Settings of the coreset's random projection.
     """
 
     fraction: float
@@ -77,12 +76,12 @@ class BankRules:
 
 
 def new_pool(rows: int, channels: int, *, on_disk: bool = False) -> NDArray[np.float32]:
-    """Allocate a pool, in memory or in a temporary file that vanishes with it.
+    """Allocate a pool, in memory or in a temporary file that is deleted with it.
 
     Raises
     ------
     MethodError
-        Where the folder of temporary files has too little room.
+        If the folder of temporary files has too little space.
     """
     if not on_disk:
         return np.empty((rows, channels), np.float32)
@@ -93,7 +92,7 @@ def new_pool(rows: int, channels: int, *, on_disk: bool = False) -> NDArray[np.f
         except OSError as error:
             raise MethodError(
                 f"The fused patches need {size / 1e9:.1f} GB in {tempfile.gettempdir()} ({error.strerror}): "
-                "make room there, or set TMPDIR to a folder with room."
+                "free space there, or set TMPDIR to a folder with enough space."
             ) from error
         return np.memmap(file, np.float32, mode="r+", shape=(rows, channels))
 
@@ -101,7 +100,7 @@ def new_pool(rows: int, channels: int, *, on_disk: bool = False) -> NDArray[np.f
 def choose_affines(
     pools: Pools, kinds: tuple[str, ...], how: Literal["code", "per_bank"], progress: Progress
 ) -> dict[str, Affine]:
-    """Return the standardisation of each kind that gets a bank; see :class:`BankRules`."""
+    """Return the standardisation of each kind that gets a bank: parameter ``affine`` of :class:`methods.m3dm.M3DM`."""
     if how == "per_bank":
         return {kind: _own_affine(pools[kind], progress) for kind in kinds}
     if len(kinds) > 1:
@@ -132,7 +131,7 @@ def build_banks(
     kinds
         Kinds that get a bank, in the order of the banks.
     seed
-        Of the random projections.
+        Seed of the random projections.
     """
     banks: dict[str, Bank] = {}
     base = 0
@@ -179,7 +178,7 @@ def _with_zero_row(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _own_affine(pool: NDArray[np.float32], progress: Progress) -> Affine:
-    """Return mean and deviation over all numbers of a pool, added up in float64."""
+    """Return mean and standard deviation of all numbers of a pool, summed in float64."""
     total = square = 0.0
     for span in _spans(len(pool)):
         progress("mean and deviation", span.start, len(pool))

@@ -1,4 +1,4 @@
-"""The decision layer of M3DM: two linear one-class machines that weigh the banks."""
+"""The decision layer of M3DM: two linear one-class machines whose weights combine the banks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATE = 42
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionLayer:
-    """What is left of both machines: their score is a weighted sum, without an offset.
+    """The weights of both machines; a score is a weighted sum without an offset.
 
     Parameters
     ----------
@@ -39,18 +39,18 @@ class DecisionLayer:
         Parameters
         ----------
         scores : (N, k) float32
-            Image scores by bank.
+            Image scores, a column per bank.
         pixels : (N * H * W, k) float32
-            All pixels of all maps by bank.
+            Pixels of all maps, a column per bank.
         nu
-            Bound on the share of nominal rows outside.
+            Upper bound on the share of nominal rows classified as anomalous.
         names
-            Of the banks, for errors.
+            Names of the banks, for errors.
 
         Raises
         ------
         MethodError
-            Where a weight is not positive.
+            If a weight is not positive.
         """
         return cls(one_class_weights(scores, nu, names), one_class_weights(pixels, nu, names))
 
@@ -64,21 +64,21 @@ class DecisionLayer:
 
 
 def one_class_weights(rows: NDArray[np.float32], nu: float, names: Sequence[str]) -> NDArray[np.float64]:
-    """Fit scikit-learn's ``SGDOneClassSVM`` with the reference's settings; return its weights, (k,) float64.
+    """Fit scikit-learn's ``SGDOneClassSVM`` with the authors' settings; return its weights, (k,) float64.
 
-    ``score_samples`` of that machine is the product of a row and these weights. It says "more anomalous" with higher
-    numbers only where all weights are positive.
+    ``score_samples`` of that machine is the product of a row and these weights. A higher product means more anomalous
+    only if all weights are positive.
 
     Raises
     ------
     MethodError
-        Where one is not.
+        If a weight is not positive, or all scores of a bank are 0.
     """
     for name, column in zip(names, rows.T, strict=True):
         if not column.any():
             raise MethodError(
                 f"All training samples score 0 against the {name} bank, since it holds all their patches: keep fewer, "
-                "for example 'm3dm[coreset=0.02]', train on more samples, or leave DropPath on, which is the default."
+                "for example 'm3dm[coreset=0.02]', train on more samples, or use the default drop_path=on."
             )
     machine = SGDOneClassSVM(nu=nu, max_iter=_ITERATIONS, random_state=_STATE).fit(rows)
     weights = np.asarray(machine.coef_, np.float64).ravel()
@@ -86,6 +86,6 @@ def one_class_weights(rows: NDArray[np.float32], nu: float, names: Sequence[str]
         if not weight > 0:
             raise MethodError(
                 f"The decision layer gives the {name} bank the weight {weight:.3g}, so a higher score would not mean "
-                "more anomalous: train on more samples, or add the banks up without it, 'm3dm[combine=sum]'."
+                "more anomalous: train on more samples, or sum the banks without it, 'm3dm[combine=sum]'."
             )
     return weights

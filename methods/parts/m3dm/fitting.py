@@ -25,7 +25,7 @@ _Pools = dict[str, NDArray[np.float32]]
 _Prepare = Callable[[Sample], Inputs]
 
 _BANK_PASS, _DECISION_PASS = 0, 1
-"""Numbers of the passes over the training samples, for DropPath's draws."""
+"""Numbers of the passes over the training samples, which seed DropPath's draws."""
 
 
 def fit_model(
@@ -45,17 +45,17 @@ def fit_model(
     prepare
         Function from a sample to inputs of the extractors.
     seed
-        Of the fusion's training and of the coresets' projections.
+        Seed of the fusion's training and of the coresets' projections.
 
     Raises
     ------
     MethodError
-        Where a cloud is too small, a bank too, the fusion can't be read or trained, or a weight of the decision layer
-        is not positive.
+        If a cloud or a bank is too small, the fusion can't be read or trained, or a weight of the decision layer is not
+        positive.
     """
     count = min(len(samples), plan.samples or len(samples))
     pools = _extract(samples, count, extractors, prepare, plan, progress)
-    uff = _fusion(pools, extractors, plan, seed, device, progress)
+    uff = _load_or_train_fusion(pools, extractors, plan, seed, device, progress)
     if uff is not None:
         pools["fusion"] = _fuse(pools, uff, device, progress)
     pools = {kind: pools[kind] for kind in plan.kinds}
@@ -64,8 +64,9 @@ def fit_model(
     model.banks = build_banks(pools, plan.kinds, plan.rules, seed=seed, device=device, progress=progress)
     if plan.decide:
         if extractors.drop_path:
-            pools = {}  # features are drawn anew, and the pools are gigabytes
-        model.decision = _decide(model, _again(model, pools, samples, count, prepare), count, progress)
+            pools = {}  # frees gigabytes: features are extracted again, with other draws of DropPath
+        patches = _training_patches(model, pools, samples, count, prepare)
+        model.decision = _fit_decision_layer(model, patches, count, progress)
     return model
 
 
@@ -83,7 +84,7 @@ def _extract(
     return pools
 
 
-def _fusion(
+def _load_or_train_fusion(
     pools: _Pools, extractors: Extractors, plan: Plan, seed: int, device: str, progress: Progress
 ) -> UFF | None:
     if plan.fusion.source == "off":
@@ -108,8 +109,10 @@ def _fuse(pools: _Pools, uff: UFF, device: str, progress: Progress) -> NDArray[n
     return fused
 
 
-def _again(model: Model, pools: _Pools, samples: Sequence[Sample], count: int, prepare: _Prepare) -> Iterator[Patches]:
-    """Yield the standardised patches of each training sample, with DropPath drawn anew where it is on."""
+def _training_patches(
+    model: Model, pools: _Pools, samples: Sequence[Sample], count: int, prepare: _Prepare
+) -> Iterator[Patches]:
+    """Yield the standardised patches of each training sample; with DropPath on, they are extracted again."""
     for index in range(count):
         if model.extractors.drop_path:
             yield model.patches(prepare(samples[index]), _DECISION_PASS, index)
@@ -117,14 +120,14 @@ def _again(model: Model, pools: _Pools, samples: Sequence[Sample], count: int, p
             yield _slices(pools, index)
 
 
-def _decide(model: Model, patches: Iterator[Patches], count: int, progress: Progress) -> DecisionLayer:
-    """Score the training samples and learn how to weigh the banks."""
+def _fit_decision_layer(model: Model, patches: Iterator[Patches], count: int, progress: Progress) -> DecisionLayer:
+    """Score the training samples and learn the weights of the banks."""
     kinds = model.plan.kinds
     scores = np.empty((count, len(kinds)), np.float32)
     pixels = np.empty((count, SIZE * SIZE, len(kinds)), np.float32)
-    for index, one in enumerate(patches):
+    for index, sample_patches in enumerate(patches):
         progress("score training samples", index, count)
-        scored = model.score(one)
+        scored = model.score(sample_patches)
         scores[index], pixels[index] = scored.scores, scored.maps.reshape(len(kinds), -1).T
     progress("score training samples", count, count)
     progress("decision layer", 0, 1)

@@ -1,4 +1,4 @@
-"""A fitted M3DM: everything between the inputs of a sample and what its banks say."""
+"""A fitted M3DM: from the inputs of a sample to its score and map."""
 
 from __future__ import annotations
 
@@ -28,17 +28,7 @@ _UFF = "uff."
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Where the fusion of features comes from.
-
-    Parameters
-    ----------
-    source
-        ``off``, ``released`` or ``train``.
-    checkpoint, sha256
-        File of a released fusion, and its digest where it must be a certain one.
-    schedule
-        Of the training.
-    """
+    """Source of the fusion of features; :class:`methods.m3dm.M3DM` documents the parameters."""
 
     source: Literal["off", "released", "train"]
     checkpoint: str
@@ -55,17 +45,17 @@ class Plan:
     kinds
         Kinds of patches that get a bank, in the order of the banks.
     fusion
-        Where fused patches come from.
+        Source of the fusion.
     rules
-        How patches become banks.
+        How banks are built from patches.
     weights
         Factor of each kind's scores and maps.
     decide
         Whether a decision layer is learned.
     nu
-        Of the decision layer.
+        Parameter nu of the decision layer.
     samples
-        Most training samples taken; None for all.
+        Largest number of training samples; None for all.
     """
 
     kinds: tuple[str, ...]
@@ -78,13 +68,13 @@ class Plan:
 
     @property
     def extracted(self) -> tuple[str, ...]:
-        """Kinds that the networks must give: fused patches are made of both."""
+        """Kinds that the networks must extract: fused patches are made of both."""
         return ("xyz", "rgb") if "fusion" in self.kinds else self.kinds
 
 
 @dataclass(slots=True, eq=False)
 class Model:
-    """Extractors with what was fitted: the fusion, one standardisation and bank a kind, and the decision layer."""
+    """Extractors and all fitted parts: the fusion, a standardisation and a bank per kind, and the decision layer."""
 
     extractors: Extractors
     plan: Plan
@@ -96,14 +86,14 @@ class Model:
     @torch.inference_mode()
     def patches(self, inputs: Inputs, *draw: int) -> Patches:
         """Return the standardised patches of a sample."""
-        found = extract_patches(self.extractors, inputs, self.plan.extracted, *draw)
+        patches = extract_patches(self.extractors, inputs, self.plan.extracted, *draw)
         if self.uff is not None:
-            found["fusion"] = self.uff(found["rgb"], found["xyz"])
-        return {kind: self.affines[kind](found[kind]) for kind in self.plan.kinds}
+            patches["fusion"] = self.uff(patches["rgb"], patches["xyz"])
+        return {kind: self.affines[kind](patches[kind]) for kind in self.plan.kinds}
 
     @torch.inference_mode()
     def score(self, patches: Patches) -> BankScores:
-        """Compare standardised patches with the banks."""
+        """Score standardised patches against the banks."""
         return score_banks(self.banks, patches, self.plan.weights)
 
     def combine(self, scored: BankScores) -> tuple[float, NDArray[np.float32]]:
@@ -113,7 +103,7 @@ class Model:
         return self.decision.score(scored.scores), self.decision.map(scored.maps)
 
     def nbytes(self) -> dict[str, int]:
-        """Return the bytes held, as the contract's ``state_bytes`` names them."""
+        """Return the bytes held, under the names of the contract's ``state_bytes``."""
         decision = () if self.decision is None else (self.decision.image, self.decision.pixel)
         return {
             "weights": module_bytes(self.extractors.vit, self.extractors.points, self.uff),
@@ -122,9 +112,9 @@ class Model:
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what was fitted as named arrays."""
+        """Return all fitted parts as named arrays."""
         state = {f"bank.{kind}": bank.vectors.cpu().numpy() for kind, bank in self.banks.items()}
-        state |= {f"affine.{kind}": np.array([one.mean, one.scale]) for kind, one in self.affines.items()}
+        state |= {f"affine.{kind}": np.array([affine.mean, affine.scale]) for kind, affine in self.affines.items()}
         if self.decision is not None:
             state |= {"decision.image": self.decision.image, "decision.pixel": self.decision.pixel}
         if self.uff is not None:

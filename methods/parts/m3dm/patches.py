@@ -1,4 +1,4 @@
-"""Patches of M3DM: 28 x 28 of the image and 56 x 56 of the cloud, made from tokens without an image of features.
+"""Patches of M3DM: 28 x 28 of the image and 56 x 56 of the cloud, from tokens, without an image of features.
 
 Interpolation, scatter and both poolings are linear and the same for every channel, so the cloud's patches are one
 sparse matrix times its tokens.
@@ -19,9 +19,9 @@ from methods.parts.dino import GRID, vit_tokens
 from methods.parts.features import Extractors, Inputs
 from methods.parts.initialise import named_generator
 from methods.parts.inputs import SIZE
+from methods.parts.interpolation import inverse_distance_weights
 from methods.parts.patch_maps import grid_rows
 from methods.parts.point_mae import group_points
-from methods.parts.sampling import nearest
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["CLOUD_GRID", "PATCHES", "Patches", "blacken", "extract_patches", "patch_rows"]
@@ -36,22 +36,18 @@ Patches = dict[str, Tensor]
 """Float32 features of one sample by kind: ``xyz`` (3136, C), 0 where the cloud does not reach, ``rgb`` (784, 768),
 ``fusion`` (3136, C + 768)."""
 
-_NEIGHBOURS = 3
-_WEIGHT_FLOOR = 1e-8
-"""Added to squared distances in square metres."""
-
 
 def blacken(sample: Sample) -> Sample:
     """Return the sample with black pixels where cleaning removed the background plane, zero-padded to a square.
 
-    The reference overwrites its images like that; CFM keeps the background and repeats the border.
+    The authors' preprocessing does the same; CFM keeps the background and repeats the border.
     """
     return replace(sample, rgb=square_pad(np.where(sample.plane[..., None], np.uint8(0), sample.rgb)))
 
 
 @torch.inference_mode()
 def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[str], *draw: int) -> Patches:
-    """Run the networks that ``kinds``, of xyz and rgb, need; ``draw`` numbers DropPath's draws where it is on."""
+    """Extract the patches of ``kinds``, of xyz and rgb; ``draw`` seeds DropPath's draws if it is on."""
     patches = {}
     if "xyz" in kinds:
         patches["xyz"] = _cloud_patches(extractors, inputs, draw)
@@ -71,11 +67,10 @@ def _cloud_patches(extractors: Extractors, inputs: Inputs, draw: tuple[int, ...]
 
 
 def patch_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int, grid: int) -> SparseRows:
-    """Return the matrix that makes the cloud's patches from centre tokens.
+    """Return the matrix from the tokens of centres to the patches of the cloud.
 
-    Each valid point mixes the tokens of its three nearest centres with weights proportional to 1 / (d^2 + 1e-8) and is
-    written to its pixel of an otherwise zero image, which is pooled to the grid. Rows of patches that no point reaches
-    are empty.
+    Each valid point mixes the tokens of its nearest centres (:func:`inverse_distance_weights`) and is written to its
+    pixel of an otherwise zero image, which is pooled to the grid. Rows of patches that no point reaches are empty.
 
     Parameters
     ----------
@@ -91,9 +86,7 @@ def patch_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int, grid:
     -------
     A matrix of grid * grid rows and M columns.
     """
-    squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
-    share = 1 / (squared + _WEIGHT_FLOOR)
-    share = share / share.sum(1, keepdim=True)
+    share, index = inverse_distance_weights(points, centres)
     source, weight = _padded(grid_rows(pixels, size, grid, points.dtype))
     return SparseRows.from_padded(
         index[source].flatten(1), (share[source] * weight[..., None]).flatten(1), len(centres)
@@ -101,7 +94,7 @@ def patch_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int, grid:
 
 
 def _padded(matrix: SparseRows) -> tuple[Tensor, Tensor]:
-    """Return columns and weights of a matrix with as many places in each row as its longest; unused ones weigh 0."""
+    """Return columns and weights of a matrix, rows padded to the length of the longest with weights of 0."""
     counts = matrix.starts.diff()
     row = torch.repeat_interleave(torch.arange(len(matrix), device=counts.device), counts)
     place = torch.arange(len(row), device=row.device) - matrix.starts[row]

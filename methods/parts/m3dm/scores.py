@@ -20,14 +20,14 @@ __all__ = ["BankScores", "Formula", "formula_of", "score_banks"]
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """What a run does to the re-weighted image score of a patch bank.
+    """Constants of the re-weighted image score of a patch bank.
 
     Parameters
     ----------
     denominator_epsilon
         Added to the softmax's denominator.
     divide
-        Divides the largest distance and those to its neighbours, before the softmax.
+        Divisor of the largest distance and of the distances to its neighbours, before the softmax.
     """
 
     denominator_epsilon: float = 0.0
@@ -36,7 +36,7 @@ class Formula:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BankScores:
-    """What k banks say about one sample.
+    """Scores and maps of one sample from k banks.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class BankScores:
 
 
 def formula_of(banks: int) -> Formula:
-    """Return the formula of a run with that many banks: 1 adds 1e-5, 2 divide by 1000, 3 do neither."""
+    """Return the formula for a number of banks: with 1, 1e-5 is added; with 2, 1000 divides; with 3, neither."""
     return {1: Formula(denominator_epsilon=1e-5), 2: Formula(divide=1000.0)}.get(banks, Formula())
 
 

@@ -1,4 +1,4 @@
-"""Unsupervised feature fusion (UFF) of M3DM: both modalities through an MLP each, trained by patch-wise contrast."""
+"""Unsupervised feature fusion (UFF) of M3DM: an MLP per modality, trained with a patch-wise contrastive loss."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from methods.parts.weight_files import fill_from, read_tensors
 __all__ = ["UFF", "Alignment", "ContrastHeads", "image_token_of", "info_nce", "load_uff"]
 
 Alignment = Literal["code", "spatial"]
-"""Which image token meets which cloud patch in training. ``spatial``: the one that covers it. ``code``: patch
-784 a + b meets token (4 b + a) mod 784, as the features that the authors' code saves for it; 0.26% are in place."""
+"""Which image token is paired with which cloud patch: parameter ``uff_align`` of :class:`methods.m3dm.M3DM`."""
 
 _CONTRAST = 256
-"""Channels that patches are compared in."""
+"""Channels of the space of the contrastive loss."""
 
 _TEMPERATURE = 1.0
 _CHUNK = 2048
@@ -33,7 +32,7 @@ _PREFIX = "module."
 
 
 class _MLP(nn.Module):
-    """Two linear layers, four times as wide between, with exact GELU."""
+    """Two linear layers with exact GELU; the hidden width is four times the input's."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -45,7 +44,7 @@ class _MLP(nn.Module):
 
 
 class UFF(nn.Module):
-    """LayerNorm and MLP of each modality; the fused feature is the concatenation of both, the cloud's first.
+    """LayerNorm and MLP of each modality; the fused feature concatenates both outputs, the cloud's first.
 
     Parameters
     ----------
@@ -59,24 +58,24 @@ class UFF(nn.Module):
         self.xyz_norm, self.xyz_mlp = nn.LayerNorm(xyz_channels), _MLP(xyz_channels)
 
     def embed_rgb(self, tokens: Tensor) -> Tensor:
-        """Map image tokens (n, rgb_channels) to as many channels."""
+        """Map image tokens (n, rgb_channels) to the same number of channels."""
         return self.rgb_mlp(self.rgb_norm(tokens))  # type: ignore[no-any-return]
 
     def embed_xyz(self, patches: Tensor) -> Tensor:
-        """Map cloud patches (n, xyz_channels) to as many channels."""
+        """Map cloud patches (n, xyz_channels) to the same number of channels."""
         return self.xyz_mlp(self.xyz_norm(patches))  # type: ignore[no-any-return]
 
     def forward(self, rgb: Tensor, xyz: Tensor) -> Tensor:
         """Fuse one sample: (784, rgb_channels) and (3136, xyz_channels) to (3136, xyz_channels + rgb_channels).
 
-        Each image token stands for the 2 x 2 cloud patches that it covers.
+        Each image token is repeated for the 2 x 2 cloud patches that it covers.
         """
         spread = image_token_of("spatial").to(rgb.device)
         return torch.cat([self.embed_xyz(xyz), self.embed_rgb(rgb)[spread]], dim=1)
 
 
 class ContrastHeads(nn.Module):
-    """Linear maps to the space of the contrastive loss; needed in training only."""
+    """Linear maps to the space of the contrastive loss, for training only."""
 
     def __init__(self, rgb_channels: int, xyz_channels: int) -> None:
         super().__init__()
@@ -85,7 +84,7 @@ class ContrastHeads(nn.Module):
 
 
 def image_token_of(align: Alignment) -> Tensor:
-    """Return the image token that meets each cloud patch: (3136,) int64, see :data:`Alignment`."""
+    """Return the image token paired with each cloud patch: (3136,) int64, see :data:`Alignment`."""
     patch = torch.arange(CLOUD_GRID**2)
     if align == "code":
         turn, place = patch // GRID**2, patch % GRID**2
@@ -95,10 +94,10 @@ def image_token_of(align: Alignment) -> Tensor:
 
 
 def info_nce(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return the contrastive loss of pairs (n, c) that stand in the same row; temperature 1, times 2.
+    """Return the InfoNCE loss of queries and keys (n, c), paired by row; temperature 1, times 2.
 
-    Rows are L2-normalised; each query must tell its own key from all others. Queries are compared in chunks which are
-    computed again for the gradient, so that n x n numbers are never held.
+    Rows are L2-normalised. Queries are compared with all keys in chunks, which are recomputed for the gradient, so that
+    n x n numbers are never held.
     """
     queries, keys = functional.normalize(queries, dim=1), functional.normalize(keys, dim=1)
     total = queries.new_zeros(())
@@ -116,32 +115,32 @@ def _summed_entropy(queries: Tensor, keys: Tensor, start: int) -> Tensor:
 def load_uff(path: Path, sha256: str, rgb_channels: int, xyz_channels: int) -> UFF:
     """Read a released UFF: tensors ``rgb_norm.*``, ``rgb_mlp.fc1.*``, ``rgb_mlp.fc2.*`` and the same for ``xyz``.
 
-    They may stand under ``model`` and be prefixed with ``module.``; further ones (the heads) are ignored.
+    They may be under the key ``model`` and have the prefix ``module.``; other tensors (the heads) are ignored.
 
     Parameters
     ----------
     path
         A PyTorch checkpoint or a safetensors file.
     sha256
-        Hexadecimal digest that the file must have; empty to take any.
+        Hexadecimal digest that the file must have; empty for any.
 
     Raises
     ------
     MethodError
-        Where the file is missing, corrupt, another one, or lacks a tensor.
+        If the file is missing, corrupt, has another digest, or lacks a tensor.
     """
     if not path.is_file():
         raise MethodError(
-            f"The fusion checkpoint {path} does not exist: name the file that M3DM's authors released, "
-            "'m3dm[uff=released,uff_checkpoint=PATH]', or fuse without it, 'm3dm[uff=train]'."
+            f"The fusion checkpoint {path} does not exist: give the path of the file that M3DM's authors released, "
+            "'m3dm[uff=released,uff_checkpoint=PATH]', or train a fusion, 'm3dm[uff=train]'."
         )
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if sha256 and found != sha256.lower():
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if sha256 and digest != sha256.lower():
         raise MethodError(
-            f"The fusion checkpoint {path} has sha256 {found}, not {sha256}: bring the file that was named."
+            f"The fusion checkpoint {path} has sha256 {digest}, not {sha256}: download it again, or correct uff_sha256."
         )
     uff = UFF(rgb_channels, xyz_channels)
-    tensors = read_tensors(path, inside="model", mend="download what M3DM's authors released again")
+    tensors = read_tensors(path, inside="model", mend="download the file of M3DM's authors again")
     fill_from(uff, {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}, path)
     return uff.eval().requires_grad_(False)

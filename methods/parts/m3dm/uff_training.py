@@ -19,7 +19,7 @@ from methods.parts.m3dm.uff import UFF, Alignment, ContrastHeads, image_token_of
 __all__ = ["UFFSchedule", "batch_loss", "learning_rate", "train_uff"]
 
 _WARM_UP = 1 / 3
-"""Share of all steps with a rising learning rate: one of three epochs in the code, 250 of 750 steps in the paper."""
+"""Share of steps with a rising learning rate: one of three epochs in the code, 250 of 750 steps in the paper."""
 
 _BETAS = (0.9, 0.95)
 _WEIGHT_DECAY = 0.01
@@ -27,22 +27,9 @@ _WEIGHT_DECAY = 0.01
 
 @dataclass(frozen=True, slots=True)
 class UFFSchedule:
-    """How the fusion is trained.
+    """How the fusion is trained; :class:`methods.m3dm.M3DM` documents the parameters, there with ``uff_`` in front.
 
-    Parameters
-    ----------
-    epochs
-        Passes over the samples, where ``steps`` is 0.
-    steps
-        Steps of the optimiser: the paper's way to say how long.
-    batch
-        Samples contrasted with each other; at most all there are. An incomplete last batch is left out.
-    accumulate
-        Batches whose gradients are averaged for one step; fewer at the end of an epoch.
-    lr
-        Peak of the learning rate.
-    align
-        Which image token meets which cloud patch.
+    An incomplete last batch is left out. At the end of an epoch fewer than ``accumulate`` batches can make a step.
     """
 
     epochs: int
@@ -62,14 +49,14 @@ def train_uff(
     device: str,
     progress: Progress,
 ) -> tuple[UFF, list[float]]:
-    """Minimise the contrastive loss over all patches of a batch that the cloud reaches, with AdamW.
+    """Minimise the contrastive loss over the patches of a batch that the cloud reaches, with AdamW.
 
     Parameters
     ----------
     rgb, xyz : (N * 784, C2) and (N * 3136, C3) float32
         Raw patches of N samples, in the order of the samples.
     seed
-        Of the start, and of the order of samples.
+        Seed of the initial weights and of the order of samples.
 
     Returns
     -------
@@ -78,7 +65,7 @@ def train_uff(
     Raises
     ------
     MethodError
-        Where the loss is NaN or infinite.
+        If the loss is NaN or infinite.
     """
     uff, heads = UFF(rgb.shape[1], xyz.shape[1]), ContrastHeads(rgb.shape[1], xyz.shape[1])
     both = nn.ModuleList([uff, heads])
@@ -137,9 +124,9 @@ def batch_loss(
     batch: Sequence[int],
     align: Alignment,
 ) -> Tensor:
-    """Return the contrastive loss of some samples: image tokens ask for the cloud patches that they meet.
+    """Return the contrastive loss of some samples: queries are image tokens, keys the cloud patches paired with them.
 
-    Patches that the cloud does not reach take no part.
+    Patches that the cloud does not reach are left out.
 
     Parameters
     ----------

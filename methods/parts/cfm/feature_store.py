@@ -1,4 +1,4 @@
-"""Features of training samples between epochs: in memory while there is room, beyond that brought anew for each use."""
+"""Features of training samples: kept in memory while they fit, else recomputed or reloaded on each use."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from typing import Any, Generic, TypeVar, cast
 import torch
 from torch import Tensor
 
-__all__ = ["Shelf", "free_bytes", "tensor_bytes"]
+__all__ = ["FeatureStore", "free_bytes", "tensor_bytes"]
 
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
-    """Values by sample, each a dataclass of tensors or of such dataclasses.
+class FeatureStore(Generic[T]):
+    """Features by sample, each a dataclass of tensors or of such dataclasses.
 
     Parameters
     ----------
     device
-        Where values are used.
-    again
-        Returns the value of a sample once more, for example from a file; None where it can't: such values go to host
-        memory where the device has no room.
-    room
-        Bytes that may be held on the device; half of what is free there where None.
+        Where features are used.
+    reload
+        Returns the features of a sample again, for example from a file. None where that is impossible: features that
+        do not fit on the device are then kept in host memory.
+    budget
+        Most bytes held on the device; None for half of the free memory.
     """
 
-    def __init__(self, device: torch.device, again: Callable[[int], T] | None, room: int | None = None) -> None:
-        self._device, self._again = device, again
-        self._room = free_bytes(device) // 2 if room is None else room
+    def __init__(self, device: torch.device, reload: Callable[[int], T] | None, budget: int | None = None) -> None:
+        self._device, self._reload = device, reload
+        self._free = free_bytes(device) // 2 if budget is None else budget
         self._held: dict[int, T] = {}
 
     def put(self, index: int, value: T) -> None:
-        """Keep a value where there is room for it."""
+        """Keep the features of a sample if they fit."""
         size = tensor_bytes(value)
-        if size <= self._room:
-            self._room -= size
+        if size <= self._free:
+            self._free -= size
             self._held[index] = value
-        elif self._again is None:
+        elif self._reload is None:
             self._held[index] = _moved(value, torch.device("cpu"))
 
     def __getitem__(self, index: int) -> T:
-        """Return a value, on the device."""
+        """Return the features of a sample, on the device."""
         if index in self._held:
             return _moved(self._held[index], self._device)
-        assert self._again is not None
-        return self._again(index)
+        assert self._reload is not None
+        return self._reload(index)
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return how much memory can still be taken: of a CUDA device, or of the host."""
+    """Return the free memory of a CUDA device, or of the host."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -66,14 +66,14 @@ def free_bytes(device: torch.device) -> int:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Return the bytes of all tensors in a dataclass."""
+    """Return the bytes of all tensors in a dataclass, nested ones included."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
-    return sum(tensor_bytes(getattr(value, one.name)) for one in fields(value)) if is_dataclass(value) else 0
+    return sum(tensor_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
 
 
 def _moved(value: T, device: torch.device) -> T:
-    """Return the value with all its tensors on the device, itself where they are there."""
+    """Return the value with all its tensors on the device; the same object if they are there already."""
     return cast(T, _moved_part(value, device))
 
 
@@ -82,6 +82,6 @@ def _moved_part(value: Any, device: torch.device) -> Any:
         return value if value.device.type == device.type else value.to(device)
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    parts = {one.name: getattr(value, one.name) for one in fields(value)}
+    parts = {item.name: getattr(value, item.name) for item in fields(value)}
     moved = {name: _moved_part(part, device) for name, part in parts.items()}
     return value if all(moved[name] is part for name, part in parts.items()) else replace(value, **moved)
