@@ -1,7 +1,7 @@
 """One protocol for multimodal (RGB + 3D) industrial anomaly detectors.
 
-From Python: :func:`run`, :func:`results`, :func:`table`, :func:`tables` and :func:`evaluate` (:mod:`harness.api`). Authors
-of a method read :mod:`harness.contract`. Everybody else uses the ``harness`` command.
+From Python: :func:`run`, :func:`results`, :func:`table`, :func:`tables` and :func:`evaluate` (:mod:`harness.api`).
+Authors of a method read :mod:`harness.contract`. Everybody else uses the ``harness`` command.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from harness.report.measured import MeasuredMethod
 from scipy import stats
 
 from harness.errors import DataError
-from harness.metrics import METRICS
+from harness.metrics import METRICS, RankedTestSet
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
 from harness.report.replicates import bootstrap_cell, draw_images
