@@ -143,7 +143,7 @@ def run(
     HarnessError
         Where something is unknown or missing: the message says what, why, and how to mend it.
     """
-    from harness.run.devices import choose_devices
+    from harness.running.devices import choose_devices
 
     selection = Selection(
         methods=_listed(methods),
@@ -199,8 +199,8 @@ def run_plan(
         Whether bars are shown.
     """
     from harness.report.progress import run_with_progress
-    from harness.run.interrupts import watch
-    from harness.run.scheduler import run_jobs
+    from harness.running.interrupts import watch
+    from harness.running.scheduler import run_jobs
 
     jobs = placed_jobs(plan, store, save_fitted=save_fitted, save_maps=save_maps)
     if jobs:

@@ -64,9 +64,17 @@ def test_results_are_selected_by_the_fields_of_a_query(folder):
     assert {record.status for record in harness.results(folder, statuses="failed")} == {"failed"}
 
 
-@pytest.mark.parametrize("query", [{"method": "cfm"}, {"methods": "nix"}, {"dataset": "nix"}, {"shots": 7}])
-def test_unknown_fields_and_names_are_refused(folder, query):
-    with pytest.raises(UsageError, match=next(iter({"method": "method", **{k: str(v) for k, v in query.items()}}))):
+@pytest.mark.parametrize(
+    ("query", "fact"),
+    [
+        ({"method": "cfm"}, "method"),
+        ({"methods": "nix"}, "nix"),
+        ({"dataset": "nix"}, "nix"),
+        ({"shots": 7}, "7 shots"),
+    ],
+)
+def test_unknown_fields_and_names_are_refused(folder, query, fact):
+    with pytest.raises(UsageError, match=fact):
         harness.results(folder, **query)
 
 
@@ -78,7 +86,8 @@ def test_a_table_is_a_grid_for_pandas_and_for_notebooks(folder):
     records = harness.results(folder, methods="cfm")
     assert measured["value"].item() == pytest.approx(np.mean([record.metrics["i_auroc"] for record in records]))
     page = grid._repr_html_()
-    assert page.startswith("<div") and grid.title in page
+    assert page.startswith("<div")
+    assert grid.title in page
 
 
 def test_tables_of_every_setting(folder):

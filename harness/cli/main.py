@@ -10,7 +10,7 @@ import click
 
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
-from harness.run.interrupts import watch
+from harness.running.interrupts import watch
 
 __all__ = ["cli", "main"]
 

@@ -56,7 +56,7 @@ def command(
     """
     from harness.report.figures.files import write_figure
     from harness.report.pictures.show import draw_prediction
-    from harness.run.predict import predict_files
+    from harness.running.predict import predict_files
 
     predicted = predict_files(
         method,

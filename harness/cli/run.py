@@ -137,7 +137,7 @@ def command(
     """
     from harness.files.array_cache import cache_limit
     from harness.plan.planning import Selection
-    from harness.run.devices import choose_devices
+    from harness.running.devices import choose_devices
     from harness.store.store import Store
 
     if as_json and not dry_run:

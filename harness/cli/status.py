@@ -149,7 +149,7 @@ def _print_reason(state: CellState) -> None:
     from rich.text import Text
 
     from harness.report.console import stdout
-    from harness.run.post_mortem import last_lines
+    from harness.running.post_mortem import last_lines
 
     cell, log = state.cell, state.log
     where = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"

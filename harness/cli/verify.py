@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.conformance import Verdict
-    from harness.run.events import Event
+    from harness.running.events import Event
 
 __all__ = ["command"]
 
@@ -40,7 +40,7 @@ def command(names: tuple[tuple[str, ...], ...], device: str, timeout: float, as_
     harness verify 'cfm-t[epochs=2]' my-method --json
     """
     from harness import registry
-    from harness.run.devices import choose_device
+    from harness.running.devices import choose_device
 
     methods = [str(spec) for spec in registry.parse(join(names))]
     verdicts = _verify(methods, choose_device(device), timeout)

@@ -17,6 +17,6 @@ def command(cell: Path) -> int:
     Standard output carries one JSON object a line: stages, progress, and how it ended. Files of cells are written by
     'harness run --write-jobs DIR'; they name absolute folders, so any machine that sees these can run them.
     """
-    from harness.run.worker import main
+    from harness.running.worker import main
 
     return main(cell)

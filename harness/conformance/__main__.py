@@ -1,6 +1,6 @@
 """``python -m harness.conformance REQUEST.json``: the suite for one method; what ``harness verify`` starts for each.
 
-Standard output carries one JSON object a line (:mod:`harness.run.events`), outcomes go to the request's file.
+Standard output carries one JSON object a line (:mod:`harness.running.events`), outcomes go to the request's file.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from harness import registry
 from harness.conformance.outcome import Outcome
 from harness.conformance.process import read_request
 from harness.conformance.suite import run_suite, toy_subject
-from harness.run.events import EventWriter
-from harness.run.process import die_with_parent
+from harness.running.events import EventWriter
+from harness.running.process import die_with_parent
 
 __all__ = ["main"]
 

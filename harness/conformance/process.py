@@ -19,9 +19,9 @@ from uuid import uuid4
 from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
 from harness.data.toy import ensure_toy
-from harness.run.events import Event, parse_event
-from harness.run.post_mortem import last_lines
-from harness.run.process import MARK, end_marked
+from harness.running.events import Event, parse_event
+from harness.running.post_mortem import last_lines
+from harness.running.process import MARK, end_marked
 
 __all__ = ["Request", "read_request", "verify_method"]
 

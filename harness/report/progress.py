@@ -9,8 +9,8 @@ from rich.progress import TimeRemainingColumn as Remaining
 
 from harness.plan.job import Job
 from harness.report.console import print_outcome, stderr
-from harness.run.events import Event
-from harness.run.scheduler import run_jobs
+from harness.running.events import Event
+from harness.running.scheduler import run_jobs
 
 __all__ = ["run_with_progress"]
 

@@ -149,7 +149,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from harness.files.array_cache import ArrayCache
-from harness.run.cache_during_fit import CellCache
+from harness.running.cache_during_fit import CellCache
 from samples import make_sample
 
 folder, log, start = map(Path, sys.argv[1:])

@@ -22,8 +22,8 @@ from harness.errors import PrerequisiteError
 from harness.metrics.scoring import resize_map
 from harness.plan.job import Job, read_job, write_job
 from harness.plan.planning import Plan, PlannedCell
-from harness.run.events import EventWriter
-from harness.run.stages import CellRun
+from harness.running.events import EventWriter
+from harness.running.stages import CellRun
 from harness.store.maps import ANOMALY_MAP, ImageMaps, MapFile, save_maps, size_note
 from harness.store.record import Record
 from harness.store.store import Store

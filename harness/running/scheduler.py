@@ -15,10 +15,10 @@ from queue import Empty, SimpleQueue
 from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries
 from harness.plan.job import Job, write_job
-from harness.run.events import Event
-from harness.run.interrupts import raise_if_interrupted
-from harness.run.post_mortem import dead, last_lines, obituary, oom_kills
-from harness.run.process import WorkerProcess
+from harness.running.events import Event
+from harness.running.interrupts import raise_if_interrupted
+from harness.running.post_mortem import dead, last_lines, obituary, oom_kills
+from harness.running.process import WorkerProcess
 from harness.store.claims import Claim
 from harness.store.record import Record
 from harness.store.store import Store

@@ -31,8 +31,8 @@ from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
 from harness.metrics.scoring import Scored, naming
 from harness.plan.job import Job
-from harness.run.cache_during_fit import CellCache, cache_during_fit
-from harness.run.events import EventWriter
+from harness.running.cache_during_fit import CellCache, cache_during_fit
+from harness.running.events import EventWriter
 from harness.store.counts import ImageCounts, count_images
 from harness.store.details import Details, write_details
 from harness.store.environment import Environment

@@ -1,6 +1,6 @@
 """One cell from start to record, in a process of its own: ``harness worker JOB.json``.
 
-Standard output carries one JSON object a line (:mod:`harness.run.events`); everything else goes to standard error.
+Standard output carries one JSON object a line (:mod:`harness.running.events`); everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from harness.contract import MethodError, UnsupportedError
 from harness.errors import ExitCode, HarnessError
 from harness.measure import environment
 from harness.plan.job import Job, read_job
-from harness.run.events import EventWriter
-from harness.run.post_mortem import tells_of_memory
-from harness.run.process import MARK, die_with_parent
-from harness.run.stages import CellRun
+from harness.running.events import EventWriter
+from harness.running.post_mortem import tells_of_memory
+from harness.running.process import MARK, die_with_parent
+from harness.running.stages import CellRun
 from harness.store.record import Record, Status
 from harness.store.store import Store
 

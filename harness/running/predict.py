@@ -18,7 +18,7 @@ from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
-from harness.run.devices import choose_device
+from harness.running.devices import choose_device
 from harness.store.fitted import load_fitted, read_cell
 
 __all__ = ["PredictedSample", "predict_files"]

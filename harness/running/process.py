@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from harness.run.events import Event, parse_event
+from harness.running.events import Event, parse_event
 
 __all__ = ["MARK", "WorkerProcess", "die_with_parent", "end_marked"]
 
