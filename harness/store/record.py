@@ -199,8 +199,11 @@ def encode_record(record: Record) -> bytes:
     Raises
     ------
     ValueError
-        Where a number is not finite.
+        Where a number is not finite, or the record was read from a file of an earlier schema: that file holds scores
+        and raw times, which would be lost.
     """
+    if record.schema != SCHEMA:
+        raise ValueError(f"a record of schema {record.schema} is copied as a file, not written again")
     return (json.dumps(record.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
