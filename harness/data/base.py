@@ -1,4 +1,4 @@
-"""What every dataset reader offers, and where caches lie."""
+"""The interface of dataset readers, and the cache folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """Facts about a dataset that hold without its files.
+    """Facts about a dataset that are known without its files.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ DATASETS: dict[str, DatasetInfo] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class SampleRef:
-    """The name of one sample: nothing of it is loaded yet.
+    """The name of a sample, without its content.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Dataset(Protocol):
         sample
             As :meth:`decode` returns it.
         remember
-            Take the result from the cache where it is there; False computes it anew, to time it.
+            Use the cached result where there is one; False computes it again, to time it.
         """
 
     def load(self, ref: SampleRef) -> Sample:
@@ -156,7 +156,7 @@ class Dataset(Protocol):
 
 
 class SampleSequence(Sequence[Sample]):
-    """Blind samples of a dataset, loaded when they are indexed; holds none in memory.
+    """Blind samples of a dataset, loaded when they are indexed and not kept in memory.
 
     ``last_read`` names the sample that was loaded last, ``seconds`` is the time spent loading.
     """
@@ -185,7 +185,7 @@ class SampleSequence(Sequence[Sample]):
 
 
 def cache_dir() -> Path:
-    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
+    """Return the folder of everything that can be computed again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
     chosen = os.environ.get("HARNESS_CACHE")
     if chosen:
         return Path(chosen).expanduser()

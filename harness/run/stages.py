@@ -27,7 +27,7 @@ from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
-from harness.metrics.scoring import Scored, naming
+from harness.metrics.scoring import Scored, errors_name_sample
 from harness.plan.job import Job
 from harness.run.cache_during_fit import CellCache, lent_cache
 from harness.run.events import EventWriter
@@ -237,7 +237,7 @@ class CellRun:
         done = len(predicted)
         self.events.progress("score", done, len(test))
         for sample in read_ahead(dataset, test, reading.samples):
-            with naming(sample):
+            with errors_name_sample(sample):
                 if sample.id in predicted:
                     scored.add(sample, predicted[sample.id])
                     continue
