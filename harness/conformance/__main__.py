@@ -22,21 +22,21 @@ __all__ = ["main"]
 
 
 def main(path: Path) -> None:
-    """Make all checks that the request asks for."""
+    """Run all checks of the requested method."""
     die_with_parent()
     request = read_request(path)
     (spec,) = registry.parse([request.method])
     with (
         os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel,
-        request.outcomes.open("w", buffering=1, encoding="utf-8") as found,
+        request.outcomes.open("w", buffering=1, encoding="utf-8") as outcomes,
     ):
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         events = EventWriter(channel)
 
-        def note(outcome: Outcome) -> None:
-            found.write(json.dumps(asdict(outcome)) + "\n")
+        def write(outcome: Outcome) -> None:
+            outcomes.write(json.dumps(asdict(outcome)) + "\n")
 
-        run_suite(toy_subject(spec, request.device, events.progress), lambda check: events.stage(check.name), note)
+        run_suite(toy_subject(spec, request.device, events.progress), lambda check: events.stage(check.name), write)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The suite in a process of its own, so that a method which crashes or hangs is a failed check."""
+"""The suite in a separate process, so that a method which crashes or hangs is a failed check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _READER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the process is told.
+    """What the process is asked to do.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def read_request(path: Path) -> Request:
 def verify_method(
     method: str, *, device: str, timeout: float | None = None, on_event: OnEvent = lambda event: None
 ) -> Verdict:
-    """Make all checks of a method on the toy dataset, in a process of its own.
+    """Run all checks of a method on the toy dataset in a separate process.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def verify_method(
     timeout
         Seconds after which the process is ended; None for no limit.
     on_event
-        Told, from a thread, of each check as it begins (a stage) and of the steps of fitting.
+        Called, from a thread, with each check as it begins (a stage) and the steps of fitting.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def verify_method(
 
 
 def _run(request: Path, log: Path, timeout: float | None, on_event: OnEvent) -> int | None:
-    """Run the process to its end, and return its exit code; None where its time was over."""
+    """Run the process and return its exit code; None where it ran out of time."""
     token = uuid4().hex
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -131,7 +131,7 @@ def _read(path: Path) -> list[Outcome]:
 
 def _how_it_ended(code: int | None, timeout: float | None) -> str:
     if code is None:
-        return f"The time was over after {timeout:g} s in this check: give more with --timeout"
+        return f"The time limit of {timeout:g} s was reached in this check: give more with --timeout"
     if code < 0:
         return f"The process was ended by signal {-code} ({signal.strsignal(-code)}) in this check"
     return f"The process ended with exit code {code} in this check"
@@ -140,8 +140,8 @@ def _how_it_ended(code: int | None, timeout: float | None) -> str:
 def _completed(outcomes: Sequence[Outcome], ending: str, last: Sequence[str]) -> list[Outcome]:
     """Return all outcomes of a process that ended early: the check it was in fails, those after it are skipped."""
     current, *later = CHECKS[len(outcomes) :]
-    said = f"; the last it said is: {' '.join(last[-1].split())}" if last else ""
-    failed = Outcome(current.name, "fail", f"{ending}{said}.")
+    output = f"; its last output was: {' '.join(last[-1].split())}" if last else ""
+    failed = Outcome(current.name, "fail", f"{ending}{output}.")
     return [
         *outcomes,
         failed,

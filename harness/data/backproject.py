@@ -32,7 +32,7 @@ FOCAL_LENGTH = 711.11
 """Of every camera of the dataset, pixels."""
 
 BACKGROUND_RULE: dict[str, Any] = {"version": "eyecandies-1", "table": -0.02, "far": 1.8, "side": 1.0}
-"""Background is what has its levelled y above ``table``, its levelled z above ``far``, or abs(x) above ``side``."""
+"""A point is background where its levelled y exceeds ``table``, its levelled z ``far``, or abs(x) ``side``."""
 
 _SCALE = np.array([0.1, -0.1, 0.1])
 _ORDER = [0, 2, 1]

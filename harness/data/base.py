@@ -1,4 +1,4 @@
-"""What every dataset reader offers, and where caches lie."""
+"""The interface of dataset readers, and the cache folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """Facts about a dataset that hold without its files.
+    """Facts about a dataset that are known without its files.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def dataset_title(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SampleRef:
-    """The name of one sample: nothing of it is loaded yet.
+    """The name of a sample, without its content.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Dataset(Protocol):
         sample
             As :meth:`decode` returns it.
         remember
-            Take the result from the cache where it is there; False computes it anew, to time it.
+            Use the cached result where there is one; False computes it again, to time it.
         """
 
     def load(self, ref: SampleRef) -> Sample:
@@ -160,7 +160,7 @@ class Dataset(Protocol):
 
 
 class SampleSequence(Sequence[Sample]):
-    """Blind samples of a dataset, loaded when they are indexed; holds none in memory.
+    """Blind samples of a dataset, loaded when they are indexed and not kept in memory.
 
     ``last_read`` names the sample that was loaded last, ``seconds`` is the time spent loading.
     """

@@ -25,8 +25,8 @@ __all__ = [
     "CleanMasks",
     "CleaningSettings",
     "border_points",
+    "cached_clean_masks",
     "clean_masks",
-    "remembered_masks",
     "valid_points",
 ]
 
@@ -38,7 +38,7 @@ class CleaningSettings:
     Parameters
     ----------
     version
-        Name of these rules in the protocol; a change of the code that moves a point changes it.
+        Name of these rules in the protocol; to be changed with every change of the code that moves a point.
     border
         Width of the frame whose points define the background plane, pixels.
     inlier_distance, sample_size, iterations
@@ -68,7 +68,7 @@ CLEANING = CleaningSettings()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanMasks:
-    """What cleaning decides for each pixel.
+    """The result of cleaning for each pixel.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def border_points(xyz: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING) -> CleanMasks:
     """Decide which points belong to the object.
 
-    The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise competes as if it
-    were a cluster, and a tie goes to the lower label. Where the frame holds fewer valid points than one hypothesis of
-    the plane needs (the background is removed already), only the clusters are searched; the reference would fail. The
+    The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise counts as a
+    cluster, and a tie goes to the lower label. Where the frame holds fewer valid points than a hypothesis of the plane
+    needs (the background is removed already), only the clusters are searched; the reference would fail. The
     seed of RANSAC comes from the settings' version and the cloud's content, so the result depends on nothing else.
 
     Parameters
@@ -117,10 +117,10 @@ def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING)
     return _compute(xyz, settings, _content_digest(xyz))
 
 
-def remembered_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
+def cached_clean_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
     """Return :func:`clean_masks`, from a file under ``folder`` where the same cloud was cleaned before.
 
-    A damaged file is made again. A folder that can't be written costs only time; a warning says so once.
+    A damaged file is replaced. A folder that can't be written gives one warning, and masks are computed at every use.
     """
     content = _content_digest(xyz)
     path = folder / f"{digest({'settings': settings.to_json(), 'sha256': content}, 32)}.npz"

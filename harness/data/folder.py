@@ -1,4 +1,4 @@
-"""What the readers of datasets in folders share: one scan of a split's files, for reading and for verification."""
+"""Base of the dataset readers: one scan of a split's files, for reading and for verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded toy dataset: made on the spot in MVTec 3D-AD's layout, read by the same reader."""
+"""The embedded toy dataset: generated in MVTec 3D-AD's layout and read by the same reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data.base import DATASETS
-from harness.data.toy_defects import DEFECTS, spoil
+from harness.data.toy_defects import DEFECTS, draw_defective_scene
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
 from harness.errors import PrerequisiteError
 from harness.files.caches import CACHES
@@ -28,7 +28,7 @@ from harness.files.digest import seed_from
 __all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
 
 TOY_VERSION = "1"
-"""Part of every seed and of the folder's name: raise it with every change to what is drawn."""
+"""Part of every seed and of the folder's name: raise it with every change of the drawing."""
 
 TOY_COUNTS: dict[tuple[str, str], int] = {
     ("train", "good"): 50,
@@ -62,11 +62,15 @@ def toy_scene(sample: ToySample) -> Scene:
         seed_from("toy", TOY_VERSION, sample.category, sample.split, sample.defect, sample.index)
     )
     look = LOOKS[sample.category]
-    return draw_scene(look, rng) if sample.defect == "good" else spoil(look, sample.defect, sample.index, rng)
+    return (
+        draw_scene(look, rng)
+        if sample.defect == "good"
+        else draw_defective_scene(look, sample.defect, sample.index, rng)
+    )
 
 
 def ensure_toy(cache: Path | None = None) -> Path:
-    """Return the folder of the toy dataset; make it first where it is not there.
+    """Return the folder of the toy dataset; generate it where it is missing.
 
     Parameters
     ----------
@@ -80,8 +84,8 @@ def ensure_toy(cache: Path | None = None) -> Path:
 
     Notes
     -----
-    It is built beside its place and renamed, so a folder that exists is complete, also when several processes ask
-    at once.
+    It is generated in a temporary folder and renamed, so a folder that exists is complete, even where several
+    processes generate it at once.
     """
     place = CACHES["toy"]
     folder = (cache / place.place if cache else place.path) / TOY_VERSION

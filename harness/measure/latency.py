@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
-from harness.metrics.scoring import naming
+from harness.metrics.scoring import errors_name_sample
 from harness.protocol import LatencyBudget
 from harness.store.measurements import Latency, LatencyWindow
 
@@ -129,7 +129,7 @@ def _calls(method: Method, samples: Sequence[Sample], clock: DeviceClock, keep: 
     blind = [sample.blind() for sample in samples]
     for number in count():
         index = number % len(samples)
-        with naming(samples[index]):
+        with errors_name_sample(samples[index]):
             call, prediction = _call(method, blind[index], clock)
             if keep is not None and number == index:
                 keep(samples[index], prediction)

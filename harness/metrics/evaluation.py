@@ -1,4 +1,4 @@
-"""All accuracy metrics of a set of test images at once."""
+"""All accuracy metrics of a set of test images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Evaluation:
     values
         One number for each of :data:`METRICS`, NaN where the metric is undefined.
     reasons
-        Half a sentence for each metric that is NaN.
+        Why, for each metric that is NaN; a clause without a full stop.
     """
 
     values: dict[str, float]
@@ -73,7 +73,7 @@ def evaluate(
 def evaluate_with_reasons(
     maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
 ) -> Evaluation:
-    """Return what :func:`evaluate` does, with a reason for every metric that is undefined."""
+    """Return the values of :func:`evaluate`, with a reason for every undefined metric."""
     anomalous = image_labels(labels)
     check_count("maps", len(maps), anomalous.size)
     area = auroc(anomalous, scores)
@@ -106,7 +106,7 @@ def evaluate_by_defect(
     defects: Sequence[str],
     pixel_maps: Images | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Return what :func:`evaluate` does for each defect by itself, against all nominal images.
+    """Evaluate each defect by itself, against all nominal images.
 
     Parameters
     ----------
@@ -138,5 +138,5 @@ def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, di
 
 
 def _same_images(first: Images, second: Images) -> bool:
-    """Tell without looking at a pixel whether two sets are the very same arrays, which need no second ranking."""
+    """Tell whether two sets hold the same array objects, which need no second ranking."""
     return len(first) == len(second) and all(map(operator.is_, first, second))

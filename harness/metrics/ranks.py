@@ -1,4 +1,4 @@
-"""Where anomalous pixels stand among the normal ones: the one pass over all pixels that every pixel metric shares."""
+"""Ranks of the anomalous pixels among the normal ones, from which every pixel metric is computed."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def shares_of(of_pixel: NDArray[np.int32]) -> NDArray[np.float64]:
 def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRanks:
     """Rank the anomalous pixels of all maps among the normal ones.
 
-    The normal pixels pass through one buffer of a few megabytes, so that the memory needed beyond the maps grows with
-    the number of anomalous pixels only.
+    Normal pixels go through a buffer of a few megabytes, so that the additional memory grows with the number of
+    anomalous pixels only.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRank
     regions
         Defects of the same images.
     name
-        How a complaint calls the maps.
+        Name of the maps in error messages.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def _count_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], at_lowes
 
 
 def _chunks(arrays: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """Pack arrays of any length into one reused buffer and yield it when it is full, and what is left at the end."""
+    """Pack arrays of any length into one reused buffer and yield it whenever it is full, and once more at the end."""
     buffer = np.empty(_CHUNK_BYTES // dtype.itemsize, dtype=dtype)
     filled = 0
     for array in arrays:

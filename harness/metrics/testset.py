@@ -84,7 +84,7 @@ class RankedTestSet:
         defects: Sequence[str],
         pixel_maps: Images | None = None,
     ) -> RankedTestSet:
-        """Sort the pixels of a test set; beyond the result, memory for one copy of the maps is needed meanwhile.
+        """Label the masks and sort the pixels of a test set; needs temporary memory of about one copy of the maps.
 
         Parameters
         ----------

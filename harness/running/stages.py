@@ -29,7 +29,7 @@ from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
-from harness.metrics.scoring import Scored, naming
+from harness.metrics.scoring import Scored, errors_name_sample
 from harness.plan.job import Job
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
@@ -262,7 +262,7 @@ class CellRun:
         done = len(predicted)
         self.events.progress("score", done, len(test))
         for sample in read_ahead(dataset, test, reading.samples):
-            with naming(sample):
+            with errors_name_sample(sample):
                 if sample.id in predicted:
                     scored.add(sample, predicted[sample.id])
                     continue

@@ -260,7 +260,7 @@ def damaged(path, how):
 @pytest.mark.parametrize(
     "how", ["cut", "empty", "text", "missing", "version", "pickle", "short", "region", "narrow", "nameless"]
 )
-def test_a_damaged_file_is_told_in_one_sentence(case, how, tmp_path):
+def test_a_damaged_file_is_refused_with_its_path_and_the_remedy(case, how, tmp_path):
     path = tmp_path / "cell.npz"
     np.savez_compressed(path, **counted(*case).arrays())
     damaged(path, how)
