@@ -120,7 +120,7 @@ def run(
     dataset, data
         Name of the dataset, and its folder; the toy dataset needs none.
     categories
-        Names or globs; all that are found where empty.
+        Names or globs; all of the dataset where empty.
     shots, splits
         Training-set sizes (5, 10, 50 or ``full``) and names of few-shot lists.
     preset, weights

@@ -31,7 +31,7 @@ class Value:
     place
         1 for the best of its column, 2 for the runner-up, else 0.
     tied
-        True where it can't be told from the best of its column; no number of that column has a place then.
+        True where it can't be separated from the best of its column; no number of that column has a place then.
     ranked
         False where it does not compete.
     over
@@ -88,7 +88,7 @@ class Column:
     heading
         Lines between newlines.
     keys
-        What tells it from the others in data formats, for example ``{"metric": "i_auroc"}``.
+        What distinguishes it from the others in data formats, for example ``{"metric": "i_auroc"}``.
     lowest
         True where the lowest number is the best one.
     """
@@ -109,7 +109,7 @@ class Row:
     values
         One for each column.
     keys
-        What tells it from the others in data formats, for example ``{"method": "cfm", "source": "measured"}``.
+        What distinguishes it from the others in data formats, for example ``{"method": "cfm", "source": "measured"}``.
     starts
         Whether a rule is drawn above it.
     rank_group

@@ -12,7 +12,7 @@ __all__ = ["legend"]
 
 _PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and published numbers compete apart."
 _TIES = (
-    f"{TIE_MARK} can't be told from the best of its column: the 95% interval of their difference, by a bootstrap over "
+    f"{TIE_MARK} can't be separated from the best of its column: the 95% interval of their difference, by a bootstrap over "
     "the same test images, has 0 in it. No number of such a column is bold."
 )
 _UNTESTED = (

@@ -62,7 +62,7 @@ def overview(records: Iterable[Record], query: RecordQuery, intervals: Uncertain
 
 
 def _verdict(grid: Grid) -> str:
-    """Return who is best in the metric that tells methods apart best, or who share the lead."""
+    """Return who is best in the metric that separates methods best, or who share the lead."""
     position = _COLUMNS.index(_DECIDING)
     title = quantity(_DECIDING).title
     values = [

@@ -1,4 +1,4 @@
-"""Bootstrap replicates of one cell: its metrics on test sets drawn anew, from its counts, remembered on disk."""
+"""Bootstrap replicates of one cell: its metrics on resampled test sets, computed from its counts and cached on disk."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int
 def bootstrap_cell(
     store: Store, record: Record, replicates: int, defect: str = ""
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Return the metrics of a cell on test sets drawn anew, from the cache where they were computed before.
+    """Return the metrics of a cell on resampled test sets, from the cache where they were computed before.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def bootstrap_cell(
         counts = read_counts(store, record)
         if counts is None:
             return None
-        found = counts.evaluate(_weights(counts, replicates, seed, defect))
-        table = np.column_stack([found[name] for name in METRICS])
+        values_of = counts.evaluate(_weights(counts, replicates, seed, defect))
+        table = np.column_stack([values_of[name] for name in METRICS])
         write_cached(remembered, _npy(table))
     values = record.by_defect.get(defect, {}) if defect else record.metrics
     return _about(values, dict(zip(METRICS, table.T, strict=True)))

@@ -58,7 +58,7 @@ def reproduce(record: Record) -> tuple[str, str]:
 
 
 def _went_without_cache(record: Record) -> bool:
-    """Return whether a record tells of a method that can use the cache and was trained without it."""
+    """Return whether a record is of a method that can use the cache and was trained without it."""
     if record.status != "ok" or record.cell.checkpoint or record.environment.cache is not None:
         return False
     try:

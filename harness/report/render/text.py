@@ -43,7 +43,7 @@ FIELDS = (
 """Columns of the CSV format; those that say nothing about a number are empty; low and high are of intervals."""
 
 TIE_MARK = "≈"
-"""Follows a number that can't be told from the best of its column."""
+"""Follows a number that can't be separated from the best of its column."""
 
 _MARKUP = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\s)\*|\*(?!\s|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
@@ -61,7 +61,7 @@ _UNFOLDED = 1000
 
 
 def entries(grid: Grid) -> Iterator[dict[str, Any]]:
-    """Yield every number of a table with all that tells it from the others; ``value`` is None for a dash.
+    """Yield every number of a table with all that distinguishes it from the others; ``value`` is None for a dash.
 
     Numbers with an interval have its ends as ``low`` and ``high``.
     """
@@ -208,7 +208,7 @@ class _Terminal:
                 chunks = _chunks(needed, left, width)
                 cut = left + max(needed, default=0) > width
                 layouts.append((cut, len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
-        return min(layouts, key=lambda found: found[:3])[3]
+        return min(layouts, key=lambda layout: layout[:3])[3]
 
     def _column_width(self, index: int, column: Column) -> int:
         numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]
