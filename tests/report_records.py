@@ -137,5 +137,11 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
 def _window(draw: random.Random, calls: int) -> dict[str, Any]:
     raw = [round(draw.uniform(30, 50), 4) for _ in range(calls)]
     middle, high = median(raw), max(raw) if calls >= 59 else None
-    bounds = {"low_ms": min(raw), "high_ms": max(raw), "mean_ms": sum(raw) / calls, "min_ms": min(raw)}
+    bounds = {
+        "low_ms": min(raw),
+        "high_ms": max(raw),
+        "mean_ms": sum(raw) / calls,
+        "min_ms": min(raw),
+        "max_ms": max(raw),
+    }
     return {"calls": calls, "median_ms": middle, **bounds, "p95_ms": high, "fps": 1000 / middle}

@@ -110,7 +110,7 @@ class Quantity:
         part = getattr(getattr(record, self.place[0]), self.place[1], None) if len(self.place) > 1 else None
         if isinstance(part, LatencyWindow) or self.kind == "speed":
             if part is not None and part.median_ms is not None:
-                return self.too_few
+                return self.too_few or "its record has none"
             return (part.reason if part is not None else "") or "not measured"
         return (part.reason if isinstance(part, Size) else "") or "its record has none"
 

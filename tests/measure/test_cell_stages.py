@@ -14,13 +14,15 @@ import pytest
 
 from harness.contract import Sample
 from harness.data.mvtec3d import MVTec3D
+from harness.store.details import read_details
+from harness.store.store import Store
 
 STAGES = ["start", "load", "fit", "state", "reading", "latency", "score", "metrics", "memory", "record"]
 
 
 @pytest.fixture(scope="module")
-def twice(plugin_site: Path, tiny_mvtec: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Run one cell in two processes, into two results folders, and return both records."""
+def stores(plugin_site: Path, tiny_mvtec: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Store]:
+    """Run one cell in two processes, into two results folders."""
     folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
     command = [sys.executable, "-m", "harness", "run", "--methods", "colour-distance", "--dataset", "mvtec3d"]
     command += ["--data", str(tiny_mvtec), "--categories", "bagel", "--shots", "5", "--preset", "quick"]
@@ -28,15 +30,27 @@ def twice(plugin_site: Path, tiny_mvtec: Path, tmp_path_factory: pytest.TempPath
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     for folder in folders:
         subprocess.run([*command, "--device", "cpu"], cwd=folder, env=environment, check=True, timeout=120)
-    return [json.loads(next((folder / "results" / "cells").glob("*.json")).read_text()) for folder in folders]
+    return [Store(folder / "results") for folder in folders]
 
 
-def test_two_runs_of_one_cell_give_identical_metrics(twice) -> None:
+@pytest.fixture(scope="module")
+def twice(stores: list[Store]) -> list[dict[str, Any]]:
+    """The two records, as their files hold them."""
+    return [json.loads(next(store.cells.glob("*.json")).read_text()) for store in stores]
+
+
+def test_two_runs_of_one_cell_give_identical_metrics(twice, stores) -> None:
     first, second = twice
     assert first["status"] == second["status"] == "ok"
     assert first["id"] == second["id"]
-    for part in ("metrics", "by_defect", "images", "undefined", "samples"):
+    for part in ("metrics", "by_defect", "test_images", "undefined", "samples"):
         assert first[part] == second[part]
+    details = [read_details(store, record) for store in stores for record in store.all()]
+    assert details[0].images == details[1].images
+    for record, one in zip(twice, details, strict=True):
+        assert {name: len(times) for name, times in one.raw_ms.items()} == {
+            name: window["calls"] for name, window in record["latency"].items() if window["calls"]
+        }
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +87,10 @@ def test_each_test_sample_is_predicted_once_beside_repeated_calls_and_the_memory
     assert seen[18:] == held[: record["memory"]["peak_inference"]["calls"]]
     assert {threads for _, threads in calls[:7]} == {"1"}  # nothing is read meanwhile
 
-    scores = [image["score"] for image in record["images"]]
-    assert [image["id"] for image in record["images"]] == ids
+    store = Store(tmp_path / "results")
+    images = read_details(store, store.all()[0]).images
+    scores = [image.score for image in images]
+    assert [image.id for image in images] == ids
     assert len(set(scores[:9])) == 3
     assert all(scores[index] == scores[index - index % 9 + index % 3] for index in range(18))
 
@@ -134,6 +150,6 @@ def test_the_environment_tells_who_provides_the_method_and_what_else_ran(twice) 
     environment = twice[0]["environment"]
     assert environment["provider"] == {"distribution": "colour-distance", "version": "0.1.0"}
     assert environment["threads"] >= 1
-    assert "deterministic_algorithms" not in environment  # a method without torch
+    assert environment["deterministic_algorithms"] is None  # a method without torch
     assert environment["contended"] is (environment["contention"].startswith("other processes used"))
     assert environment["other_load_cores"] is None or environment["other_load_cores"] >= 0

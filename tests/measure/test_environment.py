@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.measure.environment import describe, provider_of
+from harness.store.record import Provider
 
 CONFIGURED = """
 import json, random, sys
@@ -26,7 +27,8 @@ for _ in range(2):
     draws.append([random.random(), np.random.rand(), torch.rand(1).item()])
 assert draws[0] == draws[1]
 torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
-print(json.dumps(environment.describe_torch("cpu")))
+import msgspec
+print(json.dumps(msgspec.to_builtins(environment.describe_torch(environment.describe(), "cpu"))))
 """
 
 
@@ -56,7 +58,7 @@ def test_torch_s_flags_are_pinned_and_told(configured) -> None:
     }
     assert {name: found[name] for name in expected} == expected
     assert found["interop_threads"] >= 1
-    assert found["device_name"] == describe()["cpu"]
+    assert found["device_name"] == describe().cpu
 
 
 def test_an_operation_without_a_deterministic_algorithm_warns_and_goes_on(configured) -> None:
@@ -64,13 +66,13 @@ def test_an_operation_without_a_deterministic_algorithm_warns_and_goes_on(config
 
 
 def test_machine_and_packages_are_told() -> None:
-    found = json.loads(json.dumps(describe()))
-    assert found["harness"] == version("harness")
-    assert found["packages"]["numpy"] == version("numpy")
-    assert found["cores"] == os.cpu_count()
-    assert found["cpu"]
-    assert found["provider"] is None
-    assert (found["driver"] is None) == (found["gpus"] == [])
+    found = describe()
+    assert found.harness == version("harness")
+    assert found.packages["numpy"] == version("numpy")
+    assert found.cores == os.cpu_count()
+    assert found.cpu
+    assert found.provider is None
+    assert (found.driver is None) == (found.gpus == ())
 
 
 def test_every_gpu_and_the_driver_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,11 +81,11 @@ def test_every_gpu_and_the_driver_are_told(tmp_path: Path, monkeypatch: pytest.M
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     found = describe()
-    assert found["driver"] == "1.2"
-    assert [gpu["name"] for gpu in found["gpus"]] == ["First GPU", "Second GPU"]
+    assert found.driver == "1.2"
+    assert [gpu.name for gpu in found.gpus] == ["First GPU", "Second GPU"]
 
 
 def test_the_distribution_that_provides_a_method_is_told() -> None:
-    assert provider_of("cfm") == {"distribution": "harness", "version": version("harness")}
-    assert describe("cfm")["provider"] == provider_of("cfm")
+    assert provider_of("cfm") == Provider("harness", version("harness"))
+    assert describe("cfm").provider == provider_of("cfm")
     assert provider_of("no-such-method") is None

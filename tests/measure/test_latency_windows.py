@@ -13,9 +13,10 @@ from scipy.stats import binom
 
 from harness.contract import MethodError, Prediction, UnsupportedError
 from harness.measure.clock import DeviceClock
-from harness.measure.latency import Call, Timing, calls_needed, measure_latency, summarise, windows
+from harness.measure.latency import Call, Timing, calls_needed, measure_latency, raw_times, summarise, windows
 from harness.metrics.scoring import check_prediction
 from harness.protocol import LatencyBudget
+from harness.store.record import LatencyWindow
 
 NOTHING = Prediction(np.zeros((4, 4), np.float32), 0.0)
 
@@ -72,9 +73,9 @@ def test_a_method_that_sleeps_20_ms_is_measured_at_20_ms() -> None:
     samples = [make_sample(seed, height=32, width=32) for seed in range(3)]
     timing = measure_latency(method, samples, budget(warmups=4), DeviceClock("cpu"))
     found = windows(timing)
-    assert found["device"]["median_ms"] == pytest.approx(20, rel=0.1)
-    assert found["end_to_end"]["median_ms"] == pytest.approx(25, rel=0.1)
-    assert min(found["device"]["raw_ms"]) >= 20
+    assert found.device.median_ms == pytest.approx(20, rel=0.1)
+    assert found.end_to_end.median_ms == pytest.approx(25, rel=0.1)
+    assert min(raw_times(timing)["device"]) >= 20
     assert all(call.end_to_end_ms - call.device_ms >= 5 for call in timing.calls)
     assert (len(timing.warmups), len(timing.calls)) == (4, 20)
     assert method.seen == [samples[index % 3].blind().id for index in range(24)]
@@ -160,7 +161,7 @@ def test_calls_go_on_until_both_the_number_and_the_seconds_are_reached() -> None
     )
     assert len(timing.calls) > 2
     assert timing.stopped == ""
-    assert "stopped" not in windows(timing)["device"]
+    assert windows(timing).device.stopped == ""
 
 
 def test_a_slow_method_is_cut_off_by_the_budget_but_measured_once_and_the_windows_say_so() -> None:
@@ -175,16 +176,17 @@ def test_a_slow_method_is_cut_off_by_the_budget_but_measured_once_and_the_window
     assert len(timing.calls) == 1
     assert told == [(1, 1000)]
     for window in ("device", "end_to_end", "device_events"):
-        assert windows(timing)[window]["stopped"] == "the budget of 0.001 s was over after 1 of 1000 calls"
+        assert getattr(windows(timing), window).stopped == "the budget of 0.001 s was over after 1 of 1000 calls"
 
 
 def test_event_times_stand_beside_wall_times_where_there_are_events() -> None:
     on_cpu = windows(Timing((Call(2.0, 3.0, None),)))
-    assert on_cpu["device_events"] == {"median_ms": None, "reason": "a CPU has no event clock"}
-    with_events = windows(Timing((Call(2.0, 3.0, 1.5), Call(4.0, 5.0, 3.5))))
-    assert with_events["device"]["median_ms"] == 3.0
-    assert with_events["device_events"]["median_ms"] == 2.5
-    assert with_events["device_events"]["raw_ms"] == [1.5, 3.5]
+    assert on_cpu.device_events == LatencyWindow(reason="a CPU has no event clock")
+    timing = Timing((Call(2.0, 3.0, 1.5), Call(4.0, 5.0, 3.5)))
+    with_events = windows(timing)
+    assert with_events.device.median_ms == 3.0
+    assert with_events.device_events.median_ms == 2.5
+    assert raw_times(timing)["device_events"] == [1.5, 3.5]
 
 
 @pytest.mark.parametrize(("quantile", "calls"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299)])
@@ -196,21 +198,20 @@ def test_a_percentile_needs_enough_calls(quantile: float, calls: int) -> None:
 @pytest.mark.parametrize("count", [1, 5, 6, 9, 10, 58, 59, 100, 298, 299, 1000])
 def test_the_median_s_interval_has_its_confidence_and_is_as_narrow_as_can_be(count: int) -> None:
     summary = summarise([float(value) for value in range(count, 0, -1)])
-    assert summary["median_ms"] == (count + 1) / 2
-    assert summary["raw_ms"][0] == count
-    assert (summary["p95_ms"] is None) == (count < 59)
-    assert (summary["p99_ms"] is None) == (count < 299)
+    assert summary.median_ms == (count + 1) / 2
+    assert (summary.p95_ms is None) == (count < 59)
+    assert (summary.p99_ms is None) == (count < 299)
     if count < 6:
-        assert summary["low_ms"] is None
-        assert summary["high_ms"] is None
+        assert summary.low_ms is None
+        assert summary.high_ms is None
         return
-    below = int(summary["low_ms"]) - 1
-    assert summary["high_ms"] == count - below
+    below = int(summary.low_ms) - 1
+    assert summary.high_ms == count - below
     assert 2 * binom.cdf(below, count, 0.5) <= 0.05 < 2 * binom.cdf(below + 1, count, 0.5)
 
 
 def test_percentiles_are_those_of_the_sample() -> None:
     values = list(np.random.default_rng(0).exponential(10, 400))
     summary = summarise(values)
-    assert summary["p95_ms"] == pytest.approx(np.quantile(values, 0.95))
-    assert summary["p99_ms"] == pytest.approx(np.quantile(values, 0.99))
+    assert summary.p95_ms == pytest.approx(np.quantile(values, 0.95))
+    assert summary.p99_ms == pytest.approx(np.quantile(values, 0.99))

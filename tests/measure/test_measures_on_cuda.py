@@ -16,11 +16,12 @@ from samples import make_sample
 from harness.contract import Prediction
 from harness.measure.clock import DeviceClock
 from harness.measure.environment import describe_torch
-from harness.measure.latency import measure_latency, windows
+from harness.measure.latency import measure_latency, raw_times, windows
 from harness.measure.load import LoadWatch
 from harness.measure.memory import measure_peak, meter_of
 from harness.measure.state import allocator_level, check_state
 from harness.protocol import LatencyBudget
+from harness.store.record import Environment
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -63,18 +64,18 @@ class Asynchronous:
 def test_a_kernel_that_nobody_waits_for_is_not_under_reported(cycles: int) -> None:
     timing = measure_latency(Asynchronous(cycles, "infer"), [make_sample(0)], BUDGET, DeviceClock(DEVICE))
     found = windows(timing)
-    assert found["device_events"]["median_ms"] == pytest.approx(KERNEL_MS, rel=0.1)
-    assert found["device"]["median_ms"] == pytest.approx(KERNEL_MS, rel=0.1)
+    assert found.device_events.median_ms == pytest.approx(KERNEL_MS, rel=0.1)
+    assert found.device.median_ms == pytest.approx(KERNEL_MS, rel=0.1)
     assert all(call.device_ms >= call.events_ms - 0.2 for call in timing.calls)
-    assert len(found["device_events"]["raw_ms"]) == 15
+    assert len(raw_times(timing)["device_events"]) == 15
 
 
 def test_what_prepare_queues_belongs_to_the_whole_and_not_to_infer(cycles: int) -> None:
     timing = measure_latency(Asynchronous(cycles, "prepare"), [make_sample(0)], BUDGET, DeviceClock(DEVICE))
     found = windows(timing)
-    assert found["end_to_end"]["median_ms"] == pytest.approx(KERNEL_MS, rel=0.1)
-    assert found["device"]["median_ms"] < 3
-    assert found["device_events"]["median_ms"] < 3
+    assert found.end_to_end.median_ms == pytest.approx(KERNEL_MS, rel=0.1)
+    assert found.device.median_ms < 3
+    assert found.device_events.median_ms < 3
 
 
 def take_a_gibibyte(_: object = None) -> torch.Tensor:
@@ -84,27 +85,27 @@ def take_a_gibibyte(_: object = None) -> torch.Tensor:
 def test_a_gibibyte_held_is_in_the_level_and_off_the_device() -> None:
     meter = meter_of(DEVICE)
     held = take_a_gibibyte()
-    assert meter.static()["mb"] == pytest.approx(GIB / 1e6, rel=0.01)
-    assert meter.device_delta()["mb"] == pytest.approx(GIB / 1e6, rel=0.05)
+    assert meter.static().mb == pytest.approx(GIB / 1e6, rel=0.01)
+    assert meter.device_delta().mb == pytest.approx(GIB / 1e6, rel=0.05)
     del held
-    assert meter.static()["mb"] < 1
+    assert meter.static().mb < 1
 
 
 def test_a_gibibyte_taken_for_a_moment_is_in_every_peak() -> None:
     meter = meter_of(DEVICE)
     found = measure_peak(lambda sample: take_a_gibibyte(sample) is None, [make_sample(0)] * 2, meter, max_seconds=60)
     for name, tolerance in (("peak_inference", 0.01), ("peak_inference_reserved", 0.01), ("device_delta", 0.05)):
-        assert found[name]["mb"] == pytest.approx(GIB / 1e6, rel=tolerance), name
-        assert "cuda" in found[name]["source"]
-    assert meter.static()["mb"] < 1
+        assert found[name].mb == pytest.approx(GIB / 1e6, rel=tolerance), name
+        assert "cuda" in found[name].source
+    assert meter.static().mb < 1
 
 
 def test_what_an_earlier_stage_left_in_the_cache_is_not_charged_to_inference() -> None:
     meter = meter_of(DEVICE)
     take_a_gibibyte()
     found = measure_peak(lambda _: torch.ones(2**26, dtype=torch.uint8, device=DEVICE), [make_sample(0)], meter, 60)
-    assert found["peak_inference_reserved"]["mb"] == pytest.approx(2**26 / 1e6, rel=0.05)
-    assert found["device_delta"]["mb"] < 200
+    assert found["peak_inference_reserved"].mb == pytest.approx(2**26 / 1e6, rel=0.05)
+    assert found["device_delta"].mb < 200
 
 
 class Banked:
@@ -127,9 +128,9 @@ def test_state_is_what_is_held_on_the_device_and_on_the_host(reported: int, agre
     gc.collect()
     before = allocator_level(DEVICE)
     found = check_state(Banked(reported), DEVICE, before)
-    assert found["agrees"] is agrees
-    assert found["allocator_mb"] == pytest.approx(104, rel=0.01)
-    assert found["source"].startswith("cuda memory_allocated")
+    assert found.agrees is agrees
+    assert found.allocator_mb == pytest.approx(104, rel=0.01)
+    assert found.source.startswith("cuda memory_allocated")
 
 
 WORKSPACES = """
@@ -142,7 +143,7 @@ meter = meter_of("cuda:0")
 square = torch.ones(512, 512, device="cuda:0")
 torch.nn.functional.linear(square, square, square[0]) @ square
 del square
-print(json.dumps(meter.static()["mb"]))
+print(json.dumps(meter.static().mb))
 """
 
 
@@ -154,9 +155,9 @@ def test_the_workspaces_that_all_methods_share_are_charged_to_none() -> None:
 
 
 def test_the_device_is_named_and_watched() -> None:
-    found = describe_torch(DEVICE)
-    assert found["device_name"] == torch.cuda.get_device_name(DEVICE)
-    assert found["cuda"] == torch.version.cuda
+    found = describe_torch(Environment(), DEVICE)
+    assert found.device_name == torch.cuda.get_device_name(DEVICE)
+    assert found.cuda == torch.version.cuda
     torch.ones(1, device=DEVICE)
     load = LoadWatch(DEVICE).finish()
     assert load.contended == ("used" in load.sentence)

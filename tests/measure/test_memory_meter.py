@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from samples import make_sample
 from harness.contract import Sample
 from harness.measure.host import malloc_in_use, reset_high_water
 from harness.measure.memory import measure_peak, meter_of
+from harness.store.record import Size
 
 pytestmark = pytest.mark.skipif(not reset_high_water(), reason="this system does not let the high-water mark be reset")
 
@@ -32,9 +32,9 @@ def workspace(megabytes: float) -> None:
     LIBC.free(block)
 
 
-def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def least(measure: Callable[[], dict[str, Size]]) -> dict[str, Size]:
     """Measure three times and return the least peak: what else this process takes meanwhile only adds to it."""
-    return min((measure() for _ in range(3)), key=lambda found: found["peak_inference"]["mb"])
+    return min((measure() for _ in range(3)), key=lambda found: found["peak_inference"].mb)
 
 
 def big_sample() -> Sample:
@@ -51,24 +51,24 @@ def big_sample() -> Sample:
 
 
 def test_a_peak_of_300_mb_inside_native_code_is_seen_by_the_memory_pass() -> None:
-    def measure() -> dict[str, Any]:
+    def measure() -> dict[str, Size]:
         return measure_peak(lambda _: workspace(300), [make_sample(0)] * 2, meter_of("cpu"), max_seconds=60)
 
     found = least(measure)
-    assert found["peak_inference"]["mb"] == pytest.approx(300, rel=0.05)
-    assert found["peak_inference"]["source"].startswith("VmHWM after clear_refs")
-    assert found["peak_inference"]["calls"] == 2
+    assert found["peak_inference"].mb == pytest.approx(300, rel=0.05)
+    assert found["peak_inference"].source.startswith("VmHWM after clear_refs")
+    assert found["peak_inference"].calls == 2
 
 
 def test_only_the_largest_call_counts_and_what_went_before_does_not() -> None:
-    def measure() -> dict[str, Any]:
+    def measure() -> dict[str, Size]:
         meter = meter_of("cpu")
         workspace(300)
         sizes = iter((50, 120, 20))
         return measure_peak(lambda _: workspace(next(sizes)), [make_sample(0)] * 3, meter, max_seconds=60)
 
     found = least(measure)
-    assert found["peak_inference"]["mb"] == pytest.approx(120, rel=0.05)
+    assert found["peak_inference"].mb == pytest.approx(120, rel=0.05)
 
 
 def test_free_heap_that_one_call_took_is_not_in_the_peak_of_the_next() -> None:
@@ -79,15 +79,15 @@ def test_free_heap_that_one_call_took_is_not_in_the_peak_of_the_next() -> None:
     sizes = iter((50, 150))
     found = measure_peak(lambda _: workspace(next(sizes)), [make_sample(0)] * 2, meter_of("cpu"), max_seconds=60)
     LIBC.free(guard)
-    assert found["peak_inference"]["mb"] == pytest.approx(150, rel=0.05)
+    assert found["peak_inference"].mb == pytest.approx(150, rel=0.05)
 
 
 def test_what_a_method_holds_is_in_its_level_and_in_its_peak() -> None:
     meter = meter_of("cpu")
     bank = np.ones(100_000_000, np.uint8)
-    assert meter.static()["mb"] == pytest.approx(100, rel=0.05)
+    assert meter.static().mb == pytest.approx(100, rel=0.05)
     found = measure_peak(lambda _: workspace(60), [make_sample(0)], meter, max_seconds=60)
-    assert found["peak_inference"]["mb"] == pytest.approx(160, rel=0.05)
+    assert found["peak_inference"].mb == pytest.approx(160, rel=0.05)
     assert bank.any()
 
 
@@ -96,33 +96,33 @@ def test_the_peak_of_a_stage_is_seen_although_the_level_falls_again() -> None:
     meter.restart()
     block = np.ones(200_000_000, np.uint8)
     del block
-    assert meter.peaks("peak_fit")["peak_fit"]["mb"] == pytest.approx(200, rel=0.05)
-    assert meter.static()["mb"] < 20
+    assert meter.peaks("peak_fit")["peak_fit"].mb == pytest.approx(200, rel=0.05)
+    assert meter.static().mb < 20
     meter.restart()
-    assert meter.peaks("peak_fit")["peak_fit"]["mb"] < 20
+    assert meter.peaks("peak_fit")["peak_fit"].mb < 20
 
 
 def test_the_samples_that_the_harness_holds_are_not_charged_to_the_method() -> None:
     meter = meter_of("cpu")
     samples = [big_sample() for _ in range(6)]
-    assert meter.static()["mb"] == pytest.approx(120, rel=0.05)
+    assert meter.static().mb == pytest.approx(120, rel=0.05)
     found = measure_peak(lambda _: workspace(100), samples, meter, max_seconds=60)
-    assert found["peak_inference"]["mb"] == pytest.approx(100, rel=0.05)
+    assert found["peak_inference"].mb == pytest.approx(100, rel=0.05)
 
 
 def test_the_pass_keeps_to_its_budget_but_runs_once() -> None:
     found = measure_peak(lambda _: time.sleep(0.01), [make_sample(0)] * 5, meter_of("cpu"), max_seconds=0.001)
-    assert found["peak_inference"]["calls"] == 1
-    assert found["peak_inference"]["stopped"] == "the budget of 0.001 s was over after 1 of 5 samples"
+    assert found["peak_inference"].calls == 1
+    assert found["peak_inference"].stopped == "the budget of 0.001 s was over after 1 of 5 samples"
 
 
 def test_what_a_cpu_does_not_have_is_null_with_a_reason_and_never_zero() -> None:
     meter = meter_of("cpu")
     found = measure_peak(lambda _: None, [make_sample(0)], meter, max_seconds=1)
     for name in ("peak_inference_reserved", "device_delta"):
-        assert found[name]["mb"] is None
-        assert found[name]["reason"] == "the device is a CPU"
-    assert all(number["source"] for number in found.values())
+        assert found[name].mb is None
+        assert found[name].reason == "the device is a CPU"
+    assert all(number.source for number in found.values())
 
 
 @pytest.mark.skipif(malloc_in_use() is None, reason="this C library does not tell what is in use")

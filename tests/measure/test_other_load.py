@@ -15,6 +15,7 @@ import pytest
 
 from harness.measure.gpus import compute_processes, count_others, list_gpus, parse_compute_processes
 from harness.measure.load import CpuTimes, LoadWatch, OtherLoad, beside_on_gpu, other_load
+from harness.store.record import Gpu
 
 needs_proc = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="this system has no /proc/stat")
 
@@ -182,13 +183,13 @@ def test_own_processes_on_the_gpu_do_not_count_under_whatever_id(listed, others)
 
 def test_nvidia_smi_is_asked_for_gpus_and_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert list_gpus() == ([], "nvidia-smi is not installed")
+    assert list_gpus() == ((), "nvidia-smi is not installed")
     assert compute_processes() == {}
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\ncase $1 in *gpu=*) echo 'Test GPU, 10 MiB, 1.2';; *) echo 'GPU-a, 5';; esac\n")
     tool.chmod(0o755)
-    assert list_gpus() == ([{"name": "Test GPU", "memory": "10 MiB", "driver": "1.2"}], "")
+    assert list_gpus() == ((Gpu("Test GPU", "10 MiB", "1.2"),), "")
     assert compute_processes() == {"a": [5]}
     tool.write_text("#!/bin/sh\nexit 9\n")
-    assert list_gpus()[0] == []
+    assert list_gpus()[0] == ()
     assert "nvidia-smi fails" in list_gpus()[1]

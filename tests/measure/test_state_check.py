@@ -59,39 +59,39 @@ def check(build, *, malloc: bool = True):
 @pytest.mark.parametrize("factor", [1.0, 0.96, 1.04])
 def test_an_honest_method_agrees_and_its_views_count_once(factor: float) -> None:
     found = check(lambda: Banked(factor))
-    assert found["agrees"] is True
-    assert found["reported_mb"] == pytest.approx(40 * factor)
-    assert found["allocator_mb"] == pytest.approx(40, rel=1e-3)
-    assert "reason" not in found
+    assert found.agrees is True
+    assert found.reported_mb == pytest.approx(40 * factor)
+    assert found.allocator_mb == pytest.approx(40, rel=1e-3)
+    assert found.reason == ""
 
 
 @pytest.mark.parametrize("malloc", [True, False])
 def test_a_method_that_hides_a_tenth_does_not(malloc: bool) -> None:
     found = check(lambda: Banked(0.9), malloc=malloc)
-    assert found["agrees"] is False
-    assert found["reason"].startswith("state_bytes reports 36.0 MB where 40.0 MB are held (numpy buffers")
+    assert found.agrees is False
+    assert found.reason.startswith("state_bytes reports 36.0 MB where 40.0 MB are held (numpy buffers")
 
 
 @needs_malloc
 def test_a_method_that_invents_a_tenth_does_not() -> None:
     found = check(lambda: Banked(1.1))
-    assert found["agrees"] is False
-    assert "reports 44.0 MB where 40." in found["reason"]
+    assert found.agrees is False
+    assert "reports 44.0 MB where 40." in found.reason
 
 
 @needs_malloc
 def test_a_bank_inside_compiled_code_agrees_through_malloc() -> None:
     found = check(Native)
-    assert found["agrees"] is True
-    assert found["source"].startswith("malloc")
-    assert found["allocator_mb"] == pytest.approx(40, rel=0.02)
-    assert check(lambda: Native(1.1))["agrees"] is False
+    assert found.agrees is True
+    assert found.source.startswith("malloc")
+    assert found.allocator_mb == pytest.approx(40, rel=0.02)
+    assert check(lambda: Native(1.1)).agrees is False
 
 
 def test_where_malloc_tells_nothing_a_bank_out_of_sight_is_neither_confirmed_nor_refuted() -> None:
     found = check(Native, malloc=False)
-    assert found["agrees"] is None
-    assert "does not tell what compiled code holds" in found["reason"]
+    assert found.agrees is None
+    assert "does not tell what compiled code holds" in found.reason
 
 
 def test_a_megabyte_of_difference_is_forgiven_to_small_methods() -> None:
@@ -102,4 +102,4 @@ def test_a_megabyte_of_difference_is_forgiven_to_small_methods() -> None:
         def state_bytes(self):
             return {"weights": 0, "bank": 0, "other": 0}
 
-    assert check(Small)["agrees"] is True
+    assert check(Small).agrees is True

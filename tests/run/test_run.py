@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.store.details import read_details
+from harness.store.record import ImageScore
+from harness.store.store import Store
+
 CATEGORIES = ("bagel", "carrot")
 
 
@@ -25,6 +29,11 @@ def run(harness, tiny_mvtec):
 
 def records(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((folder / "results" / "cells").glob("*.json"))]
+
+
+def scores(folder: Path) -> tuple[ImageScore, ...]:
+    store = Store(folder / "results")
+    return read_details(store, store.all()[0]).images
 
 
 def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_path: Path) -> None:
@@ -140,17 +149,18 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     files = ("--rgb", test / "rgb" / "000.png", "--xyz", test / "xyz" / "000.tiff")
     predicted = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.npy")
     assert predicted.returncode == 0, predicted.stderr
-    expected = next(image["score"] for image in records(tmp_path)[0]["images"] if image["id"] == "test/hole/000")
+    expected = next(image.score for image in scores(tmp_path) if image.id == "test/hole/000")
     assert float(predicted.stdout.split()[1]) == pytest.approx(expected, rel=1e-5)
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     again = run(method, "--weights", "random", "--categories", "bagel", "--save-fitted", "--preset", "quick")
     assert "Nothing to do" in again.stderr
-    first = records(tmp_path)[0]
+    first, scores_before = records(tmp_path)[0], scores(tmp_path)
     rerun = run(method, "--weights", "random", "--categories", "bagel", "--preset", "quick", "--rerun", "cfm-t")
     assert rerun.returncode == 0, rerun.stderr
     second = records(tmp_path)[0]
     assert second["created"] > first["created"]
-    assert all(second[part] == first[part] for part in ("metrics", "by_defect", "images"))
+    assert all(second[part] == first[part] for part in ("metrics", "by_defect", "test_images"))
+    assert scores(tmp_path) == scores_before
     picture = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.png")
     assert picture.returncode == 2
     other = harness("predict", "cfm", "--fitted", fitted, *files)
@@ -167,7 +177,7 @@ def test_real_eyecandies(harness, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     (record,) = records(tmp_path)
     assert record["samples"] == {"train": 5, "test": 50}
-    assert sum(image["label"] for image in record["images"]) == 25
+    assert sum(image.label for image in scores(tmp_path)) == 25
     assert set(record["by_defect"]) == {"bumps", "colors", "dents", "mixed", "normals"}
     assert 0.5 < record["metrics"]["p_auroc"] <= 1
     missing = harness("run", "--methods", method, *where, "--shots", "50", "--split", "0", "--weights", "random")

@@ -1,90 +1,203 @@
-"""Every number of a record has one description: where it lies, what its mean is over, why it is missing."""
+"""Quantities: where each lies in a record, what it is where it is missing, and means over categories."""
 
-from dataclasses import replace
-from typing import get_args, get_type_hints
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from report_records import full_record, make_record
+from report_records import METRICS, full_record, make_record
 
-from harness.data.base import DATASETS
-from harness.report.groups import group_records
-from harness.store.quantities import ACCURACY, OLD_IDS, QUANTITIES, mean_over, quantities_of, quantity
-from harness.store.record import Record
+from harness.store.quantities import (
+    ACCURACY,
+    OLD_IDS,
+    QUANTITIES,
+    UNKNOWN_DEVICE,
+    WINDOWS,
+    Quantity,
+    machines_of,
+    mean_over,
+    quantities_of,
+    quantity,
+)
+from harness.store.record import Latency, Record
 
-MVTEC = DATASETS["mvtec3d"].categories
-I_AUROC = quantity("i_auroc")
-
-
-def only_method(*records):
-    (group,) = group_records(records)
-    (method,) = group.methods
-    return method
-
-
-def kind_at(kind, name):
-    """Return the type of a field of a record's part; of a mapping, that of its values."""
-    (kind, *_) = [part for part in get_args(kind) if part is not type(None)] if type(None) in get_args(kind) else [kind]
-    if not isinstance(kind, type):
-        return get_args(kind)[1]
-    field = getattr(kind, name, None)
-    return get_type_hints(field.fget)["return"] if isinstance(field, property) else get_type_hints(kind)[name]
+EVERY = pytest.mark.parametrize("one", QUANTITIES.values(), ids=QUANTITIES.keys())
 
 
-@pytest.mark.parametrize("id", QUANTITIES)
-def test_the_place_of_every_quantity_is_a_number_in_the_type_of_a_record(id):
-    kind = Record
-    for name in quantity(id).place:
-        kind = kind_at(kind, name)
-    assert {float, int} & {kind, *get_args(kind)}
+def type_at(kind: Any, name: str) -> Any:
+    """Return the type of a field or of a value, without None."""
+    if get_origin(kind) in (Mapping, dict):
+        found = get_args(kind)[1]
+    else:
+        assert is_dataclass(kind), (kind, name)
+        found = get_type_hints(kind).get(name) or get_type_hints(vars(kind)[name].fget)["return"]
+    if get_origin(found) in (Union, UnionType):
+        (found,) = (part for part in get_args(found) if part is not NoneType)
+    return found
 
 
-def test_ids_are_unique_and_old_ones_lead_to_those_of_today():
+@EVERY
+def test_its_place_leads_through_the_types_of_a_record_to_a_number(one: Quantity) -> None:
+    kind: Any = Record
+    for name in one.place:
+        kind = type_at(kind, name)
+    assert kind in (float, int)
+
+
+def test_ids_are_unique_names() -> None:
     assert [one.id for one in QUANTITIES.values()] == list(QUANTITIES)
-    assert {quantity(id).id for id in OLD_IDS.values()} <= set(QUANTITIES)
-    assert not OLD_IDS.keys() & QUANTITIES.keys()
-    assert set(quantities_of("accuracy", "speed", "memory", "work")) == set(QUANTITIES.values())
+    assert all(id.isidentifier() and id == id.lower() for id in QUANTITIES)
+    places = [(one.place, one.reciprocal_of) for one in QUANTITIES.values()]
+    assert len(set(places)) == len(places)
+    assert set(OLD_IDS.values()) <= set(QUANTITIES)
+    assert not set(OLD_IDS) & set(QUANTITIES)
+    assert {one.id for one in ACCURACY} == set(METRICS)
+    assert set(get_type_hints(Latency)) == set(WINDOWS)
+    with pytest.raises(KeyError):
+        quantity("infer_ms")
 
 
-def test_a_full_record_has_the_numbers_of_its_file():
-    record = full_record(1)
-    assert quantity("device_median_ms").number(record) == record.latency.device.median_ms
-    assert quantity("fps").number(record) == pytest.approx(1000 / record.latency.device.median_ms)
-    assert quantity("weights_mb").number(record) == 437.908
-    assert quantity("train_samples").number(record) == 50
-    assert quantity("peak_fit_mb").source(record) == "VmHWM"
-    assert quantity("i_auroc").number(record, "crack") == record.by_defect["crack"]["i_auroc"]
-    assert quantity("i_auroc").number(record, "no such defect") is None
+@EVERY
+def test_it_has_a_heading_and_a_sentence(one: Quantity) -> None:
+    assert one.heading
+    assert one.help.endswith(".")
+    assert one.heading_in_context
+    assert "\n" not in one.title
 
 
-def test_what_a_record_lacks_has_a_reason():
-    record = full_record(1)
-    assert quantity("device_events_median_ms").why_missing(record) == "the device is a CPU"
-    assert quantity("device_p99_ms").why_missing(record) == "fewer than 299 calls"
-    assert quantity("clean_median_ms").why_missing(make_record()) == "not measured"
-    assert quantity("peak_fit_mb").why_missing(make_record()) == "its record has none"
-    undefined = make_record(undefined={"i_auroc": "all images are nominal"})
-    assert I_AUROC.why_missing(undefined) == "all images are nominal"
+@EVERY
+def test_its_number_is_what_the_file_holds_at_its_place(one: Quantity) -> None:
+    record = full_record(3)
+    value: Any = {**record.to_json(), "wall_seconds": record.wall_seconds}
+    for name in one.place:
+        value = None if value is None else value[name]
+    expected = one.reciprocal_of / value if one.reciprocal_of and value else value
+    assert one.number(record) == expected
+    if value is None:
+        assert one.why_missing(record)
+        assert mean_over(one, {"bagel": record})[0] is None
+    else:
+        assert one.text(one.number(record)) == f"{expected:.{one.digits}f}"
+        assert mean_over(one, {"bagel": record}) == (pytest.approx(expected), "")
 
 
-def test_a_mean_covers_the_categories_asked_for():
-    method = only_method(*(make_record(category=name, shift=0.01 * i) for i, name in enumerate(MVTEC[:3])))
-    assert mean_over(I_AUROC, method.among(MVTEC[:3]))[0] == pytest.approx(0.96)
-    assert mean_over(I_AUROC, method.among(MVTEC[:1]))[0] == pytest.approx(0.95)
+@EVERY
+def test_a_record_that_failed_has_no_number(one: Quantity) -> None:
+    failed = make_record(status="oom", reason="full")
+    assert one.number(failed) in (None, 0.0)  # no stage took any time
+    assert (one.number(failed) is None) == (one.id != "wall_s")
 
 
-def test_an_undefined_number_makes_the_mean_undefined():
-    record = make_record(category="foam")
-    undefined = replace(record, metrics={**record.metrics, "i_auroc": None}, undefined={"i_auroc": "all are nominal"})
-    method = only_method(make_record(), undefined)
-    assert mean_over(I_AUROC, method.among(MVTEC)) == (None, "undefined in foam: all are nominal")
+def test_a_number_of_one_type_of_defect() -> None:
+    record = make_record(by_defect={"crack": {"i_auroc": 0.7, "p_auroc": None}})
+    assert quantity("i_auroc").number(record, "crack") == 0.7
+    assert quantity("i_auroc").number(record) == METRICS["i_auroc"]
+    assert quantity("p_auroc").number(record, "crack") is None
+    assert quantity("i_auroc").number(record, "hole") is None
+    assert mean_over(quantity("i_auroc"), {"bagel": record}, "crack") == (0.7, "")
 
 
-def test_nothing_measured_has_no_mean():
-    method = only_method(make_record(status="failed", reason="x"))
-    assert mean_over(I_AUROC, method.among(MVTEC)) == (None, "no category is measured")
+def two(**changes: Any) -> dict[str, Record]:
+    """Return records of two categories; changes are of the second one."""
+    return {"bagel": make_record(category="bagel"), "foam": make_record(category="foam", **changes)}
 
 
-def test_the_accuracy_metrics_are_those_that_are_computed():
-    from harness.metrics import METRICS
+def times(device: float) -> dict[str, Any]:
+    return {"device": {"median_ms": device}, "end_to_end": {"median_ms": 50.0}}
 
-    assert [metric.id for metric in ACCURACY] == list(METRICS)
+
+def test_a_mean_is_that_of_the_categories() -> None:
+    records = two(shift=0.02, latency=times(60.0))
+    assert mean_over(quantity("aupro_1"), records) == (pytest.approx(0.61), "")
+    assert mean_over(quantity("device_median_ms"), records) == (50.0, "")
+    assert mean_over(quantity("memory_mb"), records) == (452.7, "")
+    assert mean_over(quantity("memory_mb"), {}) == (None, "no category is measured")
+
+
+def test_frames_a_second_are_those_of_the_mean_of_medians() -> None:
+    records = two(latency=times(10.0))
+    assert [quantity("fps").number(record) for record in records.values()] == [25.0, 100.0]
+    assert mean_over(quantity("fps"), records) == (40.0, "")
+
+
+def test_what_depends_on_the_machine_has_no_mean_over_several() -> None:
+    memory = {"paper_mb": 452.7, "static": {"mb": 5.0, "source": "x"}}
+    records = two(environment={"device": "cuda:0", "device_name": "GPU A"}, memory=memory)
+    records["bagel"] = make_record(memory=memory)
+    assert machines_of(records.values()) == ("Test CPU, 2 threads", "GPU A")
+    for one in QUANTITIES.values():
+        value, reason = mean_over(one, records)
+        if one.of_machine:
+            assert (value, "GPU A" in reason) == (None, True), one.id
+    for id in ("i_auroc", "memory_mb"):
+        assert mean_over(quantity(id), records)[1] == ""
+    unknown = two(environment={})
+    assert machines_of(unknown.values()) == ("Test CPU, 2 threads", UNKNOWN_DEVICE)
+    assert mean_over(quantity("fps"), unknown)[0] is None
+
+
+def test_times_of_a_busy_machine_have_no_mean_and_the_rest_has() -> None:
+    records = two()
+    environment = replace(records["foam"].environment, contended=True, contention="3 other processes")
+    records["foam"] = replace(records["foam"], environment=environment)
+    for id in ("device_median_ms", "end_to_end_median_ms", "fps"):
+        value, reason = mean_over(quantity(id), records)
+        assert value is None
+        assert "foam" in reason
+        assert "3 other processes" in reason
+        assert "foam" not in mean_over(quantity(id), {"foam": records["foam"]})[1]
+    for id in ("i_auroc", "memory_mb"):
+        assert mean_over(quantity(id), records)[0] is not None
+
+
+def test_sizes_of_several_counters_have_no_mean() -> None:
+    records = {
+        name: make_record(category=name, memory={"static": {"mb": 5.0, "source": source}})
+        for name, source in (("bagel", "VmRSS"), ("foam", "torch"))
+    }
+    value, reason = mean_over(quantity("static_mb"), records)
+    assert value is None
+    assert "VmRSS, torch" in reason
+    assert quantity("static_mb").source(records["foam"]) == "torch"
+    assert quantity("memory_mb").source(records["foam"]) == quantity("fps").source(records["foam"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("id", "changes", "reason"),
+    [
+        ("p_auroc", {"metrics": {"p_auroc": None}, "undefined": {"p_auroc": "no anomalous pixel"}}, "no anomalous"),
+        ("device_median_ms", {"latency": {"device": {"reason": "the clock broke"}}}, "the clock broke"),
+        ("device_median_ms", {"latency": {}}, "not measured"),
+        ("fps", {"latency": {}}, "not measured"),
+        ("device_p95_ms", {"latency": times(40.0)}, "fewer than 59 calls"),
+        ("device_low_ms", {"latency": times(40.0)}, "too few calls"),
+        ("peak_fit_mb", {"memory": {"peak_fit": {"source": "cuda", "reason": "no counter"}}}, "no counter"),
+        ("memory_mb", {"memory": {}}, "its record has none"),
+        ("fit_s", {}, "its record has none"),
+        ("device_max_ms", {"latency": times(40.0)}, "its record has none"),
+    ],
+)
+def test_a_number_that_one_category_lacks_leaves_the_mean_undefined_with_the_reason(id, changes, reason) -> None:
+    one = quantity(id)
+    record = make_record(category="foam", **changes)
+    assert one.number(record) is None
+    assert reason in one.why_missing(record)
+    value, why = mean_over(one, {"bagel": full_record(1), "foam": record})
+    assert value is None
+    if one.of_machine:
+        value, why = mean_over(one, {"foam": record})
+    assert "foam" in why
+    assert reason in why
+
+
+def test_many_categories_that_lack_a_number_are_counted() -> None:
+    records = {name: make_record(category=name, latency={}) for name in ("bagel", "foam", "tire")}
+    assert "all 3 categories" in mean_over(quantity("fps"), records)[1]
+
+
+def test_kinds_cover_all() -> None:
+    assert quantities_of("accuracy", "speed", "memory", "work") == tuple(QUANTITIES.values())
+    assert quantities_of("accuracy") == ACCURACY

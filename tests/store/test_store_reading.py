@@ -1,92 +1,219 @@
-"""Reading records: long lists are parsed late, other layouts are understood, files may vanish meanwhile."""
+"""Records on disk: what comes back, what is refused, and files of schema 1."""
 
 from __future__ import annotations
 
 import json
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from count_records import RAW_TIMES, counted_record
 from hypothesis import given
 from hypothesis import strategies as st
-from report_records import full_record, make_record
+from report_records import full_record, make_cell, make_record
 
 from harness.errors import PrerequisiteError
+from harness.store.details import counts_digest, read_counts, read_details
+from harness.store.record import ImageScore, Record, TestImages
 from harness.store.store import Store
 
 RECORD = full_record(1)
 
-TRICKY = st.text(max_size=8) | st.sampled_from(
-    ['"raw_ms": [1, 2]', '\n "images": [\n', "\n ]", "]", '\\"raw_ms": [', '"', "\\", "\u2028", '{"raw_ms": 3}']
-)
+TRICKY = st.text(max_size=8) | st.sampled_from(["\n", "]", '\\"', '"', "\\", "\u2028", '{"schema": 3}'])
 
 
-def test_everything_comes_back_and_is_written_again_byte_by_byte(tmp_path):
-    store = Store(tmp_path)
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path)
+
+
+def test_everything_comes_back_and_is_written_again_byte_by_byte(store):
     path = store.write(RECORD)
     before = path.read_bytes()
-    (found,) = store.all()
-    assert found == RECORD == store.read(RECORD.cell)
-    assert [image["id"] for image in found.images[:2]] == ["test/good/000", "test/good/001"]
-    assert np.median(np.asarray(found.latency["device"]["raw_ms"])) == RECORD.latency["device"]["median_ms"]
-    store.write(found)
+    assert store.all() == [RECORD]
+    assert store.read(RECORD.cell) == RECORD
+    store.write(store.all()[0])
     assert path.read_bytes() == before
-    assert json.loads(before) == json.loads(json.dumps(found.to_json()))
+    assert json.loads(before) == json.loads(json.dumps(RECORD.to_json()))
 
 
-def test_a_file_can_be_read_by_a_person(tmp_path):
-    lines = Store(tmp_path).write(RECORD).read_text(encoding="utf-8").splitlines()
-    assert '  {"id": "test/good/000", "defect": "good", "label": 0, "score": 0.' in "\n".join(lines)
-    assert sum(line.strip().startswith('"raw_ms": [') and line.endswith("]") for line in lines) == 4
-    assert '  "i_auroc": ' in "\n".join(lines)
+def test_a_file_can_be_read_by_a_person(store):
+    lines = store.write(RECORD).read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == ["{", ' "schema": 2,', f' "id": "{RECORD.cell.id}",']
+    assert f'  "i_auroc": {RECORD.metrics["i_auroc"]},' in lines
+    assert f'   "median_ms": {RECORD.latency.device.median_ms},' in lines
     assert len(lines) < 400
 
 
-@pytest.mark.parametrize("layout", [{"indent": 1}, {"indent": 2}, {}, {"separators": (",", ":")}])
-def test_other_layouts_hold_the_same_record(tmp_path, layout):
-    store = Store(tmp_path)
+@pytest.mark.parametrize("layout", [{"indent": 2}, {}, {"separators": (",", ":")}, {"sort_keys": True}])
+def test_other_layouts_hold_the_same_record(store, layout):
     store.write(RECORD).write_text(json.dumps(RECORD.to_json(), **layout), encoding="utf-8")
     assert store.all() == [RECORD]
 
 
-@given(TRICKY, TRICKY, st.lists(TRICKY, max_size=2), st.lists(st.floats(0, 9), max_size=3))
-def test_no_text_is_mistaken_for_a_list(tmp_path_factory, reason, name, notes, raw):
+@given(TRICKY, TRICKY, st.lists(TRICKY, max_size=2), st.floats(0, 1))
+def test_any_text_and_number_comes_back(tmp_path_factory, reason, name, notes, number):
+    parameters = {"whole": 1, "exact": 1.0, "flag": True, "text": "1", name: number}
     record = replace(
-        make_record(),
+        make_record(parameters=parameters, environment={"device": name, "packages": {name: reason}}),
         reason=reason,
         notes=tuple(notes),
-        images=({"id": name, "defect": reason, "label": 0, "score": 0.5},),
-        latency={"device": {"median_ms": 1.0, "raw_ms": raw, "note": name}},
-        environment={"device": name, "probe": {"raw_ms": raw, "images": [{"id": reason}]}},
+        metrics={"i_auroc": number, "p_auroc": None},
         undefined={name: reason},
     )
     store = Store(tmp_path_factory.mktemp("store"))
     store.write(record)
-    assert store.all() == [record]
+    (again,) = store.all()
+    assert again == record
+    assert {key: type(value) for key, value in again.cell.parameters.items()} == {
+        key: type(value) for key, value in parameters.items()
+    }
 
 
-def test_a_list_that_cannot_be_read_names_its_file_when_it_is_asked_for(tmp_path):
-    store = Store(tmp_path)
-    path = store.write(RECORD)
-    path.write_text(path.read_text(encoding="utf-8").replace('"label": 1,', '"label": 1', 1), encoding="utf-8")
-    (found,) = store.all()
-    assert found.metrics == RECORD.metrics
-    with pytest.raises(PrerequisiteError, match=path.name):
-        len(found.images)
+def changed(*place: str, value: Any) -> str:
+    """Return the file of a record with one value replaced."""
+    plain = RECORD.to_json()
+    part = plain
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    return json.dumps(plain)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"cell": 3, "latency": {"device": 4}}', "\x00"])
-def test_what_is_no_record_is_named(tmp_path, text):
-    store = Store(tmp_path)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "ValidationError|DecodeError"),
+        ("[1]", "array"),
+        ("{}", "schema"),
+        ("\x00", "DecodeError"),
+        ('{"schema": 2, "id": "0"}', "cell"),
+        (changed("schema", value=99), "schema is 99"),
+        (changed("id", value="0123456789abcdef"), "0123456789abcdef"),
+        (changed("cell", "shots", value=5), RECORD.cell.id),
+        (changed("cell", "protocol", "eval_size", value="large"), r"protocol\.eval_size"),
+        (changed("latency", "device", "median_ms", value="40"), r"latency\.device\.median_ms"),
+        (changed("environment", "packages", "torch", value=2), r"environment\.packages"),
+        (changed("status", value="fine"), r"\$\.status"),
+    ],
+)
+def test_what_is_no_record_is_named(store, text, reason):
     path = store.write(RECORD)
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(PrerequisiteError, match=path.name):
-        store.all()
+    for read in (store.all, lambda: store.read(RECORD.cell)):
+        with pytest.raises(PrerequisiteError, match=f"{path.name}.*({reason})"):
+            read()
 
 
-def test_records_may_come_and_go_while_they_are_read(tmp_path):
-    store = Store(tmp_path)
+def test_an_archive_of_another_run_belongs_to_no_record(store):
+    first = counted_record(store, seed=1)
+    assert [image.id for image in read_details(store, first).images[:2]] == ["test/000", "test/001"]
+    np.testing.assert_array_equal(read_details(store, first).raw_ms["device"], RAW_TIMES["device"])
+    assert read_counts(store, first) is not None
+    second = counted_record(store, seed=2)
+    assert first.details != second.details
+    for record, kept in ((first, False), (second, True), (replace(second, details=""), False)):
+        details = read_details(store, record)
+        assert (bool(details.images), bool(details.raw_ms)) == (kept, kept)
+        assert (read_counts(store, record) is not None) == kept
+        assert bool(counts_digest(store, record)) == kept
+
+
+ENVIRONMENT_1 = {
+    "harness": "0.1.0",
+    "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+    "cpu": "Test CPU",
+    "cores": 2,
+    "gpus": [],
+    "gpus_reason": "nvidia-smi is not installed",
+    "driver": None,
+    "packages": {"torch": "2.6.0"},
+    "provider": {"distribution": "harness", "version": "0.1.0"},
+    "device": "cpu",
+    "device_name": "Test CPU",
+    "threads": 2,
+    "contended": False,
+    "contention": "",
+    "other_load_cores": 0.01,
+}
+
+
+def write_schema_1(store: Store, record: Record) -> Record:
+    """Write a record as version 0.1 did: scores and raw times in its own file, nothing where nothing is known."""
+    images = read_details(store, record).images
+    window = {"calls": 8, "median_ms": 40.0, "low_ms": 39, "high_ms": 41.5, "p95_ms": None, "raw_ms": [40.0, 41.5] * 4}
+    plain = {
+        "schema": 1,
+        "id": record.cell.id,
+        "cell": record.cell.to_json(),
+        "status": "ok",
+        "reason": "",
+        "metrics": dict(record.metrics),
+        "undefined": {},
+        "by_defect": {},
+        "latency": {"device": window, "device_events": {"median_ms": None, "reason": "the device is a CPU"}},
+        "memory": {"static": {"mb": 5, "source": "VmRSS"}, "paper_mb": 437.908},
+        "seconds": {"fit": 2.5, "method": 2.0},
+        "samples": {"train": 50, "test": 12},
+        "images": [
+            {"id": image.id, "defect": image.defect, "label": image.label, "score": image.score} for image in images
+        ],
+        "weights": {"vit.pth": {"sha256": "00", "verified": False}},
+        "environment": ENVIRONMENT_1,
+        "notes": ["a note"],
+        "log": [],
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    store.path(record.cell).parent.mkdir(parents=True, exist_ok=True)
+    store.path(record.cell).write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    found = store.read(record.cell)
+    assert found is not None
+    return found
+
+
+def test_a_record_of_schema_1_is_the_same_record(store):
+    typed = counted_record(store)
+    old = write_schema_1(store, typed)
+    assert (old.schema, old.details) == (1, "")
+    assert store.all() == [old]
+    assert (old.cell, old.cell.id, store.path(old.cell)) == (typed.cell, typed.cell.id, store.path(typed.cell))
+    assert old.metrics == typed.metrics
+    assert old.test_images == typed.test_images == TestImages.of(read_details(store, typed).images)
+    assert old.test_images.defects == {"good": 4, "hole": 8}
+    assert (old.latency.device.high_ms, old.latency.device_events.reason) == (41.5, "the device is a CPU")
+    assert (old.memory.static.mb, old.memory.static.source, old.memory.paper_mb) == (5, "VmRSS", 437.908)
+    assert (old.samples.train, old.weights["vit.pth"].verified, old.notes) == (50, False, ("a note",))
+    assert (old.environment.hardware, old.environment.provider.version) == ("Test CPU, 2 cores, 2 threads", "0.1.0")
+
+
+def test_scores_raw_times_and_counts_of_schema_1(store):
+    typed = counted_record(store)
+    details = read_details(store, typed)
+    old = write_schema_1(store, typed)
+    assert read_details(store, old).images == details.images
+    np.testing.assert_array_equal(read_details(store, old).raw_ms["device"], [40.0, 41.5] * 4)
+    assert set(read_details(store, old).raw_ms) == {"device"}
+    assert read_counts(store, old) is not None
+    key = counts_digest(store, old)
+    counted_record(store, seed=2)
+    assert read_counts(store, old) is None
+    assert counts_digest(store, old) != key
+    assert read_details(store, old).images == details.images
+    store.counts_path(old.cell).unlink()
+    assert (read_counts(store, old), counts_digest(store, old)) == (None, "")
+
+
+def test_test_images_are_equal_in_any_order_and_whatever_their_scores():
+    images = [ImageScore(f"test/{n}", "hole" if n else "good", int(n > 0), 0.1 * n) for n in range(3)]
+    same = TestImages.of(replace(image, score=0.5) for image in reversed(images))
+    assert TestImages.of(images).digest == same.digest
+    assert TestImages.of(images).defects == same.defects == {"good": 1, "hole": 2}
+    assert TestImages.of(images[:2]).digest != same.digest
+
+
+def test_records_may_come_and_go_while_they_are_read(store):
     records = [make_record(category=name) for name in ("bagel", "carrot", "foam")]
     for record in records:
         store.write(record)
@@ -107,3 +234,4 @@ def test_records_may_come_and_go_while_they_are_read(tmp_path):
         stop.set()
         thread.join()
     assert store.all() == records
+    assert store.read(make_cell(category="tire")) is None
