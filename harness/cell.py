@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from harness.contract import ParameterValue
 from harness.data.splits import Shots
@@ -62,15 +64,23 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return the cell as plain JSON values."""
-        return asdict(self)
+        return cast(dict[str, Any], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:
-        """Undo :meth:`to_json`."""
+        """Undo :meth:`to_json`.
+
+        Raises
+        ------
+        UsageError
+            Where a field is unknown or missing.
+        ValueError
+            Where a value is of another type.
+        """
         unknown = set(value) ^ {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
-        return cls(**{**value, "protocol": Protocol.from_json(value["protocol"])})
+        return msgspec.convert({**value, "protocol": Protocol.from_json(value["protocol"])}, cls)
 
     @cached_property
     def id(self) -> str:

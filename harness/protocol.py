@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+
+import msgspec
 
 from harness.errors import UsageError
 from harness.files.digest import digest
@@ -73,15 +75,25 @@ class Protocol:
 
     def to_json(self) -> dict[str, Any]:
         """Return the protocol as plain JSON values."""
-        return asdict(self)
+        return cast(dict[str, Any], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Protocol:
-        """Undo :meth:`to_json`; keys of later versions are refused."""
-        unknown = set(value) - {f.name for f in fields(cls)}
+        """Undo :meth:`to_json`.
+
+        Raises
+        ------
+        UsageError
+            Where a field is unknown, as of a later version.
+        ValueError
+            Where a value is of another type.
+        """
+        protocol = msgspec.convert(value, cls)
+        known = protocol.to_json()
+        unknown = {*(set(value) - set(known)), *(set(value.get("latency", ())) - set(known["latency"]))}
         if unknown:
             raise UsageError(f"This protocol was written by another version of harness (unknown: {sorted(unknown)}).")
-        return cls(**{**value, "latency": LatencyBudget(**value["latency"])})
+        return protocol
 
     @property
     def digest(self) -> str:

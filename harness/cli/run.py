@@ -34,7 +34,7 @@ __all__ = ["command"]
     "-m",
     type=NameList(),
     multiple=True,
-    help="Names, globs, name[parameter=value], all; with --suite only these of it.",
+    help="Names, globs, name[parameter=value], FILE.py:CLASS, all; with --suite only these of it.",
 )
 @click.option(
     "--suite",

@@ -52,7 +52,10 @@ def package_versions() -> dict[str, str]:
 
 
 def provider_of(method: str) -> Provider | None:
-    """Return the installed distribution that registers a method; None where there is none."""
+    """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
+    imported = registry.imported_class(method)
+    if imported is not None:
+        return Provider(imported.reference, imported.sha256)
     for entry in entry_points(group=registry.GROUP, name=method):
         if entry.dist is not None:
             return Provider(entry.dist.name, entry.dist.version)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
 from harness.data.clean import clean_masks
@@ -63,7 +64,7 @@ def predict_files(
     Parameters
     ----------
     method
-        Name, checked against the file.
+        Name, or ``FILE.py:CLASS`` for a method that is not installed; checked against the file.
     fitted
         File of :func:`harness.store.fitted.save_fitted`.
     rgb, xyz
@@ -85,8 +86,9 @@ def predict_files(
         raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
     sample = _read(rgb, xyz)
     cell = read_cell(fitted)
-    if cell.method != method:
-        raise UsageError(f"{fitted} holds '{cell.method}', not '{method}': name that method.")
+    name = registry.load_reference(method) if ":" in method else method
+    if cell.method != name:
+        raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
     if clean and cell.dataset != "eyecandies":
         sample = _cleaned(sample)
     chosen = choose_device(device)

@@ -107,6 +107,8 @@ class CellRun:
     def run(self) -> Record:
         """Run all stages; what goes wrong is raised, and ``seconds`` tells how far it came."""
         with self._stage("start"):
+            if self.job.reference:
+                registry.load_reference(self.job.reference)
             uses_torch = registry.load(self.cell.method).meta.uses_torch
             torch_state.configure(self.job.device, self.cell.seed, uses_torch=uses_torch)
         began = perf_counter()
