@@ -1,4 +1,4 @@
-"""A cell: one method on one category under one protocol, identified by the digest of all that can change its result."""
+"""A cell: a method on a category under a protocol, identified by the digest of all that can change its result."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Cell"]
 
 @dataclass(frozen=True)
 class Cell:
-    """What is measured once and recorded once.
+    """The unit of measurement: it has at most one record.
 
     Parameters
     ----------
     method
-        Registered name.
+        Name of the method.
     parameters
         All parameters, resolved.
     given
-        The parameters a user named: the label in tables.
+        The parameters that a user named, for the label in tables.
     dataset, category
         Where samples come from.
     data_digest
@@ -42,9 +42,9 @@ class Cell:
     split_digest
         Digest of its sample ids.
     protocol
-        What is equal for all methods.
+        The settings that are the same for all methods.
     checkpoint
-        Digest of released trained weights that take the place of training; empty where the method is trained.
+        Digest of released trained weights that replace training; empty where the method is trained.
     weights
         SHA-256 of each pretrained file by name; empty for random weights and for methods that need none.
     """
@@ -84,7 +84,7 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """Digest of everything but the way the parameters were named."""
+        """Digest of everything except ``given``."""
         identity = self.to_json()
         del identity["given"]
         return digest(identity)

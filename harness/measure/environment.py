@@ -25,9 +25,9 @@ def describe(method: str | None = None, device: str = "") -> Environment:
     Parameters
     ----------
     method
-        Name of the method that is measured; the distribution that provides it is named, too.
+        Name of the method that is measured, to describe its :func:`provider_of`.
     device
-        Torch device name, where one is used.
+        Torch device name, where a device is used.
     """
     gpus, reason = list_gpus()
     return Environment(
@@ -48,7 +48,7 @@ def describe(method: str | None = None, device: str = "") -> Environment:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that numbers come from, without importing them."""
-    return {name: found for name in _PACKAGES if (found := _version(name))}
+    return {name: installed for name in _PACKAGES if (installed := _version(name))}
 
 
 def provider_of(method: str) -> Provider | None:

@@ -15,7 +15,7 @@ from harness.contract import MethodError, Prediction, Sample
 from harness.geometry import square_pad
 from harness.metrics.testset import RankedTestSet
 
-__all__ = ["Scored", "check_prediction", "ground_truth", "naming", "resize_map"]
+__all__ = ["Scored", "check_prediction", "errors_name", "ground_truth", "resize_map"]
 
 
 def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
@@ -66,8 +66,8 @@ def check_prediction(prediction: Prediction, sample_id: str) -> None:
 
 
 @contextmanager
-def naming(sample: Sample) -> Iterator[None]:
-    """Put category and id of a sample before the sentence of a MethodError that is raised meanwhile."""
+def errors_name(sample: Sample) -> Iterator[None]:
+    """Put category and id of a sample before the message of a MethodError that is raised in the block."""
     try:
         yield
     except MethodError as error:

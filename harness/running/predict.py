@@ -1,4 +1,4 @@
-"""Applying a fitted method to one sample that a user brings."""
+"""Applying a fitted method to a single sample of the user."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["PredictedSample", "predict_files"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedSample:
-    """What a fitted method says about a sample.
+    """The prediction of a fitted method for a sample.
 
     Parameters
     ----------
     cell
-        What the method was fitted for.
+        The cell that the method was fitted for.
     sample
         As the method saw it: with a cleaned cloud.
     anomaly_map : (S, S) float32
@@ -68,9 +68,9 @@ def predict_files(
     fitted
         File of :func:`harness.store.fitted.save_fitted`.
     rgb, xyz
-        8-bit image, and TIFF of (H, W, 3) floats in metres, of one size.
+        8-bit image, and TIFF of (H, W, 3) floats in metres, of the same size.
     out
-        Where the map goes, as an array for ``numpy.load``.
+        File of the map, an array for ``numpy.load``.
     clean
         Whether the protocol's background removal is applied; never for a method fitted on Eyecandies, whose clouds
         have none.
@@ -113,7 +113,7 @@ def _read(rgb: Path, xyz: Path) -> Sample:
     if colours.shape[:2] != points.shape[:2]:
         raise DataError(
             f"{rgb} is {colours.shape[1]}x{colours.shape[0]} but {xyz} is {points.shape[1]}x{points.shape[0]}: "
-            "both must be of one size, pixel by pixel."
+            "both must have the same size, pixel by pixel."
         )
     nothing = np.zeros(points.shape[:2], bool)
     return Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)

@@ -1,14 +1,14 @@
-"""Maps of test images on disk: what a method said about every pixel, for pictures.
+"""Maps of test images on disk, for pictures.
 
-A file of ``RESULTS/maps`` is an ordinary ``.npz`` archive, compressed, with an array of its own for every image and
-map, so that one image is read without the others, and never a pickle. Values are kept as float16 after division by
-the largest magnitude of their map, which is kept beside them as float64.
+A file of ``RESULTS/maps`` is an ordinary compressed ``.npz`` archive without pickles, with an array for every image and
+map, so that an image is read without the others. Values are stored as float16 after division by the largest magnitude
+of their map, which is stored in the header as float64.
 
 Notes
 -----
 Measured on CFM's seven maps of the toy dataset, where objects cover a quarter of the image: 23 kB a map, where float32
 takes 48 kB and 16-bit integers 25 kB. No value is off by more than 2.5e-4 of the largest of its map, or by more than
-2**-11 of itself above 6e-5 of the largest: no eye or colour scale tells the difference.
+2**-11 of itself above 6e-5 of the largest, which no colour scale shows.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from harness.files.arrays import open_arrays
 from harness.files.atomic import write_atomically
 from harness.metrics.scoring import resize_map
 
-if TYPE_CHECKING:
-    from harness.plan.planning import Plan
-
 __all__ = ["ANOMALY_MAP", "ImageMaps", "MapFile", "save_maps", "size_note"]
 
 ANOMALY_MAP = "anomaly_map"
@@ -45,14 +42,14 @@ _BYTES_PER_MAP = 30_000
 """Rounded up: a map takes about 1.7 bytes for each pixel of the object."""
 
 _MAPS, _EXPLAINED_MAPS = 3, 7
-"""Maps of an image that a plan reckons with; of a method that explains itself, those of CFM."""
+"""Number of maps of an image that a plan assumes; for a method that explains itself, the number of CFM's."""
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageMaps:
-    """What is kept of one test image.
+    """The maps of a test image.
 
     Parameters
     ----------
@@ -69,13 +66,18 @@ class ImageMaps:
     maps: Mapping[str, NDArray[np.floating[Any]]]
 
 
-def size_note(plan: Plan) -> str:
-    """Return how much room the maps of all cells to run will take, in one sentence; empty where none runs."""
-    running = [planned for planned in plan.cells if planned.action == "run"]
-    if not running:
+def size_note(test_samples: Sequence[tuple[str, int]]) -> str:
+    """Return how much room the maps of cells will take, in one sentence; empty where there is no cell.
+
+    Parameters
+    ----------
+    test_samples
+        Method and number of test samples of each cell.
+    """
+    if not test_samples:
         return ""
-    maps = sum(planned.test_samples * _maps_of(planned.job.cell.method) for planned in running)
-    cells = "1 cell" if len(running) == 1 else f"{len(running)} cells"
+    maps = sum(count * _maps_of(method) for method, count in test_samples)
+    cells = "1 cell" if len(test_samples) == 1 else f"{len(test_samples)} cells"
     return f"The maps of {cells} will take about {max(1, round(maps * _BYTES_PER_MAP / 1e6))} MB in the results folder."
 
 
@@ -91,9 +93,9 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
     path
         ``.npz`` file.
     cell
-        What they were measured for; written into the file.
+        The cell they belong to; written into the file.
     images
-        Taken one at a time.
+        Consumed one after the other.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
 
 
 class MapFile:
-    """Reads a file of maps, one image at a time.
+    """Reads a file of maps, image by image.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ class MapFile:
 
     @property
     def cell(self) -> Cell:
-        """The cell that the maps were measured for."""
+        """The cell that the maps belong to."""
         return Cell.from_json(self._header["cell"])
 
     @property
@@ -154,7 +156,7 @@ class MapFile:
         return tuple(self._header["images"][sample_id]["scales"])
 
     def score(self, sample_id: str) -> float:
-        """Return the anomaly score of an image; raise KeyError for an unknown one."""
+        """Return the anomaly score of an image; raise KeyError for an unknown image."""
         return float(self._header["images"][sample_id]["score"])
 
     def read(self, sample_id: str, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float32]]:
@@ -199,7 +201,7 @@ def _in_geometry(sample: str, name: str, values: NDArray[Any], size: int) -> NDA
 
 
 def _packed(values: NDArray[Any]) -> tuple[NDArray[np.float16], float]:
-    """Return a map as float16 in [-1, 1], and what to multiply it with."""
+    """Return a map as float16 in [-1, 1], and the factor that restores it."""
     wide = values.astype(np.float64)
     scale = float(np.abs(wide, where=np.isfinite(wide), out=np.zeros_like(wide)).max(initial=0.0)) or 1.0
     return (wide / scale).astype(np.float16), scale
