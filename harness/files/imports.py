@@ -54,7 +54,7 @@ def import_class(reference: str) -> ImportedClass:
         place, module = str(path), _import_file(path)
     elif re.fullmatch(r"\w+(\.\w+)*", place):
         _search_in(Path.cwd())
-        with _named_errors(place, "give it as FILE.py:CLASS, or add its folder to PYTHONPATH"):
+        with _named_errors(f"The module '{place}'", "give it as FILE.py:CLASS, or add its folder to PYTHONPATH"):
             module = import_module(place)
     else:
         raise UsageError(f"'{place}' in '{reference}' is neither a file that ends in .py nor the name of a module.")
@@ -82,7 +82,7 @@ def _import_file(path: Path) -> ModuleType:
         _search_in(path.parent)
         sys.modules[name] = module = ModuleType(name)
         module.__file__ = str(path)
-        with _named_errors(str(path), "mend the file"):
+        with _named_errors(f"The file {path}", "correct it"):
             try:
                 exec(compile(content, path, "exec", dont_inherit=True), vars(module))
             except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TextIO
 
@@ -14,8 +13,7 @@ __all__ = ["Event", "EventWriter", "parse_event"]
 _MIN_INTERVAL = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Progress of a cell.
 
     Parameters

@@ -129,8 +129,7 @@ class CellRun:
             method, record = self._measure()
         self.seconds["method"] = round(self._in_method, 4)
         self.seconds["overhead"] = round(perf_counter() - began - self._in_method, 4)
-        self._save(method)
-        return replace(record, notes=(*record.notes, *self._failures))
+        return self._kept(method, record)
 
     def _measure(self) -> tuple[Method, Record]:
         with self._stage("load"):
@@ -178,7 +177,7 @@ class CellRun:
         with self._noting("scores of images, raw times and counts were not written"):
             self._details = write_details(store, self.cell, details, counts)
 
-    def _save(self, method: Method) -> None:
+    def _kept(self, method: Method, record: Record) -> Record:
         """Save fitted method and maps as the job demands; maps of an earlier run of the cell are removed."""
         with suppress(OSError):
             Store(self.job.results).maps_path(self.cell).unlink(missing_ok=True)
@@ -188,6 +187,7 @@ class CellRun:
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(self.job.save_maps, self.cell, self._maps(method))
+        return replace(record, notes=(*record.notes, *self._failures))
 
     def _maps(self, method: Method) -> Iterator[ImageMaps]:
         """Predict every test image again, after all measurements."""

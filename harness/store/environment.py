@@ -36,6 +36,11 @@ class Provider:
     distribution: str
     version: str
 
+    @property
+    def reference(self) -> str:
+        """``FILE.py:CLASS`` of a method that is not installed; empty for an installed one."""
+        return self.distribution if ":" in self.distribution else ""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:

@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +67,21 @@ class ImageMaps:
     maps: Mapping[str, NDArray[np.floating[Any]]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """Score of an image, and the factor of each of its maps."""
+
+    score: float
+    scales: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    format: int
+    cell: Mapping[str, Any]
+    images: Mapping[str, _Image]
+
+
 def size_note(test_samples: Sequence[tuple[str, int]]) -> str:
     """Return how much room the maps of cells will take, in one sentence; empty where there is no cell.
 
@@ -103,16 +119,16 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
         Where a map is no square.
     """
     stream = io.BytesIO()
-    index: dict[str, dict[str, Any]] = {}
+    index: dict[str, _Image] = {}
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for image in images:
-            scales = {}
+            scales: dict[str, float] = {}
             for name, values in image.maps.items():
                 packed, scales[name] = _packed(_in_geometry(image.id, name, values, cell.protocol.eval_size))
                 _write(archive, f"{image.id}/{name}", packed)
-            index[image.id] = {"score": float(image.score), "scales": scales}
-        header = {"format": _FORMAT, "cell": cell.to_json(), "images": index}
-        _write(archive, "header", np.array(json.dumps(header)))
+            index[image.id] = _Image(float(image.score), scales)
+        header = _Header(_FORMAT, cell.to_json(), index)
+        _write(archive, "header", np.array(json.dumps(msgspec.to_builtins(header))))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, stream.getvalue())
 
@@ -130,13 +146,13 @@ class MapFile:
         self.path = path
 
     @cached_property
-    def _header(self) -> Mapping[str, Any]:
+    def _header(self) -> _Header:
         try:
             with open_arrays(self.path) as archive:
-                header: dict[str, Any] = json.loads(str(archive["header"]))
-            Cell.from_json(header["cell"])
-            if header["format"] != _FORMAT:
-                raise ValueError(f"format {header['format']}")
+                header = msgspec.convert(json.loads(str(archive["header"])), _Header)
+            Cell.from_json(header.cell)
+            if header.format != _FORMAT:
+                raise ValueError(f"format {header.format}")
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, HarnessError) as error:
             raise self._unreadable(error) from error
         return header
@@ -144,20 +160,20 @@ class MapFile:
     @property
     def cell(self) -> Cell:
         """The cell that the maps belong to."""
-        return Cell.from_json(self._header["cell"])
+        return Cell.from_json(self._header.cell)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the images, in the order of the test set."""
-        return tuple(self._header["images"])
+        return tuple(self._header.images)
 
     def names(self, sample_id: str) -> tuple[str, ...]:
         """Return the names of an image's maps; raise KeyError for an unknown image."""
-        return tuple(self._header["images"][sample_id]["scales"])
+        return tuple(self._header.images[sample_id].scales)
 
     def score(self, sample_id: str) -> float:
         """Return the anomaly score of an image; raise KeyError for an unknown image."""
-        return float(self._header["images"][sample_id]["score"])
+        return self._header.images[sample_id].score
 
     def read(self, sample_id: str, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return the maps of an image by name, (S, S) float32 each, S the side of the evaluation geometry.
@@ -176,8 +192,8 @@ class MapFile:
         PrerequisiteError
             Where the file can't be read.
         """
-        scales = self._header["images"][sample_id]["scales"]
-        wanted = {name: float(scales[name]) for name in (scales if names is None else names)}
+        scales = self._header.images[sample_id].scales
+        wanted = {name: scales[name] for name in (scales if names is None else names)}
         try:
             with open_arrays(self.path) as archive:
                 return {
