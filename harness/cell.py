@@ -62,9 +62,9 @@ class Cell:
     checkpoint: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the cell as plain JSON values."""
-        return cast(dict[str, Any], msgspec.to_builtins(self))
+        return cast(dict[str, object], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:

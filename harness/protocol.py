@@ -73,9 +73,9 @@ class Protocol:
             raise UsageError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)} with --preset.")
         return replace(PRESETS[preset], weights=weights)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the protocol as plain JSON values."""
-        return cast(dict[str, Any], msgspec.to_builtins(self))
+        return cast(dict[str, object], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Protocol:
@@ -90,7 +90,10 @@ class Protocol:
         """
         protocol = msgspec.convert(value, cls)
         known = protocol.to_json()
-        unknown = {*(set(value) - set(known)), *(set(value.get("latency", ())) - set(known["latency"]))}
+        unknown = {
+            *(set(value) - set(known)),
+            *(set(value.get("latency", ())) - set(LatencyBudget.__dataclass_fields__)),
+        }
         if unknown:
             raise UsageError(f"This protocol was written by another version of harness (unknown: {sorted(unknown)}).")
         return protocol

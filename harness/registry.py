@@ -78,7 +78,7 @@ class MethodSpec:
         return label(self.name, self.parameters)
 
 
-def label(name: str, parameters: Mapping[str, Any]) -> str:
+def label(name: str, parameters: Mapping[str, ParameterValue]) -> str:
     """Return the canonical text of a method with parameters, ``cfm[aggregate=sum,epochs=50]``."""
     if not parameters:
         return name

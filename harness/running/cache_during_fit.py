@@ -40,7 +40,7 @@ class CellCache:
         Facts that ``harness cache`` lists.
     """
 
-    def __init__(self, store: ArrayCache, family: str, origin: Mapping[str, Any], about: Mapping[str, str]) -> None:
+    def __init__(self, store: ArrayCache, family: str, origin: Mapping[str, object], about: Mapping[str, str]) -> None:
         self._store, self._about = store, {"family": family, **about}
         self._origin = {"family": family, **origin}
         self._open = True
@@ -109,7 +109,7 @@ def cache_during_fit(method: Method, job: Job) -> Iterator[CellCache | None]:
             cache.close()
 
 
-def _origin(job: Job) -> dict[str, Any]:
+def _origin(job: Job) -> dict[str, object]:
     """Return what numbers depend on, beside the sample: another thread count or version may round differently."""
     facts = msgspec.to_builtins(describe_torch(Environment(), job.device))
     return {

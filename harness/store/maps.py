@@ -78,7 +78,7 @@ class _Image:
 @dataclass(frozen=True, slots=True)
 class _Header:
     format: int
-    cell: Mapping[str, Any]
+    cell: Mapping[str, object]
     images: Mapping[str, _Image]
 
 
