@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from harness.cli.boards import Scope, leaderboard_option, named, nothing_ok, several_text
 from harness.cli.options import json_option
 from harness.cli.query_options import query_options
-from harness.errors import ExitCode, PrerequisiteError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest, Merged
@@ -59,6 +59,11 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     from harness.gate.leaderboard import Board, latest, merge
     from harness.report.tables import NothingMeasuredError
 
+    if prune and (query.device or query.statuses):
+        raise UsageError(
+            "--prune drops lines of cells that no record is chosen of, on whatever device they were measured: "
+            "leave out --device and --status."
+        )
     scope = Scope(query, store, folder)
     newest = {pair: latest(found) for pair, found in scope.records().items()}
     if not any(found.rows for found in newest.values()):

@@ -29,15 +29,18 @@ class _Repeatable(click.Option):
         return super().type_cast_value(ctx, (value,) if isinstance(value, str) else value)
 
 
+# Names of parameters differ from those of 'run' where settings of a project say how to run: they choose no records.
 _OPTIONS = (
     click.option("--dataset", "-d", default="", help="One dataset; all by default."),
     click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value]."),
     click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all by default."),
     click.option("--shots", "-n", type=NameList(), multiple=True, help="5, 10, 50, full; all by default."),
     click.option("--split", "splits", type=NameList(), multiple=True, help="Few-shot lists: first, or seeds 0 to 4."),
-    click.option("--preset", default="", help="paper or quick; all by default."),
-    click.option("--weights", default="", help="pretrained or random; all by default."),
-    click.option("--device", default="", help="cpu, cuda, or a part of a machine's name; all by default."),
+    click.option("--preset", "wanted_preset", default="", help="paper or quick; all by default."),
+    click.option("--weights", "wanted_weights", default="", help="pretrained or random; all by default."),
+    click.option(
+        "--device", "wanted_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
+    ),
     click.option("--status", "statuses", type=NameList(), multiple=True, help=f"{', '.join(_STATUSES)}."),
     click.option(
         "--results",
@@ -68,7 +71,17 @@ def query_options(function: _Function) -> _Function:
     return wrapper
 
 
-_QUERY = ("dataset", "methods", "categories", "shots", "splits", "preset", "weights", "device", "statuses")
+_QUERY = (
+    "dataset",
+    "methods",
+    "categories",
+    "shots",
+    "splits",
+    "wanted_preset",
+    "wanted_weights",
+    "wanted_device",
+    "statuses",
+)
 
 
 def _query(
@@ -77,9 +90,9 @@ def _query(
     categories: tuple[tuple[str, ...], ...],
     shots: tuple[tuple[str, ...], ...],
     splits: tuple[tuple[str, ...], ...],
-    preset: str,
-    weights: str,
-    device: str,
+    wanted_preset: str,
+    wanted_weights: str,
+    wanted_device: str,
     statuses: tuple[tuple[str, ...], ...],
 ) -> RecordQuery:
     from harness.data.splits import parse_shots, require_split_name
@@ -93,8 +106,8 @@ def _query(
         categories=join(categories),
         shots=tuple(map(parse_shots, join(shots))),
         splits=join(splits),
-        preset=preset,
-        weights=weights,
-        device=device,
+        preset=wanted_preset,
+        weights=wanted_weights,
+        device=wanted_device,
         statuses=join(statuses),  # type: ignore[arg-type]  # the query checks them
     )

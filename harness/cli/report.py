@@ -63,7 +63,8 @@ def command(
     if not sections:
         raise NothingMeasuredError(
             f"Nothing of this choice is measured or published in {store.cells}: start with "
-            "'harness run --methods cfm,cfm-t', or name another --results DIR."
+            f"'harness run --methods cfm,cfm-t{f' --dataset {query.dataset}' if query.dataset else ''}', "
+            "or name another --results DIR."
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     click.echo(index)
