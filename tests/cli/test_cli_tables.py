@@ -206,7 +206,7 @@ def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
     assert {tied[method, "p_auroc"] for method in ("cfm", "cfm-t")} == {"yes"}
     assert {tied["btf", metric] for metric in ("p_auroc", "aupro_30")} == {""}
     out = call(*arguments).out
-    assert "≈ can't be told from the best of its column" in " ".join(out.split())
+    assert "≈ can't be separated from the best of its column" in " ".join(out.split())
     (cfm,) = [line for line in lines if (line["method"], line["metric"]) == ("cfm", "p_auroc")]
     assert float(cfm["low"]) < float(cfm["value"]) < float(cfm["high"])
     out = call("tables", "--table", "differences", "--metric", "p_auroc").out
