@@ -19,7 +19,7 @@ from harness.metrics import evaluate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
 from harness.report.tables import NothingMeasuredError, Source, TableRequest, measured_grids
-from harness.store.pending import note_plan, tidy
+from harness.store.pending import drop_finished, save_pending
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
 from harness.store.record import Record
@@ -204,7 +204,7 @@ def run_plan(
 
     jobs = placed_jobs(plan, store, save_fitted=save_fitted, save_maps=save_maps)
     if jobs:
-        note_plan(store.folder, [job.cell for job in jobs])
+        save_pending(store.folder, [job.cell for job in jobs])
         if threading.current_thread() is threading.main_thread():
             watch((signal.SIGTERM, signal.SIGHUP))
         if progress:
@@ -212,7 +212,7 @@ def run_plan(
         else:
             for _ in run_jobs(jobs, lambda job, event: None, devices=devices, timeout=timeout):
                 pass
-    tidy(store.folder)
+    drop_finished(store.folder)
     records = (store.read(planned.job.cell) for planned in plan.cells)
     return Results((record for record in records if record is not None), store)
 

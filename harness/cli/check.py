@@ -73,6 +73,8 @@ def _compare(scope: Scope) -> list[_Checked]:
     for board, latest in newest.items():
         if board.path.exists():
             rows = [row for row in board.read() if scope.keeps(row.key)]
+            if scope.query.device or scope.query.statuses:  # a cell that another device has a record of is not missing
+                rows = [row for row in rows if row.key in latest.records]
             checked.append(_Checked(board, latest, compare(rows, latest.records, tolerances), tolerances))
     regressed = any(board.comparison.regressed for board in checked)
     if not regressed and not any(latest.rows for latest in newest.values()):

@@ -12,7 +12,7 @@ from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_te
 from harness.cli.options import json_option
 from harness.cli.output import print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text
-from harness.errors import ExitCode, PrerequisiteError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest
@@ -59,6 +59,11 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     """
     from harness.gate.leaderboard import merge
 
+    if prune and (query.device or query.statuses):
+        raise UsageError(
+            "--prune drops lines of cells that no record is chosen of, on whatever device they were measured: "
+            "leave out --device and --status."
+        )
     scope = Scope(query, store, folder)
     newest = scope.newest()
     if not any(latest.rows for latest in newest.values()):

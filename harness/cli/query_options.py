@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["START", "nothing_measured", "query_options", "query_text"]
-
-START = "harness run --methods cfm,cfm-t --shots 10"
-"""A first command, for errors."""
+__all__ = ["nothing_measured", "query_options", "query_text", "start_advice"]
 
 _Function = Callable[..., Any]
 
@@ -35,16 +32,19 @@ class _Repeatable(click.Option):
         return super().type_cast_value(ctx, (value,) if isinstance(value, str) else value)
 
 
+# The prefix keeps the settings of a project out: they say how to run, and choose no records.
 _OPTIONS = (
-    click.option("--dataset", "-d", default="", help="One dataset; all by default."),
-    names_option("--methods", "-m", help="Names, globs, or name[parameter=value]."),
-    names_option("--categories", "-c", help="Names or globs; all by default."),
-    names_option("--shots", "-n", help="5, 10, 50, full; all by default."),
-    names_option("--split", "splits", help="Few-shot lists: first, or seeds 0 to 4."),
-    click.option("--preset", default="", help="paper or quick; all by default."),
-    click.option("--weights", default="", help="pretrained or random; all by default."),
-    click.option("--device", default="", help="cpu, cuda, or a part of a machine's name; all by default."),
-    names_option("--status", "statuses", help=f"{', '.join(_STATUSES)}."),
+    click.option("--dataset", "-d", "query_dataset", default="", help="One dataset; all by default."),
+    names_option("--methods", "-m", "query_methods", help="Names, globs, or name[parameter=value]."),
+    names_option("--categories", "-c", "query_categories", help="Names or globs; all by default."),
+    names_option("--shots", "-n", "query_shots", help="5, 10, 50, full; all by default."),
+    names_option("--split", "query_splits", help="Few-shot lists: first, or seeds 0 to 4."),
+    click.option("--preset", "query_preset", default="", help="paper or quick; all by default."),
+    click.option("--weights", "query_weights", default="", help="pretrained or random; all by default."),
+    click.option(
+        "--device", "query_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
+    ),
+    names_option("--status", "query_statuses", help=f"{', '.join(_STATUSES)}."),
     click.option(
         "--results",
         cls=_Repeatable,
@@ -57,7 +57,6 @@ _OPTIONS = (
         help="Folder of records; may be given more than once.",
     ),
 )
-_FIELDS = ("dataset", "methods", "categories", "shots", "splits", "preset", "weights", "device", "statuses")
 
 
 def query_options(function: _Function) -> _Function:
@@ -69,7 +68,8 @@ def query_options(function: _Function) -> _Function:
         from harness.store.query import RecordQuery
         from harness.store.store import open_store
 
-        chosen = {name: options.pop(name) for name in _FIELDS}
+        names = [name for name in options if name.startswith("query_")]
+        chosen = {name.removeprefix("query_"): options.pop(name) for name in names}
         for split in chosen["splits"]:
             require_split_name(split)
         query = RecordQuery(**{**chosen, "shots": tuple(map(parse_shots, chosen["shots"]))})
@@ -89,6 +89,12 @@ def query_text(query: RecordQuery) -> str:
     return text + (f" by {', '.join(query.methods)}" if query.methods else "")
 
 
+def start_advice(query: RecordQuery) -> str:
+    """Return the end of an error: what to do where a query chooses nothing."""
+    dataset = f" --dataset {query.dataset}" if query.dataset else ""
+    return f"start with 'harness run --methods cfm,cfm-t{dataset} --shots 10', or name another --results DIR."
+
+
 def nothing_measured(query: RecordQuery, store: Store, records: Collection[Record] = ()) -> NothingMeasuredError:
     """Return the error that says that a query chooses no record, or none that is ok.
 
@@ -105,9 +111,7 @@ def nothing_measured(query: RecordQuery, store: Store, records: Collection[Recor
 
     text = query_text(query)
     if not records:
-        return NothingMeasuredError(
-            f"Nothing is measured{text} in {store.cells}: start with '{START}', or name another --results DIR."
-        )
+        return NothingMeasuredError(f"Nothing is measured{text} in {store.cells}: {start_advice(query)}")
     statuses = ", ".join(sorted({record.status for record in records}))
     return NothingMeasuredError(
         f"None of the {len(records)} cells{text} in {store.cells} is ok ({statuses}): see why with "

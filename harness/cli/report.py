@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import FOLDER, data_option
-from harness.cli.query_options import START, query_options, query_text
+from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
@@ -57,8 +57,7 @@ def command(
     sections = make_sections(records, published, query, Uncertainty(store).tied)
     if not sections:
         raise NothingMeasuredError(
-            f"Nothing is measured or published{query_text(query)} in {store.cells}: "
-            f"start with '{START}', or name another --results DIR."
+            f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     click.echo(index)

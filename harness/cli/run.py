@@ -32,7 +32,7 @@ __all__ = ["command"]
 
 @click.command("run")
 @names_option(
-    "--methods", "-m", help="Names, globs, name[parameter=value], all; with --suite only these methods of it."
+    "--methods", "-m", help="Names, globs, name[parameter=value], FILE.py:CLASS, all; with --suite only these of it."
 )
 @names_option(
     "--suite",
@@ -167,12 +167,12 @@ def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: 
     from harness.api import placed_jobs
     from harness.plan.job import write_job
     from harness.report.console import print_notes, stderr
-    from harness.store.pending import note_plan
+    from harness.store.pending import save_pending
 
     print_notes(plan)
     jobs = placed_jobs(plan, store, **keep)
     if jobs:
-        note_plan(store.folder, [job.cell for job in jobs])
+        save_pending(store.folder, [job.cell for job in jobs])
     for job in jobs:
         write_job(folder / f"{job.cell.stem}.json", job.on(device))
     stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
@@ -196,7 +196,8 @@ def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: st
         plan = join_plans([make_plan(part, store) for part in selections], notes)
     else:
         plan = make_plan(selection, store)
-    note = size_note(plan) if selection.save_maps else ""
+    running = [(planned.job.cell.method, planned.test_samples) for planned in plan.cells if planned.action == "run"]
+    note = size_note(running) if selection.save_maps else ""
     return replace(plan, notes=(*plan.notes, note)) if note else plan
 
 

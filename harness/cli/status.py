@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import json_option
 from harness.cli.output import listing, print_json
-from harness.cli.query_options import START, query_options, query_text
+from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,8 +65,7 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
     states = [state for state in states if state.is_meant(query)]
     if not states:
         raise NothingMeasuredError(
-            f"No cell{query_text(query)} is measured, running or planned in {store.folder}: start with '{START}', "
-            "or name another --results DIR."
+            f"No cell{query_text(query)} is measured, running or planned in {store.folder}: {start_advice(query)}"
         )
     return states
 

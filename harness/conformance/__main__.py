@@ -25,6 +25,8 @@ def main(path: Path) -> None:
     """Run all checks of the requested method."""
     die_with_parent()
     request = read_request(path)
+    if request.reference:
+        registry.load_reference(request.reference)
     (spec,) = registry.parse([request.method])
     with (
         os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 __all__ = ["CheckFailedError", "CheckSkippedError", "Outcome", "Status", "Verdict"]
 
@@ -77,7 +77,7 @@ class Verdict:
         """Whether the method runs, and no check failed."""
         return not self.with_status("fail") and not self.cannot_run
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the verdict as plain JSON values."""
         return {
             "method": self.method,

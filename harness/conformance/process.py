@@ -16,6 +16,7 @@ from time import monotonic
 from typing import IO
 from uuid import uuid4
 
+from harness import registry
 from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
 from harness.data.toy import ensure_toy
@@ -42,17 +43,20 @@ class Request:
         Torch device name.
     outcomes
         File that a line of JSON is appended to for each check.
+    reference
+        Where a method that is not installed is imported from; empty for an installed one.
     """
 
     method: str
     device: str
     outcomes: Path
+    reference: str = ""
 
 
 def read_request(path: Path) -> Request:
     """Read a request's file."""
     value = json.loads(path.read_text(encoding="utf-8"))
-    return Request(value["method"], value["device"], Path(value["outcomes"]))
+    return Request(value["method"], value["device"], Path(value["outcomes"]), value["reference"])
 
 
 def verify_method(
@@ -63,7 +67,7 @@ def verify_method(
     Parameters
     ----------
     method
-        One registered name, with parameters in brackets.
+        One name of a method, with parameters in brackets.
     device
         Torch device name.
     timeout
@@ -79,7 +83,8 @@ def verify_method(
     ensure_toy()
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
-        request = Request(method, device, Path(folder) / "outcomes.jsonl")
+        reference = registry.reference_of(registry.base_name(method))
+        request = Request(method, device, Path(folder) / "outcomes.jsonl", reference)
         path, log = Path(folder) / "request.json", Path(folder) / "log"
         path.write_text(json.dumps({**asdict(request), "outcomes": str(request.outcomes)}), encoding="utf-8")
         code = _run(path, log, timeout, on_event)

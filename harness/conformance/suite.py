@@ -10,7 +10,7 @@ from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Out
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, UnsupportedError
 from harness.data.open import open_dataset
-from harness.measure.host import libraries_set_aside
+from harness.measure.host import frozen_gc
 from harness.registry import MethodSpec
 
 __all__ = ["CHECKS", "run_suite", "toy_subject"]
@@ -81,7 +81,7 @@ def run_suite(
         Called with its outcome.
     """
     outcomes: dict[str, Outcome] = {}
-    with libraries_set_aside():
+    with frozen_gc():
         for check in CHECKS:
             on_check(check)
             outcomes[check.name] = _outcome(check, subject, outcomes)

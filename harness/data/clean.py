@@ -10,7 +10,6 @@ import hashlib
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +57,7 @@ class CleaningSettings:
     eps: float = 0.006
     min_points: int = 30
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the settings as plain JSON values."""
         return asdict(self)
 

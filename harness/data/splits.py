@@ -9,7 +9,7 @@ fixed by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -174,7 +174,7 @@ def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> 
     return sorted(ids, key=lambda id_: sha256(f"{dataset}/{category}/{seed}/{id_}".encode()).hexdigest())
 
 
-def split_file_digest(content: dict[str, Any]) -> str:
+def split_file_digest(content: Mapping[str, object]) -> str:
     """Return the digest that the content of a split file must carry under ``digest``."""
     return digest({key: value for key, value in content.items() if key != "digest"}, 64)
 

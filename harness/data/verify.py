@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
@@ -90,7 +89,7 @@ class VerifyReport:
         """True where the dataset is complete and every file that was looked at can be used."""
         return not self.missing_categories and not self.problems and all(row.ok for row in self.counts)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values."""
         return {**asdict(self), "root": str(self.root), "ok": self.ok}
 

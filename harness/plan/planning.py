@@ -19,6 +19,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.job import Job
 from harness.protocol import Protocol, WeightsMode
+from harness.store.record import Record
 from harness.store.store import Store
 
 __all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
@@ -214,7 +215,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         weights={name: one.sha256 for name, one in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
-                    job = replace(job, cache=selection.cache)
+                    job = replace(job, cache=selection.cache, reference=registry.reference_of(spec.name))
                     planned.setdefault(cell.id, replace(_decide(job, store, selection), test_samples=test_samples))
     return Plan(tuple(planned.values()), tuple(notes))
 
@@ -282,6 +283,12 @@ def _unlike_default(spec: registry.MethodSpec, preset: str) -> dict[str, Paramet
     return {name: value for name, value in spec.parameters.items() if default[name] != value}
 
 
+def _is_edited(record: Record) -> bool:
+    """Return whether a record's method is not installed and its file is another one than when it was measured."""
+    imported, provider = registry.imported_class(record.cell.method), record.environment.provider
+    return imported is not None and (provider is None or provider.version != imported.sha256)
+
+
 def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
     record = store.read(job.cell)
     asked_for = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
@@ -292,6 +299,8 @@ def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
     if asked_for:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
+    if _is_edited(record):
+        return PlannedCell(job, "run", f"measured, but {job.reference} has changed since")
     if selection.save_fitted and not store.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
     if selection.save_maps and not store.maps_path(job.cell).is_file():

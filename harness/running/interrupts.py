@@ -1,4 +1,4 @@
-"""Ctrl-C that can't get lost: Python swallows a KeyboardInterrupt raised inside a callback, as imports have them."""
+"""Ctrl-C is never lost: Python drops a KeyboardInterrupt that is raised inside a callback, such as imports use."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from types import FrameType
 
 __all__ = ["raise_if_interrupted", "watch"]
 
-_asked: list[int] = []
+_received: list[int] = []
 
 
 def watch(signals: Iterable[signal.Signals]) -> None:
-    """Let signals raise KeyboardInterrupt here, and remember them; one that is ignored stays ignored.
+    """Let signals raise KeyboardInterrupt here, and remember them; an ignored signal stays ignored.
 
     Parameters
     ----------
     signals
-        For example SIGINT, and SIGTERM and SIGHUP where they are to end a program as Ctrl-C does.
+        For example SIGINT, and SIGTERM and SIGHUP where they shall end a program as Ctrl-C does.
     """
     sys.unraisablehook = _report
     for sign in signals:
@@ -27,17 +27,17 @@ def watch(signals: Iterable[signal.Signals]) -> None:
 
 
 def raise_if_interrupted() -> None:
-    """Raise the KeyboardInterrupt again that one of the watched signals raised, in case it was swallowed."""
-    if _asked:
+    """Raise KeyboardInterrupt where a watched signal was received, in case Python dropped the first."""
+    if _received:
         raise KeyboardInterrupt
 
 
-def _report(lost: sys.UnraisableHookArgs) -> None:
-    """Report what Python can't raise, except an interrupt: that one is remembered."""
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
+def _report(dropped: sys.UnraisableHookArgs) -> None:
+    """Report what Python can't raise, except an interrupt, which is remembered."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
 
 
 def _interrupt(sign: int, frame: FrameType | None) -> None:
-    _asked.append(sign)
+    _received.append(sign)
     raise KeyboardInterrupt

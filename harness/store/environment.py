@@ -27,10 +27,19 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The installed distribution that registers a method."""
+    """The installed distribution that registers a method.
+
+    For a method that is not installed: the reference that it was imported by, ``FILE.py:CLASS``, and the SHA-256 of the
+    file's content.
+    """
 
     distribution: str
     version: str
+
+    @property
+    def reference(self) -> str:
+        """``FILE.py:CLASS`` of a method that is not installed; empty for an installed one."""
+        return self.distribution if ":" in self.distribution else ""
 
 
 @dataclass(frozen=True, slots=True)

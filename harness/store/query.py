@@ -90,9 +90,8 @@ class RecordQuery:
         for pattern in self.methods:
             if not any(label_matches(pattern, label) for label in labels):
                 names = {*labels, *map(base_name, labels)}
-                raise UsageError(
-                    f"Method '{pattern}' is neither measured nor published: {nearest_names(pattern, names)}"
-                )
+                others = nearest_names(pattern, names) if names else "there are no numbers of any method yet."
+                raise UsageError(f"Method '{pattern}' is neither measured nor published: {others}")
 
     def _check_categories(self, cells: Sequence[Cell], others: Iterable[str]) -> None:
         datasets = [self.dataset] if self.dataset in DATASETS else list(DATASETS)

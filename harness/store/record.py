@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -171,9 +171,9 @@ class Record:
         """Time from the start of the first stage to the end of the last; parts of it are not counted again."""
         return sum(seconds for name, seconds in self.seconds.items() if name not in ("method", "overhead"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the record as plain JSON values; in the layout of :data:`SCHEMA`."""
-        plain = cast(dict[str, Any], msgspec.to_builtins(self))
+        plain = cast(dict[str, object], msgspec.to_builtins(self))
         return {"schema": SCHEMA, "id": self.cell.id, **{name: plain[name] for name in plain if name != "schema"}}
 
 

@@ -150,7 +150,7 @@ def test_no_leaderboard_at_all_names_the_command_with_its_folders(call, tmp_path
         ([], 6, "Nothing is measured in results/cells: start with 'harness run"),
         (["--dataset", "toy", "--preset", "paper"], 6, "Nothing is measured on toy at preset paper in results/cells"),
         (["--methods", "cfm"], 6, "Nothing is measured by cfm in results/cells"),
-        (["--methods", "cfn"], 2, "Method 'cfn' is neither measured nor on a leaderboard: did you mean 'cfm'"),
+        (["--methods", "cfn"], 2, "Method 'cfn' is neither measured nor published: did you mean 'cfm'"),
         (["--dataset", "tov"], 2, "did you mean 'toy'"),
     ],
 )

@@ -116,7 +116,7 @@ def test_a_projects_results_folder_holds_for_update(call, results, tmp_path):
         (["--dataset", "toy"], 5, "There is no leaderboard on toy in results/leaderboard"),
         (["--dataset", "tov"], 2, "There is no dataset 'tov': did you mean 'toy'"),
         (["--preset", "quik"], 2, "There is no preset 'quik': did you mean 'quick'"),
-        (["--methods", "cfm"], 2, "Method 'cfm' is neither measured nor on a leaderboard"),
+        (["--methods", "cfm"], 2, "Method 'cfm' is neither measured nor published"),
         (["update"], 6, "Nothing is measured in results/cells: start with 'harness run"),
         (["update", "--dataset", "toy"], 6, "Nothing is measured on toy in results/cells"),
         (["update", "--dataset", "tov"], 2, "did you mean 'toy'"),

@@ -8,7 +8,7 @@ from report_records import make_cell, make_record
 
 from harness.data.base import DATASETS
 from harness.store.claims import Claim
-from harness.store.pending import note_plan
+from harness.store.pending import save_pending
 from harness.store.store import Store
 
 CANDIES = DATASETS["eyecandies"].categories
@@ -27,7 +27,7 @@ def folder(tmp_path):
     (store.folder / "logs").mkdir()
     (store.folder / "logs" / f"{oom.stem}.log").write_text(LOG, encoding="utf-8")
     cells = [make_cell("cfm", name, dataset="eyecandies", shots=10) for name in CANDIES[4:7]]
-    note_plan(store.folder, cells)
+    save_pending(store.folder, cells)
     claim = Claim(store.folder, cells[0])
     with claim:
         assert claim.take()

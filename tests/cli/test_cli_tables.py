@@ -52,7 +52,7 @@ def test_measured_stands_beside_published(call, measured):
 
 
 def test_toy_results_never_stand_beside_published_ones(call, measured):
-    outcome = call("tables", "--dataset", "toy")
+    outcome = call("tables", "--dataset", "toy", "--table", "all")
     assert "Not comparable with published numbers" in outcome.out
     assert "random weights" in outcome.out
     lines = csv.DictReader(io.StringIO(call("tables", "--dataset", "toy", "--format", "csv").out))
@@ -109,6 +109,23 @@ def test_the_reason_of_several_tables_is_told_once(call, measured):
     assert text.count("for the reason above") == 2
 
 
+def test_without_options_one_screen_names_the_best_and_the_other_settings(call, measured):
+    outcome = call("tables")
+    assert outcome.code == 0
+    assert "Best methods: MVTec 3D-AD, all training samples, preset paper, pretrained weights" in outcome.out
+    assert "Table 1." not in outcome.out
+    assert "harness tables --dataset toy --shots 10 --split first --preset quick --weights random" in outcome.out
+    assert "Table 1. MVTec 3D-AD" in call("tables", "--table", "all").out
+
+
+def test_the_tables_are_listed_with_what_they_show(call):
+    listed = json.loads(call("tables", "--list", "--json").out)
+    assert [table["name"] for table in listed[:8]] == [*"1234567", "accuracy"]
+    assert all(table["help"] for table in listed)
+    out = call("tables", "--list").out
+    assert all(table["name"] in out for table in listed)
+
+
 def test_only_measured(call, measured):
     out = call("tables", "--source", "measured", "--format", "csv").out
     assert {line["source"] for line in csv.DictReader(io.StringIO(out))} == {"measured"}
@@ -131,7 +148,7 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
         (["--metric", "aupro"], 2, "There is no accuracy metric 'aupro'"),
         (["--table", "1", "--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
         (["--table", "rank"], 6, "Nothing is measured in results/cells: start with"),
-        (["--table", "8"], 2, "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, exact"),
+        (["--table", "8"], 2, "There is no table '8': choose from 1, 2, 3, 4, 5, 6, 7, accuracy"),
         (["--table", "differences"], 6, "Nothing is measured in results/cells: start with"),
         (["--table", "1", "--metric", "aupro_1"], 2, "Table 1 has no aupro_1: choose from i_auroc, aupro_30_official"),
         (["--metric", "aupro_1"], 2, "papers print aupro_1_official instead; ask for that"),
@@ -189,7 +206,7 @@ def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
     assert {tied[method, "p_auroc"] for method in ("cfm", "cfm-t")} == {"yes"}
     assert {tied["btf", metric] for metric in ("p_auroc", "aupro_30")} == {""}
     out = call(*arguments).out
-    assert "≈ can't be told from the best of its column" in " ".join(out.split())
+    assert "≈ can't be separated from the best of its column" in " ".join(out.split())
     (cfm,) = [line for line in lines if (line["method"], line["metric"]) == ("cfm", "p_auroc")]
     assert float(cfm["low"]) < float(cfm["value"]) < float(cfm["high"])
     out = call("tables", "--table", "differences", "--metric", "p_auroc").out

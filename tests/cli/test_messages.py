@@ -26,6 +26,12 @@ run --methods cfmm
 run --methods cfm[epochs=x]
 run --methods cfm[epoch=3]
 run --methods cfm[epochs=0]
+run --methods cfm[
+run --methods ./nowhere.py:Method
+run --methods file:Method
+run --methods no/module:Method
+run --methods json:dumps
+run --methods json:JSONDecoder
 run --methods cfm --shots 7
 run --methods cfm --split 9
 run --methods cfm --preset slow

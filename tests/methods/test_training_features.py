@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from harness.cache import ArrayCache
-from harness.cell_cache import CellCache
 from samples import make_sample, no_progress
 from timm.layers import PatchEmbed
 
 from harness.contract import MethodError, UsesCache
+from harness.files.array_cache import ArrayCache
+from harness.running.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
 from methods.parts.cfm.feature_store import tensor_bytes

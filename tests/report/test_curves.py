@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from count_records import counted_record
-from harness.report.measured import MeasuredMethod
 
 from harness.report.curves import LIMITS, curve_of, mean_curve, rate_grid
+from harness.report.groups import MethodRecords
 from harness.store.store import Store
 
 
@@ -16,8 +16,8 @@ def store(tmp_path) -> Store:
     return Store(tmp_path / "results")
 
 
-def method_of(*records) -> MeasuredMethod:
-    return MeasuredMethod("cfm", {record.cell.category: record for record in records})
+def method_of(*records) -> MethodRecords:
+    return MethodRecords("cfm", {record.cell.category: record for record in records})
 
 
 def area(curve, limit) -> float:

@@ -6,6 +6,7 @@ from report_records import make_record
 from harness.report.figures.curves import draw_curves
 from harness.report.figures.curves_data import measured_curves
 from harness.report.figures.request import FigureRequest, chosen_group
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 
@@ -30,10 +31,10 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-def data_of(store, kind, **request):
-    asked = FigureRequest(**request)
+def data_of(store, kind, **query):
+    asked = FigureRequest(RecordQuery(**query))
     group, _ = chosen_group(store.all(), asked)
-    return measured_curves(group, store, kind, asked)
+    return measured_curves(group, store, kind)
 
 
 def area(mean, end):

@@ -12,6 +12,7 @@ from harness.report.figures.latency import draw_latency
 from harness.report.figures.latency_data import measured_latencies, order_statistic
 from harness.report.figures.request import FigureRequest, chosen_group
 from harness.store.details import read_details
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 MVTEC = DATASETS["mvtec3d"].categories
@@ -29,10 +30,10 @@ def record(store, method="cfm", category="bagel", *, calls=6, factor=1.0, **envi
     return keep_details(store, replace(made, environment=replace(made.environment, **environment)), raw_ms=raw)
 
 
-def data_of(store, records, **request):
-    asked = FigureRequest(**request)
+def data_of(store, records, **query):
+    asked = FigureRequest(RecordQuery(**query))
     group, _ = chosen_group(records, asked)
-    return measured_latencies(group, asked, store)
+    return measured_latencies(group, store)
 
 
 def drawn(figure, prefix):

@@ -9,6 +9,7 @@ from harness.report.figures.request import FigureRequest, chosen_groups
 from harness.report.figures.shots import draw_shots
 from harness.report.figures.shots_data import measured_shots, published_shots
 from harness.store.published import read_published
+from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 PUBLISHED = read_published()
@@ -23,8 +24,8 @@ def records(method="cfm", *, shots=SHOTS, split="first", shift=0.0, categories=M
     ]
 
 
-def data_of(found, published=PUBLISHED, **request):
-    asked = FigureRequest(**request)
+def data_of(found, published=PUBLISHED, **query):
+    asked = FigureRequest(RecordQuery(**query))
     return measured_shots(chosen_groups(found, asked), published, asked)
 
 
@@ -68,7 +69,7 @@ def test_splits_are_never_mixed_and_those_left_out_are_named():
     (curve,) = data.curves
     assert [(point.shots, point.value) for point in curve.points] == [(one, pytest.approx(0.97)) for one in SHOTS]
     assert any("the splits 2" in note for note in data.notes)
-    (chosen,) = data_of(found, None, split="2").curves
+    (chosen,) = data_of(found, None, splits=("2",)).curves
     assert [point.shots for point in chosen.points] == [5, "full"]
 
 
@@ -94,7 +95,7 @@ def test_one_category_has_no_published_curve():
     data = data_of(records(), categories=("bagel",))
     assert {curve.published for curve in data.curves} == {False}
     with pytest.raises(UsageError, match="is published for"):
-        published_shots(PUBLISHED, FigureRequest(categories=("bagel",)))
+        published_shots(PUBLISHED, FigureRequest(RecordQuery(categories=("bagel",))))
 
 
 def test_one_number_of_training_samples_is_told_how_to_get_others():

@@ -13,6 +13,7 @@ from harness.report.figures.request import FigureRequest, chosen_group
 from harness.report.figures.speed import draw_speed
 from harness.report.figures.speed_data import measured_speeds, pareto_front, published_speeds
 from harness.store.published import read_published
+from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 PUBLISHED = read_published()
@@ -42,8 +43,8 @@ CROWD = [
 ]
 
 
-def data_of(found, published=PUBLISHED, **request):
-    asked = FigureRequest(**request)
+def data_of(found, published=PUBLISHED, metric="aupro_30_official", **query):
+    asked = FigureRequest(RecordQuery(**query), metric)
     group, _ = chosen_group(found, asked)
     return measured_speeds(group, published, asked)
 

@@ -7,7 +7,7 @@ from gate_records import toy_record, window
 from harness.gate.compare import compare
 from harness.gate.leaderboard import Board, latest
 from harness.gate.tolerances import Tolerance, Tolerances
-from harness.report.board import board_grids, number_title
+from harness.report.board import board_grids
 from harness.report.gate import compared_text, moved_grids
 from harness.report.render.text import as_json, as_markdown
 
@@ -137,4 +137,3 @@ def test_tables_have_the_other_formats_too():
     grids = moved_grids(BOARD, compared(OLD, NEW), LIMITS)
     assert "| cfm | bump | I-AUROC" in as_markdown(grids)
     assert '"what": "i_auroc"' in as_json(grids)
-    assert number_title("aupro_1_official") == "AUPRO@1% official"

@@ -15,6 +15,7 @@ from harness.report.html.plotdata import QUANTILES, curve_rates
 from harness.report.html.sections import make_sections
 from harness.report.uncertainty import seed_interval
 from harness.store.published import read_published
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 TOY = {"dataset": "toy", "preset": "quick", "weights": "random"}
@@ -22,7 +23,7 @@ CATEGORIES = ("bump", "ridge")
 
 
 def data_of(records, store=None):
-    sections = make_sections(records, read_published(), records[0].cell.dataset)
+    sections = make_sections(records, read_published(), RecordQuery(records[0].cell.dataset))
     pages = {record.cell.id: f"cells/{record.cell.stem}.html" for record in records}
     return board_data(sections, pages, store)
 
@@ -127,7 +128,7 @@ def test_a_method_has_the_colour_of_the_figures_whatever_its_parameters():
 
 def test_rows_open_in_the_order_of_the_paper():
     names = ("cfm-t", "cfm", "m3dm", "cfm-s", "ast", "cfm-m", "btf")
-    (section,) = make_sections([make_record(name) for name in names], read_published(), "mvtec3d")[:1]
+    (section,) = make_sections([make_record(name) for name in names], read_published(), RecordQuery("mvtec3d"))[:1]
     order = ["btf", "ast", "m3dm", "cfm", "cfm-m", "cfm-s", "cfm-t"]
     assert [line.label for line in section.lines if not line.published] == order
     published = [line.label for line in section.lines if line.published]
@@ -136,5 +137,5 @@ def test_rows_open_in_the_order_of_the_paper():
 
 def test_variants_of_later_tables_follow_the_methods():
     found = [make_record("cfm[aggregate=sum]"), make_record("cfm-t")]
-    section = make_sections(found, read_published(), "mvtec3d")[0]
+    section = make_sections(found, read_published(), RecordQuery("mvtec3d"))[0]
     assert [line.label for line in section.lines if not line.published] == ["cfm-t", "cfm[aggregate=sum]"]

@@ -21,8 +21,9 @@ from harness.report.html.sections import make_sections
 from harness.report.html.templating import environment, render
 from harness.report.html.writing import write_report
 from harness.report.own_tables import accuracy_grid, cost_grid
+from harness.store.environment import Environment
 from harness.store.published import read_published
-from harness.store.record import Environment
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
@@ -69,8 +70,8 @@ def read(path):
     return page
 
 
-def report(folder, records, dataset=None, store=None):
-    return write_report(folder, make_sections(records, read_published(), dataset), store=store)
+def report(folder, records, dataset="", store=None):
+    return write_report(folder, make_sections(records, read_published(), RecordQuery(dataset)), store=store)
 
 
 @given(st.text(min_size=1))
@@ -167,7 +168,7 @@ def test_speeds_of_several_devices_do_not_compete():
     gpu = {"device": "cuda:0", "device_name": "Test GPU", "cpu": "Test CPU"}
     fast = make_record("cfm-t", environment=gpu, latency={"device": {"median_ms": 4.0}})
     middle, slow = make_record("cfm-m", latency={"device": {"median_ms": 30.0}}), make_record("cfm")
-    section = make_sections([fast, middle, slow], read_published(), "mvtec3d")[0]
+    section = make_sections([fast, middle, slow], read_published(), RecordQuery("mvtec3d"))[0]
     fps = [column.id for column in COLUMNS].index("fps")
     places = {line.label: line.values[fps].place for line in section.lines if not line.published}
     assert places == {"cfm-t": 0, "cfm-m": 1, "cfm": 2}

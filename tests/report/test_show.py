@@ -20,6 +20,7 @@ from harness.report.pictures.panels import BACKGROUND, outline, relief, sample_p
 from harness.report.pictures.runs import MapsMissingError, ShowRequest
 from harness.report.pictures.show import draw_features, draw_methods, draw_prediction
 from harness.store.maps import ANOMALY_MAP
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 
@@ -33,8 +34,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results")
 
 
-def chosen(store: Store, dataset: Dataset, *methods: str, **request) -> Choice:
-    return choose(store, ShowRequest(methods=methods, dataset="mvtec3d", **request), dataset.root)
+def chosen(store: Store, dataset: Dataset, *methods: str, categories=(), shots=(), **request) -> Choice:
+    return choose(store, ShowRequest(RecordQuery("mvtec3d", methods, categories, shots), **request), dataset.root)
 
 
 def rows(choice: Choice) -> list[str]:
@@ -80,7 +81,7 @@ def test_methods_stand_in_the_order_of_the_request_and_share_a_protocol(store, d
     alone = chosen(store, dataset, "cfm")
     assert "10 training samples" in alone.title
     assert len(alone.others) == 1
-    assert "all training samples" in chosen(store, dataset, "cfm", shots="full").title
+    assert "all training samples" in chosen(store, dataset, "cfm", shots=("full",)).title
     assert len(chosen(store, dataset).methods) == 3
 
 
@@ -106,9 +107,9 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(store, dataset) 
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"dataset": "mvtec"}, "no dataset 'mvtec': did you mean 'mvtec3d'"),
-        ({"methods": ("cfn",)}, "no method 'cfn': did you mean 'cfm'"),
-        ({"categories": ("bagle",)}, "no category 'bagle': did you mean 'bagel'"),
+        ({"query": RecordQuery("mvtec")}, "no dataset 'mvtec': did you mean 'mvtec3d'"),
+        ({"query": RecordQuery("mvtec3d", ("cfn",))}, "no method 'cfn': did you mean 'cfm'"),
+        ({"query": RecordQuery("mvtec3d", categories=("bagle",))}, "no category 'bagle': did you mean 'bagel'"),
         ({"samples": ("test/hole/00",)}, "no test sample 'test/hole/00': did you mean"),
         ({"defects": ("hloe",)}, "no defect 'hloe' .*did you mean 'hole'"),
         ({"worst": 1, "best": 1}, "give one of them"),
@@ -118,7 +119,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(store, dataset) 
 def test_a_wrong_request_is_a_sentence(store, dataset, request_, said: str) -> None:
     keep_maps(store, dataset)
     with pytest.raises(UsageError, match=said):
-        choose(store, ShowRequest(**{"dataset": "mvtec3d", **request_}), dataset.root)
+        choose(store, ShowRequest(**{"query": RecordQuery("mvtec3d"), **request_}), dataset.root)
 
 
 def test_maps_of_other_files_are_not_shown_beside_these(store, dataset) -> None:

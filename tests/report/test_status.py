@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import make_cell, make_record
 
-from harness.report.status import CellState, advice, count_states, group_states, read_states, tell_counts
+from harness.report.status import CellState, advice, count_states, counts_text, group_states, read_states
 from harness.store.claims import Claim
-from harness.store.pending import note_plan
+from harness.store.pending import save_pending
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 WRONG = ("failed", "oom", "timeout", "killed", "unsupported")
 
 
 def states_of(folder):
-    return {(state.cell.label, state.cell.category): state.state for state in read_states(folder)}
+    return {(state.cell.label, state.cell.category): state.state for state in read_states(Store(folder))}
 
 
 def test_a_cell_is_what_its_record_says(tmp_path):
@@ -23,7 +24,7 @@ def test_a_cell_is_what_its_record_says(tmp_path):
     store.write(make_record())
     for status, category in zip(WRONG, ("carrot", "cookie", "dowel", "foam", "tire"), strict=True):
         store.write(make_record(category=category, status=status, reason=f"it was {status}"))
-    found = {state.cell.category: state for state in read_states(tmp_path)}
+    found = {state.cell.category: state for state in read_states(store)}
     assert (found["bagel"].state, found["bagel"].went_wrong) == ("ok", False)
     assert [found[name].state for name in ("carrot", "cookie", "dowel", "foam", "tire")] == list(WRONG)
     assert all(state.went_wrong for name, state in found.items() if name != "bagel")
@@ -33,7 +34,7 @@ def test_a_cell_is_what_its_record_says(tmp_path):
 
 def test_a_planned_cell_is_planned_until_it_runs_or_has_a_record(tmp_path):
     cells = [make_cell(category=name) for name in ("bagel", "carrot", "foam")]
-    note_plan(tmp_path, cells)
+    save_pending(tmp_path, cells)
     Store(tmp_path).write(make_record(category="foam"))
     claim = Claim(tmp_path, cells[0])
     with claim:
@@ -52,13 +53,13 @@ def test_a_cell_that_runs_again_is_running_whatever_its_old_record_says(tmp_path
     claim = Claim(tmp_path, record.cell)
     with claim:
         assert claim.take()
-        (state,) = read_states(tmp_path)
+        (state,) = read_states(Store(tmp_path))
         assert (state.state, state.went_wrong, state.reason, state.created) == ("running", False, "", "")
     assert states_of(tmp_path) == {("cfm", "bagel"): "oom"}
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
-    assert read_states(tmp_path / "nowhere") == []
+    assert read_states(Store(tmp_path / "nowhere")) == []
     assert group_states([]) == ()
 
 
@@ -95,14 +96,14 @@ def test_counts_add_up_and_name_what_occurs(names):
     counts = count_states([CellState(make_cell(), name) for name in names])
     assert sum(counts.values()) == len(names)
     assert set(counts) == set(names)
-    told = tell_counts(counts)
+    told = counts_text(counts)
     assert told.startswith(f"{names.count('ok')} of {len(names)} ok")
     assert all((f"{names.count(name)} {name}" in told) == (name in names) for name in set(names) - {"ok"})
 
 
 def test_counts_in_words():
     names = ["ok"] * 12 + ["planned"] * 2 + ["failed", "running"]
-    told = tell_counts(count_states([CellState(make_cell(), name) for name in names]))
+    told = counts_text(count_states([CellState(make_cell(), name) for name in names]))
     assert told == "12 of 16 ok, 1 failed, 1 running, 2 planned"
 
 
@@ -122,20 +123,34 @@ def test_what_to_do_next(names, said, unsaid):
 
 
 def test_the_log_is_that_of_the_cell_and_may_be_missing(tmp_path):
-    state = CellState(make_cell(), "failed", "x")
-    assert state.log(tmp_path) is None
-    assert state.to_json(tmp_path)["log"] is None
+    store = Store(tmp_path)
+    record = make_record(status="failed", reason="x")
+    store.write(record)
+    (state,) = read_states(store)
+    assert state.log is None
+    assert state.to_json()["log"] is None
     (tmp_path / "logs").mkdir()
-    path = tmp_path / "logs" / f"{state.cell.stem}.log"
+    path = tmp_path / "logs" / f"{record.cell.stem}.log"
     path.touch()
-    assert state.log(tmp_path) == path
-    assert state.to_json(tmp_path)["log"] == os.fspath(path)
+    (state,) = read_states(store)
+    assert state.log == path
+    assert state.to_json()["log"] == os.fspath(path)
 
 
-def test_a_state_as_json_tells_a_cell_from_every_other(tmp_path):
+def test_a_query_chooses_states_and_one_without_a_record_has_no_status_and_no_device():
+    measured, planned = make_record(), CellState(make_cell(category="foam"), "planned")
+    ok = CellState(measured.cell, "ok", record=measured)
+    chosen = {
+        query: [state.state for state in (ok, planned) if state.is_meant(query)]
+        for query in (RecordQuery(), RecordQuery(statuses=("ok",)), RecordQuery(device="cpu"), RecordQuery("toy"))
+    }
+    assert list(chosen.values()) == [["ok", "planned"], ["ok"], ["ok"], []]
+
+
+def test_a_state_as_json_tells_a_cell_from_every_other():
     cell = make_cell("cfm[aggregate=2d]", shots=10, split="3", preset="quick", weights="random")
-    plain = CellState(cell, "planned").to_json(tmp_path)
+    plain = CellState(cell, "planned").to_json()
     assert plain["method"] == "cfm[aggregate=2d]"
     assert (plain["shots"], plain["split"], plain["preset"], plain["weights"]) == (10, "3", "quick", "random")
     assert (plain["id"], plain["created"]) == (cell.id, None)
-    assert CellState(replace(cell, category="foam"), "planned").to_json(tmp_path)["id"] != cell.id
+    assert CellState(replace(cell, category="foam"), "planned").to_json()["id"] != cell.id
