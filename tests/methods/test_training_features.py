@@ -178,7 +178,7 @@ def test_a_damaged_entry_is_replaced(tmp_path: Path) -> None:
     entry.write_bytes(content.tobytes())
     cache = opened(tmp_path)
     assert bits(extract(extractors(1), cache)) == expected
-    assert cache.counts() == {"read": 0, "made": 1}
+    assert cache.counts() == CacheUse(0, 1)
 
 
 @pytest.mark.gpu
