@@ -1,14 +1,18 @@
-"""``harness cache``: what lies on disk only to save time, and how to clear it."""
+"""``harness cache``: files that only save time, and how to clear them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import Duration, NameList, join, json_option
+from harness.cli.options import Duration, json_option, names_argument
+from harness.cli.output import bytes_text, counted, listing, print_json
+from harness.errors import PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from harness.files.caches import Cache, Entry
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("cache", invoke_without_command=True, short_help="Show or clear what can be made again.")
+@click.group("cache", invoke_without_command=True)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
@@ -39,81 +43,76 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show where a cache lies and how it is made again; of features also the size by family, dataset and category."""
-    from harness.cli.output import bytes_text, listing, print_json
     from harness.report.console import stdout
 
     (cache,) = _named((name,))
     entries = cache.entries()
-    facts = _facts(cache, entries)
+    size = _size(cache, entries)
     groups = _groups(entries) if cache.name == "features" else []
     if as_json:
-        print_json({**facts, "groups": groups} if cache.name == "features" else facts)
+        print_json({**asdict(size), "groups": groups} if cache.name == "features" else size)
         return
-    limit = f" of at most {bytes_text(facts['limit'])}" if facts["limit"] is not None else ""
+    limit = "" if size.limit is None else f" of at most {bytes_text(size.limit)}"
     click.echo(f"{cache.path}: {cache.holds}, made again by {cache.remade}")
-    click.echo(f"{_count(entries)}, {bytes_text(facts['bytes'])}{limit}")
+    click.echo(f"{_count(size.entries)}, {bytes_text(size.bytes)}{limit}")
     if groups:
         table = listing(("family", "dataset", "category", "entries", "size", "last used"), numbers=("entries", "size"))
         for group in groups:
-            keys = (group[key] or "-" for key in ("family", "dataset", "category"))
-            table.add_row(*keys, str(group["entries"]), bytes_text(group["bytes"]), _date(group["used"]))
+            keys = (key or "-" for key in (group.family, group.dataset, group.category))
+            table.add_row(*keys, str(group.entries), bytes_text(group.bytes), _date(group.used))
         click.echo()
         stdout.print(table)
 
 
 @command.command("clear", short_help="Remove entries.")
-@click.argument("names", type=NameList(), nargs=-1)
-@click.option("--older-than", type=Duration(), help="Only what was not used for this time: 90m, 12h, 30d.")
+@names_argument()
+@click.option("--older-than", type=Duration(), help="Only entries that were not used for this time: 90m, 12h, 30d.")
 @json_option
-def clear(names: tuple[tuple[str, ...], ...], older_than: float | None, as_json: bool) -> None:
+def clear(names: tuple[str, ...], older_than: float | None, as_json: bool) -> None:
     """Remove the entries of the caches NAMES; by default of all that are made again without a download.
 
-    Features that a running cell has used stay, and while one runs so does the toy dataset.
+    Features that a running cell has used stay, and so does the toy dataset while a cell runs.
     """
     from time import time
 
-    from harness.cli.output import bytes_text, print_json
-    from harness.errors import PrerequisiteError
-
     cleared = []
-    for cache in _named(join(names)) if names else [cache for cache in _caches() if not cache.downloaded]:
+    for cache in _named(names) if names else [cache for cache in _caches() if not cache.downloaded]:
         try:
-            gone = cache.clear() if older_than is None else cache.clear(time() - older_than)
+            removed = cache.clear() if older_than is None else cache.clear(time() - older_than)
         except OSError as error:
             raise PrerequisiteError(f"{cache.path} can't be cleared ({error}): check its permissions.") from error
-        size, kept = sum(entry.size for entry in gone), len(cache.entries())
-        cleared.append({"name": cache.name, "removed": len(gone), "removed_bytes": size, "kept": kept})
+        size, kept = sum(entry.size for entry in removed), len(cache.entries())
+        cleared.append({"name": cache.name, "removed": len(removed), "removed_bytes": size, "kept": kept})
         if not as_json:
-            click.echo(f"{cache.name}: {_count(gone)} removed ({bytes_text(size)}), {kept} kept, in {cache.path}")
+            removal = f"{_count(len(removed))} removed ({bytes_text(size)})"
+            click.echo(f"{cache.name}: {removal}, {kept} kept, in {cache.path}")
     if as_json:
         print_json({"caches": cleared})
 
 
 def _list(as_json: bool) -> None:
-    from harness.cli.output import bytes_text, listing, print_json
     from harness.files.cache_dir import cache_dir
     from harness.report.console import stdout
 
-    rows = [_facts(cache, cache.entries()) for cache in _caches()]
-    total = sum(row["bytes"] for row in rows)
+    sizes = [_size(cache, cache.entries()) for cache in _caches()]
+    total = sum(size.bytes for size in sizes)
     if as_json:
-        print_json({"folder": str(cache_dir()), "bytes": total, "caches": rows})
+        print_json({"folder": cache_dir(), "bytes": total, "caches": sizes})
         return
-    if not any(row["entries"] for row in rows):
+    if not any(size.entries for size in sizes):
         click.echo(f"Nothing is cached in {cache_dir()}.")
         return
     click.echo(f"{cache_dir()}: {bytes_text(total)}\n")
     table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
-    for row in rows:
-        used = "-" if row["used"] is None else _date(row["used"])
-        holds = row["holds"] + (", downloaded" if row["downloaded"] else "")
-        table.add_row(row["name"], str(row["entries"]), bytes_text(row["bytes"]), used, holds)
+    for size in sizes:
+        used = "-" if size.used is None else _date(size.used)
+        holds = size.holds + (", downloaded" if size.downloaded else "")
+        table.add_row(size.name, str(size.entries), bytes_text(size.bytes), used, holds)
     stdout.print(table)
 
 
 def _caches() -> list[Cache]:
     """Return all caches; raise PrerequisiteError where a file lies in their folder's place."""
-    from harness.errors import PrerequisiteError
     from harness.files.cache_dir import cache_dir
     from harness.files.caches import CACHES
 
@@ -123,7 +122,6 @@ def _caches() -> list[Cache]:
 
 
 def _named(names: Sequence[str]) -> list[Cache]:
-    from harness.errors import UsageError
     from harness.registry import nearest_names
 
     caches = {cache.name: cache for cache in _caches()}
@@ -133,40 +131,63 @@ def _named(names: Sequence[str]) -> list[Cache]:
     return [caches[name] for name in names]
 
 
-def _facts(cache: Cache, entries: Sequence[Entry]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """A cache and the sum of its entries, in bytes; when the newest was last used, in seconds since the epoch."""
+
+    name: str
+    path: Path
+    holds: str
+    remade: str
+    downloaded: bool
+    entries: int
+    bytes: int
+    limit: int | None
+    used: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The sum of the features of one family, dataset and category."""
+
+    family: str
+    dataset: str
+    category: str
+    entries: int
+    bytes: int
+    used: float
+
+
+def _size(cache: Cache, entries: Sequence[Entry]) -> _Size:
     from harness.files.array_cache import cache_limit
 
-    return {
-        "name": cache.name,
-        "path": str(cache.path),
-        "holds": cache.holds,
-        "remade": cache.remade,
-        "downloaded": cache.downloaded,
-        "entries": len(entries),
-        "bytes": sum(entry.size for entry in entries),
-        "limit": cache_limit() if cache.name == "features" else None,
-        "used": max((entry.used for entry in entries), default=None),
-    }
+    return _Size(
+        **{name: getattr(cache, name) for name in ("name", "path", "holds", "remade", "downloaded")},
+        entries=len(entries),
+        bytes=sum(entry.size for entry in entries),
+        limit=cache_limit() if cache.name == "features" else None,
+        used=max((entry.used for entry in entries), default=None),
+    )
 
 
-def _groups(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def _groups(entries: Sequence[Entry]) -> list[_Group]:
     """Add up the entries of each family, dataset and category, in this order."""
     from harness.files.array_cache import facts_of
 
-    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in entries:
         facts = facts_of(entry)
-        keys = {key: facts.get(key, "") for key in ("family", "dataset", "category")}
-        group = groups.setdefault(tuple(keys.values()), {**keys, "entries": 0, "bytes": 0, "used": 0.0})
-        group["entries"] += 1
-        group["bytes"] += entry.size
-        group["used"] = max(group["used"], entry.used)
-    return [groups[key] for key in sorted(groups)]
+        keys = (facts.get("family", ""), facts.get("dataset", ""), facts.get("category", ""))
+        groups.setdefault(keys, []).append(entry)
+    return [
+        _Group(*keys, len(group), sum(entry.size for entry in group), max(entry.used for entry in group))
+        for keys, group in ((keys, groups[keys]) for keys in sorted(groups))
+    ]
 
 
 def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
-def _count(entries: Sequence[Entry]) -> str:
-    return "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+def _count(entries: int) -> str:
+    return counted(entries, "entry", "entries")

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import FILE
+
 __all__ = ["command"]
 
 
-@click.command("worker", short_help="Run one cell from a file; what 'run' starts for each.")
-@click.argument("cell", type=click.Path(path_type=Path, dir_okay=False))
+@click.command("worker")
+@click.argument("cell", type=FILE)
 def command(cell: Path) -> int:
     """Run the cell in the file CELL and write its record; the exit code is 3 where it is not ok.
 
