@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "datasets", "evaluate", "methods", "results", "run", "table", "tables"]
 
+
 def __getattr__(name: str) -> object:
     """Import the functions, and read the version, on first use, so that the command starts fast."""
     if name not in __all__:
