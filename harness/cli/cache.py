@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,19 +46,19 @@ def show(name: str, as_json: bool) -> None:
 
     (cache,) = _named((name,))
     entries = cache.entries()
-    size = _size(cache, entries)
+    facts, total = _plain(cache, entries), _Total.of(entries)
     groups = _groups(entries) if cache.name == "features" else []
     if as_json:
-        print_json({**asdict(size), "groups": groups} if cache.name == "features" else size)
+        plain = [{"family": f, "dataset": d, "category": c, **asdict(group)} for (f, d, c), group in groups]
+        print_json({**facts, "groups": plain} if cache.name == "features" else facts)
         return
-    limit = "" if size.limit is None else f" of at most {bytes_text(size.limit)}"
+    limit = f" of at most {bytes_text(_limit())}" if cache.name == "features" else ""
     click.echo(f"{cache.path}: {cache.holds}, made again by {cache.remade}")
-    click.echo(f"{_count(size.entries)}, {bytes_text(size.bytes)}{limit}")
+    click.echo(f"{_count(total.entries)}, {bytes_text(total.bytes)}{limit}")
     if groups:
         table = listing(("family", "dataset", "category", "entries", "size", "last used"), numbers=("entries", "size"))
-        for group in groups:
-            keys = (key or "-" for key in (group.family, group.dataset, group.category))
-            table.add_row(*keys, str(group.entries), bytes_text(group.bytes), _date(group.used))
+        for keys, group in groups:
+            table.add_row(*(key or "-" for key in keys), *group.texts())
         click.echo()
         stdout.print(table)
 
@@ -94,20 +93,20 @@ def _list(as_json: bool) -> None:
     from harness.files.cache_dir import cache_dir
     from harness.report.console import stdout
 
-    sizes = [_size(cache, cache.entries()) for cache in _caches()]
-    total = sum(size.bytes for size in sizes)
+    contents = {cache: cache.entries() for cache in _caches()}
+    totals = {cache: _Total.of(entries) for cache, entries in contents.items()}
+    size = sum(total.bytes for total in totals.values())
+    caches = [_plain(cache, entries) for cache, entries in contents.items()]
     if as_json:
-        print_json({"folder": cache_dir(), "bytes": total, "caches": sizes})
+        print_json({"folder": cache_dir(), "bytes": size, "caches": caches})
         return
-    if not any(size.entries for size in sizes):
+    if not any(contents.values()):
         click.echo(f"Nothing is cached in {cache_dir()}.")
         return
-    click.echo(f"{cache_dir()}: {bytes_text(total)}\n")
+    click.echo(f"{cache_dir()}: {bytes_text(size)}\n")
     table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
-    for size in sizes:
-        used = "-" if size.used is None else _date(size.used)
-        holds = size.holds + (", downloaded" if size.downloaded else "")
-        table.add_row(size.name, str(size.entries), bytes_text(size.bytes), used, holds)
+    for cache, total in totals.items():
+        table.add_row(cache.name, *total.texts(), cache.holds + (", downloaded" if cache.downloaded else ""))
     stdout.print(table)
 
 
@@ -132,45 +131,36 @@ def _named(names: Sequence[str]) -> list[Cache]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Size:
-    """A cache and the sum of its entries, in bytes; when the newest was last used, in seconds since the epoch."""
+class _Total:
+    """The sum of entries, in bytes, and when the newest was last used, in seconds since the epoch."""
 
-    name: str
-    path: Path
-    holds: str
-    remade: str
-    downloaded: bool
     entries: int
     bytes: int
-    limit: int | None
     used: float | None
 
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> _Total:
+        used = max((entry.used for entry in entries), default=None)
+        return cls(len(entries), sum(entry.size for entry in entries), used)
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The sum of the features of one family, dataset and category."""
-
-    family: str
-    dataset: str
-    category: str
-    entries: int
-    bytes: int
-    used: float
+    def texts(self) -> tuple[str, str, str]:
+        """Return what tables print: number of entries, size, time."""
+        used = "-" if self.used is None else datetime.fromtimestamp(self.used).strftime("%Y-%m-%d %H:%M")
+        return str(self.entries), bytes_text(self.bytes), used
 
 
-def _size(cache: Cache, entries: Sequence[Entry]) -> _Size:
+def _plain(cache: Cache, entries: Sequence[Entry]) -> dict[str, object]:
+    facts = {name: getattr(cache, name) for name in ("name", "path", "holds", "remade", "downloaded")}
+    return {**facts, "limit": _limit() if cache.name == "features" else None, **asdict(_Total.of(entries))}
+
+
+def _limit() -> int:
     from harness.files.array_cache import cache_limit
 
-    return _Size(
-        **{name: getattr(cache, name) for name in ("name", "path", "holds", "remade", "downloaded")},
-        entries=len(entries),
-        bytes=sum(entry.size for entry in entries),
-        limit=cache_limit() if cache.name == "features" else None,
-        used=max((entry.used for entry in entries), default=None),
-    )
+    return cache_limit()
 
 
-def _groups(entries: Sequence[Entry]) -> list[_Group]:
+def _groups(entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str], _Total]]:
     """Add up the entries of each family, dataset and category, in this order."""
     from harness.files.array_cache import facts_of
 
@@ -179,14 +169,7 @@ def _groups(entries: Sequence[Entry]) -> list[_Group]:
         facts = facts_of(entry)
         keys = (facts.get("family", ""), facts.get("dataset", ""), facts.get("category", ""))
         groups.setdefault(keys, []).append(entry)
-    return [
-        _Group(*keys, len(group), sum(entry.size for entry in group), max(entry.used for entry in group))
-        for keys, group in ((keys, groups[keys]) for keys in sorted(groups))
-    ]
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    return [(keys, _Total.of(groups[keys])) for keys in sorted(groups)]
 
 
 def _count(entries: int) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
@@ -13,45 +12,11 @@ from harness.cli.output import listing, print_json, warn
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.contract import ParameterValue
+    from harness.contract import Meta, ParameterValue
 
 __all__ = ["command"]
 
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """A registered method that can't be imported."""
-
-    name: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Parameter:
-    name: str
-    type: str
-    default: ParameterValue
-    choices: Sequence[ParameterValue]
-    presets: Mapping[str, ParameterValue]
-
-
-@dataclass(frozen=True, slots=True)
-class _Method:
-    name: str
-    title: str
-    family: str
-    paper: str
-    summary: str
-    modalities: Sequence[str]
-    weights: Sequence[Mapping[str, str | int | None]]
-    extras: Sequence[str]
-    parameters: Sequence[_Parameter]
-
-    @property
-    def needs(self) -> str:
-        """Its weight files and extras, as markup."""
-        files = [str(file["name"]) for file in self.weights]
-        return ", ".join(files + [f"harness\\[{extra}]" for extra in self.extras]) or "-"
+_FILE_FACTS = ("name", "size", "sha256", "licence", "url")
 
 
 @click.command("methods")
@@ -66,93 +31,107 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
     harness methods
     harness methods cfm
     """
-    methods = _chosen(names) if names else _all()
-    for method in methods:
-        if isinstance(method, _Broken):
-            warn(method.error)
-    if as_json:
-        print_json(methods)
-    elif names:
-        _print_details([method for method in methods if isinstance(method, _Method)])
-    else:
-        _print_list(methods)
-
-
-def _chosen(names: Sequence[str]) -> Sequence[_Method | _Broken]:
     from harness import registry
 
-    return [_describe(name) for name in dict.fromkeys(spec.name for spec in registry.parse(names))]
-
-
-def _all() -> Sequence[_Method | _Broken]:
-    from harness import registry
-
-    methods: list[_Method | _Broken] = []
-    for name in registry.method_names():
+    chosen = dict.fromkeys(spec.name for spec in registry.parse(names)) if names else registry.method_names()
+    described: dict[str, dict[str, object]] = {}
+    for name in chosen:
         try:
-            methods.append(_describe(name))
+            described[name] = _plain(name)
         except UsageError as error:
-            methods.append(_Broken(name, str(error)))
-    return methods
+            if names:
+                raise
+            warn(str(error))
+            described[name] = {"name": name, "error": str(error)}
+    if as_json:
+        print_json(list(described.values()))
+    elif names:
+        _print_details(described)
+    else:
+        _print_list(described, [name for name, facts in described.items() if "error" in facts])
 
 
-def _describe(name: str) -> _Method:
-    import inspect
+def _plain(name: str) -> dict[str, object]:
+    """Return what JSON says of a method; raise UsageError where it can't be imported or breaks the contract."""
+    from harness import registry
 
+    meta, presets = registry.load(name).meta, _presets(name)
+    return {
+        "name": name,
+        "title": meta.title,
+        "family": meta.family,
+        "paper": meta.paper,
+        "summary": _summary(name),
+        "modalities": meta.modalities,
+        "weights": [{fact: getattr(file, fact) for fact in _FILE_FACTS} for file in meta.weights],
+        "extras": meta.extras,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.kind.__name__,
+                "default": parameter.default,
+                "choices": parameter.choices,
+                "presets": {preset: values[parameter.name] for preset, values in presets.items()},
+            }
+            for parameter in registry.parameters_of(name).values()
+        ],
+    }
+
+
+def _presets(name: str) -> dict[str, dict[str, ParameterValue]]:
+    """Return all parameters of a method in each preset."""
     from harness import registry
     from harness.protocol import PRESETS
 
-    method = registry.load(name)
-    meta = method.meta
-    presets = {preset: registry.resolve(registry.MethodSpec(name, {}), preset) for preset in PRESETS}
-    file_facts = ("name", "size", "sha256", "licence", "url")
-    return _Method(
-        name=name,
-        **{fact: getattr(meta, fact) for fact in ("title", "family", "paper", "modalities", "extras")},
-        summary=(inspect.getdoc(method) or "").partition("\n")[0],
-        weights=[{fact: getattr(file, fact) for fact in file_facts} for file in meta.weights],
-        parameters=[
-            _Parameter(
-                parameter.name,
-                parameter.kind.__name__,
-                parameter.default,
-                parameter.choices,
-                {preset: values[parameter.name] for preset, values in presets.items()},
-            )
-            for parameter in registry.parameters_of(name).values()
-        ],
-    )
+    return {preset: registry.resolve(registry.MethodSpec(name, {}), preset) for preset in PRESETS}
 
 
-def _print_list(methods: Sequence[_Method | _Broken]) -> None:
+def _summary(name: str) -> str:
+    import inspect
+
+    from harness import registry
+
+    return (inspect.getdoc(registry.load(name)) or "").partition("\n")[0]
+
+
+def _needs(meta: Meta) -> str:
+    """Return the weight files and extras of a method, as markup."""
+    return ", ".join([*(file.name for file in meta.weights), *(f"harness\\[{name}]" for name in meta.extras)]) or "-"
+
+
+def _print_list(names: Collection[str], broken: Collection[str]) -> None:
+    from harness import registry
     from harness.report.console import stdout
 
     table = listing(("name", "title", "family", "paper", "needs"))
-    for method in methods:
-        if isinstance(method, _Broken):
-            table.add_row(method.name, "[yellow]broken[/]")
+    for name in names:
+        if name in broken:
+            table.add_row(name, "[yellow]broken[/]")
         else:
-            table.add_row(method.name, method.title, method.family, method.paper, method.needs)
+            meta = registry.load(name).meta
+            table.add_row(name, meta.title, meta.family, meta.paper, _needs(meta))
     stdout.print(table)
     stdout.print("\nParameters: harness methods NAME. Weights: harness weights.", style="dim")
 
 
-def _print_details(methods: Sequence[_Method]) -> None:
+def _print_details(names: Collection[str]) -> None:
+    from harness import registry
     from harness.report.console import stdout
 
-    for method in methods:
-        stdout.print(f"[bold]{method.name}[/]  {method.title}. {method.summary}")
-        stdout.print(f"{method.paper}; {' + '.join(method.modalities)}; needs {method.needs}\n", style="dim")
-        presets = method.parameters[0].presets if method.parameters else ()
+    for name in names:
+        meta, presets = registry.load(name).meta, _presets(name)
+        stdout.print(f"[bold]{name}[/]  {meta.title}. {_summary(name)}")
+        stdout.print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
+        parameters = registry.parameters_of(name).values()
         table = listing(("parameter", "type or choices", "default", *presets))
-        for parameter in method.parameters:
+        for parameter in parameters:
             table.add_row(
                 parameter.name,
-                " | ".join(map(_text, parameter.choices)) or parameter.type,
+                " | ".join(map(_text, parameter.choices)) or parameter.kind.__name__,
                 _text(parameter.default),
-                *(_preset_text(value, parameter.default) for value in parameter.presets.values()),
+                *(_preset_text(values[parameter.name], parameter.default) for values in presets.values()),
             )
-        stdout.print(table if method.parameters else "no parameters")
+        stdout.print(table if parameters else "no parameters")
         stdout.print()
 
 

@@ -82,11 +82,18 @@ def query_options(function: _Function) -> _Function:
 
 def query_text(query: RecordQuery) -> str:
     """Return what narrows a query, for sentences; empty or with a space before it."""
-    text = f" on {query.dataset}" if query.dataset else ""
-    text += f" at preset {query.preset}" if query.preset else ""
-    text += f" in {', '.join(query.categories)}" if query.categories else ""
-    text += f" with {' or '.join(map(str, query.shots))} shots" if query.shots else ""
-    return text + (f" by {', '.join(query.methods)}" if query.methods else "")
+    parts = {
+        " on {}": query.dataset,
+        " at preset {}": query.preset,
+        " in {}": ", ".join(query.categories),
+        " with {} shots": " or ".join(map(str, query.shots)),
+        " with split {}": " or ".join(query.splits),
+        " with {} weights": query.weights,
+        " with status {}": " or ".join(query.statuses),
+        " on device {}": query.device,
+        " by {}": ", ".join(query.methods),
+    }
+    return "".join(text.format(value) for text, value in parts.items() if value)
 
 
 def start_advice(query: RecordQuery) -> str:

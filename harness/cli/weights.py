@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,16 +132,5 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
 
 
 def _plain(file: WeightFile, methods: Sequence[str], status: WeightStatus) -> dict[str, object]:
-    return {
-        "name": file.name,
-        "methods": methods,
-        "size": file.size,
-        "sha256": file.sha256,
-        "licence": file.licence,
-        "url": file.url,
-        "alternatives": file.alternatives,
-        "state": status.state,
-        "verified": status.verified,
-        "path": status.path,
-        "found_sha256": status.sha256,
-    }
+    state = {"state": status.state, "verified": status.verified, "path": status.path, "found_sha256": status.sha256}
+    return {**asdict(file), "methods": methods, **state}

@@ -142,7 +142,7 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
     [
         (["--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
         (["--dataset", "toy"], 6, "Nothing is measured on toy in results/cells"),
-        (["--source", "measured", "--methods", "cfm"], 6, "Nothing is measured by these methods"),
+        (["--source", "measured", "--methods", "cfm"], 6, "Nothing is measured by cfm in results/cells"),
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--metric", "aupro"], 2, "There is no accuracy metric 'aupro'"),
