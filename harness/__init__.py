@@ -6,24 +6,24 @@ Authors of a method read :mod:`harness.contract`. Everybody else uses the ``harn
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.api import datasets, evaluate, methods, results, run, table, tables
 
-__all__ = ["__version__", "datasets", "evaluate", "methods", "results", "run", "table", "tables"]
+    __version__: str
 
-try:
-    __version__: str = version("harness")
-except PackageNotFoundError:  # pragma: no cover - a source tree that was never installed
-    __version__ = "0+unknown"
+__all__ = ["__version__", "datasets", "evaluate", "methods", "results", "run", "table", "tables"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the functions on first use, so that the command starts fast."""
+    """Import the functions, and read the version, on first use, so that the command starts fast."""
     if name not in __all__:
         raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("harness")
     from harness import api
 
     return getattr(api, name)

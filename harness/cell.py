@@ -103,6 +103,13 @@ class Cell:
         return label(self.method, self.given)
 
     @property
+    def keys(self) -> dict[str, str | int]:
+        """What distinguishes it from other cells of a table, by name, for data formats."""
+        own = {"method": self.label, "dataset": self.dataset, "category": self.category}
+        protocol = {"preset": self.protocol.preset, "weights": self.protocol.weights}
+        return {**own, "shots": self.shots, "split": self.split, **protocol}
+
+    @property
     def seed(self) -> int:
         """Seed of every random choice: the same for all methods on the same samples."""
         return seed_from(self.dataset, self.category, self.shots, self.split)

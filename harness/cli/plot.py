@@ -62,14 +62,13 @@ def command(
     from harness.registry import nearest_names
     from harness.report.figures.files import figure_format, write_figure
     from harness.report.figures.kinds import KINDS, draw_kind
-    from harness.report.figures.request import FigureRequest
     from harness.store.published import read_published
 
     if kind not in KINDS:
         raise UsageError(f"There is no kind of figure '{kind}': {nearest_names(kind, KINDS)}")
     path = to or Path(f"{kind}.png")
     figure_format(path)
-    drawn = draw_kind(kind, store, read_published(), FigureRequest(query, metric, source), width, title=title)
+    drawn = draw_kind(kind, store, read_published(), query, metric=metric, source=source, width=width, title=title)
     echo_notes(drawn.notes)
     write_figure(drawn.figure, path)
     click.echo(path)

@@ -151,18 +151,7 @@ class Plan:
         return {
             "to_run": len(self.to_run),
             "cells": [
-                {
-                    "id": planned.job.cell.id,
-                    "method": planned.job.cell.label,
-                    "dataset": planned.job.cell.dataset,
-                    "category": planned.job.cell.category,
-                    "shots": planned.job.cell.shots,
-                    "split": planned.job.cell.split,
-                    "preset": planned.job.cell.protocol.preset,
-                    "weights": planned.job.cell.protocol.weights,
-                    "action": planned.action,
-                    "why": planned.why,
-                }
+                {"id": planned.job.cell.id, **planned.job.cell.keys, "action": planned.action, "why": planned.why}
                 for planned in self.cells
             ],
             "notes": list(self.notes),

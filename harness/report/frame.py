@@ -37,7 +37,12 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
     """
     for record in records:
         if record.status == "ok":
-            keys = {"source": "measured", **_keys(record), "device": record.environment.hardware}
+            keys = {
+                "source": "measured",
+                **record.cell.keys,
+                "shots": str(record.cell.shots),
+                "device": record.environment.hardware,
+            }
             for one in QUANTITIES.values():
                 value = one.number(record)
                 note = "" if value is not None else one.why_missing(record)
@@ -64,19 +69,6 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
         }
 
 
-def _keys(record: Record) -> dict[str, str]:
-    cell = record.cell
-    return {
-        "dataset": cell.dataset,
-        "preset": cell.protocol.preset,
-        "weights": cell.protocol.weights,
-        "shots": str(cell.shots),
-        "split": cell.split,
-        "method": cell.label,
-        "category": cell.category,
-    }
-
-
 def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     """Return one line for each record, with a column for each quantity; missing where the record has none.
 
@@ -87,7 +79,8 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     """
     return pandas_frame(
         {
-            **_keys(record),
+            **record.cell.keys,
+            "shots": str(record.cell.shots),
             "status": record.status,
             **{one.id: one.number(record) for one in QUANTITIES.values()},
             "contended": record.environment.contended,

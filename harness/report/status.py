@@ -71,13 +71,7 @@ class CellState:
         cell, log = self.cell, self.log
         return {
             "id": cell.id,
-            "method": cell.label,
-            "dataset": cell.dataset,
-            "category": cell.category,
-            "shots": cell.shots,
-            "split": cell.split,
-            "preset": cell.protocol.preset,
-            "weights": cell.protocol.weights,
+            **cell.keys,
             "state": self.state,
             "reason": self.reason,
             "created": self.created or None,

@@ -12,7 +12,7 @@ MODULES = (
     "harness.cli.plot",
     "harness.cli.report",
     "harness.cli.run",
-    "harness.api",
+    "harness.report.progress",
     "harness.cli.show",
     "harness.cli.status",
     "harness.cli.tables",
@@ -30,7 +30,7 @@ MODULES = (
     "harness.report.pictures.gallery",
     "harness.report.html.writing",
     "harness.report.status",
-    "harness.report.progress",
+    "harness.report.console",
     "harness.store.store",
 )
 

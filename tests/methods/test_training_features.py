@@ -16,6 +16,7 @@ from timm.layers import PatchEmbed
 from harness.contract import MethodError, UsesCache
 from harness.files.array_cache import ArrayCache
 from harness.running.cache_during_fit import CellCache
+from harness.store.environment import CacheUse
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
 from methods.parts.cfm.feature_store import tensor_bytes
@@ -136,7 +137,7 @@ def test_predictions_are_equal_with_and_without_the_cache(tmp_path: Path, drop_p
         return prediction.anomaly_map.tobytes(), prediction.score
 
     expected = predict(None)
-    for counts in ({"read": 0, "made": 2}, {"read": 2, "made": 0}):
+    for counts in (CacheUse(0, 2), CacheUse(2, 0)):
         cache = opened(tmp_path)
         assert predict(cache) == expected
         assert cache.counts() == counts
@@ -178,7 +179,7 @@ def test_a_damaged_entry_is_replaced(tmp_path: Path) -> None:
     entry.write_bytes(content.tobytes())
     cache = opened(tmp_path)
     assert bits(extract(extractors(1), cache)) == expected
-    assert cache.counts() == {"read": 0, "made": 1}
+    assert cache.counts() == CacheUse(0, 1)
 
 
 @pytest.mark.gpu
