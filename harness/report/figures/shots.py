@@ -56,7 +56,9 @@ def draw_shots(data: FigureData[ShotsCurve], width: Width = "column", *, title: 
     for curve in data.parts:
         _draw_curve(axes, curve, looks[curve.label], sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
     measured_at = {point.shots for curve in data.parts for point in curve.points}
-    ticks = {place: "all" if shots == "full" else str(shots) for place, shots in enumerate(SHOTS) if shots in measured_at}
+    ticks = {
+        place: "all" if shots == "full" else str(shots) for place, shots in enumerate(SHOTS) if shots in measured_at
+    }
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xlim(min(ticks) - 0.25, max(ticks) + 0.25)
     axes.grid(visible=False, axis="x")

@@ -119,7 +119,7 @@ def random_splits(rows: Iterable[tuple[str, Group, MethodRecords]]) -> list[tupl
     Returns
     -------
     list of tuple
-        Names of the rows that a mean is taken of, all of one protocol over the same categories, and the means by metric.
+        Names of the rows of a mean, which are of one protocol over the same categories, and the means by metric.
     """
     families: dict[tuple[object, ...], list[tuple[str, Group, MethodRecords]]] = {}
     for name, group, method in rows:
@@ -166,9 +166,7 @@ def _mean_over_splits(shots: Shots, values: Sequence[float]) -> ShotsPoint:
     return ShotsPoint(shots, interval.value, interval.low, interval.high, len(values))
 
 
-def _published_curves(
-    dataset: str, published: Published, query: RecordQuery, metric: str
-) -> tuple[ShotsCurve, ...]:
+def _published_curves(dataset: str, published: Published, query: RecordQuery, metric: str) -> tuple[ShotsCurve, ...]:
     curves = []
     for label in sorted(filter(query.keeps_label, published.methods)):
         rows = [(shots, published.find(dataset, [label], shots, MEAN, metric)) for shots in SHOTS]

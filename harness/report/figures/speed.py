@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import hypot, log10, pi, sqrt
+from math import log10, pi, sqrt
 from textwrap import wrap
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.report.figures.colours import MUTED, colour_of, readable
 from harness.report.figures.data import FigureData
 from harness.report.figures.legend import Entry, Legend
-from harness.report.figures.placement import Box, Disc, place_labels
+from harness.report.figures.placement import place_labels
 from harness.report.figures.speed_data import SpeedPoint, SpeedSeries
 from harness.report.figures.style import (
     POINTS,
@@ -142,17 +145,15 @@ def _entries(
     fronts = dict.fromkeys(series.published for series in all_series if len(series.front) > 1)
     for published in fronts:
         which = f", {'published' if published else 'measured'}" if len(fronts) > 1 else ""
-        entries.append(Entry(f"Pareto front{which}", line=_DASHES if published else "-"))
+        entries.append(Entry(f"Pareto front{which}", line=_DASHES if published else "-", thickness=0.7))
     known = [point.memory_mb for series in all_series for point in series.points if point.memory_mb]
     if not known:
         return entries, []
     steps = one_two_five(min(known), max(known)) or one_two_five(max(known) / 10, max(known))[-1:]
     sizes = steps if len(steps) <= _STEPS else [steps[0], steps[len(steps) // 2], steps[-1]]
-    areas = [
-        Entry(f"{mb / 1000:g} GB" if mb >= 1000 else f"{mb:g} MB", marker="o", size=sqrt(scale * mb / _FILL["o"]), fill="white")
-        for mb in sizes
-    ]
-    return entries, [Entry("memory:", size=0), *areas]
+    areas = {f"{mb / 1000:g} GB" if mb >= 1000 else f"{mb:g} MB": sqrt(scale * mb / _FILL["o"]) for mb in sizes}
+    rings = [Entry(text, marker="o", size=size, fill="white") for text, size in areas.items()]
+    return entries, [Entry("memory:", size=0), *rings]
 
 
 def _scale_axes(axes: Axes, markers: Sequence[_Marker]) -> None:
@@ -197,29 +198,23 @@ def _draw_marker(axes: Axes, marker: _Marker) -> None:
 
 def _draw_labels(frame: Frame, axes: Axes, markers: Sequence[_Marker], all_series: Sequence[SpeedSeries]) -> None:
     """Write the name of each method beside its marker, in its colour."""
-    figure = frame.figure
-    unit = figure.dpi / POINTS
-    renderer = frame.renderer
+    unit, to_data = frame.figure.dpi / POINTS, axes.transData.inverted().transform
     texts = [_label(axes, marker) for marker in markers]
-    extents = [text.get_window_extent(renderer) for text in texts]
-    centres = [axes.transData.transform((marker.point.fps, marker.point.value)) for marker in markers]
-    discs = [Disc(x, y, marker.reach * unit) for (x, y), marker in zip(centres, markers, strict=True)]
-    window = axes.get_window_extent(renderer)
-    bounds = Box(window.x0 + 2 * unit, window.y0 + 2 * unit, window.x1, window.y1)
-    placed = place_labels(
-        discs,
+    extents = [text.get_window_extent(frame.renderer) for text in texts]
+    centres = axes.transData.transform([(marker.point.fps, marker.point.value) for marker in markers])
+    window = axes.get_window_extent(frame.renderer)
+    boxes, far = place_labels(
+        [(*centre, marker.reach * unit) for centre, marker in zip(centres, markers, strict=True)],
         [(extent.width, extent.height) for extent in extents],
-        bounds,
+        (window.x0 + 2 * unit, window.y0 + 2 * unit, window.x1, window.y1),
         gap=_GAP * unit,
         avoid=_along_fronts(axes, all_series, 6 * unit),
     )
-    for marker, text, disc, place in zip(markers, texts, discs, placed, strict=True):
-        x, y = axes.transData.inverted().transform((place.box.left, place.box.bottom))
-        text.set_position((x, y))
-        if place.leader:
-            end = axes.transData.inverted().transform(place.box.nearest(disc.x, disc.y))
-            colour = colour_of(marker.point.label)
-            axes.plot([marker.point.fps, end[0]], [marker.point.value, end[1]], color=colour, linewidth=0.4, zorder=2.5)
+    for marker, text, centre, box, leader in zip(markers, texts, centres, boxes, far, strict=True):
+        text.set_position(tuple(to_data(box[:2])))
+        if leader:
+            ends = zip(to_data(centre), to_data(centre.clip(box[:2], box[2:])), strict=True)
+            axes.plot(*ends, color=colour_of(marker.point.label), linewidth=0.4, zorder=2.5)
 
 
 def _label(axes: Axes, marker: _Marker) -> Text:
@@ -229,20 +224,18 @@ def _label(axes: Axes, marker: _Marker) -> Text:
         point.value,
         broken(point.label),
         color=readable(colour_of(point.label)),
-        fontsize=6.5,
         fontstyle="italic" if marker.series.published else "normal",
-        ha="left",
         va="bottom",
         zorder=4,
         gid=artist_id("label", marker.series.name, point.label),
     )
 
 
-def _along_fronts(axes: Axes, all_series: Sequence[SpeedSeries], step: float) -> list[tuple[float, float]]:
-    points: list[tuple[float, float]] = []
+def _along_fronts(axes: Axes, all_series: Sequence[SpeedSeries], step: float) -> NDArray[np.float64]:
+    """Return points on the lines of all fronts, about a step apart, in pixels."""
+    points = [np.empty((0, 2))]
     for series in all_series:
-        corners = [axes.transData.transform((point.fps, point.value)) for point in series.front]
-        for (x0, y0), (x1, y1) in pairwise(corners):
-            count = max(1, int(hypot(x1 - x0, y1 - y0) / step))
-            points += [(x0 + (x1 - x0) * part / count, y0 + (y1 - y0) * part / count) for part in range(count + 1)]
-    return points
+        corners = axes.transData.transform([(point.fps, point.value) for point in series.front])
+        for start, end in pairwise(corners):
+            points.append(np.linspace(start, end, max(1, int(np.hypot(*(end - start)) / step)) + 1))
+    return np.vstack(points)

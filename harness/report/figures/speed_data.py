@@ -104,7 +104,8 @@ def measured_speeds(group: Group, published: Published | None, metric: str) -> F
 
 def published_speeds(published: Published, query: RecordQuery, metric: str) -> FigureData[SpeedSeries]:
     """Return the published points alone; raise UsageError where none is published for the query."""
-    dataset, shots = query.dataset or "mvtec3d", next(iter(query.shots), "full")
+    dataset = query.dataset or "mvtec3d"
+    shots: Shots = query.shots[0] if query.shots else "full"
     points = _published_points(published, dataset, shots, query, metric)
     if not points or query.categories:
         categories = f", {'+'.join(query.categories)}" if query.categories else ""
@@ -146,9 +147,7 @@ def _published_points(
 ) -> tuple[SpeedPoint, ...]:
     points = []
     for label in filter(query.keeps_label, published.methods):
-        fps, value, memory = (
-            published.find(dataset, [label], shots, MEAN, id) for id in ("fps", metric, "memory_mb")
-        )
+        fps, value, memory = (published.find(dataset, [label], shots, MEAN, id) for id in ("fps", metric, "memory_mb"))
         if fps and value:
             categories = DATASETS[dataset].categories
             points.append(SpeedPoint(label, fps.value, value.value, memory.value if memory else None, categories))

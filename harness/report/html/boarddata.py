@@ -1,4 +1,4 @@
-"""What the scripts of the leaderboard know: columns, sections, rows, the numbers of each record, and what plots show."""
+"""What the scripts of the leaderboard know: columns, sections, rows, numbers of each record, what plots show."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _plots(group: Group | None, method: MethodRecords | None, store: Store | Non
 
 
 def _curves(group: Group, method: MethodRecords, store: Store) -> tuple[dict[str, list[float]], str]:
-    """Return a row's curves by kind at :func:`curve_rates`, PRO up to 30%; none, with the reason, where one is missing."""
+    """Return a row's curves by kind at :func:`curve_rates`, PRO up to 30%; none and the reason where one lacks."""
     curves: dict[str, list[float]] = {}
     rates = curve_rates()
     try:
