@@ -11,7 +11,7 @@ from harness.data.base import DATASETS
 from harness.errors import UsageError
 from harness.report.figures.placement import distances
 from harness.report.figures.speed import draw_speed
-from harness.report.figures.speed_data import measured_speeds, pareto_front, published_speeds
+from harness.report.figures.speed_data import front_of, measured_speeds, pareto_front, published_speeds
 from harness.report.groups import group_records
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
@@ -112,8 +112,8 @@ def test_the_published_front_in_the_figure():
 def test_speeds_of_several_devices_and_the_published_ones_share_no_series():
     data = data_of(CROWD)
     names = ["as published", "measured on NVIDIA H200 in Xeon", f"measured on {A100['device_name']} in {A100['cpu']}"]
-    assert sorted(series.name for series in data.parts) == sorted(names)
-    by_name = {series.name: [point.label for point in series.points] for series in data.parts}
+    assert sorted(series.label for series in data.parts) == sorted(names)
+    by_name = {series.label: [point.label for point in series.points] for series in data.parts}
     assert by_name[names[2]] == ["cfm-s"]
     figure = draw_speed(data)
     on_fronts = {gid: {tuple(xy) for xy in line.get_xydata()} for gid, line in artists(figure, "front/").items()}
@@ -156,7 +156,7 @@ def test_points_over_other_categories_do_not_compete():
     data = data_of([*records("cfm", 18, 452), *records("btf", 1, 100, shift=0.02, categories=MVTEC[:3])], None)
     (series,) = data.parts
     assert [point.label for point in series.points] == ["cfm", "btf (3 of 10)"]
-    assert [point.label for point in series.front] == ["cfm"]
+    assert [point.label for point in front_of(series)] == ["cfm"]
 
 
 @pytest.mark.parametrize("changes", [{"preset": "quick"}, {"weights": "random"}, {"shots": 10}])
@@ -202,7 +202,7 @@ def test_labels_overlap_neither_each_other_nor_markers_nor_the_frame(width, meas
     assert apart(labels)
     axes = figure.axes[0]
     for series in data.parts:
-        for marker in artists(figure, f"{series.name}/").values():
+        for marker in artists(figure, f"{series.label}/").values():
             centre = axes.transData.transform(marker.get_offsets()[0])
             radius = marker.get_sizes()[0] ** 0.5 / 2 / 72 * figure.dpi
             assert (distances(np.array(labels), centre) >= radius).all()

@@ -30,25 +30,16 @@ _GOLDEN = 0.6180339887498949
 
 
 @house_style()
-def draw_latency(data: FigureData[LatencyRow], width: Width = "column", *, title: bool = True) -> Figure:
+def draw_latency(data: FigureData[LatencyRow], width: Width = "column") -> Figure:
     """Draw the times of every method.
 
     The box holds the middle half of the calls, its line is the median; whiskers go from the 5th to the 95th percentile,
     or to the ends where fewer than 59 calls are measured. Times of different devices are in blocks of their own.
-
-    Parameters
-    ----------
-    data
-        At least one row.
-    width
-        ``column`` or ``page`` of a two-column paper.
-    title
-        Whether to say above the axes what holds for all rows.
     """
     rows, names = data.parts, [broken(row.label) for row in data.parts]
     places, headings, height = _places(rows)
     left = max(len(line) for name in names for line in name.split("\n")) * _LETTER + 8
-    frame = new_frame(width, height, 21, data.title if title else "", panels=2, left=left, right=9, between=13)
+    frame = new_frame(width, height, 21, data.title, panels=2, left=left, right=9, between=13)
     times = [time for row in rows for calls in row.times.values() for time in calls]
     for axes, (window, name) in zip(frame.axes, WINDOWS.items(), strict=True):
         _scale(axes, times, width)

@@ -113,4 +113,4 @@ def _draw(frame: Frame, entry: Entry, x: float, y: float, symbol: float) -> floa
     for line in entry.text.split("\n"):
         text = frame.key.text(start, y, line, va="center_baseline")
         y -= _LINE
-    return start + text.get_window_extent(frame.renderer).width / frame.figure.dpi * POINTS
+    return start + text.get_window_extent().width / frame.figure.dpi * POINTS

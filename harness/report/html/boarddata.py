@@ -108,14 +108,9 @@ def _colours(colour: str) -> list[str]:
 def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:
     return {
         "id": section_id(index),
-        "title": section.title,
-        "dataset": section.dataset,
+        **{name: getattr(section, name) for name in ("title", "dataset", "split", "preset", "weights", "warning")},
         "shots": str(section.shots),
-        "split": section.split,
-        "preset": section.preset,
-        "weights": section.weights,
         "categories": list(section.categories),
-        "warning": section.warning,
         "lines": [
             _line(line_id(index, number), line, pages) | _plots(section.group, line.method, store)
             for number, line in enumerate(section.lines)
