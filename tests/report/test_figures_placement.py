@@ -61,6 +61,11 @@ def test_labels_of_markers_on_one_spot_are_apart_and_those_far_away_have_a_line(
     assert far.any()
 
 
+def test_where_there_is_no_room_labels_overlap_and_none_is_cut_off():
+    boxes, _ = place_labels([(780, 300, 12)] * 40, [(300, 52)] * 40, BOUNDS, gap=GAP)
+    assert inside(boxes)
+
+
 def test_a_label_keeps_off_a_line():
     avoid = [(400.0 + step, 300.0) for step in range(10, 120, 5)]
     boxes, _ = place_labels([(400, 300, 10)], [(80, 20)], BOUNDS, gap=GAP, avoid=avoid)

@@ -38,6 +38,9 @@ _TALL = 6.0
 _STEPS = 14
 _SWEEPS = 6
 _FORBIDDEN = 1e6
+_OUTSIDE = 1e9
+"""Cost of a label that is cut off: more than any number of overlaps."""
+
 _LEAST_LEADER = 1.5
 """Distance from marker to label, in label heights, from which a line connects them."""
 
@@ -53,9 +56,9 @@ def place_labels(
 ) -> tuple[_Array, NDArray[np.bool_]]:
     """Return a place for the label of each marker.
 
-    Each label takes the cheapest of its candidates while the others stay, until nothing changes. Overlaps, and places
-    out of bounds, cost more than anything else; then distance, the direction, lines that are crossed, and being nearer
-    to another marker than to its own. All lengths are in the same unit.
+    Each label takes the cheapest of its candidates while the others stay, until nothing changes. Places
+    out of bounds cost most, then overlaps, then distance, the direction, lines that are crossed, and being nearer to
+    another marker than to its own. All lengths are in the same unit.
 
     Parameters
     ----------
@@ -138,5 +141,5 @@ def _alone(index: int, boxes: _Array, discs: _Array, bounds: _Array, gap: float,
     crossed = np.sum(distances(boxes[:, None], avoid) < gap / 2, axis=1)
     lifted = np.abs((boxes[:, 1] + boxes[:, 3]) / 2 - discs[index, 1])
     cost: _Array = away / tall + 0.15 * lifted / tall + 1.5 * np.sum(nearer & ~covered, axis=1) + 0.4 * crossed
-    cost += _LATER * np.arange(len(boxes)) + _FORBIDDEN * (outside + np.sum(covered, axis=1))
+    cost += _LATER * np.arange(len(boxes)) + _OUTSIDE * outside + _FORBIDDEN * np.sum(covered, axis=1)
     return cost
