@@ -39,9 +39,9 @@ def contrast_on_white(colour):
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_methods_are_told_apart_with_any_colour_vision(vision):
+def test_methods_look_different_with_any_colour_vision(vision):
     seen = {name: lab(VISION[vision] @ linear(colour_of(name))) for name in METHODS}
-    nearest = min(float(np.linalg.norm(seen[one] - seen[other])) for one, other in combinations(METHODS, 2))
+    nearest = min(float(np.linalg.norm(seen[a] - seen[b])) for a, b in combinations(METHODS, 2))
     assert nearest > 15
 
 

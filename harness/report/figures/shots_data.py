@@ -81,8 +81,9 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
             notes.append("Published curves are means over all categories, and these are not.")
         else:
             curves = [*_published_curves(first.dataset, published, first.query, metric), *curves]
-    parts = setting_title(first.dataset, first.protocol.preset, first.protocol.weights), _split_title(split)
-    title = "; ".join((*parts, ", ".join(covered)) if covered != first.all_categories else parts)
+    setting = setting_title(first.dataset, first.protocol.preset, first.protocol.weights)
+    which = "mean and 95% interval over random splits" if split == _RANDOM else f"split {split}"
+    title = "; ".join((setting, which, *([", ".join(covered)] if covered != first.all_categories else [])))
     return FigureData(title, tuple(curves), metric, tuple(notes))
 
 
@@ -185,7 +186,3 @@ def _split(groups: Sequence[Group]) -> str:
 
 def _in_split(group: Group, split: str) -> bool:
     return group.split == split or (split == _RANDOM and group.split != "first")
-
-
-def _split_title(split: str) -> str:
-    return "mean and 95% interval over random splits" if split == _RANDOM else f"split {split}"

@@ -109,17 +109,7 @@ def house_style() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An empty figure of fixed size with room for what belongs around the axes.
-
-    Parameters
-    ----------
-    figure
-        With a canvas of Agg, by which text is measured.
-    axes
-        From left to right.
-    key
-        A strip below the axes in points, origin at its lower left: for the legend.
-    """
+    """An empty figure with axes from left to right and, below them, a strip in points for the legend."""
 
     figure: Figure
     axes: tuple[Axes, ...]

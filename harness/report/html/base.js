@@ -25,7 +25,7 @@ function setOptions(select, options) {
   if (options.some(([value]) => value === before)) select.value = before;
 }
 
-function tell(node, text) {
+function showTip(node, text) {
   const tip = byId("tip");
   const show = () => {
     tip.textContent = text;

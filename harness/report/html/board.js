@@ -18,22 +18,22 @@ function sortRows(heading) {
   const first = heading.hasAttribute("data-lowest") || key === "method" ? "ascending" : "descending";
   const other = first === "ascending" ? "descending" : "ascending";
   const order = heading.getAttribute("aria-sort") === first ? other : first;
-  table.querySelectorAll("[aria-sort]").forEach((one) => one.removeAttribute("aria-sort"));
+  table.querySelectorAll("[aria-sort]").forEach((sorted) => sorted.removeAttribute("aria-sort"));
   heading.setAttribute("aria-sort", order);
   const sign = order === "ascending" ? 1 : -1;
   const number = (row) => {
     const cell = row.querySelector(`td[data-col="${key}"]`);
     return cell && cell.dataset.value !== undefined ? Number(cell.dataset.value) : null;
   };
-  const compare = (one, two) => {
+  const compare = (a, b) => {
     if (heading.hasAttribute("data-machine")) {
-      const apart = one.dataset.source.localeCompare(two.dataset.source) || one.dataset.device.localeCompare(two.dataset.device);
+      const apart = a.dataset.source.localeCompare(b.dataset.source) || a.dataset.device.localeCompare(b.dataset.device);
       if (apart) return apart;
     }
-    if (key === "method") return sign * one.dataset.label.localeCompare(two.dataset.label);
-    const [a, b] = [number(one), number(two)];
-    if (a === null || b === null) return (a === null) - (b === null);
-    return sign * (a - b) || one.dataset.label.localeCompare(two.dataset.label);
+    if (key === "method") return sign * a.dataset.label.localeCompare(b.dataset.label);
+    const [left, right] = [number(a), number(b)];
+    if (left === null || right === null) return (left === null) - (right === null);
+    return sign * (left - right) || a.dataset.label.localeCompare(b.dataset.label);
   };
   for (const section of board.sections) {
     const body = byId(section.id);

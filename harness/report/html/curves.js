@@ -2,38 +2,38 @@
 const sizes = ["5", "10", "50", "full"];
 
 function shotFamilies() {
-  const found = new Map();
+  const families = new Map();
   for (const section of shownSections()) {
     const keys = [section.dataset, section.preset, section.weights];
     const splits = section.shots === "full"
-      ? [...new Set(board.sections.filter((one) => keys.join() === [one.dataset, one.preset, one.weights].join() && one.shots !== "full").map((one) => one.split))]
+      ? [...new Set(board.sections.filter((other) => keys.join() === [other.dataset, other.preset, other.weights].join() && other.shots !== "full").map((other) => other.split))]
       : [section.split];
     for (const split of splits) {
       const key = JSON.stringify([...keys, split]);
-      if (!found.has(key)) found.set(key, []);
-      found.get(key).push(section);
+      if (!families.has(key)) families.set(key, []);
+      families.get(key).push(section);
     }
   }
-  const several = ([, sections]) => new Set(sections.map((one) => one.shots)).size > 1;
-  return [...randomFamilies(), ...found].filter(several);
+  const several = ([, sections]) => new Set(sections.map((section) => section.shots)).size > 1;
+  return [...randomFamilies(), ...families].filter(several);
 }
 
 // Settings whose rows are means over random splits; those with all samples belong to every split.
 function randomFamilies() {
-  const found = new Map();
-  for (const joined of board.randomSplits.filter((one) => one.lines.every((id) => shownLines.has(id)))) {
+  const families = new Map();
+  for (const joined of board.randomSplits.filter((means) => means.lines.every((id) => shownLines.has(id)))) {
     const { dataset, preset, weights, shots, categories } = sectionOfLine.get(joined.lines[0]);
     const key = JSON.stringify([dataset, preset, weights, "random"]);
-    if (!found.has(key)) found.set(key, []);
+    if (!families.has(key)) families.set(key, []);
     const values = Object.fromEntries(Object.entries(joined.values).map(([id, [mean]]) => [id, mean.toFixed(3)]));
     const line = { ...lineOf[joined.lines[0]], values, joined };
-    found.get(key).push({ dataset, preset, weights, shots, categories, lines: [line] });
+    families.get(key).push({ dataset, preset, weights, shots, categories, lines: [line] });
   }
-  for (const [key, members] of found) {
-    const whole = shownSections().filter((one) => one.shots === "full" && [one.dataset, one.preset, one.weights, "random"].join() === JSON.parse(key).join());
-    members.push(...whole.map((one) => ({ ...one, lines: one.lines.filter((line) => !line.published) })));
+  for (const [key, members] of families) {
+    const whole = shownSections().filter((section) => section.shots === "full" && [section.dataset, section.preset, section.weights, "random"].join() === JSON.parse(key).join());
+    members.push(...whole.map((section) => ({ ...section, lines: section.lines.filter((line) => !line.published) })));
   }
-  return found;
+  return families;
 }
 
 function drawCurves() {
@@ -56,13 +56,13 @@ function drawCurves() {
 function plotCurves(view, sections, metric) {
   const series = new Map();
   for (const section of sections) {
-    for (const line of section.lines.filter((one) => metric.id in one.values)) {
+    for (const line of section.lines.filter(({ values }) => metric.id in values)) {
       const key = JSON.stringify([line.published, line.label, ...coveredBy(line)]);
       if (!series.has(key)) series.set(key, []);
       series.get(key).push({ shots: section.shots, line, value: Number(line.values[metric.id]), over: line.joined ? line.joined.values[metric.id] : null });
     }
   }
-  const curves = [...series.values()].filter((one) => one.length > 1);
+  const curves = [...series.values()].filter((points) => points.length > 1);
   if (!curves.length) {
     view.replaceChildren(make("p", null, "No method has this metric at several numbers of training samples."));
     return;
@@ -70,14 +70,14 @@ function plotCurves(view, sections, metric) {
   const wide = isWide(view);
   const [width, height] = wide ? [900, 440] : [420, 400];
   const box = { left: 58, right: width - (wide ? 150 : 90), top: 34, bottom: height - 52 };
-  const used = sizes.filter((size) => curves.some((one) => one.some((point) => point.shots === size)));
+  const used = sizes.filter((size) => curves.some((points) => points.some((point) => point.shots === size)));
   const position = (size) => box.left + 20 + (used.indexOf(size) / Math.max(1, used.length - 1)) * (box.right - box.left - 40);
   const x = Object.assign(position, { ticks: used, text: (size) => (size === "full" ? "all" : size) });
   const y = linear(...range(curves.flat().flatMap((point) => point.over || [point.value]), 0.1), box.bottom, box.top);
   const parts = [];
   const ends = [];
   for (const points of curves) {
-    points.sort((one, two) => sizes.indexOf(one.shots) - sizes.indexOf(two.shots));
+    points.sort((a, b) => sizes.indexOf(a.shots) - sizes.indexOf(b.shots));
     const { label, published } = points[0].line;
     const colour = colourOf(label);
     const d = points.map((point, i) => `${i ? "L" : "M"}${x(point.shots)} ${y(point.value)}`).join("");
@@ -88,7 +88,7 @@ function plotCurves(view, sections, metric) {
       const mark = marker("circle", x(point.shots), y(point.value), 60, colour, published);
       if (point.over) parts.push(intervalBar(x(point.shots), y(point.over[1]), y(point.over[2]), colour));
       const samples = point.shots === "full" ? "all training samples" : `${point.shots} training samples`;
-      parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${tellSplits(point)}${tellCover(point.line)}`));
+      parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${splitsText(point)}${coverText(point.line)}`));
     }
     const last = points.at(-1);
     ends.push({ y: y(last.value), x: x(last.shots), text: published ? `${label} (publ.)` : label, colour: inkOf(label) });
@@ -104,14 +104,14 @@ function intervalBar(x, low, high, colour) {
   return bar;
 }
 
-function tellSplits(point) {
+function splitsText(point) {
   if (!point.over) return "";
   const [low, high] = point.over.slice(1).map((value) => value.toFixed(3));
   return `\nmean over ${point.line.joined.lines.length} random splits, 95% interval ${low} to ${high}`;
 }
 
 function endNames(ends, box) {
-  ends.sort((one, two) => one.y - two.y);
+  ends.sort((a, b) => a.y - b.y);
   let floor = -Infinity;
   const placed = ends.map((end) => { floor = Math.max(end.y, floor + 14); return { ...end, at: floor }; });
   const over = Math.max(0, floor - box.bottom);

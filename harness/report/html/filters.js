@@ -3,7 +3,7 @@ const filters = byId("filters");
 const shownLines = new Set();
 
 function chosenFilters() {
-  const chosen = Object.fromEntries([...filters.querySelectorAll("[data-filter]")].map((one) => [one.dataset.filter, one.value]));
+  const chosen = Object.fromEntries([...filters.querySelectorAll("[data-filter]")].map((field) => [field.dataset.filter, field.value]));
   return { ...chosen, method: byId("filter-method").value.trim().toLowerCase() };
 }
 

@@ -41,7 +41,7 @@ function drawHeat(section, metric) {
 
 function heatCells(line, section, index, share) {
   return section.categories.map((category) => {
-    const record = line.records.find((one) => one[0] === category);
+    const record = line.records.find(([name]) => name === category);
     if (!record) return make("td", { title: "not run" }, "\u2013");
     const text = record[index] && record[index] !== "-" ? record[index] : null;
     const name = `${line.label}, ${category}: ${text || record[1]}`;

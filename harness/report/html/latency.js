@@ -4,14 +4,14 @@ const timeRow = 36;
 
 function timeRows(section, key) {
   const rows = section.lines.flatMap((line) => (line.times || []).map((times) => ({ line, device: times.machine, calls: times.calls[key], at: times[key] })));
-  return rows.sort((one, two) => one.device.localeCompare(two.device) || one.at[3] - two.at[3] || one.line.label.localeCompare(two.line.label));
+  return rows.sort((a, b) => a.device.localeCompare(b.device) || a.at[3] - b.at[3] || a.line.label.localeCompare(b.line.label));
 }
 
-function tellTimes(row, key) {
+function timesText(row, key) {
   const [least, p5, quarter, median, threeQuarters, p95, most] = row.at.map((value) => value.toFixed(2));
   const ends = row.calls < 59 ? "" : `\n5th to 95th percentile: ${p5} to ${p95} ms`;
-  const told = `median ${median} ms\nmiddle half: ${quarter} to ${threeQuarters} ms${ends}\nall ${row.calls} calls: ${least} to ${most} ms`;
-  return `${row.line.label}, ${timeWindows[key].toLowerCase()}\n${told}\nmeasured on ${row.device}`;
+  const text = `median ${median} ms\nmiddle half: ${quarter} to ${threeQuarters} ms${ends}\nall ${row.calls} calls: ${least} to ${most} ms`;
+  return `${row.line.label}, ${timeWindows[key].toLowerCase()}\n${text}\nmeasured on ${row.device}`;
 }
 
 function timeBox(row, key, x, y) {
@@ -23,7 +23,7 @@ function timeBox(row, key, x, y) {
   mark.style.fill = colourOf(row.line.label);
   const name = draw("text", { x: x.range[0], y: y - 11, class: "name", "aria-hidden": "true" }, row.line.label);
   name.style.fill = inkOf(row.line.label);
-  return [name, pointLink({ line: row.line.id, mark }, tellTimes(row, key))];
+  return [name, pointLink({ line: row.line.id, mark }, timesText(row, key))];
 }
 
 function drawTimes(section) {
@@ -48,7 +48,7 @@ function drawTimes(section) {
   for (const device of devices) {
     parts.push(draw("text", { x: box.left + 4, y: y + 26, class: "tick" }, `measured on ${device}`));
     y += timeRow;
-    for (const row of rows.filter((one) => one.device === device)) {
+    for (const row of rows.filter((times) => times.device === device)) {
       parts.push(...timeBox(row, key, x, y + 24));
       y += timeRow;
     }
@@ -56,8 +56,8 @@ function drawTimes(section) {
   const flat = Object.assign(() => 0, { ticks: [], text: String });
   const title = `${timeWindows[key]} (ms)${far ? ", log scale" : ""}`;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `${title}: ${section.title}` }, axes(box, x, flat, title, ""), parts);
-  const told = section.lines.map((line) => line.timesLeftOut).filter(Boolean);
-  const note = told.length ? make("details", { class: "hint" }, make("summary", null, `Left out in ${told.length} rows`), make("ul", null, told.map((one) => make("li", null, one)))) : null;
+  const reasons = section.lines.map((line) => line.timesLeftOut).filter(Boolean);
+  const note = reasons.length ? make("details", { class: "hint" }, make("summary", null, `Left out in ${reasons.length} rows`), make("ul", null, reasons.map((reason) => make("li", null, reason)))) : null;
   view.replaceChildren(svg, ...(note ? [note] : []));
 }
 

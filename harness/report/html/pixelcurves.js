@@ -12,10 +12,10 @@ function curveAt(values, limit) {
   return values[index];
 }
 
-function tellCurve(line, kind, limit, metric) {
+function curveText(line, kind, limit, metric) {
   const lines = [line.label, `${curveKinds[kind].short} ${curveAt(line.curves[kind], limit).toFixed(3)} at ${percent(limit)}% false positives`];
   if (kind === "pro" && metric in line.values) lines.push(`${columnOf[metric].title} ${line.values[metric]}`);
-  return lines.join("\n") + tellCover(line);
+  return lines.join("\n") + coverText(line);
 }
 
 function curvePanel(lines, kind, end, size, whole) {
@@ -24,7 +24,7 @@ function curvePanel(lines, kind, end, size, whole) {
   const x = Object.assign(linear(0, end, box.left, box.right), { text: percent });
   const y = linear(0, 1, box.bottom, box.top);
   const [limits, paths, marks] = [[], [], []];
-  for (const [limit] of curveLimits.filter(([one]) => one <= end)) {
+  for (const [limit] of curveLimits.filter(([rate]) => rate <= end)) {
     limits.push(draw("line", { x1: x(limit), x2: x(limit), y1: box.top, y2: box.bottom, class: "limit" }));
     limits.push(draw("text", { x: x(limit) + (limit === end ? -4 : 4), y: box.bottom - 6, "text-anchor": limit === end ? "end" : "start", class: "tick" }, `${percent(limit)}%`));
   }
@@ -35,11 +35,11 @@ function curvePanel(lines, kind, end, size, whole) {
     path.style.stroke = colourOf(line.label);
     path.style.strokeDasharray = dashOf(line, lines);
     const hit = draw("path", { d, class: "hit" });
-    tell(hit, `${line.label}\n${curveKinds[kind].title}${tellCover(line)}`);
+    showTip(hit, `${line.label}\n${curveKinds[kind].title}${coverText(line)}`);
     paths.push(path, hit);
-    for (const [limit, metric] of curveLimits.filter(([one]) => one <= end)) {
+    for (const [limit, metric] of curveLimits.filter(([rate]) => rate <= end)) {
       const mark = marker("circle", x(limit), y(curveAt(line.curves[kind], limit)), 40, colourOf(line.label), false);
-      marks.push(pointLink({ line: line.id, mark }, tellCurve(line, kind, limit, metric)));
+      marks.push(pointLink({ line: line.id, mark }, curveText(line, kind, limit, metric)));
     }
   });
   const name = `${short} against the false positive rate up to ${percent(end)}%`;
@@ -48,7 +48,7 @@ function curvePanel(lines, kind, end, size, whole) {
 }
 
 function dashOf(line, lines) {
-  const twins = lines.filter((one) => family(one.label) === family(line.label));
+  const twins = lines.filter((other) => family(other.label) === family(line.label));
   return dashes[twins.indexOf(line) % dashes.length];
 }
 

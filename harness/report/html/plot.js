@@ -23,7 +23,7 @@ function marker(shape, x, y, area, colour, hollow) {
 function niceTicks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= raw * 0.999);
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw * 0.999);
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) ticks.push(i * step);
   return ticks;
@@ -65,13 +65,13 @@ function axes(box, x, y, xTitle, yTitle) {
   return parts;
 }
 
-// Put each name where it meets no marker and no other name; one that finds no place is left to hover and focus.
+// Put each name where it meets no marker and no other name; a name without such a place is left to hover and focus.
 function placeNames(points, box) {
   const taken = points.map((p) => ({ left: p.x - p.r, right: p.x + p.r, top: p.y - p.r, bottom: p.y + p.r }));
-  const clear = (one) => taken.every((other) =>
-    one.right < other.left || one.left > other.right || one.bottom < other.top || one.top > other.bottom);
+  const clear = (spot) => taken.every((other) =>
+    spot.right < other.left || spot.left > other.right || spot.bottom < other.top || spot.top > other.bottom);
   const names = [];
-  for (const point of [...points].sort((one, two) => one.published - two.published)) {
+  for (const point of [...points].sort((a, b) => a.published - b.published)) {
     const wide = point.name.length * 6.9 + 2;
     const gap = point.r + 5;
     const tries = [[gap, 4], [-gap - wide, 4], [-wide / 2, -gap - 2], [-wide / 2, gap + 11], [gap * 0.7, -gap], [gap * 0.7, gap + 8],
@@ -91,7 +91,7 @@ function placeNames(points, box) {
 
 function pointLink(point, text) {
   const link = draw("a", { href: `#${point.line}`, "aria-label": text.replaceAll("\n", ", ") }, point.mark);
-  tell(link, text);
+  showTip(link, text);
   link.addEventListener("click", () => { const row = byId(point.line); if (row) row.focus(); });
   return link;
 }
@@ -102,7 +102,7 @@ function swatch(shape, colour, hollow) {
 
 const coveredBy = (line) => (line.records || []).filter((record) => record[1] === "ok").map((record) => record[0]);
 
-function tellCover(line) {
+function coverText(line) {
   const all = sectionOfLine.get(line.id).categories.length;
   const own = coveredBy(line).length;
   return line.published || own === all ? "" : `\nmean over ${own} of ${all} categories`;
@@ -127,7 +127,7 @@ function settingChooser(anchor, wanted, refresh, official = false) {
   const update = () => {
     const sections = shownSections().filter(wanted);
     setOptions(setting, sections.map((section) => [section.id, section.title]));
-    const section = sections.find((one) => one.id === setting.value);
+    const section = sections.find(({ id }) => id === setting.value);
     refresh(section, metric ? offerMetrics(metric, section ? section.lines : [], "30", official) : null);
   };
   setting.addEventListener("change", update);

@@ -3,8 +3,8 @@ function drawScatter(section, metric) {
   const view = byId("speed-view");
   const usable = section ? section.lines.filter((line) => line.values.fps && line.values[metric.id]) : [];
   if (!usable.length) {
-    const told = "No row that is shown has both a speed and this metric; the details of a row say why it has none.";
-    view.replaceChildren(make("p", null, told));
+    const text = "No row that is shown has both a speed and this metric; the details of a row say why it has none.";
+    view.replaceChildren(make("p", null, text));
     return;
   }
   const wide = isWide(view);
@@ -23,7 +23,7 @@ function drawScatter(section, metric) {
     Object.assign(point, { x: x(Number(line.values.fps)), y: y(Number(line.values[metric.id])), r: Math.sqrt(area(line) / Math.PI) });
     return Object.assign(point, { mark: marker(shape, point.x, point.y, area(line), point.colour, line.published) });
   });
-  const links = [...points].sort((one, two) => two.r - one.r).map((point) => pointLink(point, tellSpeed(point.source, metric)));
+  const links = [...points].sort((a, b) => b.r - a.r).map((point) => pointLink(point, speedText(point.source, metric)));
   const title = `Frames a second against ${metric.title}: ${section.title}`;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title },
     axes(box, x, y, `frames a second${fast / slow > 8 ? ", log scale" : ""}`, metric.title), speedFronts(points), links, placeNames(points, box));
@@ -44,7 +44,7 @@ function speedFronts(points) {
   }
   return [...groups.values()].flatMap((group) => {
     const cover = (point) => coveredBy(point.source).join();
-    const most = group.reduce((one, two) => (coveredBy(two.source).length > coveredBy(one.source).length ? two : one));
+    const most = group.reduce((a, b) => (coveredBy(b.source).length > coveredBy(a.source).length ? b : a));
     const front = paretoFront(group.filter((point) => cover(point) === cover(most)));
     if (front.length < 2) return [];
     const d = front.map((point, i) => `${i ? "L" : "M"}${point.x} ${point.y}`).join("");
@@ -55,16 +55,16 @@ function speedFronts(points) {
 // Points right of and above which there is no other, from right to left; y grows downwards.
 function paretoFront(points) {
   const front = [];
-  for (const point of [...points].sort((one, two) => two.x - one.x || one.y - two.y)) {
+  for (const point of [...points].sort((a, b) => b.x - a.x || a.y - b.y)) {
     if (!front.length || point.y < front.at(-1).y) front.push(point);
   }
   return front;
 }
 
-function tellSpeed(line, metric) {
+function speedText(line, metric) {
   const memory = line.values.memory_mb ? `${line.values.memory_mb} MB` : "memory unknown";
   const source = line.published ? "published, as timed by its authors" : `inference alone, measured on ${line.device}`;
-  return `${line.label}\n${metric.title} ${line.values[metric.id]}\n${line.values.fps} frames a second\n${memory}\n${source}${tellCover(line)}`;
+  return `${line.label}\n${metric.title} ${line.values[metric.id]}\n${line.values.fps} frames a second\n${memory}\n${source}${coverText(line)}`;
 }
 
 function speedLegend(usable, devices, most) {
