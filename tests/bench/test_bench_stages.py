@@ -22,7 +22,6 @@ from statistics import median
 import pytest
 import torch
 from direct_cfm import encode
-from harness.measure.hardware import hardware_key
 from rich.console import Console
 from stages import (
     AHEAD,

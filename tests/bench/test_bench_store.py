@@ -10,7 +10,7 @@ from time import process_time
 import pytest
 from many_records import parsed_plainly, seconds, write_records
 
-from harness.report.tables import Request, measured_grids
+from harness.report.tables import TableRequest, measured_grids
 from harness.store.published import read_published
 
 COUNT = 10_000
@@ -31,7 +31,7 @@ def test_ten_thousand_records_into_tables(store, benchmark, capsys):
         begin = process_time()
         records = store.all()
         read = process_time()
-        grids = measured_grids(records, published, Request())
+        grids = measured_grids(records, published, TableRequest())
         assert (len(records), len({grid.title for grid in grids})) == (COUNT, len(grids))
         return read - begin, process_time() - read
 

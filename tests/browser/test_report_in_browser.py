@@ -90,11 +90,11 @@ def test_filters_narrow_every_view(visit, report):
 def test_columns_are_chosen_and_few_on_a_phone(visit, report):
     page = visit(report, width=360).page
     assert page.locator("th[data-col=aupro_1]").is_visible()
-    assert not page.locator("th[data-col=decode_ms]").is_visible()
+    assert not page.locator("th[data-col=decode_median_ms]").is_visible()
     assert not page.locator("th[data-col=aupro_1_official]").is_visible()
     page.locator("#columns summary").click()
-    page.locator("[data-column=decode_ms]").check()
-    assert page.locator("th[data-col=decode_ms]").is_visible()
+    page.locator("[data-column=decode_median_ms]").check()
+    assert page.locator("th[data-col=decode_median_ms]").is_visible()
 
 
 def test_a_number_leads_to_its_record_and_back(visit, report):

@@ -117,7 +117,7 @@ def test_a_number_unfolds_its_records_or_leads_to_the_only_one(visit, plots):
 
 def test_columns_that_few_need_are_hidden(visit, plots):
     page = visit(plots).page
-    for name in ("infer_ms", "peak_fit_reserved_mb", "peak_inference_reserved_mb", "device_delta_mb"):
+    for name in ("device_median_ms", "peak_fit_reserved_mb", "peak_inference_reserved_mb", "device_delta_mb"):
         assert page.locator(f"th[data-col={name}]").count() == 1
         assert not page.locator(f"th[data-col={name}]").is_visible()
 
