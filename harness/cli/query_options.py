@@ -13,8 +13,9 @@ from harness.cli.options import NameList, join
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
+    from harness.store.store import Store
 
-__all__ = ["query_options"]
+__all__ = ["folders_to_name", "query_options"]
 
 _Function = Callable[..., Any]
 
@@ -54,6 +55,11 @@ _OPTIONS = (
         help="Folder of records; may be given more than once.",
     ),
 )
+
+
+def folders_to_name(store: Store) -> tuple[Path, ...]:
+    """Return the results folders that a command must name to read the same records; none for the default one."""
+    return () if store.folders_read == (Path("results"),) else store.folders_read
 
 
 def query_options(function: _Function) -> _Function:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import NameList, join, json_option
-from harness.cli.query_options import query_options
+from harness.cli.query_options import folders_to_name, query_options
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _overview(records: Sequence[Record], published: Published | None, request: T
         _print(grids, "rich")
         return ExitCode.OK
     with stderr.status("Comparing methods on test images drawn at random ..."):
-        screen = overview(records, request.query, _intervals(store))
+        screen = overview(records, request.query, _intervals(store), folders_to_name(store))
     stdout.print(as_rich(screen.grid))
     for sentence in (screen.verdict, *legend([screen.grid])):
         stdout.print(sentence, style="" if sentence == screen.verdict else "dim", markup=False)
