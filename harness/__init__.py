@@ -1,13 +1,29 @@
 """One protocol for multimodal (RGB + 3D) industrial anomaly detectors.
 
-Authors of a method read :mod:`harness.contract`; everybody else uses the ``harness`` command.
+From Python: :func:`run`, :func:`results`, :func:`table`, :func:`tables` and :func:`evaluate` (:mod:`harness.api`).
+Authors of a method read :mod:`harness.contract`. Everybody else uses the ``harness`` command.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING
 
-try:
-    __version__: str = version("harness")
-except PackageNotFoundError:  # pragma: no cover - a source tree that was never installed
-    __version__ = "0+unknown"
+if TYPE_CHECKING:
+    from harness.api import datasets, evaluate, methods, results, run, table, tables
+
+    __version__: str
+
+__all__ = ["__version__", "datasets", "evaluate", "methods", "results", "run", "table", "tables"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the functions, and read the version, on first use, so that the command starts fast."""
+    if name not in __all__:
+        raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("harness")
+    from harness import api
+
+    return getattr(api, name)

@@ -1,12 +1,14 @@
-"""A cell: one method on one category under one protocol, identified by the digest of all that can change its result."""
+"""A cell: a method on a category under a protocol, identified by the digest of all that can change its result."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from harness.contract import ParameterValue
 from harness.data.splits import Shots
@@ -19,16 +21,16 @@ __all__ = ["Cell"]
 
 @dataclass(frozen=True)
 class Cell:
-    """What is measured once and recorded once.
+    """The unit of measurement: it has at most one record.
 
     Parameters
     ----------
     method
-        Registered name.
+        Name of the method.
     parameters
         All parameters, resolved.
     given
-        The parameters a user named: the label in tables.
+        The parameters that a user named, for the label in tables.
     dataset, category
         Where samples come from.
     data_digest
@@ -40,9 +42,9 @@ class Cell:
     split_digest
         Digest of its sample ids.
     protocol
-        What is equal for all methods.
+        The settings that are the same for all methods.
     checkpoint
-        Digest of released trained weights that take the place of training; empty where the method is trained.
+        Digest of released trained weights that replace training; empty where the method is trained.
     weights
         SHA-256 of each pretrained file by name; empty for random weights and for methods that need none.
     """
@@ -60,21 +62,29 @@ class Cell:
     checkpoint: str = ""
     weights: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the cell as plain JSON values."""
-        return asdict(self)
+        return cast(dict[str, object], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:
-        """Undo :meth:`to_json`."""
+        """Undo :meth:`to_json`.
+
+        Raises
+        ------
+        UsageError
+            Where a field is unknown or missing.
+        ValueError
+            Where a value is of another type.
+        """
         unknown = set(value) ^ {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
-        return cls(**{**value, "protocol": Protocol.from_json(value["protocol"])})
+        return msgspec.convert({**value, "protocol": Protocol.from_json(value["protocol"])}, cls)
 
     @cached_property
     def id(self) -> str:
-        """Digest of everything but the way the parameters were named."""
+        """Digest of everything except ``given``."""
         identity = self.to_json()
         del identity["given"]
         return digest(identity)
@@ -91,6 +101,13 @@ class Cell:
         from harness.registry import label
 
         return label(self.method, self.given)
+
+    @property
+    def keys(self) -> dict[str, str | int]:
+        """What distinguishes it from other cells of a table, by name, for data formats."""
+        own = {"method": self.label, "dataset": self.dataset, "category": self.category}
+        protocol = {"preset": self.protocol.preset, "weights": self.protocol.weights}
+        return {**own, "shots": self.shots, "split": self.split, **protocol}
 
     @property
     def seed(self) -> int:

@@ -1,9 +1,9 @@
-"""The contract between the harness and a method: all that the author of a method has to read.
+"""The contract between the harness and a method: all that the author of a method must read.
 
 A method is a class with a constructor whose keyword arguments are its parameters, a :class:`Meta`, and four
 functions (:class:`Method`). Announce it under the entry-point group ``harness.methods`` and it takes part in every
-verb of the command line. The harness owns seeds, device, synchronisation, warm-up, timing, memory, ground truth,
-scoring and resuming; a method never does any of these.
+verb of the command line. Seeds, device, synchronisation, warm-up, timing, memory, ground truth, scoring and resuming
+are the work of the harness; a method does none of it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,17 @@ ParameterValue = bool | int | float | str
 
 
 class MethodError(Exception):
-    """A method can't go on with this input, told in one sentence (no valid point, a NaN loss, a corrupt file)."""
+    """The method cannot process this input; the message says why in one sentence.
+
+    For example: no valid point, a NaN loss, a corrupt file.
+    """
 
 
 class UnsupportedError(MethodError):
-    """A method can't do this cell at all, told in one sentence: not on this device, dataset or installation."""
+    """The method cannot run this cell at all; the message says why in one sentence.
+
+    For example: not on this device, not on this dataset, or a package is missing.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +59,7 @@ class Sample:
     Parameters
     ----------
     id
-        Identifier inside its category, for example ``train/good/007``. Opaque in blind samples.
+        Identifier within its category, for example ``train/good/007``. A digest in blind samples.
     category
         Category of the object, for example ``bagel``.
     defect
@@ -80,14 +86,14 @@ class Sample:
     anomalous: bool | None = None
 
     def blind(self) -> Sample:
-        """Return the sample as a method may see it: no mask, no label, no defect name, an opaque id."""
+        """Return the sample as a method gets it: without mask, label and defect name, and with a digest as id."""
         opaque = sha256(f"{self.category}/{self.id}".encode()).hexdigest()[:12]
         return replace(self, id=opaque, defect="", mask=None, anomalous=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a method says about one sample; higher is more anomalous everywhere.
+    """The output of a method for a sample; higher is more anomalous everywhere.
 
     Parameters
     ----------
@@ -96,7 +102,7 @@ class Prediction:
     score
         Anomaly score of the whole image.
     pixel_map : (h, w) float32, optional
-        The map that P-AUROC is computed on, where the reference of a method scales it differently per image.
+        The map for P-AUROC, where the reference of a method scales it differently for each image.
     extras
         Further named maps, (h, w) float32 each, for figures.
     """
@@ -109,14 +115,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A file of pretrained weights, described as data.
+    """A file of pretrained weights.
 
     Parameters
     ----------
     name
         File name under the weights folder.
     url
-        Where ``harness weights fetch`` downloads it from.
+        Address that ``harness weights fetch`` downloads it from.
     licence
         SPDX identifier, or a short name.
     size
@@ -137,7 +143,7 @@ class WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the harness must know of a method before it imports anything heavy.
+    """What the harness must know about a method before it imports anything heavy.
 
     Parameters
     ----------
@@ -156,12 +162,12 @@ class Meta:
     extras
         Extras of the package that must be installed, for example ``("faiss-cpu",)``.
     presets
-        Parameters that a preset fills in, by preset name; parameters a user names win.
+        Parameters that a preset sets, by preset name; parameters that a user names take precedence.
     uses_torch
-        Whether the method computes with torch. Where it does not, its cells start seconds earlier on a CPU.
+        Whether the method uses torch. Where it does not, its cells start seconds earlier on a CPU.
     cache_order
-        Among methods of one family, those with a higher number run first on a category: what they put into the cache
-        (:class:`UsesCache`) serves those with a lower one.
+        Among methods of a family, those with a higher number run first on a category: what they add to the cache
+        (:class:`UsesCache`) serves those with a lower number.
     """
 
     name: str
@@ -178,10 +184,10 @@ class Meta:
 
 @runtime_checkable
 class Progress(Protocol):
-    """Told by a method how far it is; cheap enough to be called at every step."""
+    """Callback by which a method reports its progress; cheap enough to be called at every step."""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps of ``stage`` are finished."""
+        """Report that ``done`` of ``total`` steps of ``stage`` are finished."""
 
 
 @runtime_checkable
@@ -196,9 +202,9 @@ class Method(Protocol):
         Parameters
         ----------
         samples
-            Nominal training samples, blind, loaded when indexed: index each as often as needed, keep what is needed.
+            Nominal training samples, blind, read from disk each time they are indexed: keep what is needed again.
         seed
-            Seed for every random choice; two fits with one seed on one machine give identical predictions.
+            Seed for every random choice; two fits with the same seed on a machine give identical predictions.
         device
             A torch device name, ``cpu`` or ``cuda:0``.
         progress
@@ -206,25 +212,25 @@ class Method(Protocol):
         """
 
     def prepare(self, sample: Sample) -> Any:
-        """Pad, resize, normalise and transfer: return the inputs of :meth:`infer`, on the device."""
+        """Pad, resize and normalise a sample, and return the inputs of :meth:`infer`, on the device."""
 
     def infer(self, inputs: Any) -> Prediction:
-        """Do everything else, from inputs on the device to a prediction in host memory."""
+        """Return the prediction, in host memory, for inputs on the device."""
 
     def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes held after fit under the keys ``weights``, ``bank`` and ``other``."""
+        """Return the bytes in use after fit under the keys ``weights``, ``bank`` and ``other``."""
 
 
 @runtime_checkable
 class UsesWeights(Protocol):
-    """A method with pretrained weights. Without this call it starts from seeded random weights."""
+    """A method with pretrained weights. Without a call of ``load_weights`` it uses seeded random weights."""
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember where the files of ``meta.weights`` lie, by their names; called before :meth:`Method.fit`."""
+        """Keep the paths of the files in ``meta.weights``, by their names; called before :meth:`Method.fit`."""
 
 
 class Cache(Protocol):
-    """Arrays that depend on one sample and on nothing that was learned, kept from cell to cell of a family."""
+    """Arrays that depend on a sample and on nothing that was learned, shared by the cells of a family."""
 
     def fetch(
         self,
@@ -233,31 +239,31 @@ class Cache(Protocol):
         make: Callable[[], Mapping[str, NDArray[Any]]],
         **settings: ParameterValue,
     ) -> Mapping[str, NDArray[Any]]:
-        """Return the arrays ``names`` of a sample: read where they are kept, else made and kept.
+        """Return the arrays ``names`` of a sample: read from the cache, else made and added to it.
 
         Parameters
         ----------
         sample
-            Its content is part of the key.
+            Whose arrays; its content is part of the key.
         names
-            What is needed.
+            Names of the arrays that are needed.
         make
-            Returns these arrays, and others that cost little more and that another method of the family may need.
-            What is read must equal, bit for bit, what would be made.
+            Returns these arrays, and others that cost little more and that another method of the family may need. It
+            must always return the same arrays, bit for bit.
         settings
-            All that the arrays depend on, with a version that is raised whenever the code makes other numbers. Weight
-            files, versions of packages, device and threads are part of the key already.
+            Everything else that the arrays depend on, with a version to raise whenever the code makes other numbers.
+            Weight files, versions of packages, device and threads are part of the key already.
         """
 
 
 @runtime_checkable
 class UsesCache(Protocol):
-    """A method that keeps what it extracts from training samples in a cache. It must work without this call too."""
+    """A method that caches what it extracts from training samples. It must work without a cache, too."""
 
     def use_cache(self, cache: Cache) -> None:
-        """Remember the cache for the next :meth:`Method.fit`, and for nothing else.
+        """Use the cache in the next :meth:`Method.fit`, and nowhere else.
 
-        Latency and memory of ``prepare`` and ``infer`` are measured, so they never read it: after fit it raises.
+        Latency and memory of ``prepare`` and ``infer`` are measured, so these never read the cache, which raises then.
         """
 
 
@@ -269,21 +275,21 @@ class Checkpointed(Protocol):
         """Return the files of a category; raise :class:`MethodError` where one is missing."""
 
     def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
-        """Take the place of fit."""
+        """Load trained weights; called instead of :meth:`Method.fit`."""
 
 
 @runtime_checkable
 class Explained(Protocol):
-    """A fitted method that can show more of what it sees than its predictions do.
+    """A fitted method that can show how its predictions come about.
 
-    Asked only where maps are kept (``harness run --save-maps``), after everything is measured: it may be slow.
+    Called only where maps are saved (``harness run --save-maps``), after all measurements: it may be slow.
     """
 
     def explain(self, inputs: Any) -> Mapping[str, NDArray[np.float32]]:
-        """Return further maps for figures by name, from the inputs that :meth:`Method.infer` takes.
+        """Return further maps for figures by name, from the inputs of :meth:`Method.infer`.
 
-        Each is (h, w) float32 in the geometry of ``anomaly_map``, of any size. A name that is one of
-        ``Prediction.extras`` takes its place.
+        Each is (h, w) float32 in the geometry of ``anomaly_map``, of any size. A map with the name of a map in
+        ``Prediction.extras`` replaces it.
         """
 
 
@@ -292,7 +298,7 @@ class Portable(Protocol):
     """A fitted method that can be written to a safetensors file and read back."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return what fit learned, as named arrays; pretrained weights are left out."""
+        """Return what fit learned, as named arrays, without pretrained weights."""
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Undo :meth:`state` on a new object with the same parameters, seed and weights."""
+        """Restore :meth:`state` in a new object with the same parameters, seed and weights."""

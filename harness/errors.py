@@ -1,4 +1,4 @@
-"""Errors that a user can mend, each with the exit code of the ``harness`` command."""
+"""Errors that a user can correct, each with the exit code of the ``harness`` command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class HarnessError(Exception):
-    """An error told in one sentence: what is wrong, why, and the command or edit that mends it.
+    """An error whose message says in one sentence what is wrong, why, and which command or edit corrects it.
 
     The command line prints ``str(error)`` without a traceback and exits with ``error.exit_code``.
     """
@@ -42,6 +42,6 @@ class PrerequisiteError(HarnessError):
 
 
 class DataError(HarnessError):
-    """A file of a dataset can't be used: truncated, of the wrong size, without a valid point."""
+    """A file of a dataset can't be used: it is truncated, of the wrong size, or has no valid point."""
 
     exit_code = ExitCode.PREREQUISITE

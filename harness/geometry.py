@@ -1,6 +1,6 @@
-"""The one evaluation geometry: every image is zero-padded to a centred square and judged at 224 x 224.
+"""The evaluation geometry: every image is zero-padded to a centred square and evaluated at 224 x 224.
 
-Methods may import this module too, so that their inputs and the ground truth agree.
+Methods may import this module, so that their inputs and the ground truth agree.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+
+import msgspec
 
 from harness.errors import UsageError
 from harness.files.digest import digest
@@ -23,9 +25,9 @@ class LatencyBudget:
     warmups
         Calls before the first measured one, while ``max_seconds`` last.
     min_calls, min_seconds
-        Measuring goes on until both are reached ...
+        Measuring continues until both are reached.
     max_seconds
-        ... or this time is over and at least one call is measured.
+        Time after which it ends before that, with at least one call.
     """
 
     warmups: int = 10
@@ -36,16 +38,16 @@ class LatencyBudget:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What is the same for every method (the defaults are the ``paper`` preset).
+    """The settings that are the same for every method (the defaults are the ``paper`` preset).
 
     Parameters
     ----------
     preset
-        Which set of method parameters was filled in. The cell holds the resolved ones.
+        Name of the preset that set the parameters of methods. The cell holds the resolved parameters.
     weights
         ``pretrained``, or ``random`` (seeded; never comparable with a published number).
     eval_size
-        Side of the square that maps and ground truth are compared at, pixels.
+        Side of the square in which maps and ground truth are compared, pixels.
     ground_truth
         ``zero_pad_nearest``: centred zero padding to a square, then nearest resize.
     cleaning
@@ -53,7 +55,7 @@ class Protocol:
     latency
         Budget of the latency pass.
     memory_seconds
-        Time after which the memory pass begins no further held sample; the first is always predicted.
+        Time after which the memory pass predicts no further sample; the first is always predicted.
     """
 
     preset: str = "paper"
@@ -71,17 +73,30 @@ class Protocol:
             raise UsageError(f"There is no preset '{preset}': choose one of {', '.join(PRESETS)} with --preset.")
         return replace(PRESETS[preset], weights=weights)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the protocol as plain JSON values."""
-        return asdict(self)
+        return cast(dict[str, object], msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Protocol:
-        """Undo :meth:`to_json`; keys of later versions are refused."""
-        unknown = set(value) - {f.name for f in fields(cls)}
+        """Undo :meth:`to_json`.
+
+        Raises
+        ------
+        UsageError
+            Where a field is unknown, as of a later version.
+        ValueError
+            Where a value is of another type.
+        """
+        protocol = msgspec.convert(value, cls)
+        known = protocol.to_json()
+        unknown = {
+            *(set(value) - set(known)),
+            *(set(value.get("latency", ())) - set(LatencyBudget.__dataclass_fields__)),
+        }
         if unknown:
             raise UsageError(f"This protocol was written by another version of harness (unknown: {sorted(unknown)}).")
-        return cls(**{**value, "latency": LatencyBudget(**value["latency"])})
+        return protocol
 
     @property
     def digest(self) -> str:

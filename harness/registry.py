@@ -1,6 +1,7 @@
 """Names of methods and their parameters: ``cfm``, ``cfm[epochs=50,aggregate=sum]``, ``cfm*``, ``all``.
 
-Methods announce themselves under the entry-point group ``harness.methods``; one is imported when it is first asked for.
+Methods announce themselves under the entry-point group ``harness.methods``; a method is imported on first use. A method
+that is not installed is named by a reference, ``./file.py:Class`` or ``module:Class``.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from typing import Any, Literal, get_args, get_origin
 
 from harness.contract import Meta, Method, ParameterValue
 from harness.errors import UsageError
+from harness.files.imports import ImportedClass, import_class
 
 __all__ = [
     "MethodSpec",
     "Parameter",
     "base_name",
+    "imported_class",
     "label",
     "load",
+    "load_reference",
     "method_names",
     "nearest_names",
     "parameters_of",
     "parse",
     "parse_label",
+    "reference_of",
     "resolve",
     "split_list",
 ]
@@ -39,7 +44,9 @@ __all__ = [
 GROUP = "harness.methods"
 
 _log = logging.getLogger(__name__)
-_SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+|[^\[\]]+:[^\[\]]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
+_references: dict[str, ImportedClass] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class MethodSpec:
     Parameters
     ----------
     name
-        As registered.
+        As registered, or that of the class a reference leads to.
     parameters
         Only those named, in the order of the constructor.
     """
@@ -71,7 +78,7 @@ class MethodSpec:
         return label(self.name, self.parameters)
 
 
-def label(name: str, parameters: Mapping[str, Any]) -> str:
+def label(name: str, parameters: Mapping[str, ParameterValue]) -> str:
     """Return the canonical text of a method with parameters, ``cfm[aggregate=sum,epochs=50]``."""
     if not parameters:
         return name
@@ -109,18 +116,14 @@ def nearest_names(wrong: str, known: Iterable[str]) -> str:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name in found and entry.value != found[entry.name].value:
+        used = entries.setdefault(entry.name, entry)
+        if used.value != entry.value:
             _log.warning(
-                "Two plugins register a method '%s': %s is used, %s is not.",
-                entry.name,
-                found[entry.name].value,
-                entry.value,
+                "Two plugins register a method '%s': %s is used, %s is not.", entry.name, used.value, entry.value
             )
-            continue
-        found.setdefault(entry.name, entry)
-    return found
+    return entries
 
 
 def method_names() -> tuple[str, ...]:
@@ -137,21 +140,70 @@ def load(name: str) -> type[Method]:
     UsageError
         For an unknown name, and for a plugin that can't be imported or breaks the contract.
     """
+    if name in _references:
+        return typing.cast("type[Method]", _references[name].type)
     if name not in _entries():
         raise UsageError(f"There is no method '{name}': {nearest_names(name, method_names())}")
     entry = _entries()[name]
     try:
-        found = entry.load()
+        method = entry.load()
     except Exception as error:  # a broken plugin is named, whatever it raises
         raise UsageError(
             f"Method '{name}' can't be imported from {entry.value} ({type(error).__name__}: {error}): "
             "mend or uninstall the package that registers it."
         ) from error
-    missing = [part for part in ("fit", "prepare", "infer", "state_bytes") if not callable(getattr(found, part, None))]
-    if missing or not isinstance(getattr(found, "meta", None), Meta):
-        lacking = ", ".join(missing) or "meta"
-        raise UsageError(f"Method '{name}' from {entry.value} breaks the contract: it has no {lacking}.")
-    return typing.cast("type[Method]", found)
+    return _require_contract(method, f"Method '{name}' from {entry.value}")
+
+
+def _require_contract(method: Any, subject: str) -> type[Method]:
+    missing = [part for part in ("fit", "prepare", "infer", "state_bytes") if not callable(getattr(method, part, None))]
+    if missing or not isinstance(getattr(method, "meta", None), Meta):
+        raise UsageError(f"{subject} breaks the contract: it has no {', '.join(missing) or 'meta'}.")
+    return typing.cast("type[Method]", method)
+
+
+def load_reference(reference: str) -> str:
+    """Import a method that is not installed, and return its name, which stands for it in this process from now on.
+
+    Parameters
+    ----------
+    reference
+        ``FILE.py:CLASS``, or ``MODULE:CLASS`` of a module that Python can import. A file that was edited since it was
+        last imported is imported again.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such file, module or class, where it can't be imported or breaks the contract, and where its
+        name is that of another method.
+    """
+    imported = import_class(reference)
+    name = _require_contract(imported.type, imported.reference).meta.name
+    rename = f"change the name in its Meta ({imported.reference})"
+    if name == "all" or not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' is no name for a method: {rename} to letters, digits, '_', '.' and '-'.")
+    entry = _entries().get(name)
+    if entry is not None:
+        if entry.value == f"{imported.type.__module__}:{imported.type.__qualname__}":
+            return name
+        package = entry.dist.name if entry.dist else "An installed package"
+        raise UsageError(f"{package} already registers a method '{name}' ({entry.value}): {rename}.")
+    known = _references.get(name)
+    if known is not None and known.reference != imported.reference:
+        raise UsageError(f"{known.reference} is a method '{name}', too: {rename}.")
+    _references[name] = imported
+    load.cache_clear()
+    return name
+
+
+def imported_class(name: str) -> ImportedClass | None:
+    """Return what :func:`load_reference` imported under a name; None for an installed method."""
+    return _references.get(name)
+
+
+def reference_of(name: str) -> str:
+    """Return the reference by which another process imports a method; empty for an installed method."""
+    return _references[name].reference if name in _references else ""
 
 
 def parameters_of(name: str) -> dict[str, Parameter]:
@@ -160,12 +212,12 @@ def parameters_of(name: str) -> dict[str, Parameter]:
     if constructor is object.__init__:
         return {}
     hints = typing.get_type_hints(constructor)
-    found = {}
+    parameters = {}
     for argument in list(inspect.signature(constructor).parameters.values())[1:]:
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             continue
-        found[argument.name] = _parameter(name, argument, hints.get(argument.name, str))
-    return found
+        parameters[argument.name] = _parameter(name, argument, hints.get(argument.name, str))
+    return parameters
 
 
 def _parameter(method: str, argument: inspect.Parameter, hint: Any) -> Parameter:
@@ -187,7 +239,7 @@ def split_list(text: str) -> list[str]:
 
 
 def parse(selection: Iterable[str]) -> tuple[MethodSpec, ...]:
-    """Turn a selection into methods: names, globs, ``all``, parameters in brackets; duplicates are dropped.
+    """Turn a selection into methods: names, globs, ``all``, references, parameters in brackets; each once.
 
     Parameters
     ----------
@@ -197,7 +249,7 @@ def parse(selection: Iterable[str]) -> tuple[MethodSpec, ...]:
     Raises
     ------
     UsageError
-        For an unknown name, parameter or value, with the nearest names.
+        For an unknown name, parameter or value, with the nearest names, and as in :func:`load_reference`.
     """
     specs: dict[str, MethodSpec] = {}
     for text in selection:
@@ -212,12 +264,24 @@ def parse(selection: Iterable[str]) -> tuple[MethodSpec, ...]:
 def _parse_one(part: str) -> list[MethodSpec]:
     match = _SPEC.match(part)
     if match is None:
-        raise UsageError(f"'{part}' is no method: write a name, or a name with parameters like 'cfm[epochs=50]'.")
-    pattern = "*" if match["name"] == "all" else match["name"]
-    names = [name for name in method_names() if fnmatchcase(name, pattern)]
-    if not names:
-        raise UsageError(f"There is no method '{match['name']}': {nearest_names(match['name'], method_names())}")
+        raise UsageError(
+            f"'{part}' is no method: write a name, a name with parameters like 'cfm[epochs=50]', or FILE.py:CLASS "
+            "for a method that is not installed."
+        )
+    names = _names(match["name"])
     return [MethodSpec(name, _parse_parameters(name, match["parameters"] or "")) for name in names]
+
+
+def _names(pattern: str) -> list[str]:
+    """Return the methods that a name, a glob, ``all`` or a reference stands for."""
+    if ":" in pattern:
+        return [load_reference(pattern)]
+    if pattern in _references:
+        return [pattern]
+    names = [name for name in method_names() if fnmatchcase(name, "*" if pattern == "all" else pattern)]
+    if not names:
+        raise UsageError(f"There is no method '{pattern}': {nearest_names(pattern, method_names())}")
+    return names
 
 
 def _parse_parameters(name: str, text: str) -> dict[str, ParameterValue]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from report_records import make_record, typed
 
-from harness.metrics import evaluate
+from harness.metrics import RankedTestSet, evaluate
 from harness.store.counts import count_images
 from harness.store.details import Details, write_details
 from harness.store.record import ImageScore, Record, TestImages
@@ -40,7 +40,7 @@ def keep_counts(
     images = tuple(map(ImageScore, ids, defects, labels, map(float, scores)))
     changes = {"metrics": evaluate(maps, masks, labels, scores)} | changes
     record = make_record(method, category, images=images, **changes)
-    counts = count_images(maps, masks, labels, scores, defects, ids)
+    counts = count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids)
     return replace(record, details=write_details(store, record.cell, Details(images, RAW_TIMES), counts))
 
 

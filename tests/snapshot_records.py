@@ -12,16 +12,20 @@ from typing import Any
 
 import numpy as np
 from map_records import FEATURES, keep_maps
+from numpy.typing import NDArray
 from report_records import full_record, make_record
 
 from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
 from harness.data.toy import ensure_toy
 from harness.measure.latency import summarise
-from harness.metrics import evaluate
-from harness.metrics.defects import images_of
+from harness.metrics import RankedTestSet, evaluate
+from harness.metrics.testset import images_of
 from harness.store.counts import count_images
-from harness.store.store import Record, Store
+from harness.store.details import Details, write_details
+from harness.store.measurements import Size
+from harness.store.record import ImageScore, Record, SampleCounts, TestImages, UsedWeights
+from harness.store.store import Store
 
 WORSE = "worse"
 """A results folder inside the other one, with worse numbers of some of its cells."""
@@ -106,56 +110,58 @@ def write_record(store: Store, toy: Dataset, seed: int, method: str, category: s
     counted, mapped, cuda, busy, calls, worse = (settings.pop(name, None) for name in options)
     draw = random.Random(seed)
     record = full_record(seed, method, category, **settings)
-    lower = {name: lowered(found, 0.05) for name, found in record.by_defect.items()}
+    lower = {name: lowered(values, 0.05) for name, values in record.by_defect.items()}
     record = replace(record, metrics=lowered(record.metrics, 0.05), by_defect=lower)
-    environment = {**record.environment, **(CUDA if cuda else {}), **(BUSY if busy else {})}
+    environment = replace(record.environment, **(CUDA if cuda else {}), **(BUSY if busy else {}))
     if (method, category) in WRONG and "created" not in settings:
         status, reason = WRONG[method, category]
-        told: dict[str, Any] = {
-            "status": status,
-            "reason": reason,
-            "log": ("fit 12/50", reason),
-            "environment": environment,
-        }
-        failed = make_record(method, category, **told, **settings)
+        parts = {"status": status, "reason": reason, "log": ("fit 12/50", reason), "environment": environment}
+        failed = make_record(method, category, **parts, **settings)
         store.write(failed)
         path = store.folder / "logs" / f"{failed.cell.stem}.log"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"fit 12/50\n{reason}\n")
         return
     kinds = ["good"] * 4 + ["hole"] * 6 + ["crack"] * 2
-    images = [{"id": f"{index:03d}", "defect": kind, "label": int(kind != "good")} for index, kind in enumerate(kinds)]
+    images = {f"{index:03d}": kind for index, kind in enumerate(kinds)}
     if mapped:
         others = {name: value for name, value in settings.items() if name != "dataset"}
-        kept = keep_maps(store, toy, method, category, names=FEATURES, **others)
-        record, images = replace(record, cell=kept.cell), [dict(image) for image in kept.images]
-    if counted:
-        record = replace(record, **counted_parts(store, record, images, seed))
-    if (method, category) == ("ast", "carrot"):
-        lost = ("aupro_1", "aupro_1_official")
-        reasons = dict.fromkeys(lost, "no normal pixel is left")
-        record = replace(record, metrics={**record.metrics, **dict.fromkeys(lost)}, undefined=reasons)
+        record = replace(record, cell=keep_maps(store, toy, method, category, names=FEATURES, **others).cell)
+        images = {ref.id: ref.defect for ref in toy.refs(category, "test")}
     if worse:
         record = replace(record, metrics=lowered(record.metrics, 0.3))
     scale = (2 if worse else 1) * {"cfm": 4.0, "cfm-m": 3.0, "m3dm": 9.0, "ast": 2.0}.get(method, 1.0)
     windows = ("device", "end_to_end", "decode", "clean", *(["device_events"] if cuda else []))
-    stopped = {"stopped": "the budget of 15 s was over after 5 of 6 calls"} if calls == 5 else {}
-    times = {name: summarise([scale * draw.uniform(30, 50) for _ in range(calls or 100)]) | stopped for name in windows}
-    memory = dict(record.memory)
+    raw = {name: np.array([scale * draw.uniform(30, 50) for _ in range(calls or 100)]) for name in windows}
+    stopped = "the budget of 15 s was over after 5 of 6 calls" if calls == 5 else ""
+    latency = {name: replace(summarise(times), stopped=stopped) for name, times in raw.items()}
+    if counted:
+        record = replace(record, **counted_parts(store, record, images, raw, seed))
+    if (method, category) == ("ast", "carrot"):
+        lost = ("aupro_1", "aupro_1_official")
+        reasons = dict.fromkeys(lost, "no normal pixel is left")
+        record = replace(record, metrics={**record.metrics, **dict.fromkeys(lost)}, undefined=reasons)
+    memory = record.memory
     if cuda:
-        reserved = ("peak_fit_reserved", "peak_inference_reserved", "device_delta")
-        memory |= {name: {"mb": round(draw.uniform(900, 9000), 3), "source": "torch"} for name in reserved}
-        memory |= {name: {**memory[name], "source": "torch"} for name in ("static", "peak_fit", "peak_inference")}
-    seconds = {**record.seconds, "method": sum(record.seconds.values()) - 0.5, "overhead": 0.5}
-    files = {"backbone": {"sha256": "ab" * 32, "verified": category != "carrot"}} if not settings.get("weights") else {}
-    parts: dict[str, Any] = {
-        "latency": {**record.latency, **times},
-        "memory": memory,
-        "environment": environment,
-        "seconds": seconds,
-    }
+        names = ("peak_fit_reserved", "peak_inference_reserved", "device_delta")
+        sizes = {name: Size(round(draw.uniform(900, 9000), 3), "torch") for name in names}
+        own = {
+            name: replace(getattr(memory, name), source="torch") for name in ("static", "peak_fit", "peak_inference")
+        }
+        memory = replace(memory, **sizes, **own)
+    files = {} if settings.get("weights") else {"backbone": UsedWeights("ab" * 32, category != "carrot")}
     notes = ("random weights: not comparable with published numbers",) if settings.get("weights") == "random" else ()
-    store.write(replace(record, notes=notes, weights=files, **parts))
+    store.write(
+        replace(
+            record,
+            notes=notes,
+            weights=files,
+            latency=replace(record.latency, **latency),
+            memory=memory,
+            environment=environment,
+            seconds={**record.seconds, "method": sum(record.seconds.values()) - 0.5, "overhead": 0.5},
+        )
+    )
 
 
 def lowered(metrics: Mapping[str, float | None], by: float) -> dict[str, float | None]:
@@ -163,21 +169,30 @@ def lowered(metrics: Mapping[str, float | None], by: float) -> dict[str, float |
     return {name: None if value is None else max(0.0, value - by) for name, value in metrics.items()}
 
 
-def counted_parts(store: Store, record: Record, images: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """Write counts of noisy maps, brighter in a square where there is a defect; return what a record says of them."""
+def counted_parts(
+    store: Store, record: Record, images: Mapping[str, str], raw: Mapping[str, NDArray[np.float64]], seed: int
+) -> dict[str, Any]:
+    """Write scores, raw times and counts of noisy maps, brighter in a square where there is a defect.
+
+    Returns
+    -------
+    dict
+        What the record says of them.
+    """
     rng = np.random.default_rng(seed)
-    labels, defects = np.array([image["label"] for image in images]), [image["defect"] for image in images]
+    ids, defects = list(images), list(images.values())
+    labels = np.array([int(defect != "good") for defect in defects])
     masks = np.zeros((len(images), 48, 48), bool)
     masks[labels == 1, 10:20, 16:30] = True
     maps = rng.normal(size=masks.shape).astype(np.float32) + 1.5 * masks
     scores = maps.max(axis=(1, 2))
-    count_images(maps, masks, labels, scores, defects, [image["id"] for image in images]).write(
-        store.counts_path(record.cell)
-    )
-    of = {name: images_of(name, defects) for name in sorted({*defects} - {"good"})}
+    rows = tuple(map(ImageScore, ids, defects, labels.tolist(), map(float, scores)))
+    counts = count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids)
+    members = {name: images_of(name, defects) for name in sorted({*defects} - {"good"})}
     return {
         "metrics": evaluate(maps, masks, labels, scores),
-        "by_defect": {name: evaluate(maps[at], masks[at], labels[at], scores[at]) for name, at in of.items()},
-        "images": tuple({**image, "score": float(score)} for image, score in zip(images, scores, strict=True)),
-        "samples": {"train": 10, "test": len(images)},
+        "by_defect": {name: evaluate(maps[at], masks[at], labels[at], scores[at]) for name, at in members.items()},
+        "test_images": TestImages.of(rows),
+        "details": write_details(store, record.cell, Details(rows, raw), counts),
+        "samples": SampleCounts(10, len(images)),
     }

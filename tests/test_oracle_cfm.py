@@ -1,12 +1,9 @@
-"""The oracle of CFM is itself checked: against hand arithmetic, torch's layers and timm's transformers."""
+"""The oracle of CFM agrees with torch, timm and Pillow, and with hand arithmetic where the paper's rule is its own."""
 
 import numpy as np
 import oracle_cfm as oracle
 import pytest
-import timm
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from oracle_cfm import Features
 from PIL import Image
 from timm.models.vision_transformer import Block, VisionTransformer
@@ -26,7 +23,7 @@ def arrays(module, prefix=""):
 
 
 def shuffle_parameters(module, seed):
-    """Draw every parameter and statistic anew, so that no gain is 1 and no bias is 0."""
+    """Draw every parameter and statistic, so that no gain is 1 and no bias is 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
@@ -95,38 +92,10 @@ def random_sample(rng, size=6, c2=4, c3=6):
     )
 
 
-def test_rgb_is_padded_with_its_edge_and_normalised():
-    rgb = np.zeros((3, 8, 3), np.uint8)
-    rgb[0], rgb[2] = 255, 51
-    image = oracle.rgb_input(rgb, 8)
-    back = image * np.reshape(oracle.IMAGENET_STD, (3, 1, 1)) + np.reshape(oracle.IMAGENET_MEAN, (3, 1, 1))
-    rows = [1, 1, 1, 0, 0.2, 0.2, 0.2, 0.2]  # five missing rows: two above, three below
-    np.testing.assert_allclose(back, np.broadcast_to(np.reshape(rows, (1, 8, 1)), (3, 8, 8)), atol=1e-12)
-
-
 def test_rgb_resize_is_pillows_bicubic(rng):
     rgb = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
     resized = np.asarray(Image.fromarray(rgb).resize((16, 16), Image.Resampling.BICUBIC))
     np.testing.assert_allclose((oracle.rgb_input(rgb, 16)[2] * 0.225 + 0.406) * 255, resized[:, :, 2], atol=1e-9)
-
-
-def test_cloud_is_padded_with_zeros_in_the_middle():
-    xyz = np.arange(1, 16, dtype=np.float32).reshape(1, 5, 3)
-    points, pixels = oracle.cloud_input(xyz[:, :4], 4)
-    np.testing.assert_array_equal(points, xyz[0, :4])
-    assert pixels.tolist() == [4, 5, 6, 7]  # three missing rows: one above, two below
-    assert oracle.cloud_input(xyz.transpose(1, 0, 2), 5)[1].tolist() == [2, 7, 12, 17, 22]
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_cloud_drops_points_with_any_zero(axis):
-    xyz = np.arange(1, 13, dtype=np.float32).reshape(2, 2, 3)
-    xyz[0, 1, axis] = 0
-    assert oracle.cloud_input(xyz, 2)[1].tolist() == [0, 2, 3]
-
-
-def test_cloud_without_a_valid_point_is_empty():
-    assert [x.shape for x in oracle.cloud_input(np.zeros((4, 4, 3), np.float32), 4)] == [(0, 3), (0,)]
 
 
 @pytest.mark.parametrize("size", [56, 64, 224])
@@ -147,13 +116,6 @@ def test_vit_is_timms_and_pruning_keeps_the_final_norm(rng, keep):
         expected = net.forward_features(torch.from_numpy(image)[None])[0, 1:].numpy()
     tokens = oracle.vit_tokens(image, weights, heads=3, keep=keep)
     np.testing.assert_allclose(tokens.reshape(16, 12), expected, atol=1e-12)
-
-
-def test_names_are_those_of_the_published_vit():
-    with torch.device("meta"):
-        published = timm.create_model("vit_base_patch8_224.dino", pretrained=False).state_dict()
-    assert set(arrays(tiny_vit(depth=12))) == set(published)
-    assert published["patch_embed.proj.weight"].shape == (768, 3, 8, 8)
 
 
 def test_upsampling_is_torchs_bilinear(rng):
@@ -178,19 +140,6 @@ def test_point_mae_is_torchs(rng, bn_stats, depth):
     np.testing.assert_allclose(tokens, expected, atol=1e-11)
 
 
-def test_pruned_point_mae_runs_the_first_blocks_only(rng):
-    points = rng.normal(1, 0.3, (30, 3))
-    sizes = {"heads": 3, "centres": 6, "group_size": 4}
-    whole = arrays(tiny_point_mae(5))
-    _, pruned = oracle.point_tokens(points, whole, keep=4, **sizes)
-    first = {key: value for key, value in whole.items() if not key.startswith("blocks.blocks.4.")}
-    np.testing.assert_array_equal(pruned, oracle.point_tokens(points, first, **sizes)[1])
-
-
-def test_taps_by_depth():
-    assert [oracle.taps(depth) for depth in (12, 8, 4, 1, 2)] == [(3, 7, 11), (1, 4, 7), (1, 2, 3), (0,), (1,)]
-
-
 def on_axis(*xs):
     return np.array([[x, 0.0, 1.0] for x in xs])
 
@@ -206,34 +155,6 @@ def test_farthest_points_skips_the_origin_but_not_for_the_start():
     assert oracle.farthest_points(points[:2], 3) == [0, 0, 0]
 
 
-def test_farthest_points_repeats_when_points_run_out():
-    chosen = oracle.farthest_points(on_axis(1, 2, 4), 6)
-    assert chosen[:3] == [0, 2, 1]
-    assert set(chosen) == {0, 1, 2}
-
-
-def test_a_repeated_centre_repeats_its_token(rng):
-    points = rng.normal(1, 0.3, (9, 3))
-    middle, tokens = oracle.point_tokens(points, arrays(tiny_point_mae()), heads=3, centres=12, group_size=4)
-    twins = [int(np.flatnonzero((middle[:9] == centre).all(1))[0]) for centre in middle]
-    assert sorted(twins[:9]) == list(range(9))
-    np.testing.assert_allclose(tokens, tokens[twins], atol=1e-12)
-
-
-def test_given_centres_replace_the_sampling(rng):
-    points = rng.normal(1, 0.3, (9, 3))
-    weights, sizes = arrays(tiny_point_mae()), {"heads": 3, "centres": 4, "group_size": 4}
-    sampled = oracle.point_tokens(points, weights, **sizes)
-    given = oracle.point_tokens(points, weights, chosen=oracle.farthest_points(points, 4), **sizes)
-    np.testing.assert_array_equal(sampled[1], given[1])
-    np.testing.assert_array_equal(oracle.point_tokens(points, weights, chosen=[5, 2], **sizes)[0], points[[5, 2]])
-
-
-def test_fewer_points_than_a_group_is_an_error(rng):
-    with pytest.raises(ValueError):
-        oracle.point_tokens(rng.normal(1, 0.3, (3, 3)), arrays(tiny_point_mae()), heads=3, centres=2, group_size=4)
-
-
 def test_interpolation_by_hand():
     centres = on_axis(0, 3e-4, 1e-3, 9)
     tokens = np.array([[1.0], [2.0], [4.0], [1000.0]])
@@ -247,28 +168,6 @@ def test_pooling_is_torchs(rng):
     pooled = functional.avg_pool2d(torch.from_numpy(image).permute(2, 0, 1)[None], 3, stride=1)
     expected = functional.adaptive_avg_pool2d(pooled, 14)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(oracle.pool_3d(image), expected, atol=1e-14)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(1, 40), st.integers(1, 40))
-def test_adaptive_windows_are_torchs(source, target):
-    image = np.random.default_rng(source).normal(size=(source, source))
-    expected = functional.adaptive_avg_pool2d(torch.from_numpy(image)[None, None], target)[0, 0].numpy()
-    np.testing.assert_allclose(oracle.adaptive_mean(image, target), expected, atol=1e-13)
-
-
-def test_pooling_grows_the_mask():
-    image = oracle.scatter(-np.ones((1, 2)), np.array([5 * 12 + 6]), 12)
-    rows, columns = np.nonzero(oracle.valid_mask(oracle.pool_3d(image)))
-    assert set(rows) == {3, 4, 5, 6, 7}  # the pixel's row is 5, its column 6
-    assert set(columns) == {4, 5, 6, 7, 8}
-
-
-@pytest.mark.parametrize(
-    ("n_in", "n_out", "count"), [(768, 1152, 2_767_872), (1152, 768, 2_767_488), (768, 384, 996_864)]
-)
-def test_published_sizes_of_the_mappings(rng, n_in, n_out, count):
-    assert sum(array.size for array in random_head(rng, n_in, n_out).values()) == count
 
 
 def test_mapping_is_torchs(rng):
@@ -289,12 +188,6 @@ def test_smoothing_has_variance_22_and_support_39():
     assert kernel.sum() == pytest.approx(1, abs=1e-12)
     assert kernel.sum(1) @ offsets**2 == pytest.approx(22, abs=1e-10)
     assert np.flatnonzero(kernel.sum(1)).tolist() == list(range(11, 50))
-
-
-def test_smoothing_pads_with_zeros():
-    smoothed = oracle.smooth(np.ones((56, 56)))
-    assert smoothed[28, 28] == pytest.approx(1)
-    assert oracle.smooth(np.ones((1, 1))).item() == pytest.approx(25**-5 * 49**-3)
 
 
 def test_scalings_by_hand():
@@ -321,18 +214,6 @@ def test_aggregates_by_hand(aggregate, value):
     np.testing.assert_allclose(out["anomaly_map"], kernel * 39**2, atol=1e-9)
     np.testing.assert_allclose(out["pixel_map"], kernel * value / (value / 41**2) ** 0.5, atol=1e-9)
     assert out["score"] == pytest.approx(value * kernel.max() / (value / 39**2) ** 0.5)
-
-
-@pytest.mark.parametrize(("mapping", "n_3d", "n_2d"), [("cross", 4, 6), ("intra", 6, 4)])
-def test_each_mapping_reads_its_modality(rng, mapping, n_3d, n_2d):
-    sample = random_sample(rng)
-    to_3d, to_2d = random_head(rng, n_3d, 6), random_head(rng, n_2d, 4)
-    out = oracle.predict(sample, to_3d, to_2d, mapping=mapping)
-    source = sample.e2d if mapping == "cross" else sample.e3d
-    predicted = oracle.mapping_net(source, to_3d)
-    cosine = (predicted * sample.e3d).sum(2) / np.linalg.norm(predicted, axis=2) / np.linalg.norm(sample.e3d, axis=2)
-    np.testing.assert_allclose(out["map_3d"], np.where(sample.mask, np.sqrt(2 - 2 * cosine), 0), atol=1e-9)
-    assert oracle.batch_loss([sample], to_3d, to_2d, mapping=mapping) > 0
 
 
 def test_loss_pools_the_pixels_of_the_batch():
@@ -365,35 +246,3 @@ def test_first_training_step_moves_each_weight_by_the_learning_rate_downhill(rng
         slope = (oracle.batch_loss(batch, to_3d, raised) - trained.losses[0]) / step
         moved = trained.to_2d[key].flat[0] - to_2d[key].flat[0]
         assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=1e-3)
-
-
-def test_training_cycles_through_the_batches_and_learns(rng):
-    batches = [[random_sample(rng)], [random_sample(rng)]]
-    to_3d, to_2d = random_head(rng, 4, 6), random_head(rng, 6, 4)
-    start = {key: value.copy() for key, value in to_3d.items()}
-    trained = oracle.train_steps(batches, to_3d, to_2d, lr=1e-2, steps=40)
-    assert len(trained.losses) == 40
-    assert all(after < before for after, before in zip(trained.losses[-2:], trained.losses[:2], strict=True))
-    np.testing.assert_equal(to_3d, start)
-
-
-def test_training_without_a_valid_pixel_is_an_error(rng):
-    sample = random_sample(rng)._replace(mask=np.zeros((6, 6), bool))
-    with pytest.raises(FloatingPointError):
-        oracle.train_steps([[sample]], random_head(rng, 4, 6), random_head(rng, 6, 4))
-
-
-@pytest.mark.parametrize("bn_stats", ["batch", "running"])
-def test_from_sample_to_score(rng, bn_stats):
-    rgb = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    xyz = rng.normal(0.5, 0.05, (40, 50, 3)).astype(np.float32)
-    xyz[:10] = 0
-    sizes = {"size": 32, "vit_heads": 3, "point_heads": 3, "centres": 20, "group_size": 8}
-    features = oracle.extract(
-        rgb, xyz, arrays(tiny_vit()), arrays(tiny_point_mae()), keep=1, bn_stats=bn_stats, **sizes
-    )
-    assert features.e2d.shape == features.e3d.shape == (32, 32, 12)
-    assert features.mask.any(1).tolist() == [False] * 8 + [True] * 23 + [False]
-    out = oracle.predict(features, random_head(rng, 12, 12), random_head(rng, 12, 12))
-    assert out["anomaly_map"].shape == (32, 32)
-    np.testing.assert_array_equal(out["map_2d"] > 0, features.mask)

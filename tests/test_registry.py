@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +89,93 @@ def test_a_refused_combination_is_a_usage_error() -> None:
 @given(st.lists(st.sampled_from(["cfm", "cfm[epochs=2,lr=0.1]", "btf[a=b]", "x"]), min_size=1, max_size=5))
 def test_commas_inside_brackets_do_not_split(parts: list[str]) -> None:
     assert registry.split_list(",".join(parts)) == parts
+
+
+METHOD = """
+from harness.contract import Meta
+
+class Mine:
+    meta = Meta(name="{name}", title="Mine", family="mine", uses_torch=False)
+
+    def __init__(self, *, size: int = {size}) -> None:
+        self.size = size
+
+    def fit(self, samples, *, seed, device, progress): ...
+    def prepare(self, sample): ...
+    def infer(self, inputs): ...
+    def state_bytes(self): ...
+
+class Bare: ...
+short = lambda: Mine()
+"""
+
+
+@pytest.fixture
+def method_file(tmp_path: Path, monkeypatch) -> Callable[..., Path]:
+    """Write the file of a method that is not installed."""
+    monkeypatch.setattr(registry, "_references", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str = "mine", size: int = 56, file: str = "my_method.py") -> Path:
+        path = tmp_path / file
+        path.write_text(METHOD.format(name=name, size=size), encoding="utf-8")
+        return path
+
+    yield write
+    registry.load.cache_clear()
+    sys.modules.pop("my_method", None)
+
+
+@pytest.mark.parametrize("place", ["./my_method.py", "my_method"])
+def test_a_method_that_is_not_installed_is_named_by_its_file_or_module(method_file, place: str) -> None:
+    path = method_file()
+    (spec,) = registry.parse([f"{place}:Mine[size=3]"])
+    assert str(spec) == "mine[size=3]"
+    assert registry.resolve(spec, "paper") == {"size": 3}
+    assert registry.reference_of("mine") in (f"{path}:Mine", "my_method:Mine")
+    assert registry.parse(["mine[size=3]"]) == (spec,)
+    assert "mine" not in registry.method_names()
+
+
+def test_an_edited_file_is_imported_again(method_file) -> None:
+    method_file(size=56)
+    registry.parse(["./my_method.py:Mine"])
+    before = registry.imported_class("mine")
+    method_file(size=57)
+    (spec,) = registry.parse(["./my_method.py:Mine"])
+    assert registry.resolve(spec, "paper") == {"size": 57}
+    assert registry.imported_class("mine").sha256 != before.sha256
+
+
+@pytest.mark.parametrize(
+    ("reference", "fact"),
+    [
+        ("./no_file.py:Mine", "no_file.py"),
+        ("no_module:Mine", "No module named 'no_module'"),
+        ("no/module:Mine", "no/module"),
+        ("./my_method.py:Mien", "Mine, Bare"),
+        ("./my_method.py:Bare", "no fit, prepare, infer, state_bytes"),
+        ("./my_method.py:short", "function"),
+        ("./my_method.py:<lambda>", "<lambda>"),
+        ("./my_method.py", "FILE.py:CLASS"),
+        ("./broken.py:Mine", "ZeroDivisionError: division by zero"),
+        ("./exits.py:Mine", "SystemExit: 3"),
+        ("./spaced.py:Mine", "'my method'"),
+        ("./cfm.py:Mine", "harness already registers a method 'cfm'"),
+        ("./my_method.py:Mine,./other.py:Mine", "my_method.py:Mine"),
+    ],
+)
+def test_a_wrong_reference_is_a_usage_error(method_file, tmp_path: Path, reference: str, fact: str) -> None:
+    for name, file in (("mine", "my_method.py"), ("mine", "other.py"), ("my method", "spaced.py"), ("cfm", "cfm.py")):
+        method_file(name, file=file)
+    (tmp_path / "broken.py").write_text("1 / 0", encoding="utf-8")
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    with pytest.raises(UsageError) as raised:
+        registry.parse([reference])
+    assert fact in str(raised.value)
+
+
+def test_a_reference_to_an_installed_method_is_that_method(method_file) -> None:
+    assert names("methods.cfm:CFM") == ["cfm"]
+    assert registry.reference_of("cfm") == ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.options import FOLDER
 from harness.cli.query_options import folders_to_name
 
 if TYPE_CHECKING:
@@ -19,38 +20,23 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = [
-    "DEFAULT_FOLDER",
-    "Scope",
-    "command_text",
-    "leaderboard_option",
-    "named",
-    "nothing_measured",
-    "nothing_ok",
-    "several_text",
-]
+__all__ = ["Scope", "command_text", "first_few", "leaderboard_option", "replaced_text"]
 
-DEFAULT_FOLDER = Path("results") / "leaderboard"
+_DEFAULT_FOLDER = Path("results") / "leaderboard"
 
-_NAMED = 5
-"""Things that a note names before it says how many more there are."""
+_LISTED = 5
+"""Things that a note lists before it says how many more there are."""
 
-_Function = Callable[..., Any]
-_Pair = tuple[str, str]
-
-
-def leaderboard_option(function: _Function) -> _Function:
-    """Add ``--leaderboard``."""
-    return click.option(
-        "--leaderboard",
-        "folder",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="HARNESS_LEADERBOARD",
-        show_envvar=True,
-        default=DEFAULT_FOLDER,
-        show_default=True,
-        help="Folder of leaderboards.",
-    )(function)
+leaderboard_option = click.option(
+    "--leaderboard",
+    "folder",
+    type=FOLDER,
+    envvar="HARNESS_LEADERBOARD",
+    show_envvar=True,
+    default=_DEFAULT_FOLDER,
+    show_default=True,
+    help="Folder of leaderboards.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +57,8 @@ class Scope:
     store: Store
     folder: Path
 
-    @property
-    def words(self) -> str:
-        """What narrows it, for sentences; empty or with a space before it."""
-        query = self.query
-        about = f" on {query.dataset}" if query.dataset else ""
-        about += f" at preset {query.preset}" if query.preset else ""
-        about += f" in {', '.join(query.categories)}" if query.categories else ""
-        about += f" with {' or '.join(map(str, query.shots))} shots" if query.shots else ""
-        return about + (f" by {', '.join(query.methods)}" if query.methods else "")
-
     def keeps(self, key: CellKey) -> bool:
-        """Return whether a line of a leaderboard in the scope is meant."""
+        """Return whether a query chooses a line of a leaderboard in the scope."""
         query = self.query
         return (
             query.keeps_label(key.method)
@@ -100,14 +76,23 @@ class Scope:
         boards = find_boards(self.folder)
         return tuple(b for b in boards if query.dataset in ("", b.dataset) and query.preset in ("", b.preset))
 
-    def records(self) -> dict[_Pair, list[Record]]:
-        """Return the records in it, by dataset and preset; raise UsageError for a name that nothing is known of."""
+    def newest(self) -> dict[Board, Latest]:
+        """Return the newest records in it by leaderboard, whether that has a file or not.
+
+        Raises
+        ------
+        UsageError
+            For a name that neither records nor leaderboards know.
+        """
+        from harness.gate.leaderboard import Board, latest
+
         records = self.store.all()
         self.check(records)
-        by_pair: dict[_Pair, list[Record]] = {}
+        by_board: dict[Board, list[Record]] = {}
         for record in self.query.select(records):
-            by_pair.setdefault((record.cell.dataset, record.cell.protocol.preset), []).append(record)
-        return dict(sorted(by_pair.items()))
+            board = Board(self.folder, record.cell.dataset, record.cell.protocol.preset)
+            by_board.setdefault(board, []).append(record)
+        return {board: latest(by_board[board]) for board in sorted(by_board, key=lambda b: (b.dataset, b.preset))}
 
     def check(self, records: Iterable[Record] = ()) -> None:
         """Raise UsageError for a name that neither records nor leaderboards know."""
@@ -118,43 +103,15 @@ class Scope:
         self.query.check(records, [key.method for key in keys], [key.category for key in keys])
 
 
-def nothing_measured(scope: Scope) -> str:
-    """Return the sentence that says that the results have no record in a scope."""
-    return (
-        f"Nothing is measured{scope.words} in {scope.store.cells}: start with 'harness run --methods all --shots 10', "
-        "or name another --results DIR."
-    )
+def replaced_text(board: Board, newest: Latest) -> str:
+    """Return the sentence that says that older records were ignored."""
+    return f"{board.name}: of several records of one cell the newest counts: {first_few(newest.several)}."
 
 
-def nothing_ok(newest: Collection[Latest], scope: Scope) -> str:
-    """Return the sentence that says that no record in a scope is ok.
-
-    Parameters
-    ----------
-    newest
-        All that there is in the scope.
-    scope
-        What was asked for.
-    """
-    states = sorted({record.status for latest in newest for record in latest.records.values()})
-    if not states:
-        return nothing_measured(scope)
-    count = sum(len(latest.records) for latest in newest)
-    return (
-        f"None of the {count} cells{scope.words} in {scope.store.cells} is ok ({', '.join(states)}): see why with "
-        "'harness status --failed', and repeat 'harness run'."
-    )
-
-
-def several_text(board: Board, newest: Latest) -> str:
-    """Return the sentence that says that older records were passed over."""
-    return f"{board.name}: of several records of one cell the newest counts: {named(newest.several)}."
-
-
-def named(things: Sequence[object]) -> str:
+def first_few(things: Sequence[object]) -> str:
     """Return the first few things between commas, and how many more there are."""
-    more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
-    return ", ".join(map(str, things[:_NAMED])) + more
+    more = f" and {len(things) - _LISTED} more" if len(things) > _LISTED else ""
+    return ", ".join(map(str, things[:_LISTED])) + more
 
 
 def command_text(verb: str, board: Board, store: Store) -> str:
@@ -171,5 +128,5 @@ def command_text(verb: str, board: Board, store: Store) -> str:
     """
     words = ["harness", *verb.split(), "--dataset", board.dataset, "--preset", board.preset]
     words += [word for folder in folders_to_name(store) for word in ("--results", str(folder))]
-    words += ["--leaderboard", str(board.folder)] if board.folder != DEFAULT_FOLDER else []
+    words += ["--leaderboard", str(board.folder)] if board.folder != _DEFAULT_FOLDER else []
     return shlex.join(words)

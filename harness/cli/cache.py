@@ -1,128 +1,176 @@
-"""``harness cache``: features that cells share, and how to be rid of them."""
+"""``harness cache``: files that only save time, and how to clear them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import Duration, json_option, names_argument
+from harness.cli.output import bytes_text, counted, listing, print_json
+from harness.errors import PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
-    from harness.files.array_cache import ArrayCache, Entry
-
-    _Number = click.ParamType[float]
-else:  # generic only in recent versions of click
-    _Number = click.ParamType
+    from harness.files.caches import Cache, Entry
 
 __all__ = ["command"]
 
-_SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
-
-class _Age(_Number):
-    """An age in seconds: ``90m``, ``12h``, ``30d``."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse a text; pass a number on."""
-        if isinstance(value, int | float):
-            return float(value)
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", value.strip())
-        if found is None:
-            self.fail(f"'{value}' is no age: write 90m, 12h or 30d.", param, ctx)
-        return float(found[1]) * _SECONDS[found[2]]
-
-
-@click.group("cache", invoke_without_command=True, short_help="Show or clear features that cells share.")
+@click.group("cache", invoke_without_command=True)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show what lies in the cache of extracted features, by method family, dataset and category.
+    """Show every cache: what it holds, its size and when it was last used.
 
-    'harness run' fills it and reads it, unless --no-cache is given. HARNESS_CACHE_LIMIT is its limit, 20GB by default;
-    what was not used for the longest time goes first.
+    HARNESS_CACHE moves them all. HARNESS_CACHE_LIMIT is the limit of features, 20GB by default: those that were not
+    used for the longest time are removed first.
 
     \b
     harness cache
-    harness cache clear --older-than 30d
+    harness cache show features
+    harness cache clear features --older-than 30d
     """
     if ctx.invoked_subcommand is None:
-        _show(as_json)
+        _list(as_json)
+
+
+@command.command("show", short_help="Show one cache.")
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show where a cache lies and how it is made again; of features also the size by family, dataset and category."""
+    from harness.report.console import stdout
+
+    (cache,) = _named((name,))
+    entries = cache.entries()
+    facts, total = _plain(cache, entries), _Total.of(entries)
+    groups = _groups(entries) if cache.name == "features" else []
+    if as_json:
+        plain = [{"family": f, "dataset": d, "category": c, **asdict(group)} for (f, d, c), group in groups]
+        print_json({**facts, "groups": plain} if cache.name == "features" else facts)
+        return
+    limit = f" of at most {bytes_text(_limit())}" if cache.name == "features" else ""
+    click.echo(f"{cache.path}: {cache.holds}, made again by {cache.remade}")
+    click.echo(f"{_count(total.entries)}, {bytes_text(total.bytes)}{limit}")
+    if groups:
+        table = listing(("family", "dataset", "category", "entries", "size", "last used"), numbers=("entries", "size"))
+        for keys, group in groups:
+            table.add_row(*(key or "-" for key in keys), *group.texts())
+        click.echo()
+        stdout.print(table)
 
 
 @command.command("clear", short_help="Remove entries.")
-@click.option("--older-than", type=_Age(), help="Only what was not used for this time: 90m, 12h, 30d.")
+@names_argument()
+@click.option("--older-than", type=Duration(), help="Only entries that were not used for this time: 90m, 12h, 30d.")
 @json_option
-def clear(older_than: float | None, as_json: bool) -> None:
-    """Remove all entries but those that a running cell has used. They are made again where they are needed."""
+def clear(names: tuple[str, ...], older_than: float | None, as_json: bool) -> None:
+    """Remove the entries of the caches NAMES; by default of all that are made again without a download.
+
+    Features that a running cell has used stay, and so does the toy dataset while a cell runs.
+    """
     from time import time
 
-    from harness.cli.output import bytes_text, print_json
-    from harness.errors import PrerequisiteError
-    from harness.files.array_cache import ArrayCache
-
-    cache = ArrayCache()
-    try:
-        gone = cache.clear() if older_than is None else cache.clear(time() - older_than)
-    except OSError as error:
-        raise PrerequisiteError(f"{cache.folder} can't be cleared ({error}): check its permissions.") from error
-    size, kept = sum(entry.size for entry in gone), len(cache.entries())
+    cleared = []
+    for cache in _named(names) if names else [cache for cache in _caches() if not cache.downloaded]:
+        try:
+            removed = cache.clear() if older_than is None else cache.clear(time() - older_than)
+        except OSError as error:
+            raise PrerequisiteError(f"{cache.path} can't be cleared ({error}): check its permissions.") from error
+        size, kept = sum(entry.size for entry in removed), len(cache.entries())
+        cleared.append({"name": cache.name, "removed": len(removed), "removed_bytes": size, "kept": kept})
+        if not as_json:
+            removal = f"{_count(len(removed))} removed ({bytes_text(size)})"
+            click.echo(f"{cache.name}: {removal}, {kept} kept, in {cache.path}")
     if as_json:
-        print_json({"folder": str(cache.folder), "removed": len(gone), "removed_bytes": size, "kept": kept})
-    else:
-        click.echo(f"{_entries(len(gone))} removed ({bytes_text(size)}), {kept} kept, in {cache.folder}")
+        print_json({"caches": cleared})
 
 
-def _show(as_json: bool) -> None:
-    from harness.cli.output import print_json
-    from harness.files.array_cache import ArrayCache
-
-    cache = ArrayCache()
-    entries = cache.entries()
-    groups = _groups(entries)
-    if as_json:
-        held = {"entries": len(entries), "bytes": sum(entry.size for entry in entries), "limit": cache.limit}
-        print_json({"folder": str(cache.folder), **held, "groups": groups})
-    else:
-        _print(cache, entries, groups)
-
-
-def _groups(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Add up the entries of each family, dataset and category, in this order."""
-    groups: dict[tuple[str, ...], dict[str, Any]] = {}
-    for entry in entries:
-        about = entry.about()
-        names = {name: about.get(name, "") for name in ("family", "dataset", "category")}
-        group = groups.setdefault(tuple(names.values()), {**names, "entries": 0, "bytes": 0, "used": 0.0})
-        group["entries"] += 1
-        group["bytes"] += entry.size
-        group["used"] = max(group["used"], entry.used)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _print(cache: ArrayCache, entries: Sequence[Entry], groups: Sequence[dict[str, Any]]) -> None:
-    from datetime import datetime
-
-    from harness.cli.output import bytes_text, listing
+def _list(as_json: bool) -> None:
+    from harness.files.cache_dir import cache_dir
     from harness.report.console import stdout
 
-    size = bytes_text(sum(entry.size for entry in entries))
-    click.echo(f"folder {cache.folder}")
-    click.echo(f"{_entries(len(entries))}, {size} of at most {bytes_text(cache.limit)}")
-    if not groups:
+    contents = {cache: cache.entries() for cache in _caches()}
+    totals = {cache: _Total.of(entries) for cache, entries in contents.items()}
+    size = sum(total.bytes for total in totals.values())
+    caches = [_plain(cache, entries) for cache, entries in contents.items()]
+    if as_json:
+        print_json({"folder": cache_dir(), "bytes": size, "caches": caches})
         return
-    table = listing(("family", "dataset", "category", "entries", "size", "last used"), numbers=("entries", "size"))
-    for group in groups:
-        used = datetime.fromtimestamp(group["used"]).strftime("%Y-%m-%d %H:%M")
-        named = (group[name] or "-" for name in ("family", "dataset", "category"))
-        table.add_row(*named, str(group["entries"]), bytes_text(group["bytes"]), used)
-    click.echo()
+    if not any(contents.values()):
+        click.echo(f"Nothing is cached in {cache_dir()}.")
+        return
+    click.echo(f"{cache_dir()}: {bytes_text(size)}\n")
+    table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
+    for cache, total in totals.items():
+        table.add_row(cache.name, *total.texts(), cache.holds + (", downloaded" if cache.downloaded else ""))
     stdout.print(table)
 
 
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
+def _caches() -> list[Cache]:
+    """Return all caches; raise PrerequisiteError where a file lies in their folder's place."""
+    from harness.files.cache_dir import cache_dir
+    from harness.files.caches import CACHES
+
+    if cache_dir().exists() and not cache_dir().is_dir():
+        raise PrerequisiteError(f"{cache_dir()} is no folder: set HARNESS_CACHE to a folder that can be written.")
+    return list(CACHES.values())
+
+
+def _named(names: Sequence[str]) -> list[Cache]:
+    from harness.registry import nearest_names
+
+    caches = {cache.name: cache for cache in _caches()}
+    for name in names:
+        if name not in caches:
+            raise UsageError(f"There is no cache '{name}': {nearest_names(name, caches)}")
+    return [caches[name] for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """The sum of entries, in bytes, and when the newest was last used, in seconds since the epoch."""
+
+    entries: int
+    bytes: int
+    used: float | None
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> _Total:
+        used = max((entry.used for entry in entries), default=None)
+        return cls(len(entries), sum(entry.size for entry in entries), used)
+
+    def texts(self) -> tuple[str, str, str]:
+        """Return what tables print: number of entries, size, time."""
+        used = "-" if self.used is None else datetime.fromtimestamp(self.used).strftime("%Y-%m-%d %H:%M")
+        return str(self.entries), bytes_text(self.bytes), used
+
+
+def _plain(cache: Cache, entries: Sequence[Entry]) -> dict[str, object]:
+    facts = {name: getattr(cache, name) for name in ("name", "path", "holds", "remade", "downloaded")}
+    return {**facts, "limit": _limit() if cache.name == "features" else None, **asdict(_Total.of(entries))}
+
+
+def _limit() -> int:
+    from harness.files.array_cache import cache_limit
+
+    return cache_limit()
+
+
+def _groups(entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str], _Total]]:
+    """Add up the entries of each family, dataset and category, in this order."""
+    from harness.files.array_cache import facts_of
+
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        facts = facts_of(entry)
+        keys = (facts.get("family", ""), facts.get("dataset", ""), facts.get("category", ""))
+        groups.setdefault(keys, []).append(entry)
+    return [(keys, _Total.of(groups[keys])) for keys in sorted(groups)]
+
+
+def _count(entries: int) -> str:
+    return counted(entries, "entry", "entries")

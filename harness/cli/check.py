@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.boards import (
-    Scope,
-    command_text,
-    leaderboard_option,
-    named,
-    nothing_measured,
-    nothing_ok,
-    several_text,
-)
+from harness.cli.boards import Scope, command_text, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.query_options import query_options
+from harness.cli.output import counted, echo_notes, print_json, warn
+from harness.cli.query_options import nothing_measured, query_options
 from harness.errors import ExitCode, PrerequisiteError
 
 if TYPE_CHECKING:
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("check", short_help="Compare measured cells with the leaderboard; exit 4 if one is worse.")
+@click.command("check")
 @leaderboard_option
 @query_options
 @json_option
@@ -47,21 +40,19 @@ def command(as_json: bool, query: RecordQuery, store: Store, folder: Path) -> in
     harness check
     harness check --dataset toy --preset quick --methods 'cfm*'
     """
-    scope = Scope(query, store, folder)
-    checked = _compare(scope)
+    checked = _compare(Scope(query, store, folder))
+    regressed = any(board.comparison.regressed for board in checked)
     if as_json:
-        from harness.cli.output import print_json
-
-        print_json({"regressed": _regressed(checked), "leaderboards": [_described(one) for one in checked]})
+        print_json({"regressed": regressed, "leaderboards": [_plain(board) for board in checked]})
     else:
-        for one in checked:
-            _print(one, store)
-    return ExitCode.REGRESSION if _regressed(checked) else ExitCode.OK
+        for board in checked:
+            _print(board, store)
+    return ExitCode.REGRESSION if regressed else ExitCode.OK
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A leaderboard, the newest records of its dataset and preset, and what comparing them gave."""
+    """A leaderboard, the newest records of its dataset and preset, and their comparison."""
 
     board: Board
     newest: Latest
@@ -69,38 +60,31 @@ class _Checked:
     tolerances: Tolerances
 
 
-def _regressed(checked: Sequence[_Checked]) -> bool:
-    return any(one.comparison.regressed for one in checked)
-
-
 def _compare(scope: Scope) -> list[_Checked]:
     from harness.gate.compare import compare
-    from harness.gate.leaderboard import Board, latest
     from harness.gate.tolerances import read_tolerances
-    from harness.report.tables import NothingMeasuredError
 
-    newest = {pair: latest(records) for pair, records in scope.records().items()}
+    newest = scope.newest()
     if not newest:
-        raise NothingMeasuredError(nothing_measured(scope))
-    boards = {Board(scope.folder, *pair): found for pair, found in newest.items()}
-    _require_files(scope, list(boards))
+        raise nothing_measured(scope.query, scope.store)
+    _require_files(scope, list(newest))
     tolerances = read_tolerances(scope.folder)
     checked = []
-    for board, found in boards.items():
+    for board, latest in newest.items():
         if board.path.exists():
             rows = [row for row in board.read() if scope.keeps(row.key)]
             if scope.query.device or scope.query.statuses:  # a cell that another device has a record of is not missing
-                rows = [row for row in rows if row.key in found.records]
-            checked.append(_Checked(board, found, compare(rows, found.records, tolerances), tolerances))
-    if not _regressed(checked) and not any(found.rows for found in newest.values()):
-        raise NothingMeasuredError(nothing_ok(newest.values(), scope))
+                rows = [row for row in rows if row.key in latest.records]
+            checked.append(_Checked(board, latest, compare(rows, latest.records, tolerances), tolerances))
+    regressed = any(board.comparison.regressed for board in checked)
+    if not regressed and not any(latest.rows for latest in newest.values()):
+        records = [record for latest in newest.values() for record in latest.records.values()]
+        raise nothing_measured(scope.query, scope.store, records)
     return checked
 
 
 def _require_files(scope: Scope, boards: Sequence[Board]) -> None:
-    """Raise PrerequisiteError where no measured dataset has a leaderboard; say of which there is none or no record."""
-    from harness.cli.output import warn
-
+    """Raise PrerequisiteError where no measured dataset has a leaderboard; warn where one lacks file or records."""
     for board in boards:
         if not board.path.exists():
             command = command_text("leaderboard update", board, scope.store)
@@ -115,58 +99,55 @@ def _require_files(scope: Scope, boards: Sequence[Board]) -> None:
             warn(f"{board.name} is not compared: nothing of it is measured in {scope.store.cells}.")
 
 
-def _described(one: _Checked) -> dict[str, Any]:
-    """Return a comparison as plain JSON values."""
+def _plain(checked: _Checked) -> dict[str, object]:
     from harness.gate.compare import KINDS
 
-    comparison = one.comparison
+    comparison = checked.comparison
+    skipped = comparison.skipped.items()
     return {
-        **one.board.to_json(),
-        "tolerances": one.tolerances.source,
+        **checked.board.to_json(),
+        "tolerances": checked.tolerances.source,
         "compared": {kind: comparison.compared(kind) for kind in KINDS},
-        "skipped": [
-            {"kind": kind, "reason": reason, "count": count} for (kind, reason), count in comparison.skipped.items()
-        ],
-        "worse": [_verdict(verdict) for verdict in comparison.with_outcome("worse")],
-        "better": [_verdict(verdict) for verdict in comparison.with_outcome("better")],
+        "skipped": [{"kind": kind, "reason": reason, "count": count} for (kind, reason), count in skipped],
+        "worse": [_plain_verdict(verdict) for verdict in comparison.with_outcome("worse")],
+        "better": [_plain_verdict(verdict) for verdict in comparison.with_outcome("better")],
         "settings": [{**asdict(key), "differs": text} for key, text in comparison.settings.items()],
         "new": [{**asdict(key), "status": status} for key, status in comparison.new.items()],
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _plain_verdict(verdict: Verdict) -> dict[str, object]:
     values = asdict(verdict)
     return {**values.pop("key"), **values}
 
 
-def _print(one: _Checked, store: Store) -> None:
+def _print(checked: _Checked, store: Store) -> None:
     from harness.report.console import stdout
     from harness.report.gate import compared_text, moved_grids
     from harness.report.render.text import as_rich
 
-    for grid in moved_grids(one.board, one.comparison, one.tolerances):
+    comparison = checked.comparison
+    for grid in moved_grids(checked.board, comparison, checked.tolerances):
         stdout.print(as_rich(grid))
-    _print_notes(one, store)
-    worse = one.comparison.with_outcome("worse")
-    cells = len({verdict.key for verdict in worse})
-    verdict = f"{len(worse)} worse, in {cells} cell{'s' * (cells != 1)}" if worse else "nothing is worse"
-    stdout.print(f"{one.board.name}: {compared_text(one.comparison)}: {verdict}.", soft_wrap=True, markup=False)
+    echo_notes(_notes(checked, store))
+    worse = comparison.with_outcome("worse")
+    cells = counted(len({verdict.key for verdict in worse}), "cell")
+    verdict = f"{len(worse)} worse, in {cells}" if worse else "nothing is worse"
+    stdout.print(f"{checked.board.name}: {compared_text(comparison)}: {verdict}.", soft_wrap=True, markup=False)
 
 
-def _print_notes(one: _Checked, store: Store) -> None:
-    """Say on standard error what else is to be known."""
-    comparison, name = one.comparison, one.board.name
-    command = command_text("leaderboard update", one.board, store)
+def _notes(checked: _Checked, store: Store) -> list[str]:
+    comparison, name = checked.comparison, checked.board.name
+    command = command_text("leaderboard update", checked.board, store)
     notes = []
-    if one.newest.several:
-        notes.append(several_text(one.board, one.newest))
+    if checked.newest.several:
+        notes.append(replaced_text(checked.board, checked.newest))
     if comparison.settings:
-        differ = [f"{key} ({text})" for key, text in comparison.settings.items()]
-        notes.append(f"{name}: settings have changed: {named(differ)}.")
+        differences = [f"{key} ({text})" for key, text in comparison.settings.items()]
+        notes.append(f"{name}: settings have changed: {first_few(differences)}.")
     if comparison.new:
         new = [f"{key} ({status})" for key, status in comparison.new.items()]
-        notes.append(f"{name}: not on the leaderboard yet: {named(new)}; '{command}' puts those that are ok there.")
+        notes.append(f"{name}: not on the leaderboard yet: {first_few(new)}; '{command}' adds those that are ok.")
     if comparison.with_outcome("better"):
-        notes.append(f"{name}: some numbers are better; if that is to stay: '{command}'.")
-    for note in notes:
-        click.echo(f"harness: {note}", err=True)
+        notes.append(f"{name}: some numbers are better; to keep them: '{command}'.")
+    return notes

@@ -1,151 +1,134 @@
-"""``harness datasets``: what is found of each dataset, and what mends what is missing."""
+"""``harness datasets``: where each dataset lies, what is missing, and the command that brings it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import data_option, json_option
+from harness.cli.output import counted, listing, print_json
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.data.base import Split
 
 __all__ = ["command"]
 
-_SPLITS = ("train", "validation", "test")
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
-@click.command("datasets", short_help="List datasets, and what of them is found.")
+@click.command("datasets")
 @data_option
 @json_option
 def command(data: Path | None, as_json: bool) -> None:
     """List every known dataset: where it lies, its categories and samples, and what is missing.
 
-    Only names of files are looked at; 'harness data verify DIR' reads them.
+    Only names of files are read; 'harness data verify DIR' reads the files.
 
     \b
     harness datasets
     harness datasets --data ~/data
     """
-    from harness.cli.output import print_json
     from harness.data.open import find_datasets
 
     if data is not None and not data.is_dir():
         raise UsageError(f"{data} is no folder: name the one that holds the datasets with --data DIR.")
-    found = [_describe(one.info.name, one.root, data) for one in find_datasets(data)]
+    states = [_state(dataset.info.name, dataset.root, data) for dataset in find_datasets(data)]
     if as_json:
-        print_json(found)
+        print_json(states)
     else:
-        _print(found)
+        _print(states)
 
 
-def _describe(name: str, root: Path | None, data: Path | None) -> dict[str, Any]:
-    """Return what is there of a dataset, as plain JSON values."""
+@dataclass(frozen=True, slots=True)
+class _DatasetState:
+    """A known dataset and its files on this machine; counts are of samples by split, ``mend`` is a command."""
+
+    name: str
+    title: str
+    licence: str
+    homepage: str
+    found: bool
+    root: Path | None
+    categories: Sequence[str]
+    missing: Sequence[str]
+    samples: Mapping[Split, int]
+    published: Mapping[Split, int]
+    problems: Sequence[str]
+    mend: str
+
+
+def _state(name: str, root: Path | None, data: Path | None) -> _DatasetState:
+    """Return the state of a dataset with a root folder, None where it lies nowhere, looked for in a folder."""
     from harness.data.base import DATASETS
 
     info = DATASETS[name]
-    facts = {"name": name, "title": info.title, "licence": info.licence, "homepage": info.homepage}
+    about = (name, info.title, info.licence, info.homepage)
     if name == "toy":
-        return {**facts, **_embedded()}
+        folder, counts = _embedded(info.categories)
+        mend = "" if folder.is_dir() else "nothing to do: it is made when it is first used"
+        return _DatasetState(*about, True, folder, info.categories, (), counts, counts, (), mend)
+    counts = dict(info.counts)
     if root is None:
-        return {**facts, "found": False, "root": None, **_nothing(name), "mend": _mend_missing(name, data)}
-    return {**facts, "found": True, **_counted(name, root)}
+        mend = f"harness data fetch {name} --to {data or 'DIR'}, or name the folder that holds it with --data DIR"
+        return _DatasetState(*about, False, None, (), info.categories, dict.fromkeys(_SPLITS, 0), counts, (), mend)
 
-
-def _embedded() -> dict[str, Any]:
-    from harness.data.base import DATASETS, cache_dir
-    from harness.data.toy import TOY_COUNTS, TOY_VERSION
-
-    categories = DATASETS["toy"].categories
-    counts = {
-        split: len(categories) * sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
-        for split in _SPLITS
-    }
-    folder = cache_dir() / "toy" / TOY_VERSION
-    return {
-        "found": True,
-        "root": str(folder),
-        "categories": list(categories),
-        "missing": [],
-        "samples": counts,
-        "published": counts,
-        "problems": [],
-        "mend": "" if folder.is_dir() else "nothing to do: it is made when it is first used",
-    }
-
-
-def _nothing(name: str) -> dict[str, Any]:
-    from harness.data.base import DATASETS
-
-    info = DATASETS[name]
-    samples = dict.fromkeys(_SPLITS, 0)
-    return {
-        "categories": [],
-        "missing": list(info.categories),
-        "samples": samples,
-        "published": dict(info.counts),
-        "problems": [],
-    }
-
-
-def _mend_missing(name: str, data: Path | None) -> str:
-    fetch = f"harness data fetch {name} --to {data or 'DIR'}"
-    return f"{fetch}, or name the folder that holds it with --data DIR"
-
-
-def _counted(name: str, root: Path) -> dict[str, Any]:
-    from harness.data.base import DATASETS
     from harness.data.verify import ALL_CATEGORIES, verify_dataset
 
     report = verify_dataset(root, name, fast=True)
     missing = report.missing_categories
-    mend = []
+    commands = []
     if missing:
-        mend.append(f"harness data fetch {name} --to {root.parent} --categories {','.join(missing)}")
+        commands.append(f"harness data fetch {name} --to {root.parent} --categories {','.join(missing)}")
     if report.problems or not all(row.ok for row in report.counts):
-        mend.append(f"harness data verify {root}")
-    return {
-        "root": str(report.root),
-        "categories": [category for category in DATASETS[name].categories if category not in missing],
-        "missing": list(missing),
-        "samples": {row.split: row.found for row in report.counts if row.category == ALL_CATEGORIES},
-        "published": dict(DATASETS[name].counts),
-        "problems": [problem.message for problem in report.problems],
-        "mend": "; ".join(mend),
+        commands.append(f"harness data verify {root}")
+    present = [category for category in info.categories if category not in missing]
+    samples = {row.split: row.found for row in report.counts if row.category == ALL_CATEGORIES}
+    problems = [problem.message for problem in report.problems]
+    return _DatasetState(*about, True, report.root, present, missing, samples, counts, problems, "; ".join(commands))
+
+
+def _embedded(categories: Sequence[str]) -> tuple[Path, dict[Split, int]]:
+    """Return the folder of the toy dataset, and its samples by split."""
+    from harness.data.toy import TOY_COUNTS, TOY_VERSION
+    from harness.files.caches import CACHES
+
+    counts = {
+        split: len(categories) * sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
+        for split in _SPLITS
     }
+    return CACHES["toy"].path / TOY_VERSION, counts
 
 
-def _print(found: list[dict[str, Any]]) -> None:
+def _print(states: Sequence[_DatasetState]) -> None:
     from rich.markup import escape
 
-    from harness.cli.output import listing
     from harness.report.console import stdout
 
     table = listing(("dataset", "categories", *_SPLITS, "licence"), numbers=_SPLITS)
-    for one in found:
-        whole = len(one["categories"]) + len(one["missing"])
-        table.add_row(
-            one["name"],
-            f"{len(one['categories'])} of {whole}" if one["found"] else "[yellow]not found[/]",
-            *(_count(one, split) for split in _SPLITS),
-            one["licence"],
-        )
+    for state in states:
+        present = f"{len(state.categories)} of {len(state.categories) + len(state.missing)}"
+        counts = (_count_text(state, split) for split in _SPLITS)
+        table.add_row(state.name, present if state.found else "[yellow]not found[/]", *counts, state.licence)
     stdout.print(table)
     stdout.print()
-    for one in found:
-        stdout.print(f"[bold]{one['name']}[/]  {escape(str(one['root'] or 'no folder'))}", soft_wrap=True)
-        if one["missing"] and one["found"]:
-            stdout.print(f"    missing: {', '.join(one['missing'])}")
-        if one["problems"]:
-            stdout.print(f"    {len(one['problems'])} files can't be used, the first: {escape(one['problems'][0])}")
-        if one["mend"]:
-            stdout.print(f"    [yellow]{escape(one['mend'])}[/]", soft_wrap=True)
+    for state in states:
+        stdout.print(f"[bold]{state.name}[/]  {escape(str(state.root or 'no folder'))}", soft_wrap=True)
+        if state.missing and state.found:
+            stdout.print(f"    missing: {', '.join(state.missing)}")
+        if state.problems:
+            unusable = counted(len(state.problems), "file")
+            stdout.print(f"    {unusable} can't be used, the first: {escape(state.problems[0])}")
+        if state.mend:
+            stdout.print(f"    [yellow]{escape(state.mend)}[/]", soft_wrap=True)
 
 
-def _count(one: dict[str, Any], split: str) -> str:
-    found, published = one["samples"].get(split, 0), one["published"].get(split)
-    if not one["found"]:
+def _count_text(state: _DatasetState, split: Split) -> str:
+    samples, published = state.samples.get(split, 0), state.published.get(split)
+    if not state.found:
         return "-"
-    if published is None or found == published:
-        return str(found)
-    return f"[yellow]{found} of {published}[/]"
+    return str(samples) if published in (None, samples) else f"[yellow]{samples} of {published}[/]"

@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import json_option
+from harness.cli.output import bytes_text, fact_table, print_json
+
+if TYPE_CHECKING:
+    from harness.store.environment import Environment
 
 __all__ = ["command"]
 
 _FACTS = ("harness", "git", "python", "system", "cpu", "cores", "gpus", "gpus_reason", "driver", "packages")
-_THERE = {True: "present", False: "absent"}
-_OPTIONAL = ("faiss", "open3d", "pointnet2_ops", "submitit")
+_OPTIONAL = ("faiss", "open3d", "pointnet2_ops")
 
 
-@click.command("env", short_help="Print versions and hardware.")
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    path: Path
+    exists: bool
+    bytes: int
+
+
+@click.command("env")
 @json_option
 def command(as_json: bool) -> None:
     """Print versions, hardware, caches and optional packages."""
-    from harness.cli.output import print_json
-
-    found = _describe()
-    if as_json:
-        print_json(found)
-    else:
-        _print(found)
-
-
-def _describe() -> dict[str, Any]:
     from msgspec import to_builtins
 
-    from harness.data.base import cache_dir
     from harness.data.weights import default_weights_dir
+    from harness.files.cache_dir import cache_dir
+    from harness.files.caches import folder_size
     from harness.measure import environment
+    from harness.report.console import stdout
 
-    described = to_builtins(environment.describe())
-    return {
-        **{name: described[name] for name in _FACTS},
-        "memory_bytes": _memory(),
-        "caches": {name: _folder(path) for name, path in (("all", cache_dir()), ("weights", default_weights_dir()))},
-        "optional": {name: find_spec(name) is not None for name in _OPTIONAL},
-    }
+    described, memory = environment.describe(), _memory()
+    paths = {"all": cache_dir(), "weights": default_weights_dir()}
+    caches = {name: _Folder(path, path.is_dir(), folder_size(path)) for name, path in paths.items()}
+    optional = {name: find_spec(name) is not None for name in _OPTIONAL}
+    if as_json:
+        facts = to_builtins(described)
+        rest = {"memory_bytes": memory, "caches": caches, "optional": optional}
+        print_json({name: facts[name] for name in _FACTS} | rest)
+    else:
+        stdout.print(fact_table("bold", _facts(described, memory, caches, optional)))
 
 
 def _memory() -> int | None:
@@ -54,44 +61,21 @@ def _memory() -> int | None:
         return None
 
 
-def _folder(path: Path) -> dict[str, Any]:
-    """Return a folder and the bytes of all files in it."""
-    size = sum((Path(where) / name).lstat().st_size for where, _, names in os.walk(path) for name in names)
-    return {"path": str(path), "exists": path.is_dir(), "bytes": size}
-
-
-def _print(found: dict[str, Any]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from harness.report.console import stdout
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in _lines(found):
-        table.add_row(name, escape(value))
-    stdout.print(table)
-
-
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    from harness.cli.output import bytes_text
-
-    git = found["git"]
-    commit = f" ({git['commit'][:12]}{', changed' if git['dirty'] else ''})" if git else ""
-    lines = [
-        ("harness", f"{found['harness']}{commit}"),
-        ("python", found["python"]),
-        ("system", found["system"]),
-        ("cpu", f"{found['cpu']}, {found['cores']} cores"),
-        ("memory", bytes_text(found["memory_bytes"])),
+def _facts(
+    environment: Environment, memory: int | None, caches: Mapping[str, _Folder], optional: Mapping[str, bool]
+) -> list[tuple[str, str]]:
+    git = environment.git
+    commit = f" ({git.commit[:12]}{', changed' if git.dirty else ''})" if git else ""
+    gpus = [f"{gpu.name}, {gpu.memory}, driver {gpu.driver}" for gpu in environment.gpus]
+    sizes = {name: bytes_text(cache.bytes) if cache.exists else "not made yet" for name, cache in caches.items()}
+    return [
+        ("harness", f"{environment.harness}{commit}"),
+        ("python", environment.python or "-"),
+        ("system", environment.system or "-"),
+        ("cpu", f"{environment.cpu}, {environment.cores} cores"),
+        ("memory", bytes_text(memory)),
+        *(("gpu", gpu) for gpu in gpus or [f"none ({environment.gpus_reason or 'nvidia-smi lists none'})"]),
+        *environment.packages.items(),
+        ("optional", ", ".join(f"{name} {'present' if there else 'absent'}" for name, there in optional.items())),
+        *((f"cache {name}", f"{cache.path}, {sizes[name]}") for name, cache in caches.items()),
     ]
-    lines += [("gpu", f"{gpu['name']}, {gpu['memory']}, driver {gpu['driver']}") for gpu in found["gpus"]]
-    if not found["gpus"]:
-        lines.append(("gpu", f"none ({found['gpus_reason'] or 'nvidia-smi lists none'})"))
-    lines += [(name, version) for name, version in found["packages"].items()]
-    lines.append(("optional", ", ".join(f"{name} {_THERE[there]}" for name, there in found["optional"].items())))
-    for name, cache in found["caches"].items():
-        size = bytes_text(cache["bytes"]) if cache["exists"] else "not made yet"
-        lines.append((f"cache {name}", f"{cache['path']}, {size}"))
-    return lines

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from harness.cli.boards import Scope, leaderboard_option, named, nothing_ok, several_text
+from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.query_options import query_options
+from harness.cli.output import print_json, warn
+from harness.cli.query_options import nothing_measured, query_options, query_text
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
-    from harness.gate.leaderboard import Board, Latest, Merged
+    from harness.gate.leaderboard import Board, Latest
     from harness.store.query import RecordQuery
     from harness.store.store import Store
 
 __all__ = ["command"]
 
+_CHANGES = ("added", "changed", "kept", "dropped")
 
-@click.group("leaderboard", invoke_without_command=True, short_help="Show the committed leaderboard, or update it.")
+
+@click.group("leaderboard", invoke_without_command=True)
 @leaderboard_option
 @json_option
 @click.pass_context
@@ -44,7 +46,7 @@ def command(ctx: click.Context, /, as_json: bool, query: RecordQuery, store: Sto
 @command.command("update", short_help="Write measured cells to the leaderboard.")
 @leaderboard_option
 @query_options
-@click.option("--prune", is_flag=True, help="Drop lines that the results have no cell for that is ok.")
+@click.option("--prune", is_flag=True, help="Drop lines for which the results have no cell that is ok.")
 @json_option
 def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder: Path) -> int:
     """Write cells that are ok to the leaderboard of their dataset and preset: DIR/<dataset>-<preset>.csv.
@@ -55,9 +57,7 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     harness leaderboard update
     harness leaderboard update --dataset toy --methods 'cfm*' --prune
     """
-    from harness.cli.output import print_json
-    from harness.gate.leaderboard import Board, latest, merge
-    from harness.report.tables import NothingMeasuredError
+    from harness.gate.leaderboard import merge
 
     if prune and (query.device or query.statuses):
         raise UsageError(
@@ -65,22 +65,20 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
             "leave out --device and --status."
         )
     scope = Scope(query, store, folder)
-    newest = {pair: latest(found) for pair, found in scope.records().items()}
-    if not any(found.rows for found in newest.values()):
-        raise NothingMeasuredError(nothing_ok(newest.values(), scope))
-    outcomes = []
-    for (dataset, preset), found in newest.items():
-        board = Board(scope.folder, dataset, preset)
-        drops = scope.keeps if prune else None
-        merged = merge(board.read(), found.rows, drops)
+    newest = scope.newest()
+    if not any(latest.rows for latest in newest.values()):
+        raise nothing_measured(query, store, [r for latest in newest.values() for r in latest.records.values()])
+    updates = []
+    for board, latest in newest.items():
+        merged = merge(board.read(), latest.rows, scope.keeps if prune else None)
         if merged.rows or board.path.exists():
             board.write(merged.rows)
-            outcomes.append(_outcome(board, merged))
-        _print_notes(board, found)
+            updates.append((board, {change: list(map(str, getattr(merged, change))) for change in _CHANGES}))
+        _warn_of_records(board, latest)
     if as_json:
-        print_json(outcomes)
-    else:
-        _print(outcomes)
+        return print_json([{**board.to_json(), **keys} for board, keys in updates])
+    for board, keys in updates:
+        click.echo(f"{board.path}: {', '.join(f'{len(keys[change])} {change}' for change in _CHANGES)}")
     return ExitCode.OK
 
 
@@ -89,7 +87,6 @@ def _was_typed(ctx: click.Context, name: str) -> bool:
 
 
 def _show(scope: Scope, as_json: bool) -> int:
-    from harness.cli.output import print_json
     from harness.report.board import board_grids
     from harness.report.console import stdout
     from harness.report.render.text import as_rich
@@ -98,41 +95,25 @@ def _show(scope: Scope, as_json: bool) -> int:
     boards = scope.boards()
     if not boards:
         raise PrerequisiteError(
-            f"There is no leaderboard{scope.words} in {scope.folder}: make one with 'harness leaderboard update'."
+            f"There is no leaderboard{query_text(scope.query)} in {scope.folder}: "
+            "make one with 'harness leaderboard update'."
         )
     rows = {board: [row for row in board.read() if scope.keeps(row.key)] for board in boards}
     if as_json:
-        print_json([{**board.to_json(), "rows": [row.to_json() for row in found]} for board, found in rows.items()])
-        return ExitCode.OK
-    for board, found in rows.items():
-        for grid in board_grids(board, found):
+        return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
+    for board, kept in rows.items():
+        for grid in board_grids(board, kept):
             stdout.print(as_rich(grid))
     return ExitCode.OK
 
 
-def _outcome(board: Board, merged: Merged) -> dict[str, Any]:
-    """Return what became of a leaderboard, as plain JSON values."""
-    what = {name: [str(key) for key in getattr(merged, name)] for name in ("added", "changed", "kept", "dropped")}
-    return {**board.to_json(), **what}
-
-
-def _print(outcomes: Sequence[dict[str, Any]]) -> None:
-    from harness.report.console import stdout
-
-    for outcome in outcomes:
-        counts = [f"{len(outcome[what])} {what}" for what in ("added", "changed", "kept", "dropped")]
-        stdout.print(f"{outcome['path']}: {', '.join(counts)}", soft_wrap=True, markup=False)
-
-
-def _print_notes(board: Board, found: Latest) -> None:
-    """Say on standard error what a reader of the leaderboard should know of the records."""
-    from harness.cli.output import warn
-
-    if found.several:
-        warn(several_text(board, found))
-    failed = [f"{key} ({record.status})" for key, record in found.records.items() if record.status != "ok"]
+def _warn_of_records(board: Board, latest: Latest) -> None:
+    """Print what a reader of the leaderboard should know of the records, as warnings."""
+    if latest.several:
+        warn(replaced_text(board, latest))
+    failed = [f"{key} ({record.status})" for key, record in latest.records.items() if record.status != "ok"]
     if failed:
-        warn(f"{board.name}: cells that are not ok are left out: {named(failed)}")
-    busy = [row.key for row in found.rows if row.contended]
-    if busy:
-        warn(f"{board.name}: measured while the device was busy, so that no speed is compared with it: {named(busy)}")
+        warn(f"{board.name}: cells that are not ok are left out: {first_few(failed)}")
+    contended = [row.key for row in latest.rows if row.contended]
+    if contended:
+        warn(f"{board.name}: measured on a busy device, so their speed is not compared: {first_few(contended)}")

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
-from harness.run.interrupts import watch
+from harness.running.interrupts import watch
 
 __all__ = ["cli", "main"]
 
@@ -22,16 +22,17 @@ _VERBS = {
     "show": "Draw anomaly maps beside image, cloud and ground truth.",
     "report": "Write all results as HTML pages.",
     "methods": "List methods and their parameters.",
-    "datasets": "List datasets, and what of them is found.",
+    "quantities": "List every number of a record: unit, direction, meaning.",
+    "datasets": "List datasets, where they lie and what is missing.",
     "splits": "List the fixed few-shot splits.",
     "data": "Download a dataset, or check one.",
     "weights": "List or download pretrained weights.",
-    "cache": "Show or clear features that cells share.",
+    "cache": "Show or clear what can be made again.",
     "verify": "Check that methods keep the contract; exit 3 if one does not.",
     "predict": "Apply a fitted method to one sample.",
     "leaderboard": "Show the committed leaderboard, or update it.",
     "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
-    "worker": "Run one cell from a file; what 'run' starts for each.",
+    "worker": "Run one cell from a file, as 'run' does for each.",
     "env": "Print versions and hardware.",
 }
 
@@ -77,11 +78,12 @@ def cli(ctx: click.Context) -> None:
     Exit codes: 0 ok, 1 bug, 2 usage, 3 some cell not ok, 4 regression, 5 prerequisite missing, 6 nothing measured,
     130 interrupted.
     """
-    ctx.default_map = {verb: dict.copy(values) for verb, values in read_settings(tuple(_VERBS)).items()}
+    settings = read_settings()
+    ctx.default_map = {verb: dict(settings) for verb in _VERBS}
 
 
 def main() -> None:
-    """Run the command line and exit with its code; an error that a user can mend is one sentence."""
+    """Run the command line and exit with its code; an error that a user can correct is one sentence."""
     watch((signal.SIGINT,))
     try:
         result = cli.main(prog_name="harness", standalone_mode=False)

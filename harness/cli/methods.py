@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import NameList, join, json_option
+from harness.cli.options import json_option, names_argument
+from harness.cli.output import listing, print_json, warn
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.contract import Meta, ParameterValue
 
 __all__ = ["command"]
 
+_FILE_FACTS = ("name", "size", "sha256", "licence", "url")
 
-@click.command("methods", short_help="List methods and their parameters.")
-@click.argument("names", type=NameList(), nargs=-1)
+
+@click.command("methods")
+@names_argument()
 @json_option
-def command(names: tuple[tuple[str, ...], ...], as_json: bool) -> None:
+def command(names: tuple[str, ...], as_json: bool) -> None:
     """List all methods; with NAMES (globs allowed) their parameters and what each preset fills in.
 
     A plugin that can't be imported is named in a warning; the others are listed.
@@ -25,66 +31,46 @@ def command(names: tuple[tuple[str, ...], ...], as_json: bool) -> None:
     harness methods
     harness methods cfm
     """
-    from harness.cli.output import print_json, warn
-
-    found = _chosen(join(names)) if names else _all()
-    for method in found:
-        if "error" in method:
-            warn(method["error"])
-    if as_json:
-        print_json(found)
-    elif names:
-        _print_details(found)
-    else:
-        _print_list(found)
-
-
-def _chosen(names: Sequence[str]) -> list[dict[str, Any]]:
     from harness import registry
 
-    return [_describe(name) for name in dict.fromkeys(spec.name for spec in registry.parse(names))]
-
-
-def _all() -> list[dict[str, Any]]:
-    """Return a description of every registered method, name and error of one that is broken."""
-    from harness import registry
-
-    found: list[dict[str, Any]] = []
-    for name in registry.method_names():
+    chosen = dict.fromkeys(spec.name for spec in registry.parse(names)) if names else registry.method_names()
+    described: dict[str, dict[str, object]] = {}
+    for name in chosen:
         try:
-            found.append(_describe(name))
+            described[name] = _plain(name)
         except UsageError as error:
-            found.append({"name": name, "error": str(error)})
-    return found
+            if names:
+                raise
+            warn(str(error))
+            described[name] = {"name": name, "error": str(error)}
+    if as_json:
+        print_json(list(described.values()))
+    elif names:
+        _print_details(described)
+    else:
+        _print_list(described, [name for name, facts in described.items() if "error" in facts])
 
 
-def _describe(name: str) -> dict[str, Any]:
-    import inspect
-
+def _plain(name: str) -> dict[str, object]:
+    """Return what JSON says of a method; raise UsageError where it can't be imported or breaks the contract."""
     from harness import registry
-    from harness.protocol import PRESETS
 
-    method = registry.load(name)
-    meta = method.meta
-    presets = {preset: registry.resolve(registry.MethodSpec(name, {}), preset) for preset in PRESETS}
+    meta, presets = registry.load(name).meta, _presets(name)
     return {
         "name": name,
         "title": meta.title,
         "family": meta.family,
         "paper": meta.paper,
-        "summary": (inspect.getdoc(method) or "").partition("\n")[0],
-        "modalities": list(meta.modalities),
-        "weights": [
-            {"name": file.name, "size": file.size, "sha256": file.sha256, "licence": file.licence, "url": file.url}
-            for file in meta.weights
-        ],
-        "extras": list(meta.extras),
+        "summary": _summary(name),
+        "modalities": meta.modalities,
+        "weights": [{fact: getattr(file, fact) for fact in _FILE_FACTS} for file in meta.weights],
+        "extras": meta.extras,
         "parameters": [
             {
                 "name": parameter.name,
                 "type": parameter.kind.__name__,
                 "default": parameter.default,
-                "choices": list(parameter.choices),
+                "choices": parameter.choices,
                 "presets": {preset: values[parameter.name] for preset, values in presets.items()},
             }
             for parameter in registry.parameters_of(name).values()
@@ -92,48 +78,66 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _needs(method: dict[str, Any]) -> str:
-    files = [file["name"] for file in method["weights"]]
-    return ", ".join(files + [f"harness\\[{extra}]" for extra in method["extras"]]) or "-"
+def _presets(name: str) -> dict[str, dict[str, ParameterValue]]:
+    """Return all parameters of a method in each preset."""
+    from harness import registry
+    from harness.protocol import PRESETS
+
+    return {preset: registry.resolve(registry.MethodSpec(name, {}), preset) for preset in PRESETS}
 
 
-def _print_list(found: Sequence[dict[str, Any]]) -> None:
-    from harness.cli.output import listing
+def _summary(name: str) -> str:
+    import inspect
+
+    from harness import registry
+
+    return (inspect.getdoc(registry.load(name)) or "").partition("\n")[0]
+
+
+def _needs(meta: Meta) -> str:
+    """Return the weight files and extras of a method, as markup."""
+    return ", ".join([*(file.name for file in meta.weights), *(f"harness\\[{name}]" for name in meta.extras)]) or "-"
+
+
+def _print_list(names: Collection[str], broken: Collection[str]) -> None:
+    from harness import registry
     from harness.report.console import stdout
 
     table = listing(("name", "title", "family", "paper", "needs"))
-    for method in found:
-        if "error" in method:
-            table.add_row(method["name"], "[yellow]broken[/]")
+    for name in names:
+        if name in broken:
+            table.add_row(name, "[yellow]broken[/]")
         else:
-            table.add_row(*(method[key] for key in ("name", "title", "family", "paper")), _needs(method))
+            meta = registry.load(name).meta
+            table.add_row(name, meta.title, meta.family, meta.paper, _needs(meta))
     stdout.print(table)
     stdout.print("\nParameters: harness methods NAME. Weights: harness weights.", style="dim")
 
 
-def _print_details(found: Sequence[dict[str, Any]]) -> None:
-    from harness.cli.output import listing
+def _print_details(names: Collection[str]) -> None:
+    from harness import registry
     from harness.report.console import stdout
 
-    for method in found:
-        stdout.print(f"[bold]{method['name']}[/]  {method['title']}. {method['summary']}")
-        stdout.print(f"{method['paper']}; {' + '.join(method['modalities'])}; needs {_needs(method)}\n", style="dim")
-        presets = list(method["parameters"][0]["presets"]) if method["parameters"] else []
+    for name in names:
+        meta, presets = registry.load(name).meta, _presets(name)
+        stdout.print(f"[bold]{name}[/]  {meta.title}. {_summary(name)}")
+        stdout.print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
+        parameters = registry.parameters_of(name).values()
         table = listing(("parameter", "type or choices", "default", *presets))
-        for parameter in method["parameters"]:
+        for parameter in parameters:
             table.add_row(
-                parameter["name"],
-                " | ".join(map(_text, parameter["choices"])) or parameter["type"],
-                _text(parameter["default"]),
-                *(_preset_text(value, parameter["default"]) for value in parameter["presets"].values()),
+                parameter.name,
+                " | ".join(map(_text, parameter.choices)) or parameter.kind.__name__,
+                _text(parameter.default),
+                *(_preset_text(values[parameter.name], parameter.default) for values in presets.values()),
             )
-        stdout.print(table if method["parameters"] else "no parameters")
+        stdout.print(table if parameters else "no parameters")
         stdout.print()
 
 
-def _preset_text(value: Any, default: Any) -> str:
+def _preset_text(value: ParameterValue, default: ParameterValue) -> str:
     return _text(value) if value == default else f"[bold]{_text(value)}[/]"
 
 
-def _text(value: Any) -> str:
+def _text(value: ParameterValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,19 +12,24 @@ import click
 from harness.registry import split_list
 
 __all__ = [
+    "FILE",
+    "FOLDER",
+    "Duration",
     "NameList",
-    "Seconds",
     "data_option",
     "device_option",
     "devices_option",
-    "join",
     "json_option",
+    "names_argument",
+    "names_option",
     "results_option",
+    "source_option",
+    "unverified_option",
     "weights_dir_option",
 ]
 
-_Function = Callable[..., Any]
-
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 if TYPE_CHECKING:
     _Names = click.ParamType[tuple[str, ...]]
@@ -34,7 +39,7 @@ else:  # generic only in recent versions of click
 
 
 class NameList(_Names):
-    """Names between commas; commas inside brackets belong to a name. Options of this type may be repeated."""
+    """Names between commas; commas inside brackets belong to a name."""
 
     name = "names"
 
@@ -47,87 +52,86 @@ class NameList(_Names):
         return "NAME[,NAME...]"
 
 
-def join(values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Flatten a repeated :class:`NameList` option, without repetitions."""
-    return tuple(dict.fromkeys(name for part in values for name in part))
-
-
-def data_option(function: _Function) -> _Function:
-    """Add ``--data``."""
-    return click.option(
-        "--data",
-        type=click.Path(path_type=Path),
-        envvar="HARNESS_DATA",
-        show_envvar=True,
-        help="Folder of the dataset, or one that holds it.",
-    )(function)
-
-
-def results_option(function: _Function) -> _Function:
-    """Add ``--results``."""
-    return click.option(
-        "--results",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="HARNESS_RESULTS",
-        show_envvar=True,
-        default=Path("results"),
-        show_default=True,
-        help="Folder of records.",
-    )(function)
-
-
-def weights_dir_option(function: _Function) -> _Function:
-    """Add ``--weights-dir``."""
-    return click.option(
-        "--weights-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="HARNESS_WEIGHTS_DIR",
-        show_envvar=True,
-        help="Folder of pretrained weight files; the cache by default.",
-    )(function)
-
-
-def device_option(function: _Function) -> _Function:
-    """Add ``--device``."""
-    return click.option(
-        "--device",
-        envvar="HARNESS_DEVICE",
-        show_envvar=True,
-        default="auto",
-        show_default=True,
-        help="cpu, cuda:0, ..., or auto: the first CUDA device, else the CPU.",
-    )(function)
-
-
-def devices_option(function: _Function) -> _Function:
-    """Add ``--devices``."""
-    return click.option(
-        "--devices",
-        "--device",
-        "device",
-        type=NameList(),
-        envvar="HARNESS_DEVICE",
-        show_envvar=True,
-        default="auto",
-        show_default=True,
-        help="cpu, cuda:0, ...; all: every CUDA device; auto: the first one, else the CPU. One cell at a time on each.",
-    )(function)
-
-
-class Seconds(_Number):
-    """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``."""
+class Duration(_Number):
+    """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``, ``30d``."""
 
     name = "time"
-    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600}
+    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse a text; pass a number on."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
-        if found is None or float(found[1]) <= 0:
-            self.fail(f"'{value}' is no time: write 90s, 30m or 2h.", param, ctx)
-        return float(found[1]) * self._UNITS[found[2]]
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 30d.", param, ctx)
+        return float(match[1]) * self._UNITS[match[2]]
 
 
-def json_option(function: _Function) -> _Function:
-    """Add ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(function)
+def _join(ctx: click.Context, param: click.Parameter, lists: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Flatten a repeated list of names, without repetitions."""
+    return tuple(dict.fromkeys(name for names in lists for name in names))
+
+
+def names_option(*declarations: str, help: str, default: str | None = None) -> Callable[[Any], Any]:
+    """Return an option with names between commas that may be repeated; the function gets one tuple of names."""
+    lists = None if default is None else [(default,)]
+    return click.option(*declarations, type=NameList(), multiple=True, callback=_join, default=lists, help=help)
+
+
+def names_argument(*, required: bool = False) -> Callable[[Any], Any]:
+    """Return the argument ``NAMES``: names between commas or spaces; the function gets one tuple of names."""
+    return click.argument("names", type=NameList(), nargs=-1, callback=_join, required=required)
+
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="HARNESS_DATA",
+    show_envvar=True,
+    help="Folder of the dataset, or its parent folder.",
+)
+results_option = click.option(
+    "--results",
+    type=FOLDER,
+    envvar="HARNESS_RESULTS",
+    show_envvar=True,
+    default=Path("results"),
+    show_default=True,
+    help="Folder of records.",
+)
+weights_dir_option = click.option(
+    "--weights-dir",
+    type=FOLDER,
+    envvar="HARNESS_WEIGHTS_DIR",
+    show_envvar=True,
+    help="Folder of pretrained weight files; the cache by default.",
+)
+unverified_option = click.option(
+    "--unverified", is_flag=True, help="Accept weight files that differ from the published ones."
+)
+device_option = click.option(
+    "--device",
+    envvar="HARNESS_DEVICE",
+    show_envvar=True,
+    default="auto",
+    show_default=True,
+    help="cpu, cuda:0, ..., or auto: the first CUDA device, else the CPU.",
+)
+devices_option = click.option(
+    "--devices",
+    "--device",
+    "device",
+    type=NameList(),
+    envvar="HARNESS_DEVICE",
+    show_envvar=True,
+    default="auto",
+    show_default=True,
+    help="cpu, cuda:0, ...; all: every CUDA device; auto: the first one, else the CPU. One cell at a time on each.",
+)
+source_option = click.option(
+    "--source",
+    type=click.Choice(["measured", "published", "both"]),
+    default="both",
+    show_default=True,
+    help="Which numbers to show.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.options import FILE, source_option
+from harness.cli.output import echo_notes
 from harness.cli.query_options import query_options
-from harness.errors import ExitCode, UsageError
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.figures.style import Width
@@ -19,19 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("plot", short_help="Draw figures for a paper.")
+@click.command("plot")
 @click.argument("kind", default="speed", metavar="[KIND]")
-@click.option(
-    "--to", type=click.Path(path_type=Path, dir_okay=False), help="File: .png, .svg, .pdf.  [default: KIND.png]"
-)
+@click.option("--to", type=FILE, help="File: .png, .svg, .pdf.  [default: KIND.png]")
 @click.option("--metric", default="aupro_30_official", show_default=True, help="Accuracy metric of speed and shots.")
-@click.option(
-    "--source",
-    type=click.Choice(["measured", "published", "both"]),
-    default="both",
-    show_default=True,
-    help="What to show.",
-)
+@source_option
 @click.option(
     "--width",
     type=click.Choice(["column", "page"]),
@@ -39,7 +33,7 @@ __all__ = ["command"]
     show_default=True,
     help="3.3 or 6.9 inch: one column or both of a two-column paper.",
 )
-@click.option("--title/--no-title", default=True, show_default=True, help="Say above what holds for all of it.")
+@click.option("--title/--no-title", default=True, show_default=True, help="Print the common settings as a title.")
 @query_options
 def command(
     kind: str,
@@ -50,7 +44,7 @@ def command(
     title: bool,
     query: RecordQuery,
     store: Store,
-) -> int:
+) -> None:
     """Draw a figure and print its file's name. Hollow markers are published numbers, filled ones are measured.
 
     \b
@@ -70,17 +64,13 @@ def command(
     from harness.registry import nearest_names
     from harness.report.figures.files import figure_format, write_figure
     from harness.report.figures.kinds import KINDS, draw_kind
-    from harness.report.figures.request import FigureRequest
     from harness.store.published import read_published
 
     if kind not in KINDS:
         raise UsageError(f"There is no kind of figure '{kind}': {nearest_names(kind, KINDS)}")
     path = to or Path(f"{kind}.png")
     figure_format(path)
-    request = FigureRequest(query, metric, source)
-    drawn = draw_kind(kind, store, read_published(), request, width, title=title)
-    for note in drawn.notes:
-        click.echo(f"harness: {note}", err=True)
+    drawn = draw_kind(kind, store, read_published(), query, metric=metric, source=source, width=width, title=title)
+    echo_notes(drawn.notes)
     write_figure(drawn.figure, path)
     click.echo(path)
-    return ExitCode.OK

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from harness.cli.options import device_option, weights_dir_option
+from harness.cli.options import FILE, device_option, unverified_option, weights_dir_option
 
 __all__ = ["command"]
 
 
-@click.command("predict", short_help="Apply a fitted method to one sample.")
+@click.command("predict")
 @click.argument("method")
-@click.option(
-    "--fitted",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="File written by 'harness run --save-fitted'.",
-)
-@click.option("--rgb", type=click.Path(path_type=Path, dir_okay=False), required=True, help="8-bit colour image.")
+@click.option("--fitted", type=FILE, required=True, help="File written by 'harness run --save-fitted'.")
+@click.option("--rgb", type=FILE, required=True, help="8-bit colour image.")
 @click.option(
     "--xyz",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     required=True,
     help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default=Path("map.npy"),
     show_default=True,
-    help="Anomaly map; a picture goes beside it.",
+    help="File of the anomaly map; a picture is written beside it.",
 )
 @click.option("--no-clean", is_flag=True, help="The cloud's background is removed already.")
 @weights_dir_option
-@click.option("--unverified", is_flag=True, help="Take weight files that differ from the published ones.")
+@unverified_option
 @device_option
-def command(
-    method: str,
-    fitted: Path,
-    rgb: Path,
-    xyz: Path,
-    out: Path,
-    no_clean: bool,
-    weights_dir: Path | None,
-    unverified: bool,
-    device: str,
-) -> None:
+def command(method: str, fitted: Path, rgb: Path, xyz: Path, out: Path, no_clean: bool, **options: Any) -> None:
     """Write the anomaly map of one sample as .npy (float32, 224 x 224) and as a picture, and print its score.
 
     \b
@@ -56,19 +42,9 @@ def command(
     """
     from harness.report.figures.files import write_figure
     from harness.report.pictures.show import draw_prediction
-    from harness.run.predict import predict_files
+    from harness.running.predict import predict_files
 
-    predicted = predict_files(
-        method,
-        fitted,
-        rgb,
-        xyz,
-        out,
-        clean=not no_clean,
-        weights_dir=weights_dir,
-        unverified=unverified,
-        device=device,
-    )
+    predicted = predict_files(method, fitted, rgb, xyz, out, clean=not no_clean, **options)
     picture = out.with_suffix(".png")
     figure = draw_prediction(predicted.cell, predicted.sample, predicted.anomaly_map, predicted.score)
     write_figure(figure, picture)

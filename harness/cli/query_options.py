@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import NameList, join
+from harness.cli.options import FOLDER, names_option
 
 if TYPE_CHECKING:
+    from harness.report.tables import NothingMeasuredError
     from harness.store.query import RecordQuery
+    from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["folders_to_name", "query_options"]
+__all__ = ["folders_to_name", "nothing_measured", "query_options", "query_text", "start_advice"]
 
 _Function = Callable[..., Any]
 
@@ -30,23 +32,23 @@ class _Repeatable(click.Option):
         return super().type_cast_value(ctx, (value,) if isinstance(value, str) else value)
 
 
-# Names of parameters differ from those of 'run' where settings of a project say how to run: they choose no records.
+# The prefix keeps the settings of a project out: they say how to run, and choose no records.
 _OPTIONS = (
-    click.option("--dataset", "-d", default="", help="One dataset; all by default."),
-    click.option("--methods", "-m", type=NameList(), multiple=True, help="Names, globs, or name[parameter=value]."),
-    click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all by default."),
-    click.option("--shots", "-n", type=NameList(), multiple=True, help="5, 10, 50, full; all by default."),
-    click.option("--split", "splits", type=NameList(), multiple=True, help="Few-shot lists: first, or seeds 0 to 4."),
-    click.option("--preset", "wanted_preset", default="", help="paper or quick; all by default."),
-    click.option("--weights", "wanted_weights", default="", help="pretrained or random; all by default."),
+    click.option("--dataset", "-d", "query_dataset", default="", help="One dataset; all by default."),
+    names_option("--methods", "-m", "query_methods", help="Names, globs, or name[parameter=value]."),
+    names_option("--categories", "-c", "query_categories", help="Names or globs; all by default."),
+    names_option("--shots", "-n", "query_shots", help="5, 10, 50, full; all by default."),
+    names_option("--split", "query_splits", help="Few-shot lists: first, or seeds 0 to 4."),
+    click.option("--preset", "query_preset", default="", help="paper or quick; all by default."),
+    click.option("--weights", "query_weights", default="", help="pretrained or random; all by default."),
     click.option(
-        "--device", "wanted_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
+        "--device", "query_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
     ),
-    click.option("--status", "statuses", type=NameList(), multiple=True, help=f"{', '.join(_STATUSES)}."),
+    names_option("--status", "query_statuses", help=f"{', '.join(_STATUSES)}."),
     click.option(
         "--results",
         cls=_Repeatable,
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FOLDER,
         multiple=True,
         envvar="HARNESS_RESULTS",
         show_envvar=True,
@@ -67,9 +69,15 @@ def query_options(function: _Function) -> _Function:
 
     @functools.wraps(function)
     def wrapper(*arguments: Any, results: tuple[Path, ...], **options: Any) -> Any:
+        from harness.data.splits import parse_shots, require_split_name
+        from harness.store.query import RecordQuery
         from harness.store.store import open_store
 
-        query = _query(**{name: options.pop(name) for name in _QUERY})
+        names = [name for name in options if name.startswith("query_")]
+        chosen = {name.removeprefix("query_"): options.pop(name) for name in names}
+        for split in chosen["splits"]:
+            require_split_name(split)
+        query = RecordQuery(**{**chosen, "shots": tuple(map(parse_shots, chosen["shots"]))})
         return function(*arguments, query=query, store=open_store(results), **options)
 
     for option in reversed(_OPTIONS):
@@ -77,43 +85,47 @@ def query_options(function: _Function) -> _Function:
     return wrapper
 
 
-_QUERY = (
-    "dataset",
-    "methods",
-    "categories",
-    "shots",
-    "splits",
-    "wanted_preset",
-    "wanted_weights",
-    "wanted_device",
-    "statuses",
-)
+def query_text(query: RecordQuery) -> str:
+    """Return what narrows a query, for sentences; empty or with a space before it."""
+    parts = {
+        " on {}": query.dataset,
+        " at preset {}": query.preset,
+        " in {}": ", ".join(query.categories),
+        " with {} shots": " or ".join(map(str, query.shots)),
+        " with split {}": " or ".join(query.splits),
+        " with {} weights": query.weights,
+        " with status {}": " or ".join(query.statuses),
+        " on device {}": query.device,
+        " by {}": ", ".join(query.methods),
+    }
+    return "".join(text.format(value) for text, value in parts.items() if value)
 
 
-def _query(
-    dataset: str,
-    methods: tuple[tuple[str, ...], ...],
-    categories: tuple[tuple[str, ...], ...],
-    shots: tuple[tuple[str, ...], ...],
-    splits: tuple[tuple[str, ...], ...],
-    wanted_preset: str,
-    wanted_weights: str,
-    wanted_device: str,
-    statuses: tuple[tuple[str, ...], ...],
-) -> RecordQuery:
-    from harness.data.splits import parse_shots, require_split_name
-    from harness.store.query import RecordQuery
+def start_advice(query: RecordQuery) -> str:
+    """Return the end of an error: what to do where a query chooses nothing."""
+    dataset = f" --dataset {query.dataset}" if query.dataset else ""
+    return f"start with 'harness run --methods cfm,cfm-t{dataset} --shots 10', or name another --results DIR."
 
-    for split in join(splits):
-        require_split_name(split)
-    return RecordQuery(
-        dataset=dataset,
-        methods=join(methods),
-        categories=join(categories),
-        shots=tuple(map(parse_shots, join(shots))),
-        splits=join(splits),
-        preset=wanted_preset,
-        weights=wanted_weights,
-        device=wanted_device,
-        statuses=join(statuses),  # type: ignore[arg-type]  # the query checks them
+
+def nothing_measured(query: RecordQuery, store: Store, records: Collection[Record] = ()) -> NothingMeasuredError:
+    """Return the error that says that a query chooses no record, or none that is ok.
+
+    Parameters
+    ----------
+    query
+        Which records were asked for.
+    store
+        Where they were looked for.
+    records
+        Those that the query chooses; none of them is ok.
+    """
+    from harness.report.tables import NothingMeasuredError
+
+    text = query_text(query)
+    if not records:
+        return NothingMeasuredError(f"Nothing is measured{text} in {store.cells}: {start_advice(query)}")
+    statuses = ", ".join(sorted({record.status for record in records}))
+    return NothingMeasuredError(
+        f"None of the {len(records)} cells{text} in {store.cells} is ok ({statuses}): see why with "
+        "'harness status --failed', and repeat 'harness run'."
     )

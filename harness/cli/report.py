@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import data_option
-from harness.cli.query_options import query_options
-from harness.errors import ExitCode
+from harness.cli.options import FOLDER, data_option
+from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("report", short_help="Write all results as HTML pages.")
-@click.option(
-    "--to",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the pages.  [default: RESULTS/report]",
-)
+@click.command("report")
+@click.option("--to", type=FOLDER, help="Folder of the pages.  [default: RESULTS/report]")
 @data_option
 @click.option(
     "--open",
@@ -38,7 +33,7 @@ __all__ = ["command"]
 @query_options
 def command(
     to: Path | None, data: Path | None, opening: Literal["auto", "yes", "no"], query: RecordQuery, store: Store
-) -> int:
+) -> None:
     """Write a leaderboard with plots, curves, categories and a gallery, and a page for every record.
 
     The pages need no server and no network: open index.html. Thumbnails need maps ('harness run --save-maps') and the
@@ -62,17 +57,14 @@ def command(
     sections = make_sections(records, published, query, Uncertainty(store).tied)
     if not sections:
         raise NothingMeasuredError(
-            f"Nothing of this choice is measured or published in {store.cells}: start with "
-            f"'harness run --methods cfm,cfm-t{f' --dataset {query.dataset}' if query.dataset else ''}', "
-            "or name another --results DIR."
+            f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     click.echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):
         click.launch(str(index.resolve()))
-    return ExitCode.OK
 
 
 def _on_a_desktop() -> bool:
-    shown = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return shown and sys.stdout.isatty()
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return (sys.platform in ("darwin", "win32") or bool(display)) and sys.stdout.isatty()

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import (
-    NameList,
-    Seconds,
+    FOLDER,
+    Duration,
     data_option,
     devices_option,
-    join,
+    names_option,
     results_option,
+    unverified_option,
     weights_dir_option,
 )
+from harness.cli.output import print_json
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -28,19 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("run", short_help="Run methods on a dataset; ends with a table.")
-@click.option(
-    "--methods",
-    "-m",
-    type=NameList(),
-    multiple=True,
-    help="Names, globs, name[parameter=value], all; with --suite only these of it.",
+@click.command("run")
+@names_option(
+    "--methods", "-m", help="Names, globs, name[parameter=value], FILE.py:CLASS, all; with --suite only these of it."
 )
-@click.option(
+@names_option(
     "--suite",
     "suites",
-    type=NameList(),
-    multiple=True,
     help="What a table of the paper needs: table1 to table7, all. --categories and --shots narrow it.",
 )
 @click.option(
@@ -49,20 +45,12 @@ __all__ = ["command"]
     help="toy, mvtec3d or eyecandies; with --suite toy rehearses it.  [default: toy, or that of the suite]",
 )
 @data_option
-@click.option("--categories", "-c", type=NameList(), multiple=True, help="Names or globs; all that are found.")
-@click.option(
-    "--shots",
-    "-n",
-    type=NameList(),
-    multiple=True,
-    help="5, 10, 50, full.  [default: 10, or those of the suite; full with --checkpoint]",
-)
-@click.option(
+@names_option("--categories", "-c", help="Names or globs; all categories on disk by default.")
+@names_option("--shots", "-n", help="5, 10, 50, full.  [default: 10, or those of the suite; full with --checkpoint]")
+@names_option(
     "--split",
     "splits",
-    type=NameList(),
-    multiple=True,
-    default=[("first",)],
+    default="first",
     help="Few-shot lists: first (as the paper's authors did), 0 to 4.  [default: first]",
 )
 @click.option("--preset", envvar="HARNESS_PRESET", help="paper or quick.  [default: quick on toy, else paper]")
@@ -75,106 +63,120 @@ __all__ = ["command"]
     help="auto: pretrained, or random on the toy dataset where they are missing.",
 )
 @weights_dir_option
-@click.option("--unverified", is_flag=True, help="Take weight files that differ from the published ones.")
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of released trained weights, evaluated without training.",
-)
+@unverified_option
+@click.option("--checkpoint", type=FOLDER, help="Folder of released trained weights, evaluated without training.")
 @click.option("--save-fitted", is_flag=True, help="Keep each fitted method in RESULTS/fitted, for 'harness predict'.")
-@click.option("--no-cache", is_flag=True, help="Extract everything anew: neither read nor fill 'harness cache'.")
+@click.option("--no-cache", is_flag=True, help="Compute every feature: neither read nor fill 'harness cache'.")
 @click.option("--save-maps", is_flag=True, help="Keep the maps of all test images in RESULTS/maps, for 'harness show'.")
 @devices_option
-@click.option("--timeout", type=Seconds(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
-@click.option(
-    "--rerun",
-    type=NameList(),
-    multiple=True,
-    help="failed: only cells that went wrong; all: every cell; METHOD: its cells too, measured or not.",
+@click.option("--timeout", type=Duration(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
+@names_option(
+    "--rerun", help="failed: only cells that went wrong; all: every cell; METHOD: its cells too, measured or not."
 )
 @click.option(
-    "--write-jobs",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing.",
+    "--write-jobs", type=FOLDER, help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing."
 )
 @results_option
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the plan, why each cell runs or is skipped, and how long by past records; "
+    help="Print the plan, why each cell runs or is skipped, and an estimate of the time from earlier records; "
     "with --suite also where the dataset is missing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def command(
-    methods: tuple[tuple[str, ...], ...],
-    suites: tuple[tuple[str, ...], ...],
+    methods: tuple[str, ...],
+    suites: tuple[str, ...],
     dataset: str | None,
-    data: Path | None,
-    categories: tuple[tuple[str, ...], ...],
-    shots: tuple[tuple[str, ...], ...],
-    splits: tuple[tuple[str, ...], ...],
-    preset: str | None,
-    weights: Literal["auto", "pretrained", "random"],
+    shots: tuple[str, ...],
+    checkpoint: Path | None,
     device: tuple[str, ...],
     timeout: float | None,
-    rerun: tuple[tuple[str, ...], ...],
     write_jobs: Path | None,
     results: Path,
     dry_run: bool,
     as_json: bool,
-    save_fitted: bool,
-    **where: Any,
+    no_cache: bool,
+    **chosen: Any,
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
 
-    A cell that is measured already is skipped, so the same command goes on where it was interrupted; cells that went
-    wrong run again.
+    A cell that is measured already is skipped, so the same command continues an interrupted run; cells that went wrong
+    run again.
 
     \b
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     harness run --suite table6 --data ~/data --dry-run
     """
-    from harness.cli.running import execute, write_jobs_to
     from harness.files.array_cache import cache_limit
     from harness.plan.planning import Selection
-    from harness.run.devices import choose_devices
+    from harness.running.devices import choose_devices
     from harness.store.store import Store
 
     if as_json and not dry_run:
         raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
     if not (methods or suites):
         raise UsageError("Nothing is chosen: give --methods, such as '--methods cfm,cfm-t', or '--suite table6'.")
+    sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
-        methods=join(methods),
+        methods=methods,
         dataset=dataset or "toy",
-        data=data,
-        categories=join(categories),
-        shots=tuple(parse_shots(text) for text in join(shots) or _default_shots(suites, where["checkpoint"])),
-        splits=join(splits),
-        preset=preset,
-        weights=weights,
-        weights_dir=where["weights_dir"],
-        unverified=where["unverified"],
-        checkpoint=where["checkpoint"],
-        save_fitted=save_fitted,
-        save_maps=where["save_maps"],
-        rerun=join(rerun),
-        cache=not where["no_cache"],
+        shots=tuple(map(parse_shots, sizes)),
+        checkpoint=checkpoint,
+        cache=not no_cache,
+        **chosen,
     )
     cache_limit()
     devices = choose_devices(device)
     store = Store(results)
-    if dry_run and suites and _outlined(selection, join(suites), dataset, as_json=as_json):
+    if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
-    plan = _plan(selection, store, join(suites), dataset)
-    keep = {"save_fitted": save_fitted, "save_maps": where["save_maps"]}
+    plan = _plan(selection, store, suites, dataset)
     if dry_run:
         return _show(plan, store, devices, as_json=as_json)
+    keep = {"save_fitted": selection.save_fitted, "save_maps": selection.save_maps}
     if write_jobs is not None:
-        return write_jobs_to(write_jobs, plan, store, device=devices[0], **keep)
+        return _write_jobs(write_jobs, plan, store, device=devices[0], **keep)
     store.ensure_writable()
-    return execute(plan, store, devices=devices, timeout=timeout, **keep)
+    return _execute(plan, store, devices=devices, timeout=timeout, **keep)
+
+
+def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
+    """Run what is to run, print the table of all cells of the plan, and return the exit code."""
+    from harness.api import run_plan
+    from harness.report.console import print_notes, print_summary, stderr
+
+    print_notes(plan)
+    if not plan.to_run:
+        stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
+    records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
+    print_summary(records)
+    return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
+
+
+def _why_nothing(plan: Plan) -> str:
+    never_run = sum(planned.why == "no record yet" for planned in plan.cells)
+    if not never_run:
+        return f"all {len(plan.cells)} cells are measured already"
+    return f"none of the {len(plan.cells)} cells went wrong ({never_run} were never run: leave out --rerun failed)"
+
+
+def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: bool) -> int:
+    """Write a file for each cell that is to run, for ``harness worker``."""
+    from harness.api import placed_jobs
+    from harness.plan.job import write_job
+    from harness.report.console import print_notes, stderr
+    from harness.store.pending import save_pending
+
+    print_notes(plan)
+    jobs = placed_jobs(plan, store, **keep)
+    if jobs:
+        save_pending(store.folder, [job.cell for job in jobs])
+    for job in jobs:
+        write_job(folder / f"{job.cell.stem}.json", job.on(device))
+    stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
+    return ExitCode.OK
 
 
 def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:
@@ -184,32 +186,35 @@ def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[s
 
 
 def _plan(selection: Selection, store: Store, suites: Sequence[str], dataset: str | None) -> Plan:
-    """Plan a selection, or what it leaves of suites."""
+    """Plan a selection, narrowed by suites where there are some; note the size of the maps where they are kept."""
     from harness.plan.planning import join_plans, make_plan
-
-    if not suites:
-        return _sized(make_plan(selection, store), selection)
     from harness.plan.suites import suite_selections
+    from harness.store.maps import size_note
 
-    selections, notes = suite_selections(suites, selection, dataset)
-    return _sized(join_plans([make_plan(one, store) for one in selections], notes), selection)
+    if suites:
+        selections, notes = suite_selections(suites, selection, dataset)
+        plan = join_plans([make_plan(part, store) for part in selections], notes)
+    else:
+        plan = make_plan(selection, store)
+    running = [(planned.job.cell.method, planned.test_samples) for planned in plan.cells if planned.action == "run"]
+    note = size_note(running) if selection.save_maps else ""
+    return replace(plan, notes=(*plan.notes, note)) if note else plan
 
 
 def _outlined(selection: Selection, suites: Sequence[str], dataset: str | None, *, as_json: bool) -> bool:
-    """Print what of suites would be planned where their datasets are not there; return whether that is so."""
-    from harness.cli.output import print_json
+    """Print the outline of suites where one of their datasets is missing; return whether that is so."""
     from harness.plan.planning import Plan
     from harness.plan.suites import suite_outline, suite_selections
     from harness.report.console import print_notes, print_outline
 
     selections, notes = suite_selections(suites, selection, dataset)
-    missing = tuple(why for why in map(_without_data, selections) if why)
+    missing = tuple(reason for reason in map(_without_data, selections) if reason)
     if not missing:
         return False
     rows, notes = suite_outline(selections), (*notes, *missing)
     if as_json:
         print_notes(Plan((), notes))
-        print_json({"outline": [row.to_json() for row in rows], "notes": list(notes)})
+        print_json({"outline": rows, "notes": notes})
     else:
         print_outline(rows, notes)
     return True
@@ -226,24 +231,14 @@ def _without_data(selection: Selection) -> str:
     return ""
 
 
-def _sized(plan: Plan, selection: Selection) -> Plan:
-    """Note how much room the maps will take, where they are kept."""
-    from harness.store.maps import size_note
-
-    note = size_note(plan) if selection.save_maps else ""
-    return replace(plan, notes=(*plan.notes, note)) if note else plan
-
-
 def _show(plan: Plan, store: Store, devices: Sequence[str], *, as_json: bool) -> int:
-    """Print what would run, and how long by past records."""
-    from harness.cli.output import print_json
+    """Print what would run, and how long it takes by earlier records."""
     from harness.plan.estimate import estimate
     from harness.report.console import print_notes, print_plan
 
     time = estimate(plan, store.all(), devices)
     if as_json:
         print_notes(plan)
-        print_json({**plan.to_json(), "time": time.to_json()})
-    else:
-        print_plan(plan, time)
+        return print_json({**plan.to_json(), "time": time.to_json()})
+    print_plan(plan, time)
     return ExitCode.OK

@@ -3,52 +3,43 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
 
-__all__ = ["KEYS", "read_settings"]
+__all__ = ["read_settings"]
 
-KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
+_KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
 """Options that a project may set, with underscores or dashes."""
 
 
-def read_settings(verbs: Sequence[str], folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Return default values of options for each verb.
-
-    harness.toml wins over pyproject.toml. Values are what the options take.
-
-    Parameters
-    ----------
-    verbs
-        Names of the verbs; a key counts for every verb that has the option.
-    folder
-        Where to look; the current folder if None.
+def read_settings() -> dict[str, str]:
+    """Return the values of options that a project sets, by option; harness.toml wins over pyproject.toml.
 
     Raises
     ------
     UsageError
         For a file that is no TOML, and for an unknown key.
     """
-    folder = folder or Path.cwd()
-    own = _load(folder / "harness.toml")
-    project = _load(folder / "pyproject.toml").get("tool", {}).get("harness", {})
-    where = folder / ("harness.toml" if own else "pyproject.toml")
-    values = {key.replace("-", "_"): value for key, value in (own or project).items()}
+    path = Path("harness.toml")
+    table = _load(path)
+    if not table:
+        path = Path("pyproject.toml")
+        table = _load(path).get("tool", {}).get("harness", {})
+    values = {key.replace("-", "_"): str(value) for key, value in table.items()}
     for key in values:
-        if key not in KEYS:
+        if key not in _KEYS:
             from harness.registry import nearest_names
 
-            raise UsageError(f"{where} sets '{key}', which is no setting: {nearest_names(key, KEYS)}")
-    return {verb: {key: str(value) for key, value in values.items()} for verb in verbs}
+            raise UsageError(f"{path.absolute()} sets '{key}', which is no setting: {nearest_names(key, _KEYS)}")
+    return values
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Any:
     if not path.is_file():
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can't be read ({error}): mend or remove it.") from error
+        raise UsageError(f"{path.absolute()} can't be read ({error}): correct or remove it.") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
+from harness.cli.output import listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("splits", short_help="List the fixed few-shot splits.")
+@click.command("splits")
 @click.option("--dataset", "-d", help="One dataset, with the digest of every list.")
-@click.option("--category", "-c", help="One category of it.")
+@click.option("--category", "-c", help="One of its categories.")
 @click.option("--shots", "-n", help="Print the sample ids of one list: 5, 10, 50 or full.")
 @click.option("--split", "name", default="first", show_default=True, help="Which list: first, 0 to 4.")
 @json_option
@@ -30,16 +31,16 @@ def command(dataset: str | None, category: str | None, shots: str | None, name: 
     harness splits --dataset mvtec3d
     harness splits --dataset toy --category bump --shots 5 --split 0        the ids, one a line
     """
-    _check(dataset, category)
-    if shots is not None:
-        if dataset is None or category is None:
-            raise UsageError("The samples of a list are asked for without its place: add --dataset D --category C.")
-        _print_ids(dataset, category, shots, name, as_json)
-        return
     from harness.data.splits import list_splits
 
-    rows = list_splits([dataset] if dataset else None)
-    _print_rows([row for row in rows if category in (None, row.category)], dataset, as_json)
+    _check(dataset, category)
+    if shots is None:
+        rows = list_splits([dataset] if dataset else None)
+        _print_rows([row for row in rows if category in (None, row.category)], dataset, as_json)
+    elif dataset is None or category is None:
+        raise UsageError("--shots prints the samples of one list: add --dataset D --category C.")
+    else:
+        _print_ids(dataset, category, shots, name, as_json)
 
 
 def _check(dataset: str | None, category: str | None) -> None:
@@ -51,58 +52,42 @@ def _check(dataset: str | None, category: str | None) -> None:
     if category is None:
         return
     if dataset is None:
-        raise UsageError(f"Category '{category}' is named without its dataset: add --dataset D.")
+        raise UsageError(f"Category '{category}' is given without its dataset: add --dataset D.")
     known = DATASETS[dataset].categories
     if category not in known:
         raise UsageError(f"Dataset '{dataset}' has no category '{category}': {nearest_names(category, known)}")
 
 
 def _print_ids(dataset: str, category: str, shots: str, name: str, as_json: bool) -> None:
-    from harness.cli.output import print_json
     from harness.data.splits import load_split, parse_shots, train_ids
 
     split = load_split(dataset, category, parse_shots(shots), name, train_ids(dataset, category))
     if as_json:
-        about = {"dataset": dataset, "category": category, "shots": split.shots, "split": name}
-        print_json({**about, "digest": split.digest, "ids": list(split.ids)})
+        place = {"dataset": dataset, "category": category, "shots": split.shots, "split": name}
+        print_json({**place, "digest": split.digest, "ids": split.ids})
     else:
-        for one in split.ids:
-            click.echo(one)
+        click.echo("\n".join(split.ids))
 
 
 def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from harness.cli.output import listing, print_json
     from harness.report.console import stdout
 
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json(rows)
         return
     if dataset is None:
         table = listing(("dataset", "category", "lists", "shots", "digests"))
-        for where, names, shots in _summary(rows):
-            table.add_row(*where, ", ".join(names), ", ".join(map(str, shots)), "[green]verified[/]")
+        for place in dict.fromkeys((row.dataset, row.category) for row in rows):
+            own = [row for row in rows if (row.dataset, row.category) == place]
+            names = dict.fromkeys(row.name for row in own)
+            shots = sorted({row.shots for row in own})
+            table.add_row(*place, ", ".join(names), ", ".join(map(str, shots)), "[green]verified[/]")
     else:
-        shots_shown = list(dict.fromkeys(row.shots for row in rows))
-        table = listing(("category", "list", *(f"{shots} shots" for shots in shots_shown)))
-        for (category, name), digests in _by_list(rows).items():
-            table.add_row(category, name, *digests)
+        table = listing(("category", "list", *(f"{shots} shots" for shots in dict.fromkeys(row.shots for row in rows))))
+        digests: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            digests.setdefault((row.category, row.name), []).append(row.digest)
+        for place, texts in digests.items():
+            table.add_row(*place, *texts)
     stdout.print(table)
-    hint = "The ids of a list: harness splits --dataset D --category C --shots 5 --split 0."
-    stdout.print(f"\n{hint}", style="dim")
-
-
-def _summary(rows: Sequence[SplitRow]) -> list[tuple[tuple[str, str], list[str], list[int]]]:
-    found = []
-    for where in dict.fromkeys((row.dataset, row.category) for row in rows):
-        own = [row for row in rows if (row.dataset, row.category) == where]
-        found.append((where, list(dict.fromkeys(row.name for row in own)), sorted({row.shots for row in own})))
-    return found
-
-
-def _by_list(rows: Sequence[SplitRow]) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        found.setdefault((row.category, row.name), []).append(row.digest)
-    return found
+    stdout.print("\nThe ids of a list: harness splits --dataset D --category C --shots 5 --split 0.", style="dim")

@@ -1,4 +1,4 @@
-"""``harness status``: which cells of a results folder are measured, gone wrong, running or planned."""
+"""``harness status``: which cells of a results folder are measured, failed, running or planned."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
-from harness.cli.query_options import query_options
-from harness.errors import ExitCode
+from harness.cli.output import listing, print_json
+from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,32 +27,32 @@ _WRONG = "bold red"
 _GAP = 2
 """Characters between two columns of a listing."""
 
-_START = "harness run --methods cfm,cfm-t --shots 10"
 
-
-@click.command("status", short_help="Show which cells are measured, missing or failed.")
+@click.command("status")
 @click.option("--failed", is_flag=True, help="List the cells that went wrong: why, when, and how their log ends.")
 @json_option
 @query_options
-def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> int:
+def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> None:
     """Show the state of every cell that is measured, running or planned.
 
-    A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running where a process is at it now;
-    planned where a run has not come to it, or was interrupted before; - where no run was asked for it.
+    A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running while a process measures it;
+    planned where a run has not reached it, or was interrupted before; - where no run was asked for it.
 
     \b
     harness status
     harness status --dataset mvtec3d --methods 'cfm*' --shots 10
     harness status --failed
     """
+    from harness.report.status import count_states
+
     states = _chosen(store, query)
-    if failed and not as_json:
+    if as_json:
+        shown = [state for state in states if state.went_wrong or not failed]
+        print_json({"counts": count_states(shown), "cells": [state.to_json() for state in shown]})
+    elif failed:
         _print_wrong(states)
-    elif as_json:
-        _print_json([state for state in states if state.went_wrong or not failed])
     else:
         _print_tables(states)
-    return ExitCode.OK
 
 
 def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
@@ -60,23 +60,14 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
     from harness.report.tables import NothingMeasuredError
     from harness.store.published import read_published
 
-    everything = read_states(store)
-    query.check((state.placeholder_record() for state in everything), read_published().methods)
-    states = [state for state in everything if state.is_meant(query)]
+    states = read_states(store)
+    query.check((state.placeholder_record() for state in states), read_published().methods)
+    states = [state for state in states if state.is_meant(query)]
     if not states:
-        which = "of this choice " if everything else ""
         raise NothingMeasuredError(
-            f"No cell {which}is measured, running or planned in {store.folder}: start with '{_START}', "
-            "or name another --results DIR."
+            f"No cell{query_text(query)} is measured, running or planned in {store.folder}: {start_advice(query)}"
         )
     return states
-
-
-def _print_json(states: Sequence[CellState]) -> None:
-    from harness.cli.output import print_json
-    from harness.report.status import count_states
-
-    print_json({"counts": count_states(states), "cells": [state.to_json() for state in states]})
 
 
 def _print_tables(states: Sequence[CellState]) -> None:
@@ -98,8 +89,6 @@ def _print_tables(states: Sequence[CellState]) -> None:
 def _tables(group: StatusGroup, width: int) -> Iterator[Table]:
     """Yield the table of a group; where the terminal is too narrow, groups of columns below each other."""
     from rich.text import Text
-
-    from harness.cli.output import listing
 
     label_width = max(len("method"), *map(len, group.methods))
     for categories in _chunks(group, width - label_width):
@@ -149,12 +138,12 @@ def _print_reason(state: CellState) -> None:
     from rich.text import Text
 
     from harness.report.console import stdout
-    from harness.run.post_mortem import last_lines
+    from harness.running.post_mortem import last_lines
 
     cell, log = state.cell, state.log
-    where = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
-    what = f" {where}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
-    stdout.print(_word(state).append(what, style="default"))
+    place = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
+    facts = f" {place}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
+    stdout.print(_word(state).append(facts, style="default"))
     stdout.print(Padding(Text(state.reason), (0, 0, 0, 2)))
     if log is not None:
         lines = last_lines(log) if log.name not in state.reason else []

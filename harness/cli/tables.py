@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import NameList, join, json_option
-from harness.cli.query_options import folders_to_name, query_options
-from harness.errors import ExitCode
+from harness.cli.options import json_option, names_option, source_option
+from harness.cli.output import echo_notes, listing, print_json
+from harness.cli.query_options import folders_to_name, nothing_measured, query_options
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
     from harness.report.tables import Source, TableRequest
-    from harness.report.uncertainty import Uncertainty
     from harness.store.published import Published
     from harness.store.query import RecordQuery
     from harness.store.record import Record
@@ -25,28 +24,16 @@ __all__ = ["command"]
 
 _Format = Literal["rich", "markdown", "latex", "csv", "json", "html"]
 _AS_ABOVE = "Not comparable with published numbers, for the reason above."
-_START = "harness run --methods cfm,cfm-t --shots 10"
+_COMPARING = "Comparing methods on test images drawn at random ..."
 
 
-@click.command("tables", short_help="Print measured numbers beside published ones.")
-@click.option(
-    "--table",
-    "tables",
-    type=NameList(),
-    multiple=True,
-    help="Names as of --list, or all; one screen of the newest or fullest setting by default.",
+@click.command("tables")
+@names_option(
+    "--table", "tables", help="Names in --list, or all; one screen of the newest or fullest setting by default."
 )
-@click.option("--list", "listing", is_flag=True, help="List the tables, and show none.")
-@click.option(
-    "--metric", "metrics", type=NameList(), multiple=True, help="Accuracy metrics; those of each table by default."
-)
-@click.option(
-    "--source",
-    type=click.Choice(["measured", "published", "both"]),
-    default="both",
-    show_default=True,
-    help="What to show.",
-)
+@click.option("--list", "list_tables", is_flag=True, help="List the tables, and print none.")
+@names_option("--metric", "metrics", help="Accuracy metrics; those of each table by default.")
+@source_option
 @click.option(
     "--format",
     "form",
@@ -58,20 +45,20 @@ _START = "harness run --methods cfm,cfm-t --shots 10"
 @json_option
 @query_options
 def command(
-    tables: tuple[tuple[str, ...], ...],
-    listing: bool,
-    metrics: tuple[tuple[str, ...], ...],
+    tables: tuple[str, ...],
+    list_tables: bool,
+    metrics: tuple[str, ...],
     source: Source,
     form: _Format,
     as_json: bool,
     query: RecordQuery,
     store: Store,
-) -> int:
+) -> None:
     """Print who is best, and the paper's tables with measured numbers beside published ones.
 
     Without --table, one screen shows the newest or fullest setting and names the others. What may not be compared with
-    the paper stands in a table of the same layout that says why. Where nothing is measured yet, the paper's tables are
-    printed. Best in bold, runner-up underlined, ties marked.
+    the paper is printed as a table of the same layout that says why. Where nothing is measured yet, the paper's tables
+    are printed. Best in bold, runner-up underlined, ties marked.
 
     \b
     harness tables
@@ -79,109 +66,93 @@ def command(
     harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex
     harness tables --table timing,memory --source measured
     """
-    from harness.report.tables import TableRequest
+    from harness.report.tables import TableRequest, published_grids
     from harness.store.published import read_published
 
-    if listing:
-        return _list("json" if as_json else form)
+    form = "json" if as_json else form
+    if list_tables:
+        _list(form)
+        return
     published = read_published()
     records = store.all()
-    request = TableRequest(query, join(tables), join(metrics))
+    request = TableRequest(query, tables, metrics)
     request.check(records, published)
-    form = "json" if as_json else form
-    if not request.tables and not request.metrics and source != "published" and form == "rich":
-        return _overview(records, published if source == "both" else None, request, store)
-    _print(_grids(records, published, request, source, store), form)
-    return ExitCode.OK
+    chosen = query.select(records)
+    measured = any(record.status == "ok" for record in chosen)
+    if source == "published":
+        _print(published_grids(published, request), form)
+    elif not measured:
+        _print(_published_instead(chosen, published, request, source, store), form)
+    elif not tables and not metrics and form == "rich":
+        _print_overview(chosen, query, store)
+    else:
+        _print(_measured(chosen, published if source == "both" else None, request, store), form)
 
 
-def _list(form: _Format) -> int:
-    from harness.cli.output import listing, print_json
+def _list(form: _Format) -> None:
     from harness.report.console import stdout
     from harness.report.tables import TABLES
 
     if form == "json":
         print_json([{"name": table.name, "help": table.help} for table in TABLES.values()])
-        return ExitCode.OK
+        return
     rows = listing(("table", "what it shows"))
     for table in TABLES.values():
         rows.add_row(table.name, table.help)
     stdout.print(rows)
     stdout.print("Print one with 'harness tables --table NAME', all with '--table all'.", style="dim")
-    return ExitCode.OK
 
 
-def _grids(
-    records: Sequence[Record], published: Published, request: TableRequest, source: Source, store: Store
+def _measured(
+    records: Sequence[Record], published: Published | None, request: TableRequest, store: Store
 ) -> list[Grid]:
     from harness.report.console import stderr
-    from harness.report.tables import NothingMeasuredError, measured_grids, published_grids
+    from harness.report.tables import NothingMeasuredError, measured_grids
+    from harness.report.uncertainty import Uncertainty
 
-    if source == "published":
-        return published_grids(published, request)
+    with stderr.status(_COMPARING):
+        grids = measured_grids(records, published, request, Uncertainty(store))
+    if grids:
+        return grids
+    tables = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"
+    raise NothingMeasuredError(
+        f"No measured cell has what {tables}: measure more with 'harness run', or leave out --table or --metric."
+    )
+
+
+def _published_instead(
+    records: Sequence[Record], published: Published, request: TableRequest, source: Source, store: Store
+) -> list[Grid]:
+    """Return the published tables where no record is ok; raise NothingMeasuredError where they can't stand in."""
+    from harness.report.tables import published_grids
+
     query = request.query
-    chosen = query.select(records)
-    if any(record.status == "ok" for record in chosen):
-        with stderr.status("Comparing methods on test images drawn at random ..."):
-            beside = published if source == "both" else None
-            grids = measured_grids(chosen, beside, request, _intervals(store))
-        if grids:
-            return grids
-        raise NothingMeasuredError(_nothing_for(request))
-    nothing = _nothing(chosen, request, store)
+    error = nothing_measured(query, store, records)
     ours = bool(request.named) and not any(name.isdecimal() for name in request.named)
-    if source == "measured" or ours or not (not query.dataset or published.has(query.dataset)):
-        raise NothingMeasuredError(nothing)
+    if source == "measured" or ours or (query.dataset and not published.has(query.dataset)):
+        raise error
     grids = published_grids(published, request)
-    click.echo(f"harness: {nothing} These are the published tables.", err=True)
+    echo_notes([f"{error} These are the published tables."])
     return grids
 
 
-def _overview(records: Sequence[Record], published: Published | None, request: TableRequest, store: Store) -> int:
+def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
     """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
     from harness.report.console import stderr, stdout
     from harness.report.legend import legend
     from harness.report.overview import overview
     from harness.report.render.text import as_rich
+    from harness.report.uncertainty import Uncertainty
 
-    if not any(record.status == "ok" for record in request.query.select(records)):
-        grids = _grids(records, published, request, "both", store) if published else []
-        if not grids:
-            from harness.report.tables import NothingMeasuredError
-
-            raise NothingMeasuredError(_nothing(request.query.select(records), request, store))
-        _print(grids, "rich")
-        return ExitCode.OK
-    with stderr.status("Comparing methods on test images drawn at random ..."):
-        screen = overview(records, request.query, _intervals(store), folders_to_name(store))
+    with stderr.status(_COMPARING):
+        screen = overview(records, query, Uncertainty(store), folders_to_name(store))
     stdout.print(as_rich(screen.grid))
-    for sentence in (screen.verdict, *legend([screen.grid])):
-        stdout.print(sentence, style="" if sentence == screen.verdict else "dim", markup=False)
+    stdout.print(screen.verdict, markup=False)
+    for sentence in legend([screen.grid]):
+        stdout.print(sentence, style="dim", markup=False)
     stdout.print()
     for sentence in screen.others:
         stdout.print(sentence, style="dim", markup=False, soft_wrap=True)
-    return ExitCode.OK
-
-
-def _intervals(store: Store) -> Uncertainty:
-    """Return what decides ties and differences: the bootstrap over the counts beside the records."""
-    from harness.report.uncertainty import Uncertainty
-
-    return Uncertainty(store)
-
-
-def _nothing(chosen: Sequence[Record], request: TableRequest, store: Store) -> str:
-    if chosen:
-        states = ", ".join(sorted({record.status for record in chosen}))
-        return f"None of the {len(chosen)} cells in {store.cells} is ok ({states}): see 'harness run --dry-run'."
-    about = f" on {request.query.dataset}" if request.query.dataset else ""
-    about += " by these methods" if request.query.methods else ""
-    return f"Nothing is measured{about} in {store.cells}: start with '{_START}', or name another --results DIR."
-
-
-def _nothing_for(request: TableRequest) -> str:
-    asked = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"
-    return f"No measured cell has what {asked}: measure more with 'harness run', or leave out --table or --metric."
 
 
 def _print(grids: Sequence[Grid], form: _Format) -> None:

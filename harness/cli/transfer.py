@@ -8,15 +8,12 @@ from contextlib import contextmanager
 __all__ = ["TransferView", "transfer_bars"]
 
 TransferView = Callable[[str, int, int | None], None]
-"""Called with what is transferred, the bytes done, and all bytes where known."""
+"""Called with the name of a transfer, the bytes done, and all bytes where known."""
 
 
 @contextmanager
 def transfer_bars() -> Iterator[TransferView]:
-    """Show a bar with size, speed and time left on standard error, one for each name it is called with.
-
-    Nothing is drawn before the first call, so that a question may be asked before.
-    """
+    """Show a bar with size, speed and time left on standard error for each transfer; none before the first call."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
@@ -26,11 +23,11 @@ def transfer_bars() -> Iterator[TransferView]:
     bars = Progress(*columns, console=stderr)
     tasks: dict[str, TaskID] = {}
 
-    def show(what: str, done: int, total: int | None) -> None:
-        if what not in tasks:
+    def show(name: str, done: int, total: int | None) -> None:
+        if name not in tasks:
             bars.start()
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done, total=total)
+            tasks[name] = bars.add_task(name, total=total)
+        bars.update(tasks[name], completed=done, total=total)
 
     try:
         yield show

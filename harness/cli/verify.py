@@ -7,46 +7,45 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import NameList, Seconds, device_option, join, json_option
+from harness.cli.options import Duration, device_option, json_option, names_argument
+from harness.cli.output import echo_notes, listing, print_json
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from harness.conformance import Verdict
-    from harness.run.events import Event
+    from harness.running.events import Event
 
 __all__ = ["command"]
 
 _STYLES = {"pass": "green", "fail": "bold red", "skip": "yellow"}
 
 
-@click.command("verify", short_help="Check that methods keep the contract; exit 3 if one does not.")
-@click.argument("names", type=NameList(), nargs=-1, required=True)
+@click.command("verify")
+@names_argument(required=True)
 @device_option
 @click.option(
-    "--timeout", type=Seconds(), default="30m", show_default=True, help="Time a method may take: 90s, 30m, 2h."
+    "--timeout", type=Duration(), default="30m", show_default=True, help="Time a method may take: 90s, 30m, 2h."
 )
 @json_option
-def command(names: tuple[tuple[str, ...], ...], device: str, timeout: float, as_json: bool) -> int:
+def command(names: tuple[str, ...], device: str, timeout: float, as_json: bool) -> int:
     """Run the conformance suite on methods NAMES: names, globs, name[parameter=value], all.
 
     Each method is fitted twice on five samples of the toy dataset, with random weights and the preset 'quick', in a
     process of its own, so a crash is a failed check. Exits with 3 where a check fails, with 5 where none fails but a
-    method can't run here at all, for example for want of a package.
+    method can't run here at all, for example because a package is missing.
 
     \b
     harness verify cfm-t
     harness verify 'cfm-t[epochs=2]' my-method --json
     """
     from harness import registry
-    from harness.run.devices import choose_device
+    from harness.running.devices import choose_device
 
-    methods = [str(spec) for spec in registry.parse(join(names))]
+    methods = [str(spec) for spec in registry.parse(names)]
     verdicts = _verify(methods, choose_device(device), timeout)
     if as_json:
-        from harness.cli.output import print_json
-
         print_json([verdict.to_json() for verdict in verdicts])
     else:
         for verdict in verdicts:
@@ -55,9 +54,7 @@ def command(names: tuple[tuple[str, ...], ...], device: str, timeout: float, as_
 
 
 def _exit_code(verdicts: Sequence[Verdict]) -> ExitCode:
-    for verdict in verdicts:
-        if verdict.cannot_run:
-            click.echo(f"harness: Method '{verdict.method}' can't run here: {verdict.cannot_run}", err=True)
+    echo_notes([f"Method '{v.method}' can't run here: {v.cannot_run}" for v in verdicts if v.cannot_run])
     if any(verdict.with_status("fail") for verdict in verdicts):
         return ExitCode.CELL_NOT_OK
     return ExitCode.OK if all(verdict.passed for verdict in verdicts) else ExitCode.PREREQUISITE
@@ -85,17 +82,17 @@ class _Bar:
     def __init__(self, bars: Progress, method: str, total: int) -> None:
         self._bars, self._method = bars, method
         self._task = bars.add_task(f"{method}: starting", total=total)
-        self._begun, self._stage = 0, "starting"
+        self._started, self._stage = 0, "starting"
 
     def on_event(self, event: Event) -> None:
         """Move the bar; called from a thread."""
         steps = ""
         if event.kind == "stage":
-            self._begun, self._stage = self._begun + 1, event.stage
+            self._started, self._stage = self._started + 1, event.stage
         elif event.kind == "progress":
             steps = f" ({event.stage} {event.done} of {event.total})"
         description = f"{self._method}: {self._stage}{steps}"
-        self._bars.update(self._task, description=description, completed=max(0, self._begun - 1))
+        self._bars.update(self._task, description=description, completed=max(0, self._started - 1))
 
     def remove(self) -> None:
         """Take the bar off the screen."""
@@ -105,16 +102,14 @@ class _Bar:
 def _print(verdict: Verdict) -> None:
     from rich.markup import escape
 
-    from harness.cli.output import listing
     from harness.report.console import stdout
 
     table = listing(("check", "result", "what"))
     for outcome in verdict.outcomes:
         result = f"[{_STYLES[outcome.status]}]{outcome.status}[/]"
         table.add_row(outcome.check, result, escape(outcome.sentence))
-    counts = ", ".join(
-        f"{len(found)} {status}" for status in ("pass", "fail", "skip") if (found := verdict.with_status(status))
-    )
+    numbers = {status: len(verdict.with_status(status)) for status in ("pass", "fail", "skip")}
+    counts = ", ".join(f"{number} {status}" for status, number in numbers.items() if number)
     stdout.print(f"[bold]{escape(verdict.method)}[/]: {counts} ({verdict.seconds:.0f} s, {verdict.device})")
     stdout.print(table)
     stdout.print()

@@ -1,25 +1,34 @@
-"""``harness weights``: pretrained files that methods need, and what is there of them."""
+"""``harness weights``: pretrained files that methods need, and which of them are present."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import NameList, join, json_option, weights_dir_option
+from harness.cli.options import json_option, names_argument, weights_dir_option
+from harness.cli.output import echo_notes, fact_table, print_json, warn
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.contract import WeightFile
-    from harness.data.weights import WeightStatus, WeightStore
+    from harness.data.weights import WeightStatus
 
 __all__ = ["command"]
 
+_STATES = {
+    ("present", True): "[green]present, verified[/]",
+    ("present", False): "[green]present[/], no sha256 of it is published",
+    ("unverified", False): "[red]differs from the published file[/]: fetch it again, or run with --unverified",
+    ("missing", False): "[yellow]missing[/]: harness weights fetch",
+}
 
-@click.group("weights", invoke_without_command=True, short_help="List or download pretrained weights.")
+
+@click.group("weights", invoke_without_command=True)
 @weights_dir_option
 @json_option
 @click.pass_context
@@ -36,10 +45,10 @@ def command(ctx: click.Context, weights_dir: Path | None, as_json: bool) -> None
 
 
 @command.command("fetch", short_help="Download and verify weight files.")
-@click.argument("names", type=NameList(), nargs=-1)
+@names_argument()
 @weights_dir_option
 @click.pass_obj
-def fetch(outer_dir: Path | None, names: tuple[tuple[str, ...], ...], weights_dir: Path | None) -> int:
+def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | None) -> int:
     """Download the files with NAMES (of files or of methods; all by default) and verify their sha256.
 
     An interrupted download goes on where it stopped; a file that is there is left alone.
@@ -47,7 +56,7 @@ def fetch(outer_dir: Path | None, names: tuple[tuple[str, ...], ...], weights_di
     from harness.cli.transfer import transfer_bars
     from harness.data.weights import WeightStore
 
-    files = _chosen(_files(), join(names))
+    files = _chosen(_files(), names)
     store = WeightStore(weights_dir or outer_dir)
     for file in files:
         click.echo(f"{file.name}: licence {file.licence}, from {file.url}", err=True)
@@ -58,25 +67,19 @@ def fetch(outer_dir: Path | None, names: tuple[tuple[str, ...], ...], weights_di
                 store.fetch(file, partial(show, file.name))
             except HarnessError as error:
                 failures.append(error)
-    for file in files:
-        _print_outcome(file, store.status(file))
-    for failure in failures:
-        click.echo(f"harness: {failure}", err=True)
+    for status in map(store.status, files):
+        if status.state == "present":
+            digest = "its sha256 is the published one" if status.verified else "no sha256 of it is published"
+            click.echo(f"{status.path}: {digest}")
+    echo_notes(failures)
     return failures[0].exit_code if failures else ExitCode.OK
-
-
-def _print_outcome(file: WeightFile, status: WeightStatus) -> None:
-    checked = "its sha256 is the published one" if status.verified else "no sha256 of it is published"
-    if status.state == "present":
-        click.echo(f"{status.path}: {checked}")
 
 
 def _files() -> dict[WeightFile, list[str]]:
     """Return all files that methods declare and the names of these methods; a broken plugin is a warning."""
     from harness import registry
-    from harness.cli.output import warn
 
-    found: dict[WeightFile, list[str]] = {}
+    users: dict[WeightFile, list[str]] = {}
     for name in registry.method_names():
         try:
             files = registry.load(name).meta.weights
@@ -84,8 +87,8 @@ def _files() -> dict[WeightFile, list[str]]:
             warn(str(error))
             continue
         for file in files:
-            found.setdefault(file, []).append(name)
-    return found
+            users.setdefault(file, []).append(name)
+    return users
 
 
 def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> list[WeightFile]:
@@ -102,61 +105,32 @@ def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> 
 
 
 def _list(weights_dir: Path | None, as_json: bool) -> None:
-    from harness.cli.output import print_json
-    from harness.data.weights import WeightStore
-
-    store = WeightStore(weights_dir)
-    found = [_describe(file, methods, store.status(file)) for file, methods in _files().items()]
-    if as_json:
-        print_json({"folder": str(store.folder), "files": found})
-    else:
-        _print(found, store)
-
-
-def _describe(file: WeightFile, methods: Sequence[str], status: WeightStatus) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "methods": list(methods),
-        "size": file.size,
-        "sha256": file.sha256,
-        "licence": file.licence,
-        "url": file.url,
-        "alternatives": list(file.alternatives),
-        "state": status.state,
-        "verified": status.verified,
-        "path": None if status.path is None else str(status.path),
-        "found_sha256": status.sha256,
-    }
-
-
-_STATES = {
-    ("present", True): "[green]present, verified[/]",
-    ("present", False): "[green]present[/], no sha256 of it is published",
-    ("unverified", False): "[red]differs from the published file[/]: fetch it again, or run with --unverified",
-    ("missing", False): "[yellow]missing[/]: harness weights fetch",
-}
-
-
-def _print(found: Sequence[dict[str, Any]], store: WeightStore) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
+    from harness.data.weights import WeightStore
     from harness.report.console import stdout
 
+    store = WeightStore(weights_dir)
+    files = [(file, methods, store.status(file)) for file, methods in _files().items()]
+    if as_json:
+        print_json({"folder": store.folder, "files": [_plain(*file) for file in files]})
+        return
     stdout.print(f"folder {escape(str(store.folder))}\n", soft_wrap=True)
-    for file in found:
-        stdout.print(f"[bold]{file['name']}[/]  {_STATES[file['state'], file['verified']]}")
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
-        table.add_column(overflow="fold")
-        table.add_row("    used by", ", ".join(file["methods"]))
-        table.add_row("    size", f"{file['size']:,} bytes" if file["size"] else "not published")
-        table.add_row("    sha256", file["sha256"] or "not published")
-        table.add_row("    licence", file["licence"])
-        table.add_row("    from", file["url"])
-        if file["alternatives"]:
-            table.add_row("    or", ", ".join(file["alternatives"]))
-        if file["path"]:
-            table.add_row("    path", escape(file["path"]))
-        stdout.print(table)
+    for file, methods, status in files:
+        facts = {
+            "used by": ", ".join(methods),
+            "size": f"{file.size:,} bytes" if file.size else "not published",
+            "sha256": file.sha256 or "not published",
+            "licence": file.licence,
+            "from": file.url,
+            "or": ", ".join(file.alternatives),
+            "path": str(status.path or ""),
+        }
+        stdout.print(f"[bold]{file.name}[/]  {_STATES[status.state, status.verified]}")
+        stdout.print(fact_table("dim", [(f"    {name}", fact) for name, fact in facts.items() if fact]))
         stdout.print()
+
+
+def _plain(file: WeightFile, methods: Sequence[str], status: WeightStatus) -> dict[str, object]:
+    state = {"state": status.state, "verified": status.verified, "path": status.path, "found_sha256": status.sha256}
+    return {**asdict(file), "methods": methods, **state}

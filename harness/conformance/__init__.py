@@ -1,11 +1,12 @@
-"""The conformance suite: whether a method keeps the contract of :mod:`harness.contract`, tried on the toy dataset.
+"""The conformance suite: checks on the toy dataset whether a method keeps the contract of :mod:`harness.contract`.
 
-``harness verify NAME`` runs it in a process of its own (:func:`verify_method`); :func:`run_suite` runs it in this one.
+``harness verify NAME`` runs it in a separate process (:func:`verify_method`), :func:`run_suite` in this one.
 """
 
 from __future__ import annotations
 
-from harness.conformance.outcome import Check, Outcome, Verdict
+from harness.conformance.check import Check
+from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.process import verify_method
 from harness.conformance.subject import Subject
 from harness.conformance.suite import CHECKS, run_suite, toy_subject

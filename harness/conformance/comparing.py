@@ -23,16 +23,16 @@ def require_valid(prediction: Any, sample: str) -> None:
     prediction
         Whatever ``infer`` returned.
     sample
-        Which sample it is of, for the sentence.
+        Name of its sample, for the message.
     """
     if not isinstance(prediction, Prediction):
-        raise CheckFailedError(f"infer returns {type(prediction).__name__} and no Prediction.")
+        raise CheckFailedError(f"infer returns {type(prediction).__name__} instead of Prediction.")
     if not isinstance(prediction.extras, Mapping):
-        raise CheckFailedError(f"extras is {type(prediction.extras).__name__} and no mapping from names to maps.")
+        raise CheckFailedError(f"extras is {type(prediction.extras).__name__} instead of a mapping from names to maps.")
     for name, values in _maps(prediction):
         _require_map(name, values, sample)
     if not isinstance(prediction.score, float):
-        raise CheckFailedError(f"The score of {sample} is of type {type(prediction.score).__name__} and no float.")
+        raise CheckFailedError(f"The score of {sample} is of type {type(prediction.score).__name__} instead of float.")
     try:
         check_prediction(prediction, sample)
     except MethodError as error:
@@ -47,28 +47,28 @@ def require_explained(maps: Any, sample: str) -> None:
     maps
         Whatever ``explain`` returned.
     sample
-        Which sample they are of, for the sentence.
+        Name of their sample, for the message.
     """
     if not isinstance(maps, Mapping):
-        raise CheckFailedError(f"explain returns {type(maps).__name__} and no mapping from names to maps.")
+        raise CheckFailedError(f"explain returns {type(maps).__name__} instead of a mapping from names to maps.")
     for name, values in maps.items():
         _require_map(f"explained '{name}'", values, sample)
         if values.shape[0] != values.shape[1]:
-            raise CheckFailedError(f"The explained '{name}' of {sample} is no square: it has shape {values.shape}.")
+            raise CheckFailedError(f"The explained '{name}' of {sample} is not square: it has shape {values.shape}.")
 
 
 def _require_map(name: str, values: Any, sample: str) -> None:
     if not isinstance(values, np.ndarray) or values.dtype != np.float32:
         kind = f"of {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"
-        raise CheckFailedError(f"The {name} of {sample} is {kind} and no numpy array of float32.")
+        raise CheckFailedError(f"The {name} of {sample} is {kind} instead of a numpy array of float32.")
     if values.ndim != 2:
-        raise CheckFailedError(f"The {name} of {sample} has shape {values.shape}, and not two dimensions.")
+        raise CheckFailedError(f"The {name} of {sample} has shape {values.shape} instead of two dimensions.")
     if not np.isfinite(values).all():
         raise CheckFailedError(f"The {name} of {sample} holds NaN or infinity.")
 
 
 def copied(prediction: Prediction) -> Prediction:
-    """Return a prediction with arrays of its own."""
+    """Return a prediction with copies of the arrays."""
     pixel = prediction.pixel_map
     return Prediction(
         anomaly_map=prediction.anomaly_map.copy(),
@@ -79,7 +79,7 @@ def copied(prediction: Prediction) -> Prediction:
 
 
 def difference(first: Prediction, second: Prediction) -> str:
-    """Return what differs between two valid predictions, for example ``score (0.25 and 0.5)``; empty where nothing."""
+    """Return what differs between two valid predictions, such as ``score (0.25 and 0.5)``; empty where they agree."""
     if first.score != second.score:
         return f"score ({first.score:.6g} and {second.score:.6g})"
     maps, others = dict(_maps(first)), dict(_maps(second))

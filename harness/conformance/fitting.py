@@ -1,4 +1,4 @@
-"""Checks of fitting: that it works, what it tells, and what is held afterwards."""
+"""Checks of fitting: that it works, what it reports, and what the method holds afterwards."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
+from harness.conformance.check import check
 from harness.conformance.comparing import difference, require_valid
-from harness.conformance.outcome import CheckFailedError, CheckSkippedError, check
-from harness.conformance.samples import spoil
+from harness.conformance.outcome import CheckFailedError, CheckSkippedError
+from harness.conformance.samples import overwrite
 from harness.conformance.subject import Subject
 from harness.contract import Method, Portable
 from harness.measure import torch_state
@@ -25,7 +26,7 @@ _KEYS = ("weights", "bank", "other")
 
 @check("fit", "fit learns from blind nominal samples.", "construct")
 def fit(subject: Subject) -> None:
-    """Fit the method that all further checks look at."""
+    """Fit the method of all further checks."""
     torch_state.configure(subject.device, subject.cell.seed)
     gc.collect()
     subject.level = allocator_level(subject.device)
@@ -36,10 +37,10 @@ def fit(subject: Subject) -> None:
 
 @check("progress", "fit tells how far it is: a stage, and done between 0 and total.", "fit")
 def progress(subject: Subject) -> None:
-    """Go through all that the callback was told."""
-    if not subject.steps.kept:
+    """Look at all calls of the callback."""
+    if not subject.steps.calls:
         raise CheckFailedError("fit never calls progress, so a long training looks like a hang.")
-    for stage, done, total in subject.steps.kept:
+    for stage, done, total in subject.steps.calls:
         if not (isinstance(stage, str) and stage and _in_range(done, total)):
             raise CheckFailedError(f"fit calls progress({stage!r}, {done!r}, {total!r}).")
 
@@ -53,7 +54,7 @@ def _in_range(done: Any, total: Any) -> bool:
 
 @check("state-keys", "state_bytes has the keys weights, bank and other, each a whole number of bytes.", "fit")
 def state_keys(subject: Subject) -> None:
-    """Ask what is held."""
+    """Ask for the held bytes."""
     with subject.calling("state_bytes"):
         held = dict(subject.fitted.state_bytes())
     if set(held) != set(_KEYS):
@@ -123,10 +124,10 @@ def _compare(subject: Subject, method: Method) -> str:
 
 @check("aliases", "It keeps no array of a sample: changing one afterwards changes no prediction.", "repeatable")
 def aliases(subject: Subject) -> None:
-    """Change every array of a sample that is still held, and predict again. The first method is not used any more."""
+    """Change every sample array that is still referenced, and predict again; the first method is then used up."""
     names = set()
-    for name, array in subject.ledger.held():
-        spoil(array)
+    for name, array in subject.tracker.held():
+        overwrite(array)
         names.add(name)
     differs = _compare(subject, subject.fitted) if names else ""
     if differs:

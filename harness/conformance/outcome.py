@@ -1,65 +1,28 @@
-"""What a check asks for, and what came of it."""
+"""The outcome of a check, and of all checks of a method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from harness.conformance.subject import Subject
-
-__all__ = ["Check", "CheckFailedError", "CheckSkippedError", "Outcome", "Status", "Verdict", "check"]
+__all__ = ["CheckFailedError", "CheckSkippedError", "Outcome", "Status", "Verdict"]
 
 Status = Literal["pass", "fail", "skip"]
 
 _ESSENTIAL = ("construct", "fit", "predict")
 
-_Function = Callable[["Subject"], None]
-
 
 class CheckFailedError(Exception):
-    """The method breaks the contract, told in one sentence."""
+    """The method breaks the contract; the message says how in one sentence."""
 
 
 class CheckSkippedError(Exception):
-    """A check can't be made, told in one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that the contract asks for.
-
-    Parameters
-    ----------
-    name
-        Short, with hyphens.
-    demand
-        What is asked for, in one sentence.
-    function
-        Tries it; raises :class:`CheckFailedError` or :class:`CheckSkippedError`.
-    after
-        Names of checks without whose success this one means nothing.
-    """
-
-    name: str
-    demand: str
-    function: _Function
-    after: tuple[str, ...] = ()
-
-
-def check(name: str, demand: str, *after: str) -> Callable[[_Function], Check]:
-    """Turn a function into a :class:`Check`."""
-
-    def turn(function: _Function) -> Check:
-        return Check(name, demand, function, after)
-
-    return turn
+    """The check can't be made; the message says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a check.
+    """The outcome of a check.
 
     Parameters
     ----------
@@ -68,7 +31,7 @@ class Outcome:
     status
         ``pass``, ``fail`` or ``skip``.
     sentence
-        What is kept, what is broken and where, or why nothing is known.
+        What the method keeps, what it breaks and where, or why the check was not made.
     """
 
     check: str
@@ -78,12 +41,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of all checks of a method.
+    """The outcomes of all checks of a method.
 
     Parameters
     ----------
     method
-        As named by the user, with its parameters.
+        As on the command line, with its parameters.
     device
         Torch device name.
     outcomes
@@ -103,10 +66,10 @@ class Verdict:
 
     @property
     def cannot_run(self) -> str:
-        """Why the method can't run here at all, for want of a package or a device; empty where it can, or is wrong."""
+        """Why the method can't run here, a missing package or device; empty where it can or a check failed."""
         if self.with_status("fail"):
             return ""
-        essential = (one.sentence for one in self.with_status("skip") if one.check in _ESSENTIAL)
+        essential = (skipped.sentence for skipped in self.with_status("skip") if skipped.check in _ESSENTIAL)
         return next(essential, "")
 
     @property
@@ -114,7 +77,7 @@ class Verdict:
         """Whether the method runs, and no check failed."""
         return not self.with_status("fail") and not self.cannot_run
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the verdict as plain JSON values."""
         return {
             "method": self.method,

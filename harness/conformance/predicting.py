@@ -1,12 +1,13 @@
-"""Checks of predictions: their form, that they repeat, and samples out of the ordinary."""
+"""Checks of predictions: their form, that they repeat, and unusual samples."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from harness.conformance import samples
+from harness.conformance.check import check
 from harness.conformance.comparing import copied, difference, require_explained, require_valid
-from harness.conformance.outcome import CheckFailedError, check
+from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, Sample
 
@@ -15,16 +16,16 @@ __all__ = ["bigger", "black_image", "empty_cloud", "not_square", "own_arrays", "
 
 @check("predict", "A prediction has square float32 maps, finite and not all constant, and a float as score.", "fit")
 def predict(subject: Subject) -> None:
-    """Predict every test sample, and have it explained where the method does that."""
-    found = []
+    """Predict every test sample, and explain it where the method can."""
+    predictions = []
     for source in subject.test:
         prediction = subject.predict(source)
         require_valid(prediction, f"sample {source.id}")
-        found.append(copied(prediction))
+        predictions.append(copied(prediction))
         require_explained(subject.explain(source), f"sample {source.id}")
-    if all(np.ptp(prediction.anomaly_map) == 0 for prediction in found):
+    if all(np.ptp(prediction.anomaly_map) == 0 for prediction in predictions):
         raise CheckFailedError("The anomaly_map of every sample is constant.")
-    subject.first = tuple(found)
+    subject.first = tuple(predictions)
 
 
 @check("repeatable", "A prediction depends on its sample alone: not on the order, nor on earlier samples.", "predict")
@@ -40,7 +41,7 @@ def repeatable(subject: Subject) -> None:
 
 @check("own-arrays", "A prediction that was returned stays as it is.", "repeatable")
 def own_arrays(subject: Subject) -> None:
-    """Keep a prediction while another one is made."""
+    """Keep a prediction while another sample is predicted."""
     kept = subject.predict(subject.test[0])
     before = copied(kept)
     subject.predict(subject.test[-1])
@@ -51,13 +52,13 @@ def own_arrays(subject: Subject) -> None:
 
 @check("empty-cloud", "A sample without any valid point gives a finite prediction or a MethodError.", "predict")
 def empty_cloud(subject: Subject) -> None:
-    """Predict one."""
+    """Predict a sample with an empty cloud."""
     _predict_or_refuse(subject, samples.empty_cloud(subject.test[0]))
 
 
 @check("black-image", "A sample without any colour gives a finite prediction or a MethodError.", "predict")
 def black_image(subject: Subject) -> None:
-    """Predict one."""
+    """Predict a sample with a black image."""
     _predict_or_refuse(subject, samples.black_image(subject.test[0]))
 
 
@@ -69,15 +70,15 @@ def _predict_or_refuse(subject: Subject, source: Sample) -> None:
     require_valid(prediction, f"sample {source.id}")
 
 
-@check("not-square", "A sample that is no square, of odd height, is predicted.", "predict")
+@check("not-square", "A sample that is not square and of odd height is predicted.", "predict")
 def not_square(subject: Subject) -> None:
-    """Predict one."""
+    """Predict a sample that is not square."""
     source = samples.not_square(subject.test[0])
     require_valid(subject.predict(source), f"sample {source.id} of shape {source.rgb.shape}")
 
 
 @check("bigger", "A sample of another size than the training samples is predicted.", "predict")
 def bigger(subject: Subject) -> None:
-    """Predict one of twice the size."""
+    """Predict a sample of twice the size."""
     source = samples.bigger(subject.test[0])
     require_valid(subject.predict(source), f"sample {source.id} of shape {source.rgb.shape}")

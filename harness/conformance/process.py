@@ -1,4 +1,4 @@
-"""The suite in a process of its own, so that a method which crashes or hangs is a failed check."""
+"""The suite in a separate process, so that a method which crashes or hangs is a failed check."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from time import monotonic
 from typing import IO
 from uuid import uuid4
 
+from harness import registry
 from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
-from harness.data.base import cache_dir
 from harness.data.toy import ensure_toy
-from harness.run.events import Event, parse_event
-from harness.run.post_mortem import last_lines
-from harness.run.process import MARK, end_marked
+from harness.running.events import Event, parse_event
+from harness.running.post_mortem import last_lines
+from harness.running.process import MARK, end_marked
 
 __all__ = ["Request", "read_request", "verify_method"]
 
@@ -33,7 +33,7 @@ _READER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the process is told.
+    """What the process is asked to do.
 
     Parameters
     ----------
@@ -43,44 +43,48 @@ class Request:
         Torch device name.
     outcomes
         File that a line of JSON is appended to for each check.
+    reference
+        Where a method that is not installed is imported from; empty for an installed one.
     """
 
     method: str
     device: str
     outcomes: Path
+    reference: str = ""
 
 
 def read_request(path: Path) -> Request:
     """Read a request's file."""
     value = json.loads(path.read_text(encoding="utf-8"))
-    return Request(value["method"], value["device"], Path(value["outcomes"]))
+    return Request(value["method"], value["device"], Path(value["outcomes"]), value["reference"])
 
 
 def verify_method(
     method: str, *, device: str, timeout: float | None = None, on_event: OnEvent = lambda event: None
 ) -> Verdict:
-    """Make all checks of a method on the toy dataset, in a process of its own.
+    """Run all checks of a method on the toy dataset in a separate process.
 
     Parameters
     ----------
     method
-        One registered name, with parameters in brackets.
+        One name of a method, with parameters in brackets.
     device
         Torch device name.
     timeout
         Seconds after which the process is ended; None for no limit.
     on_event
-        Told, from a thread, of each check as it begins (a stage) and of the steps of fitting.
+        Called, from a thread, with each check as it begins (a stage) and the steps of fitting.
 
     Raises
     ------
     PrerequisiteError
         Where the toy dataset can't be made.
     """
-    ensure_toy(cache_dir())
+    ensure_toy()
     started = monotonic()
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
-        request = Request(method, device, Path(folder) / "outcomes.jsonl")
+        reference = registry.reference_of(registry.base_name(method))
+        request = Request(method, device, Path(folder) / "outcomes.jsonl", reference)
         path, log = Path(folder) / "request.json", Path(folder) / "log"
         path.write_text(json.dumps({**asdict(request), "outcomes": str(request.outcomes)}), encoding="utf-8")
         code = _run(path, log, timeout, on_event)
@@ -91,7 +95,7 @@ def verify_method(
 
 
 def _run(request: Path, log: Path, timeout: float | None, on_event: OnEvent) -> int | None:
-    """Run the process to its end, and return its exit code; None where its time was over."""
+    """Run the process and return its exit code; None where it ran out of time."""
     token = uuid4().hex
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -132,7 +136,7 @@ def _read(path: Path) -> list[Outcome]:
 
 def _how_it_ended(code: int | None, timeout: float | None) -> str:
     if code is None:
-        return f"The time was over after {timeout:g} s in this check: give more with --timeout"
+        return f"The time limit of {timeout:g} s was reached in this check: give more with --timeout"
     if code < 0:
         return f"The process was ended by signal {-code} ({signal.strsignal(-code)}) in this check"
     return f"The process ended with exit code {code} in this check"
@@ -141,8 +145,8 @@ def _how_it_ended(code: int | None, timeout: float | None) -> str:
 def _completed(outcomes: Sequence[Outcome], ending: str, last: Sequence[str]) -> list[Outcome]:
     """Return all outcomes of a process that ended early: the check it was in fails, those after it are skipped."""
     current, *later = CHECKS[len(outcomes) :]
-    said = f"; the last it said is: {' '.join(last[-1].split())}" if last else ""
-    failed = Outcome(current.name, "fail", f"{ending}{said}.")
+    output = f"; its last output was: {' '.join(last[-1].split())}" if last else ""
+    failed = Outcome(current.name, "fail", f"{ending}{output}.")
     return [
         *outcomes,
         failed,

@@ -1,4 +1,4 @@
-"""Samples that tell what a method does with them, and samples that are out of the ordinary."""
+"""Samples that record what a method does with them, and unusual samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from harness.contract import Sample
 
-__all__ = ["Ledger", "TrainingSamples", "WitnessSample", "bigger", "black_image", "empty_cloud", "not_square", "spoil"]
+__all__ = [
+    "SampleTracker",
+    "TrainingSamples",
+    "WitnessSample",
+    "bigger",
+    "black_image",
+    "empty_cloud",
+    "not_square",
+    "overwrite",
+]
 
 _WITHHELD = ("mask", "anomalous", "defect")
 _ARRAYS = ("rgb", "xyz", "plane")
@@ -24,7 +33,7 @@ _COPYING = ("dataclasses", "copy", "copyreg", "pickle")
 
 
 class WitnessSample(Sample):
-    """A blind sample that notes which of the withheld fields are read; to be had from a :class:`Ledger`."""
+    """A blind sample that records which withheld fields are read; made by a :class:`SampleTracker`."""
 
     __slots__ = ()
 
@@ -36,13 +45,13 @@ class WitnessSample(Sample):
         return super().__getattribute__(name)
 
 
-class Ledger:
-    """Hands out copies of samples, and knows which of them were changed and which are still held.
+class SampleTracker:
+    """Hands out copies of samples, and records which were changed and which are still referenced.
 
     Attributes
     ----------
     changed
-        A sentence for every array that came back other than it was given.
+        A sentence for every array that the method changed.
     """
 
     def __init__(self) -> None:
@@ -71,12 +80,12 @@ class Ledger:
         return given
 
     def settle(self, call: str) -> None:
-        """Compare what was given out with its source, and let go of it.
+        """Compare the samples handed out with their sources, and drop them.
 
         Parameters
         ----------
         call
-            What the method did with it, to name in ``changed``.
+            Name of the call they were handed to, for ``changed``.
         """
         for source, given in self._out:
             for name in _ARRAYS:
@@ -87,25 +96,25 @@ class Ledger:
         self._out.clear()
 
     def held(self) -> list[tuple[str, NDArray[Any]]]:
-        """Return the arrays of settled samples that something keeps alive, with their names."""
+        """Return the arrays of dropped samples that are still referenced, with their names."""
         gc.collect()
-        found = ((name, reference()) for name, reference in self._arrays)
-        return [(name, array) for name, array in found if array is not None]
+        arrays = ((name, reference()) for name, reference in self._arrays)
+        return [(name, array) for name, array in arrays if array is not None]
 
 
 @dataclass(slots=True)
-class _Stock:
-    """What a sequence and its slices share."""
+class _Sources:
+    """The sources that a sequence and its slices share."""
 
     sources: tuple[Sample, ...]
-    ledger: Ledger | None
+    tracker: SampleTracker | None
 
 
 class TrainingSamples(Sequence[Sample]):
-    """Training samples as a method gets them: copied anew whenever they are indexed, until they are closed."""
+    """Training samples as a method gets them: a new copy at each access, until they are closed."""
 
-    def __init__(self, sources: Sequence[Sample], ledger: Ledger) -> None:
-        self._stock = _Stock(tuple(sources), ledger)
+    def __init__(self, sources: Sequence[Sample], tracker: SampleTracker) -> None:
+        self._shared = _Sources(tuple(sources), tracker)
         self._indices = range(len(sources))
 
     def __len__(self) -> int:
@@ -117,17 +126,17 @@ class TrainingSamples(Sequence[Sample]):
             part = copy(self)
             part._indices = chosen
             return part
-        if self._stock.ledger is None:
+        if self._shared.tracker is None:
             raise RuntimeError("the training samples are read after fit")
-        return self._stock.ledger.give(self._stock.sources[chosen])
+        return self._shared.tracker.give(self._shared.sources[chosen])
 
     def close(self) -> None:
-        """Let go of everything, so that a method which keeps this sequence, or a slice of it, keeps no samples."""
-        self._stock.sources, self._stock.ledger = (), None
+        """Drop the sources, so that a method which keeps this sequence, or a slice of it, keeps no samples."""
+        self._shared.sources, self._shared.tracker = (), None
 
 
-def spoil(array: NDArray[Any]) -> None:
-    """Change every value of an array in place, also of one that was made read-only."""
+def overwrite(array: NDArray[Any]) -> None:
+    """Change every value of an array in place, even of a read-only array."""
     array.setflags(write=True)
     if array.dtype == np.bool_:
         np.logical_not(array, out=array)

@@ -1,4 +1,4 @@
-"""The method under test: building, fitting and asking it, with everything noted that it does meanwhile."""
+"""The method under test: build, fit and call it, and record its side effects."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from typing import Any
 from harness import registry
 from harness.cell import Cell
 from harness.conformance.outcome import CheckFailedError
-from harness.conformance.samples import Ledger, TrainingSamples
-from harness.conformance.surroundings import Touch, captured_output, changed_settings, watched
+from harness.conformance.samples import SampleTracker, TrainingSamples
+from harness.conformance.side_effects import Touch, captured_output, changed_settings, watched
 from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample
 from harness.errors import HarnessError
 from harness.measure import torch_state
 from harness.measure.state import AllocatorLevel
 from harness.protocol import Protocol
 
-__all__ = ["PRESET", "Seen", "Steps", "Subject"]
+__all__ = ["PRESET", "SideEffects", "Steps", "Subject"]
 
 PRESET = "quick"
-"""Parameters that the user did not name come from this preset."""
+"""The preset of all parameters that the user did not name."""
 
-_Told = Callable[[str, int, int], None]
+_Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a method did beside its work, in all calls so far."""
+class SideEffects:
+    """The side effects of all calls of a method so far."""
 
     printed: list[str] = field(default_factory=list)
     touched: list[Touch] = field(default_factory=list)
@@ -41,16 +41,16 @@ class Seen:
 
 
 class Steps:
-    """The progress callback that a method gets: keeps what it is told, and passes it on where it makes sense."""
+    """The progress callback that a method gets: records every call, and passes on those with whole numbers."""
 
-    def __init__(self, told: _Told) -> None:
-        self.told, self.kept = told, list[tuple[Any, Any, Any]]()
+    def __init__(self, progress: _Progress) -> None:
+        self.progress, self.calls = progress, list[tuple[Any, Any, Any]]()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Keep a step, whatever it is."""
-        self.kept.append((stage, done, total))
+        """Record a call, whatever its arguments."""
+        self.calls.append((stage, done, total))
         if all(isinstance(count, int) for count in (done, total)):
-            self.told(str(stage), done, total)
+            self.progress(str(stage), done, total)
 
 
 class Subject:
@@ -61,12 +61,12 @@ class Subject:
     spec
         Registered name, and parameters that the user named.
     train, test
-        Samples, with whatever labels and masks; the method gets blind copies.
+        Samples, with or without labels and masks; the method gets blind copies.
     device
         Torch device name.
     root
-        Folder of the dataset, which the method must not read by itself; None where the samples have none.
-    told
+        Folder of the dataset, which the method must not read itself; None where the samples come from no folder.
+    progress
         Called with (stage, done, total) while the method is fitted.
 
     Attributes
@@ -74,7 +74,7 @@ class Subject:
     fitted
         The first fitted method; there once the check ``fit`` has passed.
     level
-        What the allocators had handed out before it was made.
+        State of the allocators before it was made.
     first
         Its predictions of the test samples, in order; there once the check ``predict`` has passed.
     torch_was_loaded
@@ -93,11 +93,11 @@ class Subject:
         *,
         device: str = "cpu",
         root: Path | None = None,
-        told: _Told = lambda stage, done, total: None,
+        progress: _Progress = lambda stage, done, total: None,
     ) -> None:
         self.spec, self.device, self.root = spec, device, root
         self.train, self.test = tuple(train), tuple(test)
-        self.seen, self.ledger, self.steps = Seen(), Ledger(), Steps(told)
+        self.side_effects, self.tracker, self.steps = SideEffects(), SampleTracker(), Steps(progress)
         self.torch_was_loaded = "torch" in sys.modules
 
     @property
@@ -107,7 +107,7 @@ class Subject:
 
     @cached_property
     def parameters(self) -> Mapping[str, ParameterValue]:
-        """All parameters that it is tried with."""
+        """All parameters of the method under test."""
         return registry.resolve(self.spec, PRESET)
 
     @property
@@ -128,7 +128,7 @@ class Subject:
 
     @contextmanager
     def calling(self, what: str) -> Iterator[None]:
-        """Hand control to the method, and note what it does.
+        """Call the method inside the block, and record its side effects.
 
         Parameters
         ----------
@@ -142,9 +142,9 @@ class Subject:
         CheckFailedError
             For any other error.
         """
-        seen = self.seen
+        effects = self.side_effects
         try:
-            with captured_output(seen.printed), watched(seen.touched), changed_settings(seen.settings):
+            with captured_output(effects.printed), watched(effects.touched), changed_settings(effects.settings):
                 yield
         except MethodError:
             raise
@@ -170,42 +170,42 @@ class Subject:
         """Fit a method on the training samples, in a process state as in a run."""
         seed = self.cell.seed
         torch_state.configure(self.device, seed)
-        samples = TrainingSamples(self.train, self.ledger)
+        samples = TrainingSamples(self.train, self.tracker)
         try:
             with self.calling("fit"):
                 method.fit(samples, seed=seed, device=self.device, progress=self.steps)
                 torch_state.synchronise(self.device)
         finally:
             samples.close()
-            self.ledger.settle("fit")
+            self.tracker.settle("fit")
 
     def predict(self, source: Sample, method: Method | None = None) -> Prediction:
-        """Return what a method says about a sample, unchecked; the first fitted one where none is named."""
-        asked = self.fitted if method is None else method
-        sample = self.ledger.give(source)
+        """Return the prediction for a sample, unchecked; by the first fitted method where none is given."""
+        method = self.fitted if method is None else method
+        sample = self.tracker.give(source)
         try:
             with self.calling("prepare"):
-                inputs = asked.prepare(sample)
+                inputs = method.prepare(sample)
             with self.calling("infer"):
-                prediction = asked.infer(inputs)
+                prediction = method.infer(inputs)
                 torch_state.synchronise(self.device)
         finally:
-            self.ledger.settle("prepare or infer")
+            self.tracker.settle("prepare or infer")
         return prediction
 
     def explain(self, source: Sample) -> Any:
-        """Return what the first fitted method explains a sample with, unchecked; nothing where it never explains."""
+        """Return the further maps of the first fitted method, unchecked; empty where it has no ``explain``."""
         method = self.fitted
         if not isinstance(method, Explained):
             return {}
-        sample = self.ledger.give(source)
+        sample = self.tracker.give(source)
         try:
             with self.calling("prepare"):
                 inputs = method.prepare(sample)
             with self.calling("explain"):
                 return method.explain(inputs)
         finally:
-            self.ledger.settle("prepare or explain")
+            self.tracker.settle("prepare or explain")
 
 
 def _is_of(file: str, kind: type) -> bool:

@@ -1,24 +1,25 @@
-"""All checks in their order, and the toy samples that they use."""
+"""All checks in order, and the toy samples they use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.conformance import conduct, fitting, making, predicting
-from harness.conformance.outcome import Check, CheckFailedError, CheckSkippedError, Outcome
+from harness.conformance import conduct, construction, fitting, predicting
+from harness.conformance.check import Check
+from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Outcome
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, UnsupportedError
 from harness.data.open import open_dataset
-from harness.measure.host import libraries_set_aside
+from harness.measure.host import frozen_gc
 from harness.registry import MethodSpec
 
 __all__ = ["CHECKS", "run_suite", "toy_subject"]
 
 CHECKS: tuple[Check, ...] = (
-    making.meta,
-    making.parameters,
-    making.construct,
-    making.light,
+    construction.meta,
+    construction.parameters,
+    construction.construct,
+    construction.light,
     fitting.fit,
     fitting.progress,
     fitting.state_keys,
@@ -44,7 +45,7 @@ _CATEGORY = "bump"
 _DEFECTS = ("good", "both", "mismatch")
 
 
-def toy_subject(spec: MethodSpec, device: str, told: Callable[[str, int, int], None]) -> Subject:
+def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int], None]) -> Subject:
     """Return a method with samples of the toy dataset: five to train on, a nominal and two defective ones to test.
 
     Parameters
@@ -53,14 +54,14 @@ def toy_subject(spec: MethodSpec, device: str, told: Callable[[str, int, int], N
         Method and the parameters that the user named; the others are those of the preset ``quick``.
     device
         Torch device name.
-    told
+    progress
         Called with (stage, done, total) while the method is fitted.
     """
     dataset = open_dataset("toy", None)
     by_defect = {ref.defect: ref for ref in reversed(dataset.refs(_CATEGORY, "test"))}
     train = [dataset.load(ref) for ref in dataset.refs(_CATEGORY, "train")[:_TRAIN]]
     test = [dataset.load(by_defect[defect]) for defect in _DEFECTS]
-    return Subject(spec, train, test, device=device, root=dataset.root, told=told)
+    return Subject(spec, train, test, device=device, root=dataset.root, progress=progress)
 
 
 def run_suite(
@@ -75,12 +76,12 @@ def run_suite(
     subject
         A method with samples, not used before.
     on_check
-        Told of every check as it begins.
+        Called with every check as it begins.
     on_outcome
-        Told what came of it.
+        Called with its outcome.
     """
     outcomes: dict[str, Outcome] = {}
-    with libraries_set_aside():
+    with frozen_gc():
         for check in CHECKS:
             on_check(check)
             outcomes[check.name] = _outcome(check, subject, outcomes)

@@ -11,8 +11,6 @@ the thresholds are those of the script that M3DM and CFM share.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +29,8 @@ __all__ = [
 FOCAL_LENGTH = 711.11
 """Of every camera of the dataset, pixels."""
 
-BACKGROUND_RULE: dict[str, Any] = {"version": "eyecandies-1", "table": -0.02, "far": 1.8, "side": 1.0}
-"""Background is what has its levelled y above ``table``, its levelled z above ``far``, or abs(x) above ``side``."""
+BACKGROUND_RULE: dict[str, str | float] = {"version": "eyecandies-1", "table": -0.02, "far": 1.8, "side": 1.0}
+"""A point is background where its levelled y exceeds ``table``, its levelled z ``far``, or abs(x) ``side``."""
 
 _SCALE = np.array([0.1, -0.1, 0.1])
 _ORDER = [0, 2, 1]

@@ -1,8 +1,7 @@
-"""What every dataset reader offers, and where caches lie."""
+"""The interface of dataset readers, and the cache folder."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Literal, Protocol
 
 from harness.contract import Sample
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "cache_dir", "dataset_title"]
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "dataset_title"]
 
 Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """Facts about a dataset that hold without its files.
+    """Facts about a dataset that are known without its files.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def dataset_title(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SampleRef:
-    """The name of one sample: nothing of it is loaded yet.
+    """The name of a sample, without its content.
 
     Parameters
     ----------
@@ -150,7 +149,7 @@ class Dataset(Protocol):
         sample
             As :meth:`decode` returns it.
         remember
-            Take the result from the cache where it is there; False computes it anew, to time it.
+            Use the cached result where there is one; False computes it again, to time it.
         """
 
     def load(self, ref: SampleRef) -> Sample:
@@ -161,7 +160,7 @@ class Dataset(Protocol):
 
 
 class SampleSequence(Sequence[Sample]):
-    """Blind samples of a dataset, loaded when they are indexed; holds none in memory.
+    """Blind samples of a dataset, loaded when they are indexed and not kept in memory.
 
     ``last_read`` names the sample that was loaded last, ``seconds`` is the time spent loading.
     """
@@ -187,12 +186,3 @@ class SampleSequence(Sequence[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
-
-
-def cache_dir() -> Path:
-    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
-    chosen = os.environ.get("HARNESS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "harness"

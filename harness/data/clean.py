@@ -6,22 +6,17 @@ CVPR Workshops 2023), without its rewriting of the files and without its zero pa
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
-import logging
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dbscan import dbscan, largest_cluster
 from harness.data.plane import fit_plane
-from harness.files.atomic import write_atomically
+from harness.files.cache_dir import read_cached, write_cached
 from harness.files.digest import digest, seed_from
 
 __all__ = [
@@ -29,13 +24,10 @@ __all__ = [
     "CleanMasks",
     "CleaningSettings",
     "border_points",
+    "cached_clean_masks",
     "clean_masks",
-    "remembered_masks",
     "valid_points",
 ]
-
-_log = logging.getLogger(__name__)
-_BAD_CACHE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,7 @@ class CleaningSettings:
     Parameters
     ----------
     version
-        Name of these rules in the protocol; a change of the code that moves a point changes it.
+        Name of these rules in the protocol; to be changed with every change of the code that moves a point.
     border
         Width of the frame whose points define the background plane, pixels.
     inlier_distance, sample_size, iterations
@@ -65,7 +57,7 @@ class CleaningSettings:
     eps: float = 0.006
     min_points: int = 30
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the settings as plain JSON values."""
         return asdict(self)
 
@@ -75,7 +67,7 @@ CLEANING = CleaningSettings()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanMasks:
-    """What cleaning decides for each pixel.
+    """The result of cleaning for each pixel.
 
     Parameters
     ----------
@@ -105,9 +97,9 @@ def border_points(xyz: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING) -> CleanMasks:
     """Decide which points belong to the object.
 
-    The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise competes as if it
-    were a cluster, and a tie goes to the lower label. Where the frame holds fewer valid points than one hypothesis of
-    the plane needs (the background is removed already), only the clusters are searched; the reference would fail. The
+    The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise counts as a
+    cluster, and a tie goes to the lower label. Where the frame holds fewer valid points than a hypothesis of the plane
+    needs (the background is removed already), only the clusters are searched; the reference would fail. The
     seed of RANSAC comes from the settings' version and the cloud's content, so the result depends on nothing else.
 
     Parameters
@@ -124,17 +116,17 @@ def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING)
     return _compute(xyz, settings, _content_digest(xyz))
 
 
-def remembered_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
+def cached_clean_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
     """Return :func:`clean_masks`, from a file under ``folder`` where the same cloud was cleaned before.
 
-    A damaged file is made again. A folder that can't be written is told once as a warning and costs only time.
+    A damaged file is replaced. A folder that can't be written gives one warning, and masks are computed at every use.
     """
     content = _content_digest(xyz)
     path = folder / f"{digest({'settings': settings.to_json(), 'sha256': content}, 32)}.npz"
-    masks = _read(path, xyz.shape[:2])
+    masks = read_cached(path, lambda packed: _unpacked(packed, xyz.shape[:2]))
     if masks is None:
         masks = _compute(xyz, settings, content)
-        _write(path, masks)
+        write_cached(path, _packed(masks))
     return masks
 
 
@@ -165,16 +157,9 @@ def _content_digest(xyz: NDArray[np.float32]) -> str:
     return content.hexdigest()
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> CleanMasks | None:
-    """Return the masks of a cache file, or None where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return CleanMasks(_unpack(stored["keep"], shape), _unpack(stored["plane"], shape))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except _BAD_CACHE as error:
-        _log.warning("the cached cleaning %s can't be read (%s) and is made again", path, error)
-        return None
+def _unpacked(packed: bytes, shape: tuple[int, ...]) -> CleanMasks:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
+        return CleanMasks(_unpack(stored["keep"], shape), _unpack(stored["plane"], shape))
 
 
 def _unpack(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -184,16 +169,7 @@ def _unpack(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_
     return np.unpackbits(bits, count=height * width).astype(np.bool_).reshape(height, width)
 
 
-def _write(path: Path, masks: CleanMasks) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = io.BytesIO()
-        np.savez_compressed(stream, keep=np.packbits(masks.keep), plane=np.packbits(masks.plane))
-        write_atomically(path, stream.getvalue())
-    except OSError as error:
-        _warn_unwritable(path.parent, error.strerror or type(error).__name__)
-
-
-@functools.cache
-def _warn_unwritable(folder: Path, reason: str) -> None:
-    _log.warning("cleaned clouds can't be cached under %s (%s) and are made again at every use", folder, reason)
+def _packed(masks: CleanMasks) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, keep=np.packbits(masks.keep), plane=np.packbits(masks.plane))
+    return stream.getvalue()

@@ -1,8 +1,8 @@
 """Exact DBSCAN of a point cloud in bounded memory, however many neighbours a point has.
 
 Space is cut into cubes whose diagonal is just under eps, so that all points of a cube are neighbours of each other: a
-cube with ``min_points`` points holds core points only, and all core points of a cube are in one cluster. What is left
-to search are the neighbours of points in thinly filled cubes, and the links between nearby cubes (the grid of Gunawan,
+cube with ``min_points`` points holds core points only, and all core points of a cube are in one cluster. It remains
+to search the neighbours of points in thinly filled cubes, and the links between nearby cubes (the grid of Gunawan,
 "A faster algorithm for DBSCAN", 2013, in three dimensions).
 """
 
@@ -88,11 +88,11 @@ class _Grid:
         for offset in product(range(-2, 3), repeat=3):
             if offset <= (0, 0, 0):
                 continue
-            wanted = keys + np.array(offset) @ self.strides
-            found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            hit = np.flatnonzero(keys[found] == wanted)
-            first.append(hit)
-            second.append(found[hit])
+            targets = keys + np.array(offset) @ self.strides
+            places = np.minimum(np.searchsorted(keys, targets), len(keys) - 1)
+            hits = np.flatnonzero(keys[places] == targets)
+            first.append(hits)
+            second.append(places[hits])
         return np.concatenate(first), np.concatenate(second)
 
 

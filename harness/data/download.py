@@ -1,4 +1,4 @@
-"""Downloading one file: resumed where it stopped, verified, and never half there under its own name."""
+"""Download a file: resumed where it stopped, verified, and under its own name only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.errors import PrerequisiteError, UsageError
 __all__ = ["DownloadProgress", "confirmed_url", "download"]
 
 DownloadProgress = Callable[[int, int | None], None]
-"""Called with the bytes that are there and the size of the file, None where the server doesn't tell."""
+"""Called with the bytes received and the size of the file, None where the server does not state it."""
 
 _TIMEOUT = 30.0
 _CHUNK = 1 << 18
@@ -29,7 +29,7 @@ _NETWORK = (urllib.error.URLError, http.client.HTTPException, ConnectionError, T
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Download:
     url: str
     target: Path
     size: int | None
@@ -45,10 +45,10 @@ class _Wanted:
     def error(self, what: str) -> PrerequisiteError:
         size = f"{self.size:,} bytes" if self.size else "size not published"
         return PrerequisiteError(
-            f"{self.url} {what}: try again, or bring the file ({size}) by hand and put it at {self.target}."
+            f"{self.url} {what}: try again, or get the file ({size}) by hand and put it at {self.target}."
         )
 
-    def forget(self) -> None:
+    def remove_partial(self) -> None:
         self.part.unlink(missing_ok=True)
         self.validator.unlink(missing_ok=True)
 
@@ -62,10 +62,10 @@ def download(
     size: int | None = None,
     progress: DownloadProgress | None = None,
 ) -> None:
-    """Download a file, or go on with a download that was interrupted.
+    """Download a file, or continue a download that was interrupted.
 
-    What arrived lies in ``<target>.part``. It is continued with an HTTP range request, at once as long as bytes keep
-    arriving, and otherwise by the next call. A file that is there already and matches is left alone.
+    Received bytes are in ``<target>.part``. An interrupted download is continued with an HTTP range request: at once
+    where the last request received bytes, otherwise by the next call. A file that is already there and matches is kept.
 
     Parameters
     ----------
@@ -88,18 +88,18 @@ def download(
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"{url} can't be downloaded: give an address that starts with http:// or https://.")
-    wanted = _Wanted(url, target, size)
+    job = _Download(url, target, size)
     if target.is_file() and _mismatch(target, sha256, md5, size) is None:
         return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _receive(wanted, progress)
-        wrong = _mismatch(wanted.part, sha256, md5, size)
+        _receive(job, progress)
+        wrong = _mismatch(job.part, sha256, md5, size)
         if wrong:
-            wanted.forget()
-            raise wanted.error(f"gave another file than the published one ({wrong}), so it was removed")
-        wanted.part.replace(target)
-        wanted.forget()
+            job.remove_partial()
+            raise job.error(f"gave a file that is not the published one ({wrong}) and was removed")
+        job.part.replace(target)
+        job.remove_partial()
     except OSError as error:
         what = f"{error.filename or target} can't be written ({error.strerror or error})"
         raise PrerequisiteError(f"{what}: make room or choose another folder.") from error
@@ -131,18 +131,18 @@ class _FormParser(HTMLParser):
         self.fields: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        attributes = dict(attrs)
         if tag == "form" and self.action is None:
-            self.action = found.get("action")
-        elif tag == "input" and found.get("name"):
-            self.fields[str(found["name"])] = found.get("value") or ""
+            self.action = attributes.get("action")
+        elif tag == "input" and attributes.get("name"):
+            self.fields[str(attributes["name"])] = attributes.get("value") or ""
 
 
 def _mismatch(path: Path, sha256: str | None, md5: str | None, size: int | None) -> str | None:
-    """Return in words how a file differs from what is published, None where it doesn't."""
-    found = path.stat().st_size
-    if size is not None and found != size:
-        return f"{found:,} bytes instead of {size:,}"
+    """Return how a file differs from the published one, in words; None where it does not."""
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        return f"{actual:,} bytes instead of {size:,}"
     for name, published in (("sha256", sha256), ("md5", md5)):
         if published is not None and (value := _hash(path, name)) != published.lower():
             return f"{name} {value} instead of {published}"
@@ -154,73 +154,73 @@ def _hash(path: Path, name: str) -> str:
         return hashlib.file_digest(stream, partial(hashlib.new, name, usedforsecurity=False)).hexdigest()
 
 
-def _receive(wanted: _Wanted, progress: DownloadProgress | None) -> None:
-    """Fill the part file; every interruption after which more bytes are there is followed by another try."""
-    url, confirmed = wanted.url, False
+def _receive(job: _Download, progress: DownloadProgress | None) -> None:
+    """Fill the part file; after an interruption, try again if bytes were received."""
+    url, confirmed = job.url, False
     while True:
-        before = _length(wanted.part)
+        before = _length(job.part)
         try:
-            page = _transfer(url, wanted, progress)
+            page = _transfer(url, job, progress)
         except _NETWORK as error:
-            if _length(wanted.part) <= before:
-                raise wanted.error(f"can't be downloaded ({_reason(error)})") from error
+            if _length(job.part) <= before:
+                raise job.error(f"can't be downloaded ({_reason(error)})") from error
             continue
         if page is None:
             return
         following = None if confirmed else confirmed_url(page, url)
         if following is None:
-            raise wanted.error("answers with a web page instead of the file, its quota may be used up")
+            raise job.error("answers with a web page instead of the file, its quota may be used up")
         url, confirmed = following, True
 
 
-def _transfer(url: str, wanted: _Wanted, progress: DownloadProgress | None) -> str | None:
-    """Do one request; return the page where the answer is one, raise where the file isn't complete afterwards."""
-    offset = _length(wanted.part)
+def _transfer(url: str, job: _Download, progress: DownloadProgress | None) -> str | None:
+    """Send one request; return the page where the answer is a web page, raise where the file stays incomplete."""
+    offset = _length(job.part)
     try:
-        response = urllib.request.urlopen(_request(url, offset, wanted), timeout=_TIMEOUT)
+        response = urllib.request.urlopen(_request(url, offset, job), timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not offset:
             raise
         if error.headers.get("Content-Range", "").rpartition("/")[2] == str(offset):
             return None
-        wanted.forget()
-        return _transfer(url, wanted, progress)
+        job.remove_partial()
+        return _transfer(url, job, progress)
     with response:
         if response.headers.get_content_type() == "text/html" and not url.endswith((".html", ".htm")):
             return str(response.read(1 << 20).decode("utf-8", "replace"))
         resumed = response.status == HTTPStatus.PARTIAL_CONTENT
-        with wanted.part.open("ab" if resumed else "wb") as stream:
-            _remember_version(response, wanted)
-            _copy(response, stream, offset if resumed else 0, wanted, progress)
+        with job.part.open("ab" if resumed else "wb") as stream:
+            _remember_version(response, job)
+            _copy(response, stream, offset if resumed else 0, job, progress)
     return None
 
 
-def _request(url: str, offset: int, wanted: _Wanted) -> urllib.request.Request:
+def _request(url: str, offset: int, job: _Download) -> urllib.request.Request:
     headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
-        if wanted.validator.is_file():
-            headers["If-Range"] = wanted.validator.read_text("utf-8")
+        if job.validator.is_file():
+            headers["If-Range"] = job.validator.read_text("utf-8")
     return urllib.request.Request(url, headers=headers)
 
 
-def _remember_version(response: http.client.HTTPResponse, wanted: _Wanted) -> None:
-    """Keep what tells the server whether the file is still the one that was begun."""
+def _remember_version(response: http.client.HTTPResponse, job: _Download) -> None:
+    """Save the version of the file, by which the server recognises whether it has changed."""
     etag = response.headers.get("ETag", "")
     version = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
     if version:
-        wanted.validator.write_text(version, "utf-8")
+        job.validator.write_text(version, "utf-8")
 
 
 def _copy(
     response: http.client.HTTPResponse,
     stream: IO[bytes],
     offset: int,
-    wanted: _Wanted,
+    job: _Download,
     progress: DownloadProgress | None,
 ) -> None:
     length = response.headers.get("Content-Length")
-    total = offset + int(length) if length else wanted.size
+    total = offset + int(length) if length else job.size
     done = offset
     while chunk := _read(response):
         stream.write(chunk)

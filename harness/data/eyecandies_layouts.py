@@ -1,4 +1,4 @@
-"""The two layouts that an Eyecandies category is found in."""
+"""The two layouts of an Eyecandies category."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PARTS = _NEEDED | {"mask": "mask.png", "metadata": "metadata.yaml"}
 
 
 class Layout(Protocol):
-    """One category on disk; the functions mean what they mean for a dataset."""
+    """One category on disk; the functions are those of a dataset."""
 
     def scan(self, split: Split) -> Scan:
         """Look at the files of a split."""
@@ -192,7 +192,7 @@ def _read_yaml(path: Path, hint: str) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path} can't be read as YAML ({type(error).__name__}): {hint}.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} holds no named values: {hint}.")
+        raise DataError(f"{path} has no named values: {hint}.")
     return content
 
 
@@ -204,7 +204,7 @@ def _read_depth_range(path: Path, hint: str) -> tuple[float, float]:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} has no numbers normalization.min and normalization.max: {hint}.") from error
     if not 0 < low < high < np.inf:
-        raise DataError(f"{path} gives the depth range {low} to {high}, which is none: {hint}.")
+        raise DataError(f"{path} gives the depth range {low} to {high}, which is empty: {hint}.")
     return low, high
 
 
@@ -215,7 +215,7 @@ def _read_pose(path: Path, hint: str) -> NDArray[np.float64]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} can't be read as a matrix ({type(error).__name__}): {hint}.") from error
     if pose.shape != (4, 4) or not np.isfinite(pose).all() or abs(np.linalg.det(pose)) < 1e-9:
-        raise DataError(f"{path} is no invertible 4x4 matrix: {hint}.")
+        raise DataError(f"{path} is not an invertible 4x4 matrix: {hint}.")
     return pose
 
 

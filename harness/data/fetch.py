@@ -1,4 +1,4 @@
-"""Fetching a dataset from where its authors publish it: licence first, then download, verify, unpack."""
+"""Fetch a dataset from where its authors publish it: show the licence, download, verify, unpack."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ __all__ = [
     "Archive",
     "FetchProgress",
     "FetchResult",
-    "download",
     "drive_url",
     "fetch_dataset",
     "licence_notice",
 ]
 
 FetchProgress = Callable[[str, int, int | None], None]
-"""Called with what is done, as ``download bagel.zip``, the bytes done, and all bytes where known."""
+"""Called with the step, such as ``download bagel.zip``, the bytes done, and the total where known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ ARCHIVES: dict[str, tuple[Archive, ...]] = {
 
 
 def licence_notice(name: str, archives: Sequence[Archive] | None = None) -> str:
-    """Return what a user must know before the download: licence, home page, files, and how they are verified."""
+    """Return the notice shown before a download: licence, home page, files, and how they are verified."""
     archives = _archives(name) if archives is None else archives
     info = DATASETS[name]
     lines = [f"{info.title} is published under {info.licence} (see {info.homepage}).", "It would be downloaded from:"]
@@ -163,7 +162,7 @@ def fetch_dataset(
 
 def _archives(name: str) -> tuple[Archive, ...]:
     if name not in ARCHIVES:
-        what = "is made on the spot" if name in DATASETS else "is unknown"
+        what = "is made by the harness" if name in DATASETS else "is unknown"
         raise UsageError(f"Dataset '{name}' {what} and can't be fetched: choose one of {', '.join(ARCHIVES)}.")
     return ARCHIVES[name]
 
@@ -181,19 +180,19 @@ def _fetch(archive: Archive, to: Path, folder: Path, progress: FetchProgress | N
         return f"{folder} holds {', '.join(archive.categories)} already."
     path = to / archive.name
     download(
-        archive.url, path, md5=archive.md5, size=archive.size, progress=_named(progress, f"download {archive.name}")
+        archive.url, path, md5=archive.md5, size=archive.size, progress=_with_step(progress, f"download {archive.name}")
     )
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=to) as temporary:
-        unpack(path, Path(temporary) / "all", _named(progress, f"unpack {archive.name}"))
-        _settle(archive, Path(temporary) / "all", folder)
+        unpack(path, Path(temporary) / "all", _with_step(progress, f"unpack {archive.name}"))
+        _move_categories(archive, Path(temporary) / "all", folder)
     return f"{path} is unpacked to {folder} and may be deleted ({archive.check})."
 
 
-def _named(progress: FetchProgress | None, what: str) -> DownloadProgress | None:
-    return None if progress is None else lambda done, total: progress(what, done, total)
+def _with_step(progress: FetchProgress | None, step: str) -> DownloadProgress | None:
+    return None if progress is None else lambda done, total: progress(step, done, total)
 
 
-def _settle(archive: Archive, unpacked: Path, folder: Path) -> None:
+def _move_categories(archive: Archive, unpacked: Path, folder: Path) -> None:
     """Move the categories of an unpacked archive to their place, at whatever depth the archive holds them."""
     folder.mkdir(parents=True, exist_ok=True)
     for category in archive.categories:

@@ -1,4 +1,4 @@
-"""What the readers of datasets in folders share: one scan of a split's files, for reading and for verification."""
+"""Base of the dataset readers: one scan of a split's files, for reading and for verification."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from harness.contract import Sample
 from harness.data.base import DatasetInfo, SampleRef, Split
@@ -182,7 +181,7 @@ def subfolders(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
 
 
-def files_digest(folder: Path, files: Iterable[Path], cleaning: Mapping[str, Any], hint: str) -> str:
+def files_digest(folder: Path, files: Iterable[Path], cleaning: Mapping[str, object], hint: str) -> str:
     """Return a digest of files' names below ``folder``, their sizes, and cleaning settings; reads no content.
 
     Raises

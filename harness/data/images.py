@@ -1,4 +1,4 @@
-"""Reading the files of a dataset: every defect of a file becomes one sentence that names it."""
+"""Read the files of a dataset; an error names the file and what is wrong with it in one sentence."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
             raise DataError(f"{path} is compressed in a way that needs a package: pip install imagecodecs.") from error
         raise DataError(f"{path} can't be read as a TIFF image ({_reason(error)}): {hint}.") from error
     if xyz.ndim != 3 or xyz.shape[2] != 3 or xyz.size == 0 or not np.issubdtype(xyz.dtype, np.floating):
-        found = f"{xyz.dtype} of shape {'x'.join(map(str, xyz.shape))}"
-        raise DataError(f"{path} holds {found} where float points of shape HxWx3 belong: {hint}.")
+        content = f"{xyz.dtype} of shape {'x'.join(map(str, xyz.shape))}"
+        raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
     with np.errstate(over="ignore"):
         points = xyz.astype(np.float32)
     if not np.isfinite(points).all():
@@ -109,8 +109,8 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
 def _open_image(path: Path, hint: str) -> Image.Image:
     try:
         content = path.read_bytes()
-        with Image.open(BytesIO(content)) as sealed:
-            sealed.verify()
+        with Image.open(BytesIO(content)) as unchecked:
+            unchecked.verify()
         image = Image.open(BytesIO(content))
         image.load()
     except _PNG_ERRORS as error:
@@ -120,7 +120,7 @@ def _open_image(path: Path, hint: str) -> Image.Image:
 
 def _as_uint16(image: Image.Image, path: Path, hint: str) -> NDArray[np.uint16]:
     if not image.mode.startswith("I"):
-        raise DataError(f"{path} is an image of mode {image.mode} where 16-bit grey values belong: {hint}.")
+        raise DataError(f"{path} is an image of mode {image.mode} instead of 16-bit grey values: {hint}.")
     return np.asarray(image).astype(np.uint16)
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.contract import Sample
-from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split, cache_dir
-from harness.data.clean import CLEANING, clean_masks, remembered_masks
+from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
+from harness.data.clean import CLEANING, cached_clean_masks, clean_masks
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest
 from harness.data.paired import decode_paired, has_paired_files, scan_paired
+from harness.files.caches import CACHES
 
 __all__ = ["MVTec3D"]
 
@@ -25,7 +26,7 @@ class MVTec3D(FolderDataset):
     root, info, hint
         As for :class:`FolderDataset`.
     cache
-        Folder of cleaning results; ``clean`` below the cache folder where None.
+        Folder of cleaning results; the cache ``cleaning`` where None.
 
     Notes
     -----
@@ -41,7 +42,7 @@ class MVTec3D(FolderDataset):
         cache: Path | None = None,
     ) -> None:
         super().__init__(root, info, hint)
-        self._cache = cache or cache_dir() / "clean"
+        self._cache = cache or CACHES["cleaning"].path
 
     @staticmethod
     def has_layout(folder: Path) -> bool:
@@ -49,12 +50,12 @@ class MVTec3D(FolderDataset):
         return has_paired_files(folder, SPLITS)
 
     def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
-        """Remove the background plane and all but the largest cluster, from the cache where it is there.
+        """Remove the background plane and all but the largest cluster, by the cached masks where there are some.
 
         Points on the plane are marked in ``plane``. A sample that was cleaned before stays as it is unless its object
         reaches the image's frame. The cloud may end up empty.
         """
-        masks = remembered_masks(sample.xyz, self._cache) if remember else clean_masks(sample.xyz)
+        masks = cached_clean_masks(sample.xyz, self._cache) if remember else clean_masks(sample.xyz)
         xyz = sample.xyz.copy()
         xyz[~masks.keep] = 0
         return replace(sample, xyz=xyz, plane=sample.plane | masks.plane)

@@ -1,4 +1,4 @@
-"""Finding and opening a dataset by its name."""
+"""Find and open a dataset by its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.data.base import DATASETS, Dataset, DatasetInfo, cache_dir
+from harness.data.base import DATASETS, Dataset, DatasetInfo
 from harness.data.eyecandies import Eyecandies
 from harness.data.folder import FolderDataset, subfolders
 from harness.data.mvtec3d import MVTec3D
@@ -23,14 +23,14 @@ READERS: dict[str, type[FolderDataset]] = {"toy": MVTec3D, "mvtec3d": MVTec3D, "
 
 @dataclass(frozen=True, slots=True)
 class FoundDataset:
-    """What is there of a dataset.
+    """A dataset, and where it was found.
 
     Parameters
     ----------
     info
         Facts of the dataset.
     root
-        Folder of its categories, None where it was not found and for the toy dataset, which is made on its first use.
+        Folder of its categories; None where it was not found, and for the toy dataset, which is made on its first use.
     categories
         Categories found, in the published order.
     """
@@ -41,7 +41,7 @@ class FoundDataset:
 
 
 def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
-    """Return what is there of each known dataset.
+    """Look for each known dataset.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     name
         A key of :data:`harness.data.base.DATASETS`.
     data
-        The dataset's folder, or the folder above it. The toy dataset needs none and looks at none.
+        The dataset's folder, or the folder above it; not used for the toy dataset.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     if name == _TOY:
         from harness.data.toy import ensure_toy
 
-        return MVTec3D(ensure_toy(cache_dir()), info)
+        return MVTec3D(ensure_toy(), info)
     if data is None:
         raise PrerequisiteError(
             f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA, "
@@ -109,19 +109,18 @@ def _unknown_name(name: str) -> str:
 
 
 def _not_found(info: DatasetInfo, data: Path) -> str:
-    """Return one sentence: what was looked for, what is there instead, and what mends it."""
+    """Return one sentence: what was looked for, what is there instead, and how to correct it."""
     if not data.is_dir():
         kind = "is a file" if data.exists() else "does not exist"
-        return f"{data} {kind}, where {info.title}'s folder is looked for: give another one with --data DIR."
+        return f"{data} {kind}, where {info.title}'s folder is expected: give another folder with --data DIR."
     if data.name in info.categories:
         return f"{data} is one category of {info.title}: give the folder above it, --data {data.parent}."
-    others = [found.info for found in find_datasets(data) if found.root is not None]
-    if others:
-        there = others[0]
-        return f"{data} holds {there.title} and not {info.title}: use --dataset {there.name}, or another --data DIR."
-    wanted = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
+    other = next((dataset.info for dataset in find_datasets(data) if dataset.root is not None), None)
+    if other is not None:
+        return f"{data} holds {other.title} and not {info.title}: use --dataset {other.name}, or another --data DIR."
+    expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
     return (
-        f"{data} holds no {info.title}: looked for {wanted}, found {_content(data)}; give another folder with "
+        f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}; give another folder with "
         f"--data DIR, or download it with 'harness data fetch {info.name} --to {data}'."
     )
 

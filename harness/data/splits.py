@@ -1,15 +1,15 @@
-"""The fixed few-shot splits: read, checked against their digests, never drawn at run time.
+"""The fixed few-shot splits: files checked against their digests; nothing is drawn at run time.
 
 ``splits/<dataset>/<category>.json`` holds one list of 50 sample ids per name. A list's first 5 and first 10 ids are
-the 5- and 10-shot sets, so smaller sets are part of larger ones. The lists ``0`` to ``4`` are in a random order fixed
-by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file order, as in the CFM paper's code.
+the 5- and 10-shot sets, so a smaller set is a subset of a larger one. The lists ``0`` to ``4`` are in a random order
+fixed by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file order, as in the CFM paper's code.
 ``splits/make.py`` writes the files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +25,8 @@ __all__ = [
     "SPLIT_NAMES",
     "TRAIN_COUNTS",
     "Shots",
-    "Split",
     "SplitRow",
+    "TrainingSplit",
     "list_splits",
     "load_split",
     "parse_shots",
@@ -62,11 +62,11 @@ TRAIN_COUNTS: dict[str, dict[str, int]] = {
 }
 """Published number of training samples by dataset and category."""
 
-_NAMED = 5
+_IDS_IN_MESSAGE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TrainingSplit:
     """The training samples of a cell.
 
     Parameters
@@ -116,7 +116,7 @@ def require_split_name(name: str) -> None:
         raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
 
 
-def load_split(dataset: str, category: str, shots: Shots, name: str, available: Sequence[str]) -> Split:
+def load_split(dataset: str, category: str, shots: Shots, name: str, available: Sequence[str]) -> TrainingSplit:
     """Return the training samples of a cell.
 
     Parameters
@@ -145,15 +145,15 @@ def load_split(dataset: str, category: str, shots: Shots, name: str, available: 
             raise DataError(f"{category} of {dataset} has no training sample: check the folder given with --data.")
     else:
         ids = _read_lists(dataset, category)[name][:shots]
-        _require(dataset, category, name, ids, available)
-    return Split(dataset, category, shots, name, ids, _ids_digest(dataset, category, ids))
+        _require_on_disk(dataset, category, name, ids, available)
+    return TrainingSplit(dataset, category, shots, name, ids, _ids_digest(dataset, category, ids))
 
 
 def list_splits(datasets: Sequence[str] | None = None) -> tuple[SplitRow, ...]:
     """Return the committed lists of some datasets (all where None), by dataset, category, name and shots."""
     rows = []
     for dataset in datasets or tuple(DATASETS):
-        for category in _info_categories(dataset):
+        for category in _categories_of(dataset):
             lists = _read_lists(dataset, category)
             for name in SPLIT_NAMES:
                 for shots in SHOTS:
@@ -174,7 +174,7 @@ def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> 
     return sorted(ids, key=lambda id_: sha256(f"{dataset}/{category}/{seed}/{id_}".encode()).hexdigest())
 
 
-def split_file_digest(content: dict[str, Any]) -> str:
+def split_file_digest(content: Mapping[str, object]) -> str:
     """Return the digest that the content of a split file must carry under ``digest``."""
     return digest({key: value for key, value in content.items() if key != "digest"}, 64)
 
@@ -183,20 +183,20 @@ def _ids_digest(dataset: str, category: str, ids: Sequence[str]) -> str:
     return digest({"dataset": dataset, "category": category, "ids": list(ids)})
 
 
-def _info_categories(dataset: str) -> tuple[str, ...]:
+def _categories_of(dataset: str) -> tuple[str, ...]:
     if dataset not in DATASETS:
         raise UsageError(f"There is no dataset '{dataset}': choose one of {', '.join(DATASETS)}.")
     return DATASETS[dataset].categories
 
 
 def _read_lists(dataset: str, category: str) -> dict[str, tuple[str, ...]]:
-    if category not in _info_categories(dataset):
+    if category not in _categories_of(dataset):
         known = ", ".join(DATASETS[dataset].categories)
         raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {known}.")
     path = splits_dir() / dataset / f"{category}.json"
     content = _read_json(path)
     if content.get("digest") != split_file_digest(content):
-        raise DataError(f"{path} was changed: its content has another digest than it states; restore the file.")
+        raise DataError(f"{path} was changed: its content does not have the digest that it states; restore the file.")
     return {name: tuple(content["lists"][name]) for name in SPLIT_NAMES}
 
 
@@ -210,7 +210,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _require(dataset: str, category: str, name: str, ids: tuple[str, ...], available: Sequence[str]) -> None:
+def _require_on_disk(dataset: str, category: str, name: str, ids: tuple[str, ...], available: Sequence[str]) -> None:
     if len(available) < len(ids):
         raise DataError(
             f"{category} of {dataset} has {len(available)} training samples on disk, fewer than {len(ids)} shots: "
@@ -218,7 +218,7 @@ def _require(dataset: str, category: str, name: str, ids: tuple[str, ...], avail
         )
     missing = sorted(set(ids) - set(available))
     if missing:
-        named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+        named = ", ".join(missing[:_IDS_IN_MESSAGE]) + (", ..." if len(missing) > _IDS_IN_MESSAGE else "")
         mend = "complete the dataset" if name == "first" else "complete the dataset or take --split first"
         raise DataError(
             f"{len(missing)} of the {len(ids)} training samples of split '{name}' of {category} are not on disk "

@@ -1,12 +1,14 @@
-"""The embedded toy dataset: made on the spot in MVTec 3D-AD's layout, read by the same reader."""
+"""The embedded toy dataset: generated in MVTec 3D-AD's layout and read by the same reader."""
 
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,16 +18,17 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.base import DATASETS, cache_dir
-from harness.data.toy_defects import DEFECTS, spoil
+from harness.data.base import DATASETS
+from harness.data.toy_defects import DEFECTS, draw_defective_scene
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
 from harness.errors import PrerequisiteError
+from harness.files.caches import CACHES
 from harness.files.digest import seed_from
 
 __all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
 
 TOY_VERSION = "1"
-"""Part of every seed and of the folder's name: raise it with every change to what is drawn."""
+"""Part of every seed and of the folder's name: raise it with every change of the drawing."""
 
 TOY_COUNTS: dict[tuple[str, str], int] = {
     ("train", "good"): 50,
@@ -59,16 +62,20 @@ def toy_scene(sample: ToySample) -> Scene:
         seed_from("toy", TOY_VERSION, sample.category, sample.split, sample.defect, sample.index)
     )
     look = LOOKS[sample.category]
-    return draw_scene(look, rng) if sample.defect == "good" else spoil(look, sample.defect, sample.index, rng)
+    return (
+        draw_scene(look, rng)
+        if sample.defect == "good"
+        else draw_defective_scene(look, sample.defect, sample.index, rng)
+    )
 
 
 def ensure_toy(cache: Path | None = None) -> Path:
-    """Return the folder of the toy dataset; make it first where it is not there.
+    """Return the folder of the toy dataset; generate it where it is missing.
 
     Parameters
     ----------
     cache
-        Folder to keep it below; :func:`harness.data.base.cache_dir` where None.
+        Folder to keep it below, in ``toy``; the cache folder where None.
 
     Raises
     ------
@@ -77,10 +84,11 @@ def ensure_toy(cache: Path | None = None) -> Path:
 
     Notes
     -----
-    It is built beside its place and renamed, so a folder that exists is complete, also when several processes ask
-    at once.
+    It is generated in a temporary folder and renamed, so a folder that exists is complete, even where several
+    processes generate it at once.
     """
-    folder = (cache or cache_dir()) / "toy" / TOY_VERSION
+    place = CACHES["toy"]
+    folder = (cache / place.place if cache else place.path) / TOY_VERSION
     if not folder.is_dir():
         try:
             _build(folder)
@@ -89,6 +97,8 @@ def ensure_toy(cache: Path | None = None) -> Path:
                 f"The toy dataset can't be made in {folder.parent} ({error.strerror or error}): set HARNESS_CACHE to a "
                 "folder that can be written."
             ) from error
+    with suppress(OSError):
+        os.utime(folder)  # when it was last used
     return folder
 
 

@@ -10,7 +10,7 @@ mismatch  nominal: shows a part             nominal: shows the body at that plac
 both      a patch of a foreign colour       a spike or a roof at the same place
 ========  ================================  =======================================
 
-The picture of a shape defect is that of the nominal surface, its shading included, so no method can see it in 2D.
+The picture of a shape defect is that of the nominal surface, its shading included, so no method can detect it in 2D.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.data.toy_scene import Look, Paint, Part, Scene, draw_scene, place
 
-__all__ = ["DEFECTS", "spoil"]
+__all__ = ["DEFECTS", "draw_defective_scene"]
 
 DEFECTS = ("colour", "shape", "mismatch", "both")
 
@@ -30,7 +30,7 @@ _SPIKE = Part(0, 0, 0, 0, 12.0, 14.0, _UNPAINTED, "sharp")
 _ROOF = Part(0, 0, 0, 12.0, 9.0, 12.0, _UNPAINTED, "sharp")
 
 
-def spoil(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scene:
+def draw_defective_scene(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scene:
     """Draw a scene with one defect.
 
     Parameters
@@ -42,7 +42,7 @@ def spoil(look: Look, defect: str, index: int, rng: np.random.Generator) -> Scen
     index
         Even and odd ones differ in kind: spike or roof, part in the picture only or in the cloud only.
     rng
-        Draws everything.
+        Source of all random choices.
     """
     even = index % 2 == 0
     wrong = place(look.part if defect == "mismatch" else _foreign(look, defect, even), (), rng)

@@ -1,4 +1,4 @@
-"""Unpacking an archive from the internet: nothing but plain files and folders, all of them inside one folder."""
+"""Unpack an archive from the internet: only regular files and folders, all inside one folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
     Parameters
     ----------
     archive
-        The file; its kind is told by its content.
+        The file; its format is recognised by its content.
     folder
         Must not exist. It appears, complete, when everything is unpacked.
     progress
@@ -42,7 +42,7 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
     Raises
     ------
     DataError
-        Where the archive is truncated, of another kind, or holds something that is refused; nothing is left behind.
+        Where the archive is truncated, of another format, or holds something that is refused; nothing is left behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))

@@ -1,11 +1,10 @@
-"""Counting and reading every file of a dataset: what ``harness data verify`` reports."""
+"""Count and read every file of a dataset, for ``harness data verify``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
@@ -18,10 +17,10 @@ from harness.errors import DataError, UsageError
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
 
 VerifyProgress = Callable[[str, int, int], None]
-"""Called with the category that is read, and how many of how many samples of the dataset are read."""
+"""Called with the category being read, the number of samples read so far, and that of the dataset."""
 
 ALL_CATEGORIES = "all"
-"""Category of the rows that hold sums."""
+"""Category of the rows that hold totals."""
 
 _HINT = "fetch it again"
 _READ: dict[str, Callable[[Path, str], object]] = {
@@ -36,7 +35,7 @@ _Scans = dict[tuple[str, Split], Scan]
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """Samples of a category and split on disk beside the published number, None where that is not known."""
+    """Number of samples on disk and published number (None where unknown) of a category and split."""
 
     category: str
     split: Split
@@ -60,7 +59,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was found in a dataset's folder.
+    """The state of a dataset's folder.
 
     Parameters
     ----------
@@ -69,13 +68,13 @@ class VerifyReport:
     root
         Folder of the categories.
     counts
-        A row per category and split, then the sums.
+        A row per category and split, then the totals.
     missing_categories
         Official categories that are not there.
     problems
         Every unmatched or unreadable file.
     decoded
-        Number of samples that were read; 0 where only names were looked at.
+        Number of samples that were read; 0 where only names were checked.
     """
 
     dataset: str
@@ -90,7 +89,7 @@ class VerifyReport:
         """True where the dataset is complete and every file that was looked at can be used."""
         return not self.missing_categories and not self.problems and all(row.ok for row in self.counts)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values."""
         return {**asdict(self), "root": str(self.root), "ok": self.ok}
 
@@ -105,9 +104,9 @@ def verify_dataset(
     root
         Folder of the categories, or the folder above it.
     name
-        Name of the dataset; found out by the folder's content where None.
+        Name of the dataset; recognised by the folder's content where None.
     fast
-        Look at names only: nothing is decoded.
+        Check names only: nothing is decoded.
     progress
         Called after every decoded sample.
 
@@ -185,10 +184,10 @@ def _count(info: DatasetInfo, categories: tuple[str, ...], scans: _Scans) -> tup
         CountRow(category, split, scan.images, _published(info, category, split))
         for (category, split), scan in scans.items()
     ]
-    return (*rows, *(_sum(info, rows, split, complete=len(categories) == len(info.categories)) for split in SPLITS))
+    return (*rows, *(_total(info, rows, split, complete=len(categories) == len(info.categories)) for split in SPLITS))
 
 
-def _sum(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:
+def _total(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:
     found = sum(row.found for row in rows if row.split == split)
     return CountRow(ALL_CATEGORIES, split, found, info.counts.get(split) if complete else None)
 

@@ -1,11 +1,10 @@
-"""The folder of pretrained weights: what is in it, whether it is the published file, and how to get it.
+"""The folder of pretrained weights: which files it holds, whether they are the published ones, and how to get them.
 
-What a file is called and where it comes from is told by each method's ``meta.weights``.
+Names and addresses of the files are in each method's ``meta.weights``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.contract import WeightFile
-from harness.data.base import cache_dir
 from harness.data.download import DownloadProgress, download
 from harness.errors import PrerequisiteError
-from harness.files.atomic import write_atomically
+from harness.files.cache_dir import read_cached, write_cached
+from harness.files.caches import CACHES
 from harness.files.digest import file_sha256
 
 __all__ = ["ResolvedWeight", "WeightState", "WeightStatus", "WeightStore", "default_weights_dir"]
@@ -28,7 +27,7 @@ WeightState = Literal["present", "unverified", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class WeightStatus:
-    """What the weights folder holds of a file.
+    """Whether the weights folder holds a file.
 
     Parameters
     ----------
@@ -61,11 +60,11 @@ class ResolvedWeight:
 def default_weights_dir() -> Path:
     """Return ``$HARNESS_WEIGHTS_DIR``, else ``weights`` below the cache folder."""
     chosen = os.environ.get("HARNESS_WEIGHTS_DIR")
-    return Path(chosen).expanduser() if chosen else cache_dir() / "weights"
+    return Path(chosen).expanduser() if chosen else CACHES["weights"].path
 
 
 class WeightStore:
-    """A folder of weight files, downloaded or brought by hand.
+    """A folder of weight files, downloaded or put there by hand.
 
     Parameters
     ----------
@@ -75,10 +74,10 @@ class WeightStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_weights_dir()
-        self._digests = _DigestCache(cache_dir() / "weights-sha256.json")
+        self._digests = _DigestCache(CACHES["digests"].path)
 
     def status(self, file: WeightFile) -> WeightStatus:
-        """Return what is there of a file: itself where it is the published one, else an alternative, else itself.
+        """Return which file would be used: the published one, else an alternative, else an unverified one of that name.
 
         Raises
         ------
@@ -99,33 +98,33 @@ class WeightStore:
         files
             What the method declares.
         unverified
-            Take files with another sha256 than the published one.
+            Accept files whose sha256 is not the published one.
 
         Raises
         ------
         PrerequisiteError
-            Where one is missing, unreadable, or not the published one; says how to get it.
+            Where a file is missing, unreadable, or not the published one; the message says how to get it.
         """
-        found = {file.name: (file, self.status(file)) for file in files}
-        missing = [file for file, status in found.values() if status.state == "missing"]
+        statuses = {file.name: (file, self.status(file)) for file in files}
+        missing = [file for file, status in statuses.values() if status.state == "missing"]
         if missing:
             raise PrerequisiteError(self._missing(missing))
-        for file, status in found.values():
+        for file, status in statuses.values():
             if status.state == "unverified" and not unverified:
                 raise PrerequisiteError(self._unverified(file, status))
         return {
             name: ResolvedWeight(name, status.path, status.sha256, status.verified)
-            for name, (_, status) in found.items()
+            for name, (_, status) in statuses.items()
             if status.path is not None and status.sha256 is not None
         }
 
     def fetch(self, file: WeightFile, progress: DownloadProgress | None = None) -> Path:
-        """Download a file into the folder and verify it; leave it alone where it is there already.
+        """Download a file into the folder and verify it; a file that is already there is kept.
 
         Raises
         ------
         PrerequisiteError
-            Where the download fails or gives another file than the published one.
+            Where the download fails or the file is not the published one.
         """
         path = self.folder / file.name
         download(file.url, path, sha256=file.sha256, size=file.size, progress=progress)
@@ -154,34 +153,27 @@ class WeightStore:
 
 
 class _DigestCache:
-    """Digests by path, valid while a file's size and modification time stay: 340 MB aren't hashed at every start."""
+    """Digests by path, valid while size and modification time stay the same: 340 MB are not hashed each time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def sha256(self, path: Path) -> str:
-        """Return the digest of a file, hashed only where it is new or changed."""
+        """Return the digest of a file, computed only where the file is new or changed."""
         facts = path.stat()
         key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
-        known = self._read()
+        known = read_cached(self._path, _parse_digests) or {}
         if key not in known:
-            value = file_sha256(path)
-            self._write({**known, key: value})
-            return value
+            known[key] = file_sha256(path)
+            write_cached(self._path, json.dumps(known, indent=1).encode())
         return known[key]
 
-    def _read(self) -> dict[str, str]:
-        try:
-            content = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
-    def _write(self, known: dict[str, str]) -> None:
-        """Keep the digests; a cache that can't be written costs time and nothing else."""
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(known, indent=1).encode())
+def _parse_digests(content: bytes) -> dict[str, str]:
+    digests = json.loads(content)
+    if not isinstance(digests, dict):
+        raise ValueError(f"it holds {type(digests).__name__}")
+    return digests
 
 
 def _describe(file: WeightFile) -> str:

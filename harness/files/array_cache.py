@@ -13,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 from zlib import crc32
@@ -23,12 +22,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from harness.data.base import cache_dir
 from harness.errors import UsageError
-from harness.files.atomic import replacing, sweep_temporaries
-from harness.files.locks import FileLock
+from harness.files.atomic import replacing
+from harness.files.caches import CACHES, Entry, entries_of
+from harness.files.locks import FileLock, oldest_lock
 
-__all__ = ["ArrayCache", "Arrays", "Entry", "cache_limit", "features_dir"]
+__all__ = ["ArrayCache", "Arrays", "cache_limit", "facts_of"]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -38,43 +37,6 @@ _LEFT_FREE = 10**9
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _CHECKSUMS = "checksums"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of the cache.
-
-    Parameters
-    ----------
-    key
-        Its name.
-    size
-        Bytes on disk.
-    used
-        When it was last written or read, seconds since the epoch.
-    path
-        Where it lies.
-    """
-
-    key: str
-    size: int
-    used: float
-    path: Path
-
-    def about(self) -> dict[str, str]:
-        """Return what was said of it when it was written; nothing where the file can't be read."""
-        try:
-            with safe_open(self.path, framework="np") as opened:
-                told = dict(opened.metadata() or {})
-        except (OSError, SafetensorError):
-            return {}
-        told.pop(_CHECKSUMS, None)
-        return told
-
-
-def features_dir() -> Path:
-    """Return the folder of the features that cells share: ``features`` below the cache folder."""
-    return cache_dir() / "features"
 
 
 def cache_limit() -> int:
@@ -88,10 +50,10 @@ def cache_limit() -> int:
     text = os.environ.get("HARNESS_CACHE_LIMIT", "").strip()
     if not text:
         return _DEFAULT_LIMIT
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.upper())
-    if found is None or found[2] not in _UNITS:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.upper())
+    if match is None or match[2] not in _UNITS:
         raise UsageError(f"HARNESS_CACHE_LIMIT is no size ('{text}'): write 500MB, 20GB, or 0 to keep nothing.")
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 class ArrayCache:
@@ -100,15 +62,15 @@ class ArrayCache:
     Parameters
     ----------
     folder
-        Where the entries lie; :func:`features_dir` where None.
+        Where the entries lie; the cache ``features`` where None.
     limit
         Bytes that they may take; :func:`cache_limit` where None.
     """
 
     def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
-        self.folder = features_dir() if folder is None else folder
+        self.folder = CACHES["features"].path if folder is None else folder
         self.limit = cache_limit() if limit is None else limit
-        self._told = False
+        self._warned = False
 
     def get(self, key: str, names: Collection[str]) -> dict[str, NDArray[np.generic]] | None:
         """Read some arrays of an entry; None where it, or one of them, is not there.
@@ -147,11 +109,11 @@ class ArrayCache:
         arrays
             By name.
         about
-            Facts that :meth:`Entry.about` tells again.
+            Facts that :func:`facts_of` returns.
         """
         if self.limit == 0:
             return False
-        whole = {name: np.asarray(one, order="C") for name, one in {**self._others(key, arrays), **arrays}.items()}
+        whole = {name: np.asarray(array, order="C") for name, array in {**self._others(key, arrays), **arrays}.items()}
         checksums = json.dumps({name: _checksum(array) for name, array in whole.items()})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -191,31 +153,7 @@ class ArrayCache:
 
     def entries(self) -> list[Entry]:
         """Return all entries, the one that was not used for the longest time first."""
-        found = []
-        for path in self.folder.glob("*.safetensors"):
-            with suppress(OSError):
-                facts = path.stat()
-                found.append(Entry(path.stem, facts.st_size, facts.st_mtime, path))
-        return sorted(found, key=lambda entry: (entry.used, entry.key))
-
-    def clear(self, unused_since: float = float("inf")) -> list[Entry]:
-        """Remove the entries that were last used before a time, and what dead processes left; not those in use.
-
-        Parameters
-        ----------
-        unused_since
-            Seconds since the epoch.
-
-        Returns
-        -------
-        What was removed. OSError where a file can't be.
-        """
-        sweep_temporaries(self.folder)
-        before = min(unused_since, self._oldest_session())
-        gone = [entry for entry in self.entries() if entry.used < before]
-        for entry in gone:
-            entry.path.unlink(missing_ok=True)
-        return gone
+        return entries_of(self.folder.glob("*.safetensors"))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
@@ -233,7 +171,7 @@ class ArrayCache:
         others = [entry for entry in self.entries() if entry.key != key]
         excess = sum(entry.size for entry in others) + size - self.limit
         if size <= self.limit and excess > 0:
-            before = self._oldest_session()
+            before = oldest_lock(self.folder / "sessions")
             for entry in others:
                 if excess <= 0 or entry.used >= before:
                     break
@@ -247,20 +185,21 @@ class ArrayCache:
             return False
         return True
 
-    def _oldest_session(self) -> float:
-        started = [float("inf")]
-        for path in (self.folder / "sessions").glob("*.lock"):
-            with suppress(OSError):
-                began = path.stat().st_mtime
-                with FileLock(path) as ended:
-                    if not ended.take():
-                        started.append(began)
-        return min(started)
-
     def _say(self, what: str) -> None:
-        if not self._told:
+        if not self._warned:
             print(f"The cache {self.folder} {what}.", file=sys.stderr, flush=True)
-            self._told = True
+            self._warned = True
+
+
+def facts_of(entry: Entry) -> dict[str, str]:
+    """Return what was said of an entry when it was written; nothing where its file can't be read."""
+    try:
+        with safe_open(entry.path, framework="np") as opened:
+            facts = dict(opened.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
+    facts.pop(_CHECKSUMS, None)
+    return facts
 
 
 def _checksum(array: NDArray[np.generic]) -> int:

@@ -1,4 +1,4 @@
-"""Opening ``.npz`` files that anybody may have written or cut: arrays alone, never a pickle."""
+"""Open ``.npz`` files of unknown origin: arrays only, never a pickle."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BAD_ARCHIVE = (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZ
 
 
 def open_arrays(path: Path) -> NpzFile:
-    """Open an archive of arrays, which are read when they are asked for.
+    """Open an archive of arrays; each is read on access.
 
-    What is no archive is said to be that: numpy takes it for a pickle, and its error advises to load it unsafely.
+    A file that is not an archive is refused here: numpy would take it for a pickle and advise to load it unsafely.
 
     Raises
     ------
     OSError, zipfile.BadZipFile
-        Where the file can't be opened or is no archive; reading an array may raise ValueError, too.
+        Where the file can't be opened or is not an archive; reading an array may also raise ValueError.
     """
     with path.open("rb") as stream:
         if not zipfile.is_zipfile(stream):
             raise zipfile.BadZipFile("File is not a zip file")
-    found: NpzFile = np.load(path, allow_pickle=False)
-    return found
+    archive: NpzFile = np.load(path, allow_pickle=False)
+    return archive

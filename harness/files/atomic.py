@@ -1,4 +1,4 @@
-"""Writing files so that "it exists" means "it is complete"."""
+"""Write files so that a file that exists is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["replacing", "sweep_temporaries", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or not there: temporary name, flush to disk, rename."""
+    """Write a file completely or not at all: temporary name, flush to disk, rename."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
     try:
         Path(temporary).chmod(0o666 & ~_umask())
@@ -28,9 +28,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path for another library to write; it takes the name ``path`` once the block has ended well.
+    """Yield a temporary path for another library to write; it is renamed to ``path`` when the block ends without error.
 
-    Nothing is flushed to disk: for what can be made again, and whose content is checked when it is read.
+    Nothing is flushed to disk, so use it only for files that can be made again and are checked when they are read.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
     os.close(handle)
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove from a folder what processes of this machine that are dead now had begun to write."""
+    """Remove the temporary files that dead processes of this machine have left in a folder."""
     for path in folder.glob(f".{os.uname().nodename}-*.tmp"):
         pid = path.name.removeprefix(f".{os.uname().nodename}-").partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
@@ -63,12 +63,12 @@ def _is_alive(pid: int) -> bool:
 
 
 def _prefix(pid: int) -> str:
-    """Return the start of temporary names, which tells machines on a shared file system apart."""
+    """Return the start of temporary names, which differs between machines on a shared file system."""
     return f".{os.uname().nodename}-{pid}-"
 
 
 def _umask() -> int:
-    """Return the process's mask, which temporary files ignore; asking for it means setting it."""
+    """Return the process's file mask, which temporary files ignore; it can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

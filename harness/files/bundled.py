@@ -1,6 +1,6 @@
-"""Where the files that travel with the package lie: splits, published numbers and leaderboards.
+"""Folders of the data files of the package: splits, published numbers and leaderboards.
 
-In a wheel they lie inside the package; in a checkout (editable installation) at the top of the tree.
+In a wheel they are inside the package; in a checkout (editable installation), at the top of the tree.
 """
 
 from __future__ import annotations

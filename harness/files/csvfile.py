@@ -1,4 +1,4 @@
-"""Reading committed CSV files strictly: a wrong line is named, never skipped."""
+"""Read committed CSV files strictly: a wrong line is an error that names it, and is never skipped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_csv(
     path
         Of the file.
     columns
-        What its first line must name.
+        Names that its first line must hold.
     what
         What the file holds, for messages: ``a leaderboard``.
     old_names
@@ -31,12 +31,12 @@ def read_csv(
     Yields
     ------
     tuple
-        Where the line is, to begin a message with, and its texts by column.
+        The line's place, to begin a message with, and its fields by column.
 
     Raises
     ------
     DataError
-        Where the file can't be read, or a line has another number of fields.
+        Where the file can't be read, or a line has the wrong number of fields.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -47,12 +47,12 @@ def read_csv(
     renamed = old_names or {}
     if not lines or [renamed.get(name, name) for name in lines[0][1]] != list(columns):
         raise DataError(
-            f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or write it again."
+            f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or create it again."
         )
     for number, fields in lines[1:]:
         where = f"{path}, line {number},"
         if len(fields) != len(columns):
-            raise DataError(f"{where} has {len(fields)} fields and not {len(columns)}: mend the line.")
+            raise DataError(f"{where} has {len(fields)} fields instead of {len(columns)}: correct the line.")
         yield where, dict(zip(columns, fields, strict=True))
 
 
@@ -65,5 +65,5 @@ def csv_number(where: str, text: str) -> float | None:
     except ValueError:
         value = float("nan")
     if not (isfinite(value) and value >= 0):
-        raise DataError(f"{where} has '{text}' where a number from 0 on is due: mend the line.")
+        raise DataError(f"{where} has '{text}' instead of a number from 0 on: correct the line.")
     return value

@@ -1,4 +1,4 @@
-"""Digests of canonical JSON: the only keys in the project."""
+"""Digests of canonical JSON, the only keys in the project."""
 
 from __future__ import annotations
 

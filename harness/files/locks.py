@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["FileLock", "is_locked"]
+__all__ = ["FileLock", "is_locked", "oldest_lock"]
 
 
 class FileLock:
-    """A lock held by one process at a time; its file vanishes on release, which is also the end of a ``with`` block.
+    """A lock that one process holds at a time; its file is removed on release, or at the end of a ``with`` block.
 
     Parameters
     ----------
     path
-        File that is locked; it and its folder are made where they are missing.
+        File that is locked; it and its folder are created where they are missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +25,13 @@ class FileLock:
         self._handle: int | None = None
 
     def take(self, *, wait: bool = False) -> bool:
-        """Get the lock; False where another one has it and ``wait`` is not set. OSError where no file can be made."""
+        """Take the lock; return False where another process holds it and ``wait`` is not set.
+
+        Raises
+        ------
+        OSError
+            Where the file can't be created.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -42,7 +49,7 @@ class FileLock:
             os.close(handle)
 
     def release(self) -> None:
-        """Give the lock back and remove its file; nothing where it is not held."""
+        """Release the lock and remove its file; does nothing where it is not held."""
         if self._handle is not None:
             self.path.unlink(missing_ok=True)
             os.close(self._handle)
@@ -75,3 +82,18 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def oldest_lock(folder: Path) -> float:
+    """Return when the oldest ``.lock`` file of a folder that is held was made, seconds since the epoch.
+
+    Infinity where none is held; files of processes that are dead are removed.
+    """
+    held = [float("inf")]
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):
+            made = path.stat().st_mtime
+            with FileLock(path) as lock:
+                if not lock.take():
+                    held.append(made)
+    return min(held)

@@ -23,7 +23,7 @@ _NOISE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one number of a cell, or of the cell itself.
+    """The comparison of one number of a cell, or of its status.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Verdict:
     old, new
         On the leaderboard and now.
     limit
-        That decides, in words.
+        The limit that decides, in words.
     note
         Why it is skipped, undefined or not ok; intervals of a speed; where the limit comes from.
     """
@@ -100,7 +100,7 @@ def compare(rows: Sequence[BoardRow], records: Mapping[CellKey, Record], toleran
     records
         Whatever their status.
     tolerances
-        What is still the same.
+        The limits.
     """
     verdicts: list[Verdict] = []
     settings: dict[CellKey, str] = {}
@@ -235,5 +235,5 @@ def _on_undefined(old: float | None, new: float | None, why: str) -> tuple[Outco
     return "worse", f"undefined: {why or 'no reason is recorded'}"
 
 
-def _higher(one: float, other: float, ratio: float, floor: float) -> bool:
-    return one > ratio * other + _NOISE and one - other >= floor - _NOISE
+def _higher(number: float, other: float, ratio: float, floor: float) -> bool:
+    return number > ratio * other + _NOISE and number - other >= floor - _NOISE

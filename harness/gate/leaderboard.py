@@ -1,7 +1,7 @@
 """The leaderboard: one CSV file for each dataset and preset, committed, one line for each cell.
 
-A line holds what ``harness check`` compares a later run with. It is found again by method, category, shots, split and
-weights, not by the cell's id, so that a setting that was changed on purpose is seen as changed and not as missing.
+A line holds what ``harness check`` compares a later run with. Its key is method, category, shots, split and weights,
+not the id of the cell, so that a setting that was changed on purpose is reported as changed and not as missing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Board:
         return self.folder / f"{self.name}.csv"
 
     def to_json(self) -> dict[str, str]:
-        """Return what it is about, for programs."""
+        """Return its file, dataset and preset as plain JSON values."""
         return {"path": str(self.path), "dataset": self.dataset, "preset": self.preset}
 
     def read(self) -> tuple[BoardRow, ...]:
@@ -61,13 +61,13 @@ class Board:
         DataError
             Where the file can't be read or a line can't be used: the sentence names the file and the line.
         """
-        found: dict[CellKey, BoardRow] = {}
+        rows: dict[CellKey, BoardRow] = {}
         for where, line in read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS) if self.path.exists() else ():
             row = parse_row(where, line)
-            if row.key in found:
+            if row.key in rows:
                 raise DataError(f"{where} is about {row.key} for the second time: remove one of the lines.")
-            found[row.key] = row
-        return tuple(found.values())
+            rows[row.key] = row
+        return tuple(rows.values())
 
     def write(self, rows: Iterable[BoardRow]) -> None:
         """Write lines in their order, atomically; equal lines give equal bytes."""
@@ -87,8 +87,8 @@ class Board:
 
 def find_boards(folder: Path) -> tuple[Board, ...]:
     """Return every leaderboard of a folder that has a file, by name."""
-    found = [path.stem.rpartition("-") for path in sorted(folder.glob("*-*.csv"))]
-    return tuple(Board(folder, dataset, preset) for dataset, _, preset in found if preset in PRESETS)
+    stems = [path.stem.rpartition("-") for path in sorted(folder.glob("*-*.csv"))]
+    return tuple(Board(folder, dataset, preset) for dataset, _, preset in stems if preset in PRESETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Latest:
     records
         Whatever their status.
     several
-        Keys with an older record of other settings, which doesn't count.
+        Keys with an older record of other settings, which is ignored.
     """
 
     records: Mapping[CellKey, Record]
@@ -113,9 +113,9 @@ class Latest:
 
 
 def latest(records: Iterable[Record]) -> Latest:
-    """Sort out records of one dataset and preset: for each key the newest one counts."""
+    """Return the newest record of each key, of records of one dataset and preset."""
     by_key: dict[CellKey, list[Record]] = {}
-    for record in sorted(records, key=lambda one: (one.created, one.cell.id)):
+    for record in sorted(records, key=lambda record: (record.created, record.cell.id)):
         by_key.setdefault(CellKey.of(record.cell), []).append(record)
     keys = sorted(by_key, key=lambda key: key.order)
     return Latest({key: by_key[key][-1] for key in keys}, tuple(key for key in keys if len(by_key[key]) > 1))
@@ -123,7 +123,7 @@ def latest(records: Iterable[Record]) -> Latest:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """New lines of a leaderboard and what became of the old ones."""
+    """New lines of a leaderboard, and which keys were added, changed, kept and dropped."""
 
     rows: tuple[BoardRow, ...]
     added: tuple[CellKey, ...]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 from harness.cell import Cell
 from harness.data.splits import SHOTS
 from harness.errors import DataError
 from harness.files.csvfile import csv_number
+from harness.store.environment import Environment
 from harness.store.quantities import ACCURACY, quantity
-from harness.store.record import Environment, Record
+from harness.store.record import Record
 
 __all__ = ["COLUMNS", "METRIC_IDS", "BoardRow", "CellKey", "parse_row", "row_texts"]
 
@@ -32,7 +32,7 @@ class CellKey:
     shots, split
         Training samples.
     weights
-        ``pretrained`` or ``random``, with ``+released`` where released trained weights stood in for training.
+        ``pretrained`` or ``random``, with ``+released`` where released trained weights replaced training.
     """
 
     method: str
@@ -106,7 +106,7 @@ class BoardRow:
             created=record.created[:10],
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return all columns by name."""
         rest = {name: getattr(self, name) for name in _REST}
         return {name: getattr(self.key, name) for name in _KEY} | dict(self.numbers) | rest

@@ -1,7 +1,7 @@
 """How far a number may fall, rise or slow down before ``harness check`` calls it a regression.
 
 The numbers lie in ``tolerances.csv`` beside the leaderboard, each with the spread that it comes from and how that was
-measured; those here stand in where the file has none.
+measured; the defaults here hold where the file has none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Tolerance:
     Parameters
     ----------
     value
-        What is tolerated; see :data:`DEFAULTS` for the units.
+        The limit; see :data:`DEFAULTS` for the units.
     spread
         The largest difference seen between runs of one cell that should be equal; None where it is not measured.
     how
@@ -103,14 +103,14 @@ def read_tolerances(folder: Path) -> Tolerances:
 
 
 def _read(path: Path) -> dict[str, Tolerance]:
-    found: dict[str, Tolerance] = {}
+    limits: dict[str, Tolerance] = {}
     for where, line in read_csv(path, _COLUMNS, "a table of tolerances"):
         name, value = line["metric"], csv_number(where, line["tolerance"])
         if name not in DEFAULTS:
             raise DataError(f"{where} has the unknown metric '{name}': {nearest_names(name, DEFAULTS)}")
-        if name in found:
+        if name in limits:
             raise DataError(f"{where} has '{name}' for the second time: remove one of the lines.")
         if value is None:
             raise DataError(f"{where} has no tolerance: write one, or remove the line.")
-        found[name] = Tolerance(value, csv_number(where, line["spread"]), line["how"])
-    return found
+        limits[name] = Tolerance(value, csv_number(where, line["spread"]), line["how"])
+    return limits

@@ -1,4 +1,4 @@
-"""The clock of a device: when it is idle, and how long it worked by its own account."""
+"""The clock of a device: waiting until it is idle, and times by its own events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DeviceClock"]
 
 
 class DeviceClock:
-    """Synchronisation and event times of one device.
+    """Synchronisation and event times of a device.
 
     Parameters
     ----------
@@ -37,5 +37,5 @@ class DeviceClock:
         return event
 
     def between(self, first: Any, last: Any) -> float | None:
-        """Return the milliseconds that the device counted between two marks that are both done; None on a CPU."""
+        """Return the milliseconds between two marks that have both been reached; None on a CPU."""
         return float(first.elapsed_time(last)) if self.has_events else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import registry
 from harness.measure.gpus import list_gpus
-from harness.store.record import Environment, Git, Provider
+from harness.store.environment import Environment, Git, Provider
 
 __all__ = ["describe", "describe_torch", "package_versions", "provider_of"]
 
@@ -25,9 +25,9 @@ def describe(method: str | None = None, device: str = "") -> Environment:
     Parameters
     ----------
     method
-        Name of the method that is measured; the distribution that provides it is named, too.
+        Name of the method that is measured, to describe its :func:`provider_of`.
     device
-        Torch device name, where one is used.
+        Torch device name, where a device is used.
     """
     gpus, reason = list_gpus()
     return Environment(
@@ -48,11 +48,14 @@ def describe(method: str | None = None, device: str = "") -> Environment:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that numbers come from, without importing them."""
-    return {name: found for name in _PACKAGES if (found := _version(name))}
+    return {name: installed for name in _PACKAGES if (installed := _version(name))}
 
 
 def provider_of(method: str) -> Provider | None:
-    """Return the installed distribution that registers a method; None where there is none."""
+    """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
+    imported = registry.imported_class(method)
+    if imported is not None:
+        return Provider(imported.reference, imported.sha256)
     for entry in entry_points(group=registry.GROUP, name=method):
         if entry.dist is not None:
             return Provider(entry.dist.name, entry.dist.version)

@@ -1,4 +1,4 @@
-"""What nvidia-smi tells of the GPUs of this machine; torch is not imported."""
+"""The GPUs of this machine by nvidia-smi; torch is not imported."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import shutil
 import subprocess
 from collections.abc import Collection, Sequence
 
-from harness.store.record import Gpu
+from harness.store.environment import Gpu
 
 __all__ = ["compute_processes", "count_others", "list_gpus", "parse_compute_processes"]
 
 
 def list_gpus() -> tuple[tuple[Gpu, ...], str]:
-    """Return every GPU, and the reason why there is none."""
-    answer, reason = _ask("--query-gpu=name,memory.total,driver_version")
+    """Return every GPU, and the reason where there is none."""
+    answer, reason = _query("--query-gpu=name,memory.total,driver_version")
     return tuple(Gpu(*row[:3]) for row in _rows(answer)), reason
 
 
 def compute_processes() -> dict[str, list[int | None]]:
-    """Return :func:`parse_compute_processes` of now; empty where nvidia-smi does not tell."""
-    return parse_compute_processes(_ask("--query-compute-apps=gpu_uuid,pid")[0])
+    """Return the present processes as :func:`parse_compute_processes`; empty where nvidia-smi fails."""
+    return parse_compute_processes(_query("--query-compute-apps=gpu_uuid,pid")[0])
 
 
 def parse_compute_processes(text: str) -> dict[str, list[int | None]]:
@@ -30,22 +30,22 @@ def parse_compute_processes(text: str) -> dict[str, list[int | None]]:
     dict
         Process ids by UUID without its ``GPU-``; None for a process whose id is withheld.
     """
-    found: dict[str, list[int | None]] = {}
+    processes: dict[str, list[int | None]] = {}
     for uuid, pid, *_ in (row for row in _rows(text) if len(row) > 1):
-        found.setdefault(uuid.removeprefix("GPU-"), []).append(int(pid) if pid.isdecimal() else None)
-    return found
+        processes.setdefault(uuid.removeprefix("GPU-"), []).append(int(pid) if pid.isdecimal() else None)
+    return processes
 
 
 def count_others(listed: Sequence[int | None], own: Collection[int]) -> int | None:
-    """Return how many of the processes on a GPU are not one's own; None where not even one's own is listed.
+    """Return how many processes on a GPU belong to others; None where no process at all is listed.
 
     Parameters
     ----------
     listed
-        Of :func:`compute_processes`, for one GPU that this process uses.
+        Of :func:`compute_processes`, for a GPU that this process uses.
     own
         Ids of this process and its descendants. In a container nvidia-smi may list them under ids of the host: where
-        none of them is listed, one of those that are is taken for this process.
+        none of them is listed, one of the listed processes is taken for this process.
     """
     if not listed:
         return None
@@ -57,8 +57,8 @@ def _rows(text: str) -> list[list[str]]:
     return [[part.strip() for part in line.split(",")] for line in text.splitlines() if line.strip()]
 
 
-def _ask(query: str) -> tuple[str, str]:
-    """Return the answer, or the reason why there is none."""
+def _query(query: str) -> tuple[str, str]:
+    """Return the output of nvidia-smi, or the reason why there is none."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return "", "nvidia-smi is not installed"

@@ -1,4 +1,4 @@
-"""The memory of this process as the kernel and the C library see it; None where the system does not tell."""
+"""The memory of this process as the kernel and the C library count it; None where the system keeps no count."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "frozen_gc",
     "give_back",
     "large_blocks_mapped",
-    "libraries_set_aside",
     "malloc_in_use",
     "reset_high_water",
     "settle",
@@ -23,8 +23,8 @@ __all__ = [
 
 
 @contextmanager
-def libraries_set_aside() -> Iterator[None]:
-    """Keep what exists at the start out of garbage collections: with torch loaded, each would take 0.1 s and more."""
+def frozen_gc() -> Iterator[None]:
+    """Exclude all present objects from garbage collection: with torch loaded, each collection takes over 0.1 s."""
     gc.freeze()
     try:
         yield
@@ -33,13 +33,13 @@ def libraries_set_aside() -> Iterator[None]:
 
 
 def settle() -> None:
-    """Collect garbage and give free heap back to the system, so that the resident size is what is held."""
+    """Collect garbage and return free heap to the system, so that the resident size is the memory in use."""
     gc.collect()
     give_back()
 
 
 def give_back() -> None:
-    """Give free heap back to the system, so that it is in no peak to come."""
+    """Return free heap to the system, so that it does not count in a later peak."""
     library = _libc()
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
@@ -47,10 +47,10 @@ def give_back() -> None:
 
 @contextmanager
 def large_blocks_mapped() -> Iterator[None]:
-    """Let malloc map every block above 128 kB meanwhile: freed ones leave at once, so a peak is what was in use.
+    """Make malloc map every block above 128 kB: freed blocks return at once, so a peak is what was in use.
 
-    glibc raises that limit by itself as blocks are freed, up to 32 MB, where this leaves it, and keeps what lies below
-    it in heaps whose size depends on the order of events. Mapping costs time: not for what is timed.
+    glibc raises that limit by itself as blocks are freed, up to 32 MB, which is the limit afterwards, and keeps smaller
+    blocks in heaps whose size depends on the order of events. Mapping costs time: not for use while times are measured.
     """
     set_option = getattr(_libc(), "mallopt", lambda option, value: 0)
     set_option(_M_MMAP_THRESHOLD, 128 * 1024)
@@ -66,8 +66,8 @@ def malloc_in_use() -> int | None:
     if not hasattr(library, "mallinfo2"):
         return None
     library.mallinfo2.restype = _Mallinfo
-    found = library.mallinfo2()
-    return int(found.uordblks + found.hblkhd)
+    info = library.mallinfo2()
+    return int(info.uordblks + info.hblkhd)
 
 
 def status_bytes(field: str) -> int | None:
@@ -76,12 +76,12 @@ def status_bytes(field: str) -> int | None:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    found = [line.split() for line in lines if line.startswith(f"{field}:")]
-    return int(found[0][1]) * 1024 if found else None
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{field}:")]
+    return kilobytes[0] * 1024 if kilobytes else None
 
 
 def reset_high_water() -> bool:
-    """Set ``VmHWM`` to the present size; False where the kernel does not let it be."""
+    """Set ``VmHWM`` to the present size; False where the kernel forbids it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -100,7 +100,7 @@ class _Mallinfo(ctypes.Structure):
 
 
 _M_MMAP_THRESHOLD = -3
-"""Of glibc's mallopt."""
+"""Option of glibc's mallopt."""
 
 
 @cache

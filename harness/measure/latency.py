@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
-from harness.metrics.scoring import naming
+from harness.metrics.scoring import errors_name_sample
 from harness.protocol import LatencyBudget
-from harness.store.record import Latency, LatencyWindow
+from harness.store.measurements import Latency, LatencyWindow
 
 __all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "raw_times", "summarise", "windows"]
 
 Keep = Callable[[Sample, Prediction], None]
-"""Takes what a method said about a sample."""
+"""Called with a sample and its prediction."""
 
 _CONFIDENCE = 0.95
-"""Of the median's interval, and that the largest value lies at or above a percentile."""
+"""Of the median's interval, and of the largest value lying at or above a percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Call:
     device_ms
         Wall time of ``infer`` alone: inputs on the device to prediction in host memory (the CFM authors' window).
     end_to_end_ms
-        Wall time of ``prepare`` and ``infer`` (what the paper's text says).
+        Wall time of ``prepare`` and ``infer`` (the window of the paper's text).
     events_ms
-        Of ``infer`` by the device's own clock, between events on its current stream; None on a CPU.
+        Time of ``infer`` by the device's own clock, between events on its current stream; None on a CPU.
     """
 
     device_ms: float
@@ -52,11 +52,11 @@ class Timing:
     Parameters
     ----------
     calls
-        Those that count, in order.
+        The measured calls, in order.
     warmups
-        Those before.
+        The calls before them.
     stopped
-        Why there are fewer calls than the protocol asks for; empty where there are not.
+        Why there are fewer calls than the protocol requires; empty where there are enough.
     """
 
     calls: tuple[Call, ...]
@@ -79,28 +79,27 @@ def measure_latency(
 ) -> Timing:
     """Time prepare and infer, cycling through the samples, with the device idle before and after each window.
 
-    Warm-ups begin with the first sample, and the measured calls go on where they end.
+    Warm-ups begin with the first sample, and the measured calls continue after the last warm-up.
 
     Parameters
     ----------
     method
         Fitted.
     samples
-        At least one, held in memory so that reading files is outside both windows. The method sees them blind.
+        At least one sample, in memory so that both windows exclude reading files. The method gets them blind.
     budget
-        Warm-ups, and when to stop.
+        Number of warm-ups, and when to stop.
     clock
-        Of the device the method was fitted on.
+        Clock of the device that the method was fitted on.
     progress
-        Told of (calls, calls at least).
+        Called with the number of measured calls and the least number to make.
     keep
-        Handed each sample, as it was passed, with the first prediction of it, warm-ups included; between calls, so in
-        no window.
+        Called with each sample, as it was passed, and its first prediction, warm-ups included; outside both windows.
 
     Raises
     ------
     MethodError
-        Of the method or of ``keep``, with category and id of the sample before its sentence.
+        Raised by the method or by ``keep``, with category and id of the sample before its message.
     """
     source = _calls(method, samples, clock, keep)
     warmups = _warm_up(source, budget)
@@ -116,7 +115,7 @@ def measure_latency(
 
 
 def _warm_up(source: Iterator[Call], budget: LatencyBudget) -> tuple[Call, ...]:
-    """Call the method before the first measured call; no more once the budget's time is over."""
+    """Make the calls before the first measured call, until the budget's time is over."""
     started = perf_counter_ns()
     calls: list[Call] = []
     while len(calls) < budget.warmups and (perf_counter_ns() - started) / 1e9 < budget.max_seconds:
@@ -125,15 +124,15 @@ def _warm_up(source: Iterator[Call], budget: LatencyBudget) -> tuple[Call, ...]:
 
 
 def _calls(method: Method, samples: Sequence[Sample], clock: DeviceClock, keep: Keep | None) -> Iterator[Call]:
-    """Call the method on one sample after the other, round and round, whenever asked for a call."""
+    """Yield one call after the other, cycling through the samples."""
     blind = [sample.blind() for sample in samples]
     for number in count():
         index = number % len(samples)
-        with naming(samples[index]):
+        with errors_name_sample(samples[index]):
             call, prediction = _call(method, blind[index], clock)
             if keep is not None and number == index:
                 keep(samples[index], prediction)
-        del prediction  # which is not to be there during the next call
+        del prediction  # it must not hold memory during the next call
         yield call
 
 
@@ -160,7 +159,7 @@ def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:
 
 
 def windows(timing: Timing) -> Latency:
-    """Return the summaries of both windows and of the device's own times."""
+    """Return the summaries of both windows and of the times by the device's own clock."""
     summaries = {name: replace(summarise(times), stopped=timing.stopped) for name, times in _by_window(timing).items()}
     no_events = LatencyWindow(reason="a CPU has no event clock", stopped=timing.stopped)
     return Latency(
@@ -221,8 +220,8 @@ def _quantile(ordered: NDArray[np.float64], quantile: float) -> float | None:
 def _median_interval(ordered: NDArray[np.float64]) -> tuple[float | None, float | None]:
     """Return the narrowest pair of values, equally far from both ends, that encloses the median at 95% confidence.
 
-    The value with ``below`` others beneath it lies above the median with the probability that a fair coin shows heads
-    at most ``below`` times in as many throws as there are values; the same holds at the other end.
+    The value with ``below`` smaller values lies above the median with the probability that a fair coin shows heads at
+    most ``below`` times in as many throws as there are values; the same holds at the other end.
     """
     from scipy.special import bdtr
 

@@ -13,13 +13,13 @@ from harness.measure.gpus import compute_processes, count_others
 __all__ = ["CpuTimes", "LoadWatch", "OtherLoad", "beside_on_gpu", "cpu_times", "other_load"]
 
 _LIMIT = 0.10
-"""Share of the cores that others may use: a method on all cores is slowed by about as much."""
+"""Share of the cores that other processes may use: a method on all cores is slowed by about as much."""
 
 _LIMIT_BESIDE_GPU = 0.50
-"""The same for a CUDA device: the host only feeds it, which takes one core."""
+"""The same for a CUDA device, which needs a single core of the host."""
 
 _LEAST_SECONDS = 0.25
-"""Below this the kernel's ticks of 10 ms are too coarse to tell a tenth of a core."""
+"""Below this the kernel's ticks of 10 ms are too coarse to detect a tenth of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class OtherLoad:
     Parameters
     ----------
     contended
-        Whether it was enough to disturb times; False where that can't be told.
+        Whether it was enough to disturb times; False where unknown.
     sentence
-        Why, or why it can't be told; empty where nothing disturbed.
+        Why, or why it is unknown; empty where nothing disturbed.
     cores
         Cores that other processes kept busy on average; None where unknown.
     """
@@ -48,11 +48,11 @@ class CpuTimes:
     Parameters
     ----------
     wall
-        The moment.
+        Wall time of the moment.
     busy
-        Time these cores ran any process, and time the hypervisor gave to other machines (steal).
+        Time during which these cores ran any process, and time the hypervisor gave to other machines (steal).
     own
-        Time this process and its descendants had.
+        Time used by this process and its descendants.
     cores
         Number of these cores.
     """
@@ -96,12 +96,12 @@ class LoadWatch:
 
 
 def other_load(begin: CpuTimes | None, end: CpuTimes | None, limit: float) -> OtherLoad:
-    """Return what others took of the cores between two moments.
+    """Return the load by other processes between two moments.
 
     Parameters
     ----------
     begin, end
-        Of the same cores; None where unknown.
+        Times of the same cores; None where unknown.
     limit
         Share of the cores above which times are disturbed.
     """
@@ -117,18 +117,18 @@ def other_load(begin: CpuTimes | None, end: CpuTimes | None, limit: float) -> Ot
 
 
 def beside_on_gpu(load: OtherLoad, others: Sequence[int | None]) -> OtherLoad:
-    """Add to the load of the cores the numbers of other processes on the GPU at several moments, None for unknown."""
+    """Add the numbers of other processes on the GPU at several moments to the load; None for an unknown number."""
     most = max((count for count in others if count is not None), default=0)
-    said = ""
+    on_gpu = ""
     if most:
-        said = f"{most} other process{'es' if most > 1 else ''} used the GPU"
+        on_gpu = f"{most} other process{'es' if most > 1 else ''} used the GPU"
     elif None in others:
-        said = "other processes on the GPU are unknown: nvidia-smi does not list even this one"
-    return OtherLoad(load.contended or most > 0, "; ".join(filter(None, (said, load.sentence))), load.cores)
+        on_gpu = "other processes on the GPU are unknown: nvidia-smi does not list even this one"
+    return OtherLoad(load.contended or most > 0, "; ".join(filter(None, (on_gpu, load.sentence))), load.cores)
 
 
 def cpu_times(cores: Collection[int]) -> CpuTimes | None:
-    """Return the processor time up to now of some cores, by number; None where the system does not tell."""
+    """Return the processor time up to now of some cores, by number; None where the system keeps no count."""
     try:
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -147,7 +147,7 @@ def _busy_seconds(row: Sequence[str]) -> float:
 
 
 def _allowed_cores() -> frozenset[int]:
-    """Return the cores that any thread of this process may use: a thread pool may have bound each to one."""
+    """Return the cores that any thread of this process may use: a pool may have bound each thread to a core."""
     try:
         threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
         return frozenset().union(*(os.sched_getaffinity(thread) for thread in threads))
@@ -156,7 +156,7 @@ def _allowed_cores() -> frozenset[int]:
 
 
 def _descendants() -> Iterator[tuple[int, float]]:
-    """Yield id and processor time, in seconds, of every living descendant and of those it waited for."""
+    """Yield id and processor time, in seconds, of every descendant, with that of the children it waited for."""
     children: dict[int, list[tuple[int, float]]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -167,6 +167,6 @@ def _descendants() -> Iterator[tuple[int, float]]:
         children.setdefault(int(fields[1]), []).append((int(path.parent.name), seconds))
     waiting = list(children.get(os.getpid(), ()))
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting.extend(children.get(found[0], ()))
+        process = waiting.pop()
+        yield process
+        waiting.extend(children.get(process[0], ()))

@@ -10,40 +10,40 @@ from typing import Protocol
 from harness.contract import Sample
 from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, status_bytes
 from harness.measure.reach import reachable_bytes
-from harness.store.record import Size
+from harness.store.measurements import Size
 
 __all__ = ["CudaMeter", "HostMeter", "MemoryMeter", "measure_peak", "meter_of"]
 
 _MB = 1e6
 _SLACK = 1_000_000
-"""Bytes by which a level may fall through no fault of the measurement."""
+"""Bytes by which a level may fall without an error of the measurement."""
 
 
 class MemoryMeter(Protocol):
-    """Memory above the level at construction, which belongs just before the method is made."""
+    """Memory above the level at construction, which must come just before the method is made."""
 
     def settle(self) -> None:
-        """Give garbage, free heap and cached blocks back; part of construction and of :meth:`static`."""
+        """Return garbage, free heap and cached blocks to the system; part of construction and of :meth:`static`."""
 
     def static(self) -> Size:
-        """Return what is held now."""
+        """Return the memory in use now."""
 
     def restart(self) -> None:
-        """Begin a stage: its peak starts at the present level, which is best a settled one."""
+        """Begin a stage: its peak starts at the present level, best after :meth:`settle`."""
 
     def peaks(self, name: str, held: int = 0) -> dict[str, Size]:
-        """Return the most since :meth:`restart`: in use as ``name``, taken from the device as ``<name>_reserved``.
+        """Return the peaks since :meth:`restart`: in use as ``name``, taken from the device as ``<name>_reserved``.
 
         Parameters
         ----------
         name
             Key in a record's memory.
         held
-            Bytes of host memory that the harness itself held all the while.
+            Bytes of host memory that the harness itself held during the stage.
         """
 
     def device_delta(self) -> Size:
-        """Return what the device has less of since construction, whoever took it."""
+        """Return by how much the device's free memory fell since construction, by whatever process."""
 
 
 def meter_of(device: str) -> MemoryMeter:
@@ -61,17 +61,17 @@ def measure_peak(
     predict
         Prepare and infer of a fitted method.
     samples
-        Blind samples, at least one; their own bytes are subtracted.
+        Blind samples, at least one; their own bytes are subtracted from the peaks.
     meter
         Constructed before the method was made.
     max_seconds
-        After which no further sample is begun.
+        Time after which no further sample is predicted.
 
     Returns
     -------
     dict
-        ``peak_inference``, ``peak_inference_reserved`` and ``device_delta``, with the number of ``calls`` they were
-        seen over and, where the time was over before the last sample, ``stopped``.
+        ``peak_inference``, ``peak_inference_reserved`` and ``device_delta``, with the number of ``calls`` and, where
+        the time was over before the last sample, ``stopped``.
     """
     with large_blocks_mapped():
         return _measured_peak(predict, samples, meter, max_seconds)
@@ -108,7 +108,7 @@ class HostMeter:
         self._resettable = False
 
     def settle(self) -> None:
-        """Give garbage and free heap back."""
+        """Return garbage and free heap to the system."""
         settle()
 
     def static(self) -> Size:
@@ -125,11 +125,11 @@ class HostMeter:
         if self._resettable:
             peak = self._above(status_bytes("VmHWM"), self._PEAK, held)
         else:
-            peak = _unknown(self._PEAK, "this system does not let the high-water mark be reset")
+            peak = _unknown(self._PEAK, "this system does not allow resetting the high-water mark")
         return {name: peak, f"{name}_reserved": _unknown("cuda max_memory_reserved", "the device is a CPU")}
 
     def device_delta(self) -> Size:
-        """Return that there is none."""
+        """Return an unknown size: a host has no other device."""
         return _unknown("cuda mem_get_info", "the device is a CPU")
 
     def _above(self, value: int | None, source: str, held: int = 0) -> Size:
@@ -139,7 +139,7 @@ class HostMeter:
 
 
 class CudaMeter:
-    """Memory of one CUDA device; the context and the workspaces every method shares must exist before.
+    """Memory of a CUDA device; its context and the workspaces that all methods share must exist before.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class CudaMeter:
         self._free = torch.cuda.mem_get_info(device)[0]
 
     def settle(self) -> None:
-        """Give garbage back to the allocator, and its cached blocks to the device."""
+        """Return garbage to the allocator, and its cached blocks to the device."""
         import torch
 
         settle()
@@ -165,7 +165,7 @@ class CudaMeter:
         torch.cuda.empty_cache()
 
     def static(self) -> Size:
-        """Return what the allocator has handed out once settled."""
+        """Return the memory in use by the allocator once settled."""
         import torch
 
         self.settle()
@@ -179,7 +179,7 @@ class CudaMeter:
         torch.cuda.reset_peak_memory_stats(self._device)
 
     def peaks(self, name: str, held: int = 0) -> dict[str, Size]:
-        """Return the allocator's peaks; what the harness holds lies in host memory and is not in them."""
+        """Return the allocator's peaks; what the harness itself holds is in host memory and not part of them."""
         import torch
 
         used = torch.cuda.max_memory_allocated(self._device) - self._allocated

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["reachable_bytes"]
 
 _LEAVES = (ModuleType, type, CodeType, str, bytes, int, float, complex, bool, type(None))
-"""Not descended into: what a module or a class holds belongs to no object, and the others hold nothing."""
+"""Types not followed: what a module or a class holds belongs to no object, and the others hold nothing."""
 
 _Span = tuple[int, int]
 
@@ -23,16 +23,16 @@ def reachable_bytes(root: object) -> int:
     """Return the bytes of all numpy buffers and torch storages in host memory that an object keeps alive.
 
     Memory that several arrays share is counted once, and a view counts as the whole buffer it keeps alive. Whatever
-    the garbage collector's links lead to is followed, except into modules, classes and the globals of functions. What
-    compiled code holds by itself is not seen: a library's index, a tensor of opaque layout (mkldnn), and what is left
-    of an array of which ``torch.from_numpy`` took a part.
+    the garbage collector's links lead to is followed, except into modules, classes and the globals of functions.
+    Memory that compiled code alone holds is not counted: a library's index, a tensor of opaque layout (mkldnn), and the
+    rest of an array of which ``torch.from_numpy`` uses a part.
 
     Parameters
     ----------
     root
         For example a fitted method.
     """
-    spans = [span for found in _reachable(root) for span in _spans(found)]
+    spans = [span for item in _reachable(root) for span in _spans(item)]
     return _union(spans)
 
 
@@ -40,25 +40,25 @@ def _reachable(root: object) -> Iterator[object]:
     seen: dict[int, object] = {}
     waiting = [root]
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen or issubclass(type(one), _LEAVES):
+        item = waiting.pop()
+        if id(item) in seen or issubclass(type(item), _LEAVES):
             continue
-        seen[id(one)] = one
-        yield one
-        waiting.extend(_held_by(one))
+        seen[id(item)] = item
+        yield item
+        waiting.extend(_held_by(item))
 
 
-def _held_by(one: Any) -> Iterable[object]:
+def _held_by(item: Any) -> Iterable[object]:
     torch = _torch()
-    if _is(one, FunctionType):
-        return [one.__closure__, one.__defaults__, one.__kwdefaults__, one.__dict__]
-    held = gc.get_referents(one)
-    if _is(one, np.ndarray):
-        held += [one.base, *(one.ravel().tolist() if one.dtype.hasobject else ())]
-    elif torch is not None and _is(one, torch.Tensor):
-        held += _parts(one)
-    elif torch is not None and _is(one, torch.jit.ScriptModule):
-        held += [*one.parameters(), *one.buffers()]
+    if _is(item, FunctionType):
+        return [item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__]
+    held = gc.get_referents(item)
+    if _is(item, np.ndarray):
+        held += [item.base, *(item.ravel().tolist() if item.dtype.hasobject else ())]
+    elif torch is not None and _is(item, torch.Tensor):
+        held += _parts(item)
+    elif torch is not None and _is(item, torch.jit.ScriptModule):
+        held += [*item.parameters(), *item.buffers()]
     return held
 
 
@@ -67,9 +67,9 @@ def _torch() -> Any:
     return sys.modules.get("torch")
 
 
-def _is(one: Any, kind: type) -> bool:
-    """Test the type itself: a proxy may stand for another object, or for one that is gone."""
-    return issubclass(type(one), kind)
+def _is(item: Any, kind: type) -> bool:
+    """Test the type itself: a proxy may stand for another object, or for an object that is gone."""
+    return issubclass(type(item), kind)
 
 
 def _parts(tensor: Any) -> list[object]:
@@ -86,20 +86,20 @@ def _parts(tensor: Any) -> list[object]:
     return [*(getattr(tensor, name)() for name in names), *gradient, getattr(tensor, "__dict__", None)]
 
 
-def _spans(one: Any) -> Iterator[_Span]:
+def _spans(item: Any) -> Iterator[_Span]:
     """Yield the addresses, first and past the last, of the memory that an array or tensor itself stands for."""
     torch = _torch()
-    if _is(one, np.ndarray):
+    if _is(item, np.ndarray):
         owners = (np.ndarray,) if torch is None else (np.ndarray, torch.Tensor)
-        if one.nbytes and not isinstance(one.base, owners):
-            yield _bounds(one)
+        if item.nbytes and not isinstance(item.base, owners):
+            yield _bounds(item)
     elif torch is None:
         return
-    elif _is(one, torch.Tensor):
-        if one.layout is torch.strided and one.device.type == "cpu":
-            yield _storage_span(one.untyped_storage())
-    elif _is(one, torch.UntypedStorage) and one.device.type == "cpu":
-        yield _storage_span(one)
+    elif _is(item, torch.Tensor):
+        if item.layout is torch.strided and item.device.type == "cpu":
+            yield _storage_span(item.untyped_storage())
+    elif _is(item, torch.UntypedStorage) and item.device.type == "cpu":
+        yield _storage_span(item)
 
 
 def _bounds(array: NDArray[Any]) -> _Span:

@@ -1,4 +1,4 @@
-"""Reading test samples: timed by themselves for the columns of decoding and cleaning, or ahead of the method."""
+"""Reading test samples: timed on their own, for the columns of decoding and cleaning, or ahead of the method."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Reading:
     samples
         Decoded and cleaned.
     decode_ms
-        Reading and decoding the files of each of them.
+        Times of reading and decoding the files of each sample.
     clean_ms
-        Removing the background, never from the cache, of as many as were timed.
+        Times of removing the background, without the cache, of those samples whose cleaning was timed.
     """
 
     samples: Mapping[SampleRef, Sample]
@@ -39,7 +39,7 @@ class Reading:
     clean_ms: tuple[float, ...]
 
     def blind(self) -> Reading:
-        """Return it without masks and labels."""
+        """Return the same without masks and labels."""
         return replace(self, samples={ref: sample.blind() for ref, sample in self.samples.items()})
 
 
@@ -49,7 +49,7 @@ def timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> Reading:
     Parameters
     ----------
     dataset
-        Where they lie.
+        Where the samples are read from.
     test
         The whole test set.
     """
@@ -70,16 +70,16 @@ def timed_reading(dataset: Dataset, test: Sequence[SampleRef]) -> Reading:
 
 
 def read_ahead(dataset: Dataset, refs: Sequence[SampleRef], held: Mapping[SampleRef, Sample]) -> Iterator[Sample]:
-    """Yield samples in order; while one is in use, the next is read in the background.
+    """Yield samples in order; while a sample is in use, the next is read in the background.
 
     Parameters
     ----------
     dataset
-        Where they lie.
+        Where the samples are read from.
     refs
-        Which ones.
+        Which samples.
     held
-        Those that are in memory already.
+        Samples that are in memory already.
     """
 
     def read(ref: SampleRef) -> Sample:

@@ -1,4 +1,4 @@
-"""Whether what a method says it holds is what the allocators say."""
+"""Comparing the memory that a method reports with what the allocators count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.contract import Method
 from harness.measure.host import malloc_in_use
 from harness.measure.reach import reachable_bytes
-from harness.store.record import StateCheck
+from harness.store.measurements import StateCheck
 
 __all__ = ["AllocatorLevel", "allocator_level", "check_state"]
 
@@ -21,12 +21,12 @@ _ALLOCATED = "cuda memory_allocated, less its level before the method was made"
 
 @dataclass(frozen=True, slots=True)
 class AllocatorLevel:
-    """What the allocators of this process have handed out.
+    """Memory in use by the allocators of this process.
 
     Parameters
     ----------
     malloc
-        Bytes of the C library's heap; None where it can't tell.
+        Bytes of the C library's heap; None where it keeps no count.
     cuda
         Bytes of torch's CUDA allocator; None on a CPU.
     """
@@ -36,7 +36,7 @@ class AllocatorLevel:
 
 
 def allocator_level(device: str) -> AllocatorLevel:
-    """Return the present level. Garbage that is not yet collected counts."""
+    """Return the present level, with garbage that is not yet collected."""
     if not device.startswith("cuda"):
         return AllocatorLevel(malloc_in_use(), None)
     import torch
@@ -49,7 +49,7 @@ def check_state(method: Method, device: str, before: AllocatorLevel) -> StateChe
     """Compare the sum of ``state_bytes`` with the allocators, within 5% or 1 MB, whichever is more.
 
     A method must report at least the arrays and tensors it keeps alive, on the device and on the host. It may report
-    more, up to what malloc gave out since it was made: compiled libraries hold banks that the interpreter can't see.
+    more, up to what was allocated since it was made: compiled libraries hold banks that the interpreter can't see.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def check_state(method: Method, device: str, before: AllocatorLevel) -> StateChe
     Returns
     -------
     StateCheck
-        With a ``reason`` where they differ, or where that can't be decided.
+        With a ``reason`` where they differ, or where that is unknown.
     """
     reported = sum(method.state_bytes().values())
     now = allocator_level(device)
@@ -72,7 +72,7 @@ def check_state(method: Method, device: str, before: AllocatorLevel) -> StateChe
     if reported <= seen + _slack(seen):
         return _verdict(reported, seen, _source(_REACHABLE, now), agrees=reported >= seen - _slack(seen))
     if now.malloc is None or before.malloc is None:
-        reason = "state_bytes reports more than is seen, and this system does not tell what compiled code holds"
+        reason = "state_bytes reports more than is seen, and this system does not count what compiled code holds"
         return replace(_result(reported, seen, _source(_REACHABLE, now)), reason=reason)
     most = on_device + now.malloc - before.malloc
     if most <= seen:
@@ -88,13 +88,13 @@ def _slack(count: int) -> float:
     return max(_SHARE * count, _LEAST)
 
 
-def _verdict(reported: int, found: int, source: str, *, agrees: bool) -> StateCheck:
-    result = replace(_result(reported, found, source), agrees=agrees)
+def _verdict(reported: int, held: int, source: str, *, agrees: bool) -> StateCheck:
+    result = replace(_result(reported, held, source), agrees=agrees)
     if agrees:
         return result
-    reason = f"state_bytes reports {reported / 1e6:.1f} MB where {found / 1e6:.1f} MB are held ({source})"
+    reason = f"state_bytes reports {reported / 1e6:.1f} MB where {held / 1e6:.1f} MB are held ({source})"
     return replace(result, reason=reason)
 
 
-def _result(reported: int, found: int, source: str) -> StateCheck:
-    return StateCheck(reported / 1e6, found / 1e6, source)
+def _result(reported: int, held: int, source: str) -> StateCheck:
+    return StateCheck(reported / 1e6, held / 1e6, source)

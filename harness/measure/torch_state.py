@@ -10,23 +10,23 @@ import numpy as np
 __all__ = ["configure", "synchronise"]
 
 _CUBLAS_WORKSPACE = ":4096:8"
-"""Of the two settings with which cuBLAS is deterministic, the faster one."""
+"""The faster of the two settings with which cuBLAS is deterministic."""
 
 
 def configure(device: str, seed: int, *, uses_torch: bool = True) -> None:
     """Seed every global generator, pin the flags that change results, and open the device.
 
-    TF32 is off, cuDNN deterministic, and torch takes its deterministic algorithms where it has them; an operation
-    without one warns on standard error. To be called before anything uses CUDA, since cuBLAS reads its setting once.
+    TF32 is off, cuDNN is deterministic, and torch uses deterministic algorithms where it has them; an operation without
+    warns on standard error. Call it before anything uses CUDA, since cuBLAS reads its setting once.
 
     Parameters
     ----------
     device
-        Torch device name; CUDA work of this process goes there.
+        Torch device name; CUDA work of this process runs on it.
     seed
         The cell's seed.
     uses_torch
-        Whether the method does: loading torch takes seconds. On a CUDA device it is always loaded.
+        Whether the method uses torch, which takes seconds to load. On a CUDA device it is always loaded.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = _CUBLAS_WORKSPACE
     random.seed(seed)
@@ -51,7 +51,7 @@ def _configure_torch(device: str, seed: int) -> None:
 
 
 def _open(device: str) -> None:
-    """Make the context and cuBLAS's workspace, which are the same for every method and charged to none."""
+    """Make the context and cuBLAS's workspace, which are the same for every method and count for none."""
     import torch
 
     ones = torch.ones(64, 64, device=device)

@@ -1,7 +1,7 @@
 """Accuracy of anomaly maps and scores: AUROC and AUPRO, exact and as papers print them.
 
-:func:`evaluate` gives all six numbers at once. Exact and paper-compatible AUPRO have names of their own and are never
-comparable with each other. Nothing here needs torch.
+:func:`evaluate` returns all six numbers. Exact and paper-compatible AUPRO have different names and are never comparable
+with each other. Nothing here needs torch.
 """
 
 from harness.metrics.auroc import auroc, pixel_auroc
@@ -14,10 +14,12 @@ from harness.metrics.evaluation import (
     evaluate_with_reasons,
 )
 from harness.metrics.pro import aupro, aupro_official
+from harness.metrics.testset import RankedTestSet
 
 __all__ = [
     "METRICS",
     "Evaluation",
+    "RankedTestSet",
     "aupro",
     "aupro_official",
     "auroc",

@@ -24,7 +24,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     Returns
     -------
     float
-        In [0, 1]; NaN where all images belong to one class.
+        In [0, 1]; NaN where all images belong to the same class.
 
     Raises
     ------
@@ -33,9 +33,9 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     """
     anomalous = image_labels(labels)
     ranked = image_scores(scores, anomalous.size)
-    normal, found = np.sort(ranked[~anomalous]), ranked[anomalous]
-    after = np.searchsorted(normal, found, side="right")
-    equal = after - np.searchsorted(normal, found, side="left")
+    normal, positive = np.sort(ranked[~anomalous]), ranked[anomalous]
+    after = np.searchsorted(normal, positive, side="right")
+    equal = after - np.searchsorted(normal, positive, side="left")
     return _area(np.ones_like(after), normal.size - after, equal, normal.size)
 
 

@@ -1,4 +1,4 @@
-"""All accuracy metrics of a set of test images at once."""
+"""All accuracy metrics of a set of test images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.metrics.auroc import auroc, auroc_of_ranks
-from harness.metrics.defects import find_regions_by_image, images_of, rank_test_set
-from harness.metrics.inputs import Images, check_count, image_labels, image_scores
+from harness.metrics.inputs import Images, check_count, image_labels
 from harness.metrics.pro import aupro_of_ranks, official_aupro_of_ranks
 from harness.metrics.ranks import PixelRanks, find_regions, rank_pixels
+from harness.metrics.testset import RankedTestSet, images_of
 
 __all__ = ["METRICS", "Evaluation", "evaluate", "evaluate_by_defect", "evaluate_test_set", "evaluate_with_reasons"]
 
@@ -30,7 +30,7 @@ class Evaluation:
     values
         One number for each of :data:`METRICS`, NaN where the metric is undefined.
     reasons
-        Half a sentence for each metric that is NaN.
+        Why, for each metric that is NaN; a clause without a full stop.
     """
 
     values: dict[str, float]
@@ -73,7 +73,7 @@ def evaluate(
 def evaluate_with_reasons(
     maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
 ) -> Evaluation:
-    """Return what :func:`evaluate` does, with a reason for every metric that is undefined."""
+    """Return the values of :func:`evaluate`, with a reason for every undefined metric."""
     anomalous = image_labels(labels)
     check_count("maps", len(maps), anomalous.size)
     area = auroc(anomalous, scores)
@@ -106,12 +106,12 @@ def evaluate_by_defect(
     defects: Sequence[str],
     pixel_maps: Images | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Return what :func:`evaluate` does for each defect by itself, against all nominal images.
+    """Evaluate each defect by itself, against all nominal images.
 
     Parameters
     ----------
     maps, masks, labels, scores, defects, pixel_maps
-        As for :func:`evaluate_test_set`.
+        As for :meth:`RankedTestSet.of`.
 
     Returns
     -------
@@ -123,49 +123,20 @@ def evaluate_by_defect(
     ValueError
         As for :func:`evaluate`, and where not every image has a defect name.
     """
-    return evaluate_test_set(maps, masks, labels, scores, defects, pixel_maps)[1]
+    return evaluate_test_set(RankedTestSet.of(maps, masks, labels, scores, defects, pixel_maps))[1]
 
 
-def evaluate_test_set(
-    maps: Images,
-    masks: Images,
-    labels: ArrayLike,
-    scores: ArrayLike,
-    defects: Sequence[str],
-    pixel_maps: Images | None = None,
-) -> tuple[Evaluation, dict[str, dict[str, float]]]:
-    """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` at the cost of the first.
-
-    Parameters
-    ----------
-    maps, masks, labels, scores, pixel_maps
-        As for :func:`evaluate`.
-    defects : (n,) str
-        Name of the defect in each image, ``good`` in nominal ones.
-
-    Raises
-    ------
-    ValueError
-        As for :func:`evaluate`, and where not every image has a defect name.
-    """
-    anomalous = image_labels(labels)
-    ranked = image_scores(scores, anomalous.size)
-    for name, images in (("maps", maps), ("masks", masks), ("pixel_maps", pixel_maps), ("defects", defects)):
-        if images is not None:
-            check_count(name, len(images), anomalous.size)
-    regions = find_regions_by_image(masks)
-    ranks = pixel_ranks = rank_test_set(maps, regions, defects)
-    if pixel_maps is not None and not _same_images(maps, pixel_maps):
-        pixel_ranks = rank_test_set(pixel_maps, regions, defects, "pixel_maps")
+def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, dict[str, float]]]:
+    """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` of a test set."""
+    labels, scores, maps, pixel_maps = test_set.labels, test_set.scores, test_set.maps, test_set.pixel_maps
     by_defect = {}
-    for defect in ranks.by_defect:
-        chosen = images_of(defect, defects)
-        area = auroc(anomalous[chosen], ranked[chosen])
-        found = _evaluation(anomalous[chosen], area, ranks.by_defect[defect], pixel_ranks.by_defect[defect])
-        by_defect[defect] = found.values
-    return _evaluation(anomalous, auroc(anomalous, ranked), ranks.whole, pixel_ranks.whole), by_defect
+    for defect, ranks in maps.by_defect.items():
+        chosen = images_of(defect, test_set.defects)
+        area = auroc(labels[chosen], scores[chosen])
+        by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect]).values
+    return _evaluation(labels, auroc(labels, scores), maps.whole, pixel_maps.whole), by_defect
 
 
 def _same_images(first: Images, second: Images) -> bool:
-    """Tell without looking at a pixel whether two sets are the very same arrays, which need no second ranking."""
+    """Tell whether two sets hold the same array objects, which need no second ranking."""
     return len(first) == len(second) and all(map(operator.is_, first, second))

@@ -1,4 +1,4 @@
-"""Checks of what a metric is given; every complaint is one sentence in a ValueError."""
+"""Checks of the input of metrics; every fault is a ValueError with one sentence."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def score_maps(maps: Images, name: str = "maps") -> tuple[list[NDArray[Any]], np
     maps : (n, H, W) real, or n arrays of (H, W)
         Anomaly maps, higher is more anomalous.
     name
-        How a complaint calls them.
+        Their name in error messages.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:
     Raises
     ------
     ValueError
-        Where a mask is not (H, W), empty, or soft: any other value, or 1 and 255 in one set of masks.
+        Where a mask is not (H, W), empty, or soft: any other value, or both 1 and 255 among the masks.
     """
     images = _images(masks, "masks")
     top = 255 if max(image.max() for image in images) == 255 else 1

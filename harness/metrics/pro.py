@@ -117,5 +117,5 @@ def _mean_below(x: NDArray[np.float64], y: NDArray[np.float64], limit: float) ->
 
 
 def _at_most_one(area: float) -> float:
-    """Take off what rounding adds to a perfect result."""
+    """Clip what rounding adds to a perfect result."""
     return min(float(area), 1.0)

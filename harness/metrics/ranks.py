@@ -1,8 +1,8 @@
-"""Where anomalous pixels stand among the normal ones: the one pass over all pixels that every pixel metric shares."""
+"""Ranks of the anomalous pixels among the normal ones, from which every pixel metric is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,16 @@ from scipy import ndimage
 
 from harness.metrics.inputs import Images, check_same_images, foregrounds, score_maps
 
-__all__ = ["PixelRanks", "Regions", "find_regions", "label_components", "rank_pixels"]
+__all__ = [
+    "PixelRanks",
+    "Regions",
+    "count_above",
+    "find_regions",
+    "group_scores",
+    "label_components",
+    "rank_pixels",
+    "shares_of",
+]
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 _CHUNK_BYTES = 4 * 2**20
@@ -90,9 +99,9 @@ def find_regions(masks: Images) -> Regions:
         Where a mask is soft or not (H, W).
     """
     images = foregrounds(masks)
-    sizes = [_component_sizes(mask) for mask in images]
-    shares = 1.0 / np.concatenate([pixels for pixels, _ in sizes])
-    return Regions(images, shares, sum(count for _, count in sizes))
+    components = [label_components(mask) for mask in images]
+    shares = np.concatenate([shares_of(of_pixel) for of_pixel, _ in components])
+    return Regions(images, shares, sum(count for _, count in components))
 
 
 def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
@@ -105,17 +114,16 @@ def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     return labels[box], int(count)
 
 
-def _component_sizes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
-    """Return the size of the component of each anomalous pixel, row by row, and the number of components."""
-    of_pixel, count = label_components(mask)
-    return np.bincount(of_pixel, minlength=1)[of_pixel], count
+def shares_of(of_pixel: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return 1 / |C| of each anomalous pixel of an image, C its component as :func:`label_components` counts it."""
+    return 1.0 / np.bincount(of_pixel, minlength=1)[of_pixel]
 
 
 def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRanks:
     """Rank the anomalous pixels of all maps among the normal ones.
 
-    The normal pixels pass through one buffer of a few megabytes, so that the memory needed beyond the maps grows with
-    the number of anomalous pixels only.
+    Normal pixels go through a buffer of a few megabytes, so that the additional memory grows with the number of
+    anomalous pixels only.
 
     Parameters
     ----------
@@ -124,7 +132,7 @@ def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRank
     regions
         Defects of the same images.
     name
-        How a complaint calls the maps.
+        Name of the maps in error messages.
 
     Raises
     ------
@@ -134,38 +142,66 @@ def rank_pixels(maps: Images, regions: Regions, name: str = "maps") -> PixelRank
     images, dtype = score_maps(maps, name)
     check_same_images(images, regions.masks, name)
     pairs = list(zip(images, regions.masks, strict=True))
-    found = np.concatenate([image[mask] for image, mask in pairs], dtype=dtype)
-    normal = sum(image.size for image in images) - found.size
-    scores, share, anomalous = _group(found, regions.shares)
+    pixels = np.concatenate([image[mask] for image, mask in pairs], dtype=dtype)
+    normal = sum(image.size for image in images) - pixels.size
+    scores, share, anomalous = group_scores(pixels, regions.shares)
     above, equal = _count_normal(pairs, scores)
     return PixelRanks(share, anomalous, above, equal, normal, regions.components)
 
 
-def _group(
-    found: NDArray[Any], shares: NDArray[np.float64]
+def group_scores(
+    pixels: NDArray[Any], shares: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
-    """Return the distinct scores ascending, the sum of the shares at each, and how many pixels have it."""
-    order = np.argsort(found)
-    ranked = found[order]
+    """Return the distinct scores of pixels ascending, the sum of the shares at each, and how many pixels have it."""
+    order = np.argsort(pixels)
+    ranked = pixels[order]
     starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1])[: ranked.size])
     share = np.add.reduceat(shares[order], starts) if starts.size else np.empty(0)
     return ranked[starts], share, np.diff(starts, append=ranked.size)
 
 
-def _count_normal(
-    pairs: list[tuple[NDArray[Any], NDArray[np.bool_]]], scores: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the normal pixels above and equal to each of some distinct ascending scores.
+def _count_normal(pairs: list[tuple[NDArray[Any], NDArray[np.bool_]]], scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Count the normal pixels above and equal to each of some distinct ascending scores, (2, d).
 
     The lowest score is counted aside: it is often the exact zero of the background, and nothing below it matters.
     """
-    above, equal = np.zeros(scores.size, dtype=np.int64), np.zeros(scores.size, dtype=np.int64)
     if not scores.size:
-        return above, equal
+        return np.zeros((2, 0), dtype=np.int64)
     lowest = scores[0]
-    equal[0] = sum(np.count_nonzero((image == lowest) & ~mask) for image, mask in pairs)
-    higher = (image[(image > lowest) & ~mask] for image, mask in pairs)
-    for chunk in _chunks(higher, scores.dtype):
+    at_lowest = sum(int(np.count_nonzero((image == lowest) & ~mask)) for image, mask in pairs)
+    return _count_higher((image[(image > lowest) & ~mask] for image, mask in pairs), scores, at_lowest)
+
+
+def count_above(normal: Sequence[NDArray[Any]], scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Count normal pixels above and equal to each of some scores.
+
+    Parameters
+    ----------
+    normal : n arrays of (p,)
+        Scores of the normal pixels of each image, ascending; may be empty.
+    scores : (d,)
+        Distinct, ascending, of the same dtype.
+
+    Returns
+    -------
+    (2, d) int64
+        Numbers above, and numbers equal.
+    """
+    if not scores.size:
+        return np.zeros((2, 0), dtype=np.int64)
+    begin, end = (
+        [int(np.searchsorted(pixels, scores[0], side=side)) for pixels in normal] for side in ("left", "right")
+    )
+    higher = (pixels[first:] for pixels, first in zip(normal, end, strict=True))
+    return _count_higher(higher, scores, sum(end) - sum(begin))
+
+
+def _count_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], at_lowest: int) -> NDArray[np.int64]:
+    """Count above and at each score, given the pixels above the lowest score and how many there are at it."""
+    counts = np.zeros((2, scores.size), dtype=np.int64)
+    above, equal = counts
+    equal[0] = at_lowest
+    for chunk in _chunks(arrays, scores.dtype):
         chunk.sort()
         first = np.searchsorted(chunk, scores, side="left")
         tied = np.flatnonzero(chunk.take(first, mode="clip") == scores)
@@ -173,11 +209,11 @@ def _count_normal(
         equal[tied] += after - first[tied]
         first[tied] = after
         above += chunk.size - first
-    return above, equal
+    return counts
 
 
 def _chunks(arrays: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """Pack arrays of any length into one reused buffer and yield it when it is full, and what is left at the end."""
+    """Pack arrays of any length into one reused buffer and yield it whenever it is full, and once more at the end."""
     buffer = np.empty(_CHUNK_BYTES // dtype.itemsize, dtype=dtype)
     filled = 0
     for array in arrays:

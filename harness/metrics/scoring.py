@@ -13,8 +13,9 @@ from PIL import Image
 
 from harness.contract import MethodError, Prediction, Sample
 from harness.geometry import square_pad
+from harness.metrics.testset import RankedTestSet
 
-__all__ = ["Scored", "check_prediction", "ground_truth", "naming", "resize_map"]
+__all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "resize_map"]
 
 
 def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
@@ -57,7 +58,7 @@ def check_prediction(prediction: Prediction, sample_id: str) -> None:
         maps["pixel_map"] = prediction.pixel_map
     for name, values in maps.items():
         if values.ndim != 2 or values.shape[0] != values.shape[1]:
-            raise MethodError(f"The {name} of sample {sample_id} has shape {values.shape}, not that of a square.")
+            raise MethodError(f"The {name} of sample {sample_id} has shape {values.shape} and is not square.")
         if not np.isfinite(values).all():
             raise MethodError(f"The {name} of sample {sample_id} holds NaN or infinity.")
     if not np.isfinite(prediction.score):
@@ -65,8 +66,8 @@ def check_prediction(prediction: Prediction, sample_id: str) -> None:
 
 
 @contextmanager
-def naming(sample: Sample) -> Iterator[None]:
-    """Put category and id of a sample before the sentence of a MethodError that is raised meanwhile."""
+def errors_name_sample(sample: Sample) -> Iterator[None]:
+    """Begin the message of a MethodError raised inside the block with the sample's category and id."""
     try:
         yield
     except MethodError as error:
@@ -93,7 +94,7 @@ class Scored:
     ids: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample, prediction: Prediction) -> None:
-        """Check a prediction and keep what scoring needs."""
+        """Check a prediction and append it with its ground truth."""
         check_prediction(prediction, sample.id)
         pixel = prediction.anomaly_map if prediction.pixel_map is None else prediction.pixel_map
         self.maps.append(resize_map(prediction.anomaly_map, self.size))
@@ -103,3 +104,7 @@ class Scored:
         self.scores.append(float(prediction.score))
         self.defects.append(sample.defect)
         self.ids.append(sample.id)
+
+    def ranked(self) -> RankedTestSet:
+        """Return the test set with its pixels sorted, for metrics and counts."""
+        return RankedTestSet.of(self.maps, self.masks, self.labels, self.scores, self.defects, self.pixel_maps)

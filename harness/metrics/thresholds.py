@@ -14,7 +14,7 @@ from harness.metrics.pro import OFFICIAL_THRESHOLDS
 __all__ = ["MOST_DISTINCT", "ThresholdCounts", "choose_thresholds", "count_pixels", "narrow"]
 
 MOST_DISTINCT = 1024
-"""Up to so many distinct scores each is a threshold of its own, and counts lose nothing."""
+"""Up to so many distinct scores, each is a threshold, and the counts are exact."""
 
 _SMALLEST_POOL = 400_000
 _TOP_IMAGES = 16
@@ -32,7 +32,7 @@ class ThresholdCounts:
         Descending; the last one is the lowest score of all.
     normal : (n, t) int64
         Normal pixels of each image at or above each threshold.
-    found : (k, t) int64
+    anomalous : (k, t) int64
         Anomalous pixels at or above each threshold, of each region or of each image.
     single : (t,) bool
         True where all pixels below the preceding threshold that reach this one have one score.
@@ -40,7 +40,7 @@ class ThresholdCounts:
 
     thresholds: NDArray[np.float64]
     normal: NDArray[np.int64]
-    found: NDArray[np.int64]
+    anomalous: NDArray[np.int64]
     single: NDArray[np.bool_]
 
     def packed(self, name: str) -> dict[str, NDArray[Any]]:
@@ -48,20 +48,20 @@ class ThresholdCounts:
         return {
             f"{name}_thresholds": self.thresholds,
             f"{name}_normal": narrow(np.diff(self.normal, axis=1, prepend=0)),
-            f"{name}_found": narrow(np.diff(self.found, axis=1, prepend=0)),
+            f"{name}_found": narrow(np.diff(self.anomalous, axis=1, prepend=0)),
             f"{name}_single": self.single,
         }
 
     @classmethod
-    def unpack(cls, name: str, arrays: Mapping[str, NDArray[Any]], images: int, found: int) -> ThresholdCounts:
-        """Undo :meth:`packed` for so many images and found regions; raise ValueError or KeyError where it can't be."""
+    def unpack(cls, name: str, arrays: Mapping[str, NDArray[Any]], images: int, rows: int) -> ThresholdCounts:
+        """Undo :meth:`packed`, with so many rows of anomalous pixels; raise ValueError or KeyError for other arrays."""
         thresholds, single = arrays[f"{name}_thresholds"], arrays[f"{name}_single"]
         if thresholds.ndim != 1 or single.shape != thresholds.shape or not thresholds.size:
             raise ValueError(f"{name}_thresholds has shape {thresholds.shape}")
         counts = {}
-        for kind, rows in (("normal", images), ("found", found)):
+        for kind, length in (("normal", images), ("found", rows)):
             packed = arrays[f"{name}_{kind}"]
-            if packed.shape != (rows, thresholds.size) or packed.dtype.kind != "u":
+            if packed.shape != (length, thresholds.size) or packed.dtype.kind != "u":
                 raise ValueError(f"{name}_{kind} holds {packed.dtype} of shape {packed.shape}")
             counts[kind] = np.cumsum(packed, axis=1, dtype=np.int64)
         return cls(thresholds.astype(np.float64), counts["normal"], counts["found"], single.astype(bool))
@@ -72,42 +72,43 @@ def narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
     return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
-def count_pixels(normal: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> ThresholdCounts:
+def count_pixels(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArray[Any]]) -> ThresholdCounts:
     """Choose thresholds and count the pixels at or above each.
 
     Parameters
     ----------
     normal : n arrays of (p,)
         Scores of the normal pixels of each image, ascending; may be empty.
-    found : k arrays of (q,)
+    anomalous : k arrays of (q,)
         Scores of the anomalous pixels of each region or image, ascending, of the same dtype; may be empty.
     """
-    thresholds = choose_thresholds(normal, found)
+    thresholds = choose_thresholds(normal, anomalous)
     return ThresholdCounts(
         thresholds.astype(np.float64),
         _at_least(normal, thresholds),
-        _at_least(found, thresholds),
-        _next_higher([*normal, *found], thresholds) == np.append(_nothing_above(thresholds), thresholds[:-1]),
+        _at_least(anomalous, thresholds),
+        _next_higher([*normal, *anomalous], thresholds) == np.append(_lowest_value(thresholds), thresholds[:-1]),
     )
 
 
-def choose_thresholds(normal: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def choose_thresholds(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return thresholds, descending: all distinct scores where they are few, else those at chosen false positive rates.
 
-    They are dense where AUPRO@1% lives, and hold what the 99 thresholds of papers need: their rates up to 100%, and the
-    lowest anomalous score above all normal pixels, also when the highest images are left out. Every second one lies
-    just above a normal score instead of at it: before and after a rise of the curve, in turn, so that errors cancel.
+    They are dense at the low rates of AUPRO@1%, and include what the 99 thresholds of papers need: their rates up to
+    100%, and the lowest anomalous score above all normal pixels, also with the highest images left out. Every second
+    threshold lies just above a normal score instead of at it, so before and after a rise of the curve in turn, which
+    makes errors cancel.
 
     Parameters
     ----------
-    normal, found
+    normal, anomalous
         As for :func:`count_pixels`.
     """
-    distinct = _few_distinct([*normal, *found])
+    distinct = _few_distinct([*normal, *anomalous])
     if distinct is not None:
         return distinct[::-1]
-    chosen = [min(scores[:1] for scores in (*normal, *found) if scores.size)]
-    pixels = np.sort(np.concatenate(found)) if found else chosen[0][:0]
+    chosen = [min(scores[:1] for scores in (*normal, *anomalous) if scores.size)]
+    pixels = np.sort(np.concatenate(anomalous)) if anomalous else chosen[0][:0]
     total = sum(scores.size for scores in normal)
     if total:
         at_rates, repeated = np.unique(_scores_at(normal, _wanted_ranks(total)), return_counts=True)
@@ -169,20 +170,20 @@ def _at_least(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArr
 
 
 def _next_higher(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[Any]:
-    """Return the lowest score above each threshold, and the least value of the dtype where there is none."""
-    nothing = _nothing_above(thresholds)
-    following = np.full(thresholds.size, nothing, dtype=thresholds.dtype)
+    """Return the lowest score above each threshold, and the lowest value of the dtype where there is none."""
+    lowest = _lowest_value(thresholds)
+    following = np.full(thresholds.size, lowest, dtype=thresholds.dtype)
     for scores in arrays:
         after = np.searchsorted(scores, thresholds, side="right")
         inside = after < scores.size
-        candidate = np.full(thresholds.size, nothing, dtype=thresholds.dtype)
+        candidate = np.full(thresholds.size, lowest, dtype=thresholds.dtype)
         candidate[inside] = scores[after[inside]]
-        unset = following == nothing
+        unset = following == lowest
         following = np.where(unset | (inside & (candidate < following)), candidate, following)
     return following
 
 
-def _nothing_above(thresholds: NDArray[Any]) -> Any:
-    """Return the least value of a dtype: no score is above anything and as low as this."""
+def _lowest_value(thresholds: NDArray[Any]) -> Any:
+    """Return the lowest value of a dtype, which stands for "no score"."""
     info = np.iinfo(thresholds.dtype) if thresholds.dtype.kind in "ui" else np.finfo(thresholds.dtype)
     return info.min

@@ -43,9 +43,9 @@ def mean_below(x: Rows, y: Rows, limit: float) -> NDArray[np.float64]:
     Parameters
     ----------
     x, y : (r, t) float64
-        Points in the order of x, the first at x = 0; points of one x are a step.
+        Points in the order of x, the first at x = 0; points of the same x are a step.
     limit
-        Up to where.
+        Upper end of the range of x.
     """
     width = np.diff(x, axis=1)
     taken = np.clip(limit - x[:, :-1], 0, width)
@@ -58,8 +58,8 @@ def mean_below(x: Rows, y: Rows, limit: float) -> NDArray[np.float64]:
 def official_points(false_positives: Rows, overlap: Rows, single: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     """Return the points of the curve that papers integrate (see :func:`harness.metrics.pro.aupro_official`).
 
-    Between two thresholds the overlap is taken from the line between their points, unless all pixels there have one
-    score: then it is that of the higher threshold.
+    Between two thresholds the overlap is taken from the line between their points, unless all pixels there have the
+    same score: then it is that of the higher threshold.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def official_points(false_positives: Rows, overlap: Rows, single: NDArray[np.boo
     overlap : (r, t) float64
         PRO there.
     single : (t,) bool
-        True where only one score lies between the preceding threshold and this one.
+        True where only a single score lies between the preceding threshold and this one.
 
     Returns
     -------
@@ -84,13 +84,13 @@ def official_points(false_positives: Rows, overlap: Rows, single: NDArray[np.boo
     part = np.where((width > 0) & ~single[after], (allowed - begin) / np.where(width > 0, width, 1), 0.0)
     low = np.take_along_axis(overlap, at, axis=1)
     values = low + part * (np.take_along_axis(overlap, after, axis=1) - low)
-    one = np.ones_like(total)
+    ones = np.ones_like(total)
     with np.errstate(invalid="ignore"):
-        return np.hstack([allowed / total, one]), np.hstack([values, one])
+        return np.hstack([allowed / total, ones]), np.hstack([values, ones])
 
 
 def _last_up_to(rows: Rows, keys: Rows) -> NDArray[np.int64]:
-    """Return for each key the last place in its ascending row with a value up to it: one search for all rows."""
+    """Return for each key the last place in its ascending row with a value up to it: a single search for all rows."""
     apart = 2 * (rows[:, -1].max() + 1) * np.arange(len(rows))[:, np.newaxis]
     places = np.searchsorted((rows + apart).ravel(), (keys + apart).ravel(), side="right").reshape(keys.shape)
     last: NDArray[np.int64] = places - 1 - rows.shape[1] * np.arange(len(rows))[:, np.newaxis]

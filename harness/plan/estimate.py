@@ -1,4 +1,4 @@
-"""How long a plan takes, told by the records of the past."""
+"""How long a plan takes, estimated from earlier records."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from functools import cached_property
 from heapq import heapify, heapreplace
 from math import fsum, log
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from harness.cell import Cell
 from harness.measure.reading import HELD_SAMPLES
 from harness.plan.planning import Plan, PlannedCell
-from harness.store.record import LatencyWindow, Record
+from harness.store.measurements import LatencyWindow
+from harness.store.record import Record
 
 __all__ = ["Basis", "CellTime", "Estimate", "MethodTime", "duration_text", "estimate"]
 
 Basis = Literal["category", "dataset", "method", "epochs", "parameters", ""]
-"""The nearest record there was: of the same method, parameters, samples and category; of the same dataset; of another
-dataset; of the same method with another number of epochs; with other parameters; of none."""
+"""The nearest earlier record: of the same method, parameters, samples and category; of the same dataset; of another
+dataset; of the same method with another number of epochs; with other parameters; none."""
 
 _NOT_STAGES = ("method", "overhead")
 _EPOCHS = "epochs"
@@ -27,16 +28,16 @@ _EPOCHS = "epochs"
 
 @dataclass(frozen=True, slots=True)
 class CellTime:
-    """What the past says of one cell.
+    """The estimated time of one cell.
 
     Parameters
     ----------
     planned
         The cell.
     seconds
-        Time from the start of its process to its record; None where there is no record to go by.
+        Time from the start of its process to its record; None where no earlier record is like it.
     basis
-        What that is told by.
+        Which records the estimate uses.
     """
 
     planned: PlannedCell
@@ -46,18 +47,18 @@ class CellTime:
 
 @dataclass(frozen=True, slots=True)
 class MethodTime:
-    """What the past says of the cells of one method.
+    """The estimated time of the cells of one method.
 
     Parameters
     ----------
     label
         As in tables.
     cells, unknown
-        Cells to run, and how many of them have no record to go by.
+        Cells to run, and how many of them have no estimate.
     seconds
-        Sum over the others.
+        Sum of the estimates.
     basis
-        How many cells are told by which kind of record.
+        How many cells are estimated from which kind of record.
     """
 
     label: str
@@ -76,7 +77,7 @@ class Estimate:
     cells
         In the order of the plan.
     devices
-        What they run on, one cell at a time on each.
+        Torch device names; each runs one cell at a time.
     """
 
     cells: tuple[CellTime, ...]
@@ -84,12 +85,12 @@ class Estimate:
 
     @property
     def unknown(self) -> int:
-        """How many cells have no record to go by: where there is one, every sum is a lower bound."""
+        """How many cells have no estimate: where there is any, every sum is a lower bound."""
         return sum(cell.seconds is None for cell in self.cells)
 
     @cached_property
     def seconds(self) -> float:
-        """Sum over the cells that have a record to go by, in s: the time on one device."""
+        """Sum of the estimates, in s: the time on one device."""
         return fsum(cell.seconds or 0.0 for cell in self.cells)
 
     @cached_property
@@ -109,7 +110,7 @@ class Estimate:
             groups.setdefault(cell.planned.job.cell.label, []).append(cell)
         return tuple(_sum(label, cells) for label, cells in groups.items())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return times and their sums as plain JSON values."""
         return {
             "devices": list(self.devices),
@@ -126,23 +127,23 @@ class Estimate:
             ],
             "by_method": [
                 {
-                    "method": one.label,
-                    "cells": one.cells,
-                    "seconds": round(one.seconds, 1),
-                    "without_record": one.unknown,
-                    "basis": {kind or "none": count for kind, count in one.basis.items()},
+                    "method": method.label,
+                    "cells": method.cells,
+                    "seconds": round(method.seconds, 1),
+                    "without_record": method.unknown,
+                    "basis": {kind or "none": count for kind, count in method.basis.items()},
                 }
-                for one in self.by_method
+                for method in self.by_method
             ],
         }
 
 
 def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> Estimate:
-    """Estimate every cell of a plan that is to run from measured ones.
+    """Estimate the time of every cell of a plan that is to run.
 
-    A record counts where it is ok and of the same method, preset and kind of device; of those the nearest ones count,
-    by parameters, dataset, number of training samples and category in this order, and where several are equally near
-    their median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
+    A record is used where it is ok and of the same method, preset and kind of device. Of those the nearest one is
+    used, by parameters, dataset, number of training samples and category in this order; of equally near ones their
+    median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
     where both cells have it, that of scoring to the test samples that the latency pass does not predict, and all else
     as constant. Memory banks with a coreset grow faster than that, and no other parameter is scaled.
 
@@ -151,17 +152,17 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     plan
         What is to run.
     records
-        The past, of any plan.
+        Earlier ones, of any plan.
     devices
         Torch device names, at least one.
     """
     kinds = {_kind(device) for device in devices}
-    past: dict[tuple[object, ...], list[Record]] = {}
+    earlier: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
         if record.status == "ok" and record.seconds and record.environment.kind in kinds:
-            past.setdefault(_family(record.cell), []).append(record)
+            earlier.setdefault(_family(record.cell), []).append(record)
     to_run = [planned for planned in plan.cells if planned.action == "run"]
-    times = (_time(planned, past.get(_family(planned.job.cell), ())) for planned in to_run)
+    times = (_time(planned, earlier.get(_family(planned.job.cell), ())) for planned in to_run)
     return Estimate(tuple(times), tuple(devices))
 
 
@@ -192,17 +193,17 @@ def _kind(device: object) -> str:
 
 
 def _family(cell: Cell) -> tuple[object, ...]:
-    """Return what must be equal for a record to say anything about a cell."""
+    """Return what must be equal for the time of a cell to say anything about another one."""
     return cell.method, cell.protocol.preset, bool(cell.checkpoint)
 
 
-def _time(planned: PlannedCell, past: Sequence[Record]) -> CellTime:
-    if not past:
+def _time(planned: PlannedCell, earlier: Sequence[Record]) -> CellTime:
+    if not earlier:
         return CellTime(planned, None, "")
-    distances = [_distance(planned, record) for record in past]
+    distances = [_distance(planned, record) for record in earlier]
     nearest = min(distances)
-    same = [record for record, distance in zip(past, distances, strict=True) if distance == nearest]
-    return CellTime(planned, median(_scaled(planned, record) for record in same), _basis(nearest))
+    closest = [record for record, distance in zip(earlier, distances, strict=True) if distance == nearest]
+    return CellTime(planned, median(_scaled(planned, record) for record in closest), _basis(nearest))
 
 
 _Distance = tuple[int, bool, float, bool]
@@ -258,20 +259,20 @@ def _scaled(planned: PlannedCell, record: Record) -> float:
 
 def _score_seconds(planned: PlannedCell, record: Record) -> float:
     """Return the time of the score pass: in proportion to the test samples, but for what the latency pass predicts."""
-    took, tested = record.seconds["score"], record.samples.test
+    seconds, tested = record.seconds["score"], record.samples.test
     ratio = _ratio(planned.test_samples, tested)
     window, stages = record.latency.end_to_end or LatencyWindow(), list(record.seconds)
     measured = window.calls and window.median_ms is not None
     if not tested or not measured or "latency" not in stages[: stages.index("score")]:
-        return took * ratio  # in older records the score pass, which came first, predicted all
+        return seconds * ratio  # in older records the score pass, which came first, predicted all
     each = (window.median_ms or 0.0) / 1000
     most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + (window.calls or 0))
     ours, theirs = min(most, planned.test_samples or tested), min(most, tested)
-    return max(0.0, (took + theirs * each) * ratio - ours * each)
+    return max(0.0, (seconds + theirs * each) * ratio - ours * each)
 
 
 def _fit_ratio(planned: PlannedCell, record: Record) -> float:
-    """Return how many times longer fitting takes than it took; released weights are loaded, whatever they were."""
+    """Return how many times longer fitting takes; released weights are loaded, so their time stays the same."""
     cell = planned.job.cell
     if cell.checkpoint:
         return 1.0
@@ -279,5 +280,5 @@ def _fit_ratio(planned: PlannedCell, record: Record) -> float:
     return samples * (_epochs_ratio(cell, record.cell) or 1.0)
 
 
-def _ratio(planned: int, past: int | None) -> float:
-    return planned / past if planned and past else 1.0
+def _ratio(planned: int, earlier: int | None) -> float:
+    return planned / earlier if planned and earlier else 1.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from harness.cell import Cell
 from harness.data.weights import ResolvedWeight
@@ -18,7 +19,7 @@ __all__ = ["Job", "read_job", "write_job"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is told.
+    """What a worker needs to know.
 
     Parameters
     ----------
@@ -42,6 +43,9 @@ class Job:
         Whether fit may take features from the cache and put them there.
     save_maps
         File that the maps of the test images are written to, None to drop them.
+    reference
+        Where a method that is not installed is imported from (:func:`harness.registry.load_reference`); empty for an
+        installed one.
     """
 
     cell: Cell
@@ -54,6 +58,7 @@ class Job:
     save_fitted: Path | None = None
     cache: bool = True
     save_maps: Path | None = None
+    reference: str = ""
 
     def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
         """Return the job with places to write to."""
@@ -63,49 +68,18 @@ class Job:
         """Return the job with a device to run on."""
         return replace(self, device=device)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the job as plain JSON values."""
-        return {
-            "cell": self.cell.to_json(),
-            "data": _text(self.data),
-            "train_ids": list(self.train_ids),
-            "weights": {name: {**asdict(one), "path": str(one.path)} for name, one in self.weights.items()},
-            "checkpoint": _text(self.checkpoint),
-            "results": _text(self.results),
-            "device": self.device,
-            "save_fitted": _text(self.save_fitted),
-            "cache": self.cache,
-            "save_maps": _text(self.save_maps),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Job:
-        """Undo :meth:`to_json`."""
-        weights = {name: ResolvedWeight(**{**one, "path": Path(one["path"])}) for name, one in value["weights"].items()}
-        return cls(
-            cell=Cell.from_json(value["cell"]),
-            data=_path(value["data"]),
-            train_ids=tuple(value["train_ids"]),
-            weights=weights,
-            checkpoint=_path(value["checkpoint"]),
-            results=Path(value["results"]),
-            device=value["device"],
-            save_fitted=_path(value["save_fitted"]),
-            cache=value.get("cache", True),
-            save_maps=_path(value.get("save_maps")),
-        )
-
 
 def write_job(path: Path, job: Job) -> None:
     """Write a job's file, from which ``harness worker`` runs it on any machine that sees the same folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(job.to_json(), indent=1).encode())
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(job, enc_hook=_absolute), indent=1))
 
 
 def read_job(path: Path) -> Job:
     """Read a job's file; raise UsageError where it is none."""
     try:
-        return Job.from_json(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_bytes())
+        return msgspec.convert({**value, "cell": Cell.from_json(value["cell"])}, Job, dec_hook=_path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
         raise UsageError(
             f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
@@ -113,9 +87,9 @@ def read_job(path: Path) -> Job:
         ) from error
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
+def _absolute(path: Path) -> str:
+    return str(path.absolute())
 
 
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
+def _path(kind: type, text: str) -> Path:
+    return Path(text)

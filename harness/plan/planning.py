@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness import registry
 from harness.cell import Cell
@@ -19,6 +19,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.job import Job
 from harness.protocol import Protocol, WeightsMode
+from harness.store.record import Record
 from harness.store.store import Store
 
 __all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
@@ -26,7 +27,7 @@ __all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods",
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a user asked for, as given on the command line.
+    """What a user chooses on the command line.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class Selection:
     data
         Its folder, None for the embedded one.
     categories
-        Names or globs; empty for all that are found.
+        Names or globs; empty for all on disk.
     shots, splits
         Training-set sizes and names of few-shot lists.
     preset
@@ -47,7 +48,7 @@ class Selection:
     weights_dir
         Folder of weight files.
     unverified
-        Whether weight files with another SHA-256 than the published one are taken.
+        Whether weight files with another SHA-256 than the published one are accepted.
     checkpoint
         Folder of released trained weights that take the place of training.
     save_fitted
@@ -86,7 +87,7 @@ class Selection:
 
     @property
     def used_preset(self) -> str:
-        """The preset of its cells: the one that was asked for, or that of its dataset."""
+        """The preset of its cells: the chosen one, or that of its dataset."""
         return self.preset or ("quick" if self.dataset == "toy" else "paper")
 
     def splits_of(self, shots: Shots) -> tuple[str, ...]:
@@ -105,7 +106,7 @@ class ChosenMethod:
     parameters
         All of them, resolved.
     given
-        Those that the user named and that change something: a cell has one label however it was typed.
+        Those that the user named and that differ from the default: a cell has one label however it was typed.
     """
 
     spec: registry.MethodSpec
@@ -115,12 +116,12 @@ class ChosenMethod:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A job and what is to become of it.
+    """A job, and whether it runs.
 
     Parameters
     ----------
     job
-        What a worker would be told.
+        What a worker needs to know.
     action, why
         Whether it runs, and the reason.
     test_samples
@@ -135,7 +136,7 @@ class PlannedCell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All cells of a selection, and sentences a user should read before they run."""
+    """All cells of a selection, and sentences that a user should read before they run."""
 
     cells: tuple[PlannedCell, ...]
     notes: tuple[str, ...]
@@ -145,23 +146,12 @@ class Plan:
         """The jobs that are not skipped."""
         return tuple(planned.job for planned in self.cells if planned.action == "run")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return every cell with what becomes of it, and the notes, as plain JSON values."""
+    def to_json(self) -> dict[str, object]:
+        """Return every cell with its action and the reason, and the notes, as plain JSON values."""
         return {
             "to_run": len(self.to_run),
             "cells": [
-                {
-                    "id": planned.job.cell.id,
-                    "method": planned.job.cell.label,
-                    "dataset": planned.job.cell.dataset,
-                    "category": planned.job.cell.category,
-                    "shots": planned.job.cell.shots,
-                    "split": planned.job.cell.split,
-                    "preset": planned.job.cell.protocol.preset,
-                    "weights": planned.job.cell.protocol.weights,
-                    "action": planned.action,
-                    "why": planned.why,
-                }
+                {"id": planned.job.cell.id, **planned.job.cell.keys, "action": planned.action, "why": planned.why}
                 for planned in self.cells
             ],
             "notes": list(self.notes),
@@ -181,7 +171,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     methods = chosen_methods(selection)
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
-    mode, weights, notes = _weights(selection, {one.spec.name: registry.load(one.spec.name).meta for one in methods})
+    metas = {method.spec.name: registry.load(method.spec.name).meta for method in methods}
+    mode, weights, notes = _weights(selection, metas)
     protocol = Protocol.for_preset(selection.used_preset, mode)
     planned: dict[str, PlannedCell] = {}
     for shots in selection.shots:
@@ -211,30 +202,32 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         split_digest=split.digest,
                         protocol=protocol,
                         checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
-                        weights={name: one.sha256 for name, one in weights[spec.name].items()},
+                        weights={name: file.sha256 for name, file in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
-                    job = replace(job, cache=selection.cache)
+                    job = replace(job, cache=selection.cache, reference=registry.reference_of(spec.name))
                     planned.setdefault(cell.id, replace(_decide(job, store, selection), test_samples=test_samples))
     return Plan(tuple(planned.values()), tuple(notes))
 
 
 def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
-    """Return the methods of a selection in the order of their cells, all that can be checked without data checked.
+    """Check all of a selection that needs no data, and return its methods in the order of their cells.
 
     Raises
     ------
     UsageError
         For an unknown method, parameter, split or method to run again, and for options that don't go together.
     """
-    specs = _fillers_first(registry.parse(selection.methods))
+    specs = _cache_producers_first(registry.parse(selection.methods))
     _check(selection, specs)
     preset = selection.used_preset
-    return tuple(ChosenMethod(spec, registry.resolve(spec, preset), _unlike_default(spec, preset)) for spec in specs)
+    return tuple(
+        ChosenMethod(spec, registry.resolve(spec, preset), _non_default_parameters(spec, preset)) for spec in specs
+    )
 
 
-def _fillers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:
-    """Order methods so that those of a family whose work serves the others come first; families stay in order."""
+def _cache_producers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:
+    """Order methods so that in each family those whose cached features serve the others come first."""
     metas = {spec.name: registry.load(spec.name).meta for spec in specs}
     families = list(dict.fromkeys(metas[spec.name].family for spec in specs))
     return sorted(specs, key=lambda spec: (families.index(metas[spec.name].family), -metas[spec.name].cache_order))
@@ -254,12 +247,12 @@ def join_plans(plans: Sequence[Plan], notes: Sequence[str] = ()) -> Plan:
     for plan in plans:
         for planned in plan.cells:
             cells.setdefault(planned.job.cell.id, planned)
-    told = dict.fromkeys((*notes, *(note for plan in plans for note in plan.notes)))
-    return Plan(tuple(cells.values()), tuple(told))
+    all_notes = dict.fromkeys((*notes, *(note for plan in plans for note in plan.notes)))
+    return Plan(tuple(cells.values()), tuple(all_notes))
 
 
 def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
-    """Refuse what no cell could do."""
+    """Raise UsageError for choices that no cell can meet."""
     for name in selection.splits:
         require_split_name(name)
     known = ("failed", "all", *dict.fromkeys(name for spec in specs for name in (spec.name, str(spec))))
@@ -276,22 +269,30 @@ def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
             raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
 
 
-def _unlike_default(spec: registry.MethodSpec, preset: str) -> dict[str, ParameterValue]:
-    """Return the parameters a user named that change something: a cell has one label however it was typed."""
+def _non_default_parameters(spec: registry.MethodSpec, preset: str) -> dict[str, ParameterValue]:
+    """Return the parameters that a user named and that differ from the default."""
     default = registry.resolve(registry.MethodSpec(spec.name, {}), preset)
     return {name: value for name, value in spec.parameters.items() if default[name] != value}
 
 
+def _is_edited(record: Record) -> bool:
+    """Return whether a record's method is not installed and its file is another one than when it was measured."""
+    imported, provider = registry.imported_class(record.cell.method), record.environment.provider
+    return imported is not None and (provider is None or provider.version != imported.sha256)
+
+
 def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
     record = store.read(job.cell)
-    asked_for = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
+    repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
     if record is None:
-        only_failed = "failed" in selection.rerun and not asked_for
+        only_failed = "failed" in selection.rerun and not repeated
         return PlannedCell(job, "skip" if only_failed else "run", "no record yet")
     if record.status != "ok":
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
-    if asked_for:
+    if repeated:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
+    if _is_edited(record):
+        return PlannedCell(job, "run", f"measured, but {job.reference} has changed since")
     if selection.save_fitted and not store.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
     if selection.save_maps and not store.maps_path(job.cell).is_file():
@@ -325,7 +326,7 @@ def _weights(
         return "random", nothing, []
     store = WeightStore(selection.weights_dir)
     try:
-        found = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
+        files = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
     except PrerequisiteError as error:
         if selection.weights == "pretrained" or selection.dataset != "toy":
             raise
@@ -334,7 +335,7 @@ def _weights(
             f"on real data. {error}"
         )
         return "random", nothing, [notice]
-    return "pretrained", found, []
+    return "pretrained", files, []
 
 
 def _checkpoint_digest(folder: Path | None, name: str, parameters: Mapping[str, ParameterValue], category: str) -> str:

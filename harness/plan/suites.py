@@ -1,11 +1,11 @@
-"""Suites: the cells that a table of the paper needs, read off its published rows."""
+"""Suites: the cells that a table of the paper needs, one for each of its published rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import registry
 from harness.data.base import DATASETS
@@ -13,7 +13,8 @@ from harness.data.splits import SHOTS, TRAIN_COUNTS, Shots
 from harness.errors import UsageError
 from harness.protocol import Protocol
 from harness.store.paper import PAPER_TABLES, printed_rows
-from harness.store.published import canonical_label, read_published
+from harness.store.published import read_published
+from harness.store.query import RecordQuery, label_matches
 
 if TYPE_CHECKING:
     from harness.plan.planning import Selection
@@ -50,12 +51,6 @@ class SuiteRow:
         """The method without its parameters."""
         return registry.base_name(self.method)
 
-    def is_named(self, pattern: str) -> bool:
-        """Return whether a name, glob or label means this row; one without brackets means all parameters."""
-        if "[" in pattern:
-            return canonical_label(pattern) == canonical_label(self.method)
-        return pattern == "all" or fnmatchcase(self.name, pattern)
-
 
 @dataclass(frozen=True, slots=True)
 class OutlineRow:
@@ -68,9 +63,9 @@ class OutlineRow:
     shots
         Training samples.
     categories
-        How many the dataset has of those that were asked for.
+        How many of the chosen ones the dataset has.
     splits
-        Few-shot lists; none where all samples are trained on, which are one list.
+        Few-shot lists; none for full, where all samples are one list.
     cells
         Of all categories, shots and lists.
     """
@@ -81,10 +76,6 @@ class OutlineRow:
     categories: int
     splits: tuple[str, ...]
     cells: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as plain JSON values."""
-        return {**asdict(self), "shots": list(self.shots), "splits": list(self.splits)}
 
 
 def suite_rows(suites: Sequence[str]) -> tuple[SuiteRow, ...]:
@@ -110,7 +101,7 @@ def suite_rows(suites: Sequence[str]) -> tuple[SuiteRow, ...]:
 
 
 def suite_selections(
-    suites: Sequence[str], asked: Selection, dataset: str | None
+    suites: Sequence[str], selection: Selection, dataset: str | None
 ) -> tuple[tuple[Selection, ...], tuple[str, ...]]:
     """Turn suites into one selection for each dataset.
 
@@ -118,12 +109,11 @@ def suite_selections(
     ----------
     suites
         Keys of :data:`SUITES`, or ``all``.
-    asked
-        What else a user asked for. Its methods (names, globs, labels), categories and shots narrow the suites; empty
-        ones narrow nothing.
+    selection
+        What else a user chose. Its methods (names, globs, labels), categories and shots narrow the suites; empty ones
+        narrow nothing.
     dataset
-        None for those of the tables. The toy dataset takes the place of all of them, any other leaves the tables of
-        others out.
+        None for those of the tables. The toy dataset replaces all of them; any other leaves the other tables out.
 
     Returns
     -------
@@ -135,23 +125,23 @@ def suite_selections(
     Raises
     ------
     UsageError
-        For an unknown suite, and where nothing is left of the suites.
+        For an unknown suite, and where no row of the suites remains.
     """
-    rows, told = suite_rows(suites), " and ".join(suites)
-    rows = _narrow(rows, asked, dataset, told)
-    rows, missing = _registered(rows, told)
+    names = " and ".join(suites)
+    rows = _narrow(suite_rows(suites), selection, dataset, names)
+    rows, missing = _registered(rows, names)
     notes = [f"Not planned, as no such method is installed: {', '.join(missing)}."] if missing else []
     if dataset == _REHEARSAL:
         rows, more = _rehearsal(rows)
         notes += more
-    names = tuple(dict.fromkeys(row.dataset for row in rows))
-    categories = _categories(asked.categories, names)
+    datasets = tuple(dict.fromkeys(row.dataset for row in rows))
+    categories = _categories(selection.categories, datasets)
     selections = tuple(
-        _selection(asked, name, [row for row in rows if row.dataset == name], categories[name])
-        for name in names
-        if not asked.categories or categories[name]
+        _selection(selection, name, [row for row in rows if row.dataset == name], categories[name])
+        for name in datasets
+        if not selection.categories or categories[name]
     )
-    return _share_rerun(selections, asked.rerun), tuple(notes)
+    return _share_rerun(selections, selection.rerun), tuple(notes)
 
 
 def suite_outline(selections: Sequence[Selection]) -> tuple[OutlineRow, ...]:
@@ -186,55 +176,56 @@ def _outline(selection: Selection) -> Iterator[OutlineRow]:
         wanted = {shots for shots in selection.shots if selection.wants(method.spec, shots)}
         sizes.setdefault(registry.label(method.spec.name, method.given), set()).update(wanted)
     for label, wanted in sizes.items():
-        told = tuple(shots for shots in SHOTS if shots in wanted)
-        lists = tuple(dict.fromkeys((shots, name) for shots in told for name in selection.splits_of(shots)))
+        shown = tuple(shots for shots in SHOTS if shots in wanted)
+        lists = tuple(dict.fromkeys((shots, name) for shots in shown for name in selection.splits_of(shots)))
         splits = tuple(dict.fromkeys(name for shots, name in lists if shots != "full"))
-        yield OutlineRow(selection.dataset, label, told, count, splits, count * len(lists))
+        yield OutlineRow(selection.dataset, label, shown, count, splits, count * len(lists))
 
 
 def _fits(name: str, pattern: str) -> bool:
     return pattern == "all" or fnmatchcase(name, pattern)
 
 
-def _narrow(rows: Sequence[SuiteRow], asked: Selection, dataset: str | None, told: str) -> tuple[SuiteRow, ...]:
-    """Keep the rows that a user asked for; each complaint names the option that leaves none."""
+def _narrow(rows: Sequence[SuiteRow], selection: Selection, dataset: str | None, suites: str) -> tuple[SuiteRow, ...]:
+    """Keep the rows that a user chose; each error names the option that leaves none."""
     if dataset is not None and dataset != _REHEARSAL:
         if dataset not in DATASETS:
             raise UsageError(f"There is no dataset '{dataset}': {registry.nearest_names(dataset, DATASETS)}")
-        others = " and ".join(dict.fromkeys(row.dataset for row in rows))
+        datasets = " and ".join(dict.fromkeys(row.dataset for row in rows))
         rows = [row for row in rows if row.dataset == dataset]
         if not rows:
             raise UsageError(
-                f"{told} is about {others}, not {dataset}: leave out --dataset, or rehearse it with '--dataset toy'."
+                f"{suites} is about {datasets}, not {dataset}: leave out --dataset, or rehearse with '--dataset toy'."
             )
-    for pattern in asked.methods:
-        if not any(row.is_named(pattern) for row in rows):
+    for pattern in selection.methods:
+        if not any(label_matches(pattern, row.method) for row in rows):
             names = {name for row in rows for name in (row.method, row.name)}
-            raise UsageError(f"{told} has no method '{pattern}': {registry.nearest_names(pattern, names)}")
-    kept = [row for row in rows if not asked.methods or any(map(row.is_named, asked.methods))]
+            raise UsageError(f"{suites} has no method '{pattern}': {registry.nearest_names(pattern, names)}")
+    query = RecordQuery(methods=selection.methods)
+    kept = [row for row in rows if query.keeps_label(row.method)]
     sizes = {row.shots for row in kept}
-    kept = [row for row in kept if not asked.shots or row.shots in asked.shots]
+    kept = [row for row in kept if not selection.shots or row.shots in selection.shots]
     if not kept:
-        wanted, there = _list(asked.shots), _list(sizes)
-        raise UsageError(f"{told} has no number of {wanted} shots (it has {there}): leave out --shots.")
+        wanted, published = _list(selection.shots), _list(sizes)
+        raise UsageError(f"{suites} has no number of {wanted} shots (it has {published}): leave out --shots.")
     return tuple(kept)
 
 
 def _list(sizes: Iterable[Shots]) -> str:
-    there = set(sizes)
-    return ", ".join(str(shots) for shots in SHOTS if shots in there)
+    present = set(sizes)
+    return ", ".join(str(shots) for shots in SHOTS if shots in present)
 
 
-def _registered(rows: Sequence[SuiteRow], told: str) -> tuple[tuple[SuiteRow, ...], tuple[str, ...]]:
+def _registered(rows: Sequence[SuiteRow], suites: str) -> tuple[tuple[SuiteRow, ...], tuple[str, ...]]:
     known = registry.method_names()
     missing = tuple(dict.fromkeys(row.name for row in rows if row.name not in known))
-    there = tuple(row for row in rows if row.name in known)
-    if not there:
+    present = tuple(row for row in rows if row.name in known)
+    if not present:
         raise UsageError(
-            f"No installed package registers {', '.join(missing)}, all that is left of {told}: "
+            f"No installed package registers {', '.join(missing)}, which are all the rows left of {suites}: "
             "leave out --methods, or see 'harness methods'."
         )
-    return there, missing
+    return present, missing
 
 
 def _rehearsal(rows: Sequence[SuiteRow]) -> tuple[tuple[SuiteRow, ...], list[str]]:
@@ -252,23 +243,23 @@ def _rehearsal(rows: Sequence[SuiteRow]) -> tuple[tuple[SuiteRow, ...], list[str
 
 
 def _categories(patterns: Sequence[str], datasets: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the patterns that each dataset has a category for; complain of one that none has."""
+    """Return the patterns that each dataset has a category for; raise UsageError for one that none has."""
     everything = {name: DATASETS[name].categories for name in datasets}
     for pattern in patterns:
-        if not any(_fits(one, pattern) for names in everything.values() for one in names):
-            known = [one for names in everything.values() for one in names]
+        known = [category for categories in everything.values() for category in categories]
+        if not any(_fits(category, pattern) for category in known):
             raise UsageError(f"There is no category '{pattern}': {registry.nearest_names(pattern, known)}")
     return {
-        name: tuple(pattern for pattern in patterns if any(_fits(one, pattern) for one in categories))
+        name: tuple(pattern for pattern in patterns if any(_fits(category, pattern) for category in categories))
         for name, categories in everything.items()
     }
 
 
-def _selection(asked: Selection, dataset: str, rows: Sequence[SuiteRow], categories: tuple[str, ...]) -> Selection:
+def _selection(selection: Selection, dataset: str, rows: Sequence[SuiteRow], categories: tuple[str, ...]) -> Selection:
     texts = {row.method: str(registry.parse([row.method])[0]) for row in rows}
     pairs = frozenset((texts[row.method], row.shots) for row in rows)
     return replace(
-        asked,
+        selection,
         methods=tuple(dict.fromkeys(texts.values())),
         dataset=dataset,
         categories=categories,
@@ -278,10 +269,10 @@ def _selection(asked: Selection, dataset: str, rows: Sequence[SuiteRow], categor
 
 
 def _share_rerun(selections: Sequence[Selection], rerun: Sequence[str]) -> tuple[Selection, ...]:
-    """Give each selection what it knows of ``--rerun``, and all of them what none knows, so that it is refused."""
-    known = [{name for text in one.methods for name in (text, registry.base_name(text))} for one in selections]
+    """Give each selection those of ``--rerun`` that it knows; unknown ones to all, so that a plan refuses them."""
+    known = [{name for text in part.methods for name in (text, registry.base_name(text))} for part in selections]
     everywhere = {*_RERUN_WORDS, *(name for name in rerun if not any(name in names for names in known))}
     return tuple(
-        replace(one, rerun=tuple(name for name in rerun if name in names or name in everywhere))
-        for one, names in zip(selections, known, strict=True)
+        replace(part, rerun=tuple(name for name in rerun if name in names or name in everywhere))
+        for part, names in zip(selections, known, strict=True)
     )

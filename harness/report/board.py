@@ -36,11 +36,11 @@ def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
     """
     columns = [Cut(quantity(name)).column for name in _NAMES]
     grids = []
-    for keys, found in by_training(rows, lambda row: row.key).items():
-        lines = [_line(row, first) for row, first in zip(found, _first_of_method(found), strict=True)]
+    for keys, members in by_training(rows, lambda row: row.key).items():
+        lines = [_line(row, first) for row, first in zip(members, _first_of_method(members), strict=True)]
         ranked = rank_columns(lines, columns)
-        several = {row.key.category for row in found if row.hardware != found[0].hardware}
-        title = f"Leaderboard: {board_title(board, found[0].key)}"
+        several = {row.key.category for row in members if row.hardware != members[0].hardware}
+        title = f"Leaderboard: {board_title(board, members[0].key)}"
         context = {"kind": "leaderboard", "dataset": board.dataset, "preset": board.preset, **dict(keys)}
         headings = ("method", "category")
         grids.append(Grid(title, headings, tuple(columns), _comparable(ranked, several), keys=context))

@@ -61,8 +61,8 @@ def _plan_title(plan: Plan) -> str:
     cells = [planned.job.cell for planned in plan.cells]
     datasets, splits = (dict.fromkeys(getattr(cell, name) for cell in cells) for name in ("dataset", "split"))
     settings = sorted({f"preset {cell.protocol.preset}, {cell.protocol.weights} weights" for cell in cells})
-    told = ", ".join(["; ".join(settings), *(f"split {split}" for split in splits if len(splits) == 1)])
-    return f"{len(plan.to_run)} of {len(cells)} cells to run on {' and '.join(datasets)} ({told})"
+    shared = ", ".join(["; ".join(settings), *(f"split {split}" for split in splits if len(splits) == 1)])
+    return f"{len(plan.to_run)} of {len(cells)} cells to run on {' and '.join(datasets)} ({shared})"
 
 
 def _plan_table(plan: Plan) -> Table:
@@ -102,7 +102,7 @@ def _print_time(time: Estimate) -> None:
     table.add_column("method", "all", overflow="fold")
     table.add_column("cells", str(len(time.cells)), justify="right")
     table.add_column("time", f"{least}{duration_text(time.seconds)}")
-    table.add_column("told by records of", overflow="fold")
+    table.add_column("estimated from", overflow="fold")
     for one in time.by_method:
         least = "at least " if one.unknown else "about "
         known = f"{least}{duration_text(one.seconds)}" if one.unknown < one.cells else "not known"
@@ -137,11 +137,13 @@ def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
     table.add_column("categories", justify="right")
     table.add_column("cells", str(total), justify="right")
     for row in rows:
-        told = (escape(row.method), row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
-        values = (value for value, show in zip(told, shown.values(), strict=True) if show)
+        texts = (escape(row.method), row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
+        values = (value for value, show in zip(texts, shown.values(), strict=True) if show)
         table.add_row(*values, str(row.categories), str(row.cells))
     stdout.print(table)
-    stdout.print("Which of them are measured, and how long the others take, is told once the files are there.")
+    stdout.print(
+        "Once the files are there, the plan also says which of them are measured and how long the others take."
+    )
     for note in notes:
         _print_note(note)
 

@@ -1,47 +1,99 @@
-"""Records as a pandas table, for analyses of one's own."""
+"""All numbers as plain rows, and as pandas tables where pandas is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from harness.store.quantities import QUANTITIES
+from harness.errors import PrerequisiteError
+from harness.store.published import Published
+from harness.store.quantities import QUANTITIES, quantities_of, quantity
 from harness.store.record import Record
 
-__all__ = ["records_frame"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["pandas_frame", "records_frame", "tidy_rows"]
+
+Row = Mapping[str, str | float | None]
 
 
-def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Return one row for each record: identity, status, metrics, latencies, memory, seconds, whether it was contended.
+def tidy_rows(records: Iterable[Record], published: Published | None = None) -> Iterator[Row]:
+    """Yield one row for each number, measured ones first: its keys, quantity, value, source and note.
 
     Parameters
     ----------
     records
-        For example ``Store(Path("results")).all()``.
+        Of any status; those without numbers yield none.
+    published
+        Published numbers, where they are to follow.
 
-    Returns
-    -------
-    DataFrame
-        Missing numbers are NaN. Metrics have their ids as names; median latencies end in ``_ms``, memory in ``_mb``.
-        Where ``contended`` is true something else kept the device busy: such latencies belong in no comparison.
+    Yields
+    ------
+    dict
+        ``source`` (``measured``, or the name of a publication), ``dataset``, ``preset``, ``weights``, ``shots``,
+        ``split``, ``method``, ``category``, ``defect``, ``device``, ``quantity``, ``value`` (None where it is missing)
+        and ``note`` (why it is missing).
     """
-    return pd.DataFrame([_row(record) for record in records])
+    for record in records:
+        if record.status == "ok":
+            keys = {
+                "source": "measured",
+                **record.cell.keys,
+                "shots": str(record.cell.shots),
+                "device": record.environment.hardware,
+            }
+            for one in QUANTITIES.values():
+                value = one.number(record)
+                note = "" if value is not None else one.why_missing(record)
+                yield {**keys, "defect": "", "quantity": one.id, "value": value, "note": note}
+            for defect in record.by_defect:
+                for one in quantities_of("accuracy"):
+                    yield {
+                        **keys,
+                        "defect": defect,
+                        "quantity": one.id,
+                        "value": one.number(record, defect),
+                        "note": "",
+                    }
+    for row in published.rows if published else ():
+        yield {
+            **dict.fromkeys(("preset", "weights", "split", "defect", "device", "note"), ""),
+            "source": row.source,
+            "dataset": row.dataset,
+            "shots": str(row.shots),
+            "method": row.method,
+            "category": row.category,
+            "quantity": quantity(row.metric).id,
+            "value": row.value,
+        }
 
 
-def _row(record: Record) -> dict[str, object]:
-    cell = record.cell
-    row: dict[str, object] = {
-        "id": cell.id,
-        "method": cell.label,
-        "dataset": cell.dataset,
-        "category": cell.category,
-        "shots": str(cell.shots),
-        "split": cell.split,
-        "preset": cell.protocol.preset,
-        "weights": cell.protocol.weights,
-        "status": record.status,
-    }
-    row |= record.metrics
-    row |= {one.id: one.number(record) for one in QUANTITIES.values() if one.kind != "accuracy"}
-    return row | {"contended": record.environment.contended, "created": record.created}
+def records_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one line for each record, with a column for each quantity; missing where the record has none.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where pandas is not installed.
+    """
+    return pandas_frame(
+        {
+            **record.cell.keys,
+            "shots": str(record.cell.shots),
+            "status": record.status,
+            **{one.id: one.number(record) for one in QUANTITIES.values()},
+            "contended": record.environment.contended,
+            "created": record.created,
+        }
+        for record in records
+    )
+
+
+def pandas_frame(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Return rows as a pandas table; raise PrerequisiteError where pandas is not installed."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise PrerequisiteError("pandas is not installed: install it with 'pip install pandas'.") from error
+    return pd.DataFrame(list(rows))

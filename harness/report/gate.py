@@ -40,9 +40,9 @@ def moved_grids(board: Board, comparison: Comparison, tolerances: Tolerances) ->
         With which they were compared: the tables say what they are.
     """
     return [
-        _grid(f"{title}: {board_title(board, found[0].key)}", found, comparison, _caption(found, tolerances))
+        _grid(f"{title}: {board_title(board, verdicts[0].key)}", verdicts, comparison, _caption(verdicts, tolerances))
         for outcome, title in _TITLES.items()
-        for found in by_training(
+        for verdicts in by_training(
             [verdict for verdict in comparison.verdicts if verdict.outcome == outcome], lambda verdict: verdict.key
         ).values()
     ]
@@ -60,11 +60,11 @@ def _counted(count: int, kind: Kind) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _grid(title: str, found: Sequence[Verdict], comparison: Comparison, caption: str) -> Grid:
+def _grid(title: str, verdicts: Sequence[Verdict], comparison: Comparison, caption: str) -> Grid:
     headings = ("method", "category", "what")
     rows = []
-    for position, verdict in enumerate(found):
-        last = found[position - 1] if position else None
+    for position, verdict in enumerate(verdicts):
+        last = verdicts[position - 1] if position else None
         rows.append(_row(verdict, last, comparison.settings.get(verdict.key, "")))
     return Grid(title, headings, _COLUMNS, tuple(rows), caption)
 
@@ -103,8 +103,8 @@ def _change(verdict: Verdict) -> str:
     return f"×{verdict.new / verdict.old:.2f}" if verdict.old else f"+{number_text(verdict.what, verdict.new)}"
 
 
-def _caption(found: Sequence[Verdict], tolerances: Tolerances) -> str:
-    kinds = {verdict.kind for verdict in found}
+def _caption(verdicts: Sequence[Verdict], tolerances: Tolerances) -> str:
+    kinds = {verdict.kind for verdict in verdicts}
     rules = [rule for kind, rule in _RULES.items() if kind in kinds]
     value = {name: f"{tolerances[name].value:g}" for name in DEFAULTS}
     return "; ".join([f"tolerances: {tolerances.source}", *(rule.format_map(value) for rule in rules)])

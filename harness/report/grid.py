@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.report.groups import MethodRecords
 
 __all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
@@ -29,7 +31,7 @@ class Value:
     place
         1 for the best of its column, 2 for the runner-up, else 0.
     tied
-        True where it can't be told from the best of its column; no number of that column has a place then.
+        True where it can't be separated from the best of its column; no number of that column has a place then.
     ranked
         False where it does not compete.
     over
@@ -86,7 +88,7 @@ class Column:
     heading
         Lines between newlines.
     keys
-        What tells it from the others in data formats, for example ``{"metric": "i_auroc"}``.
+        What distinguishes it from the others in data formats, for example ``{"metric": "i_auroc"}``.
     lowest
         True where the lowest number is the best one.
     """
@@ -107,7 +109,7 @@ class Row:
     values
         One for each column.
     keys
-        What tells it from the others in data formats, for example ``{"method": "cfm", "source": "measured"}``.
+        What distinguishes it from the others in data formats, for example ``{"method": "cfm", "source": "measured"}``.
     starts
         Whether a rule is drawn above it.
     rank_group
@@ -154,6 +156,19 @@ class Grid:
         """Footnotes in the order in which a reader meets them, without repetitions."""
         notes = (value.note for row in self.rows for value in (*row.labels, *row.values))
         return tuple(dict.fromkeys(note for note in notes if note))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one line for each number, with all that distinguishes it; raise PrerequisiteError without pandas."""
+        from harness.report.frame import pandas_frame
+        from harness.report.render.text import entries
+
+        return pandas_frame(entries(self))
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        from harness.report.render.page import table_html
+
+        return table_html(self)
 
 
 def missing(reason: str) -> Value:

@@ -12,8 +12,8 @@ __all__ = ["legend"]
 
 _PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and published numbers compete apart."
 _TIES = (
-    f"{TIE_MARK} can't be told from the best of its column: the 95% interval of their difference, by a bootstrap over "
-    "the same test images, has 0 in it. No number of such a column is bold."
+    f"{TIE_MARK} can't be separated from the best of its column: the 95% interval of their difference, by a bootstrap "
+    "over the same test images, has 0 in it. No number of such a column is bold."
 )
 _UNTESTED = (
     "Bold is untested where cells left no counts of their test images or were tested on other ones: there the printed "

@@ -68,7 +68,7 @@ def overview(
 
 
 def _verdict(grid: Grid) -> str:
-    """Return who is best in the metric that tells methods apart best, or who share the lead.
+    """Return who is best in the metric that separates methods best, or who share the lead.
 
     Methods are judged that cover the same categories; of several sets of them, the widest that two methods share.
     """

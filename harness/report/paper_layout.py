@@ -85,15 +85,8 @@ class Series:
         """Return the labels of its methods in the order of a paper's table, each after the paper's label of its row.
 
         Methods that the table lacks follow with no label of the paper, unless the table is about variants of one
-        method.
-
-        Parameters
-        ----------
-        table
-            A table of the paper.
-        apart
-            True where no published number stands beside them: labels are matched at the preset of the cells, and the
-            number of epochs in them is no condition.
+        method. ``apart`` is true where no published number stands beside them: labels are matched at the preset of the
+        cells, and the number of epochs in them is no condition.
         """
         preset = self.first.protocol.preset if apart else "paper"
         free = ("epochs",) if apart else ()

@@ -1,4 +1,4 @@
-"""Mean ranks of measured methods over categories, and which of them can't be told from the best."""
+"""Mean ranks of measured methods over categories, and which of them do not differ significantly from the best."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Ranking:
 
     @property
     def decides(self) -> bool:
-        """Whether some methods are told apart."""
+        """Whether some methods differ significantly."""
         return self.p_value < 1 - _LEVEL
 
     def tied(self, method: int) -> bool:
-        """Return whether a method can't be told from the one with the lowest mean rank."""
+        """Return whether a method does not differ significantly from the one with the lowest mean rank."""
         return not self.decides or self.means[method] - min(self.means) <= self.difference
 
 

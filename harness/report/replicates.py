@@ -1,19 +1,16 @@
-"""Bootstrap replicates of one cell: its metrics on test sets drawn anew, from its counts, remembered on disk."""
+"""Bootstrap replicates of one cell: its metrics on resampled test sets, computed from its counts and cached on disk."""
 
 from __future__ import annotations
 
-import functools
 import io
-import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import cache_dir
-from harness.files.atomic import write_atomically
+from harness.files.cache_dir import read_cached, write_cached
+from harness.files.caches import CACHES
 from harness.files.digest import digest, seed_from
 from harness.store.details import counts_digest, read_counts
 from harness.store.record import Record
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bootstrap_cell", "draw_images"]
 
-_log = logging.getLogger(__name__)
 _VERSION = 2
 """Of what is remembered; a change of the metrics or of the drawing changes it."""
 
@@ -61,7 +57,7 @@ def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int
 def bootstrap_cell(
     store: Store, record: Record, replicates: int, defect: str = ""
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Return the metrics of a cell on test sets drawn anew, from the cache where they were computed before.
+    """Return the metrics of a cell on resampled test sets, from the cache where they were computed before.
 
     Parameters
     ----------
@@ -93,22 +89,22 @@ def bootstrap_cell(
     seed = seed_from("bootstrap", record.cell.dataset, record.cell.category, record.test_images.digest)
     key = {"version": _VERSION, "counts": counted, "replicates": replicates, "seed": seed}
     key |= {"defect": defect} if defect else {}
-    remembered = cache_dir() / "bootstrap" / f"{digest(key, 32)}.npy"
-    table = _read(remembered, (1 + replicates, len(METRICS)))
+    remembered = CACHES["bootstrap"].path / f"{digest(key, 32)}.npy"
+    table = read_cached(remembered, lambda content: _parsed(content, (1 + replicates, len(METRICS))))
     if table is None:
         counts = read_counts(store, record)
         if counts is None:
             return None
-        found = counts.evaluate(_weights(counts, replicates, seed, defect))
-        table = np.column_stack([found[name] for name in METRICS])
-        _write(remembered, table)
+        values_of = counts.evaluate(_weights(counts, replicates, seed, defect))
+        table = np.column_stack([values_of[name] for name in METRICS])
+        write_cached(remembered, _npy(table))
     values = record.by_defect.get(defect, {}) if defect else record.metrics
     return _about(values, dict(zip(METRICS, table.T, strict=True)))
 
 
 def _weights(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.int64]:
     """Return how often each image counts, (1 + replicates, n): once, then as drawn; never one of another defect."""
-    from harness.metrics.defects import images_of
+    from harness.metrics.testset import images_of
 
     chosen = np.array(images_of(defect, counts.defects) if defect else range(len(counts)), dtype=np.int64)
     ids = tuple(counts.ids[index] for index in chosen)
@@ -124,28 +120,14 @@ def _about(values: Mapping[str, float | None], table: dict[str, NDArray[np.float
     return {name: np.clip(table[name][1:] + (value - table[name][0]), 0.0, 1.0) for name, value in recorded.items()}
 
 
-def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
-    """Return a remembered table, None where it is missing or damaged."""
-    try:
-        table: NDArray[np.float64] = np.load(path, allow_pickle=False)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, EOFError) as error:
-        _log.warning("the remembered replicates %s can't be read (%s) and are computed again", path, error)
-        return None
-    return table if table.shape == shape and table.dtype == np.float64 else None
+def _parsed(content: bytes, shape: tuple[int, int]) -> NDArray[np.float64]:
+    table: NDArray[np.float64] = np.load(io.BytesIO(content), allow_pickle=False)
+    if table.shape != shape or table.dtype != np.float64:
+        raise ValueError(f"it holds {table.dtype} of shape {table.shape}")
+    return table
 
 
-def _write(path: Path, table: NDArray[np.float64]) -> None:
+def _npy(table: NDArray[np.float64]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, table, allow_pickle=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, stream.getvalue())
-    except OSError as error:
-        _warn_unwritable(path.parent, error.strerror or type(error).__name__)
-
-
-@functools.cache
-def _warn_unwritable(folder: Path, reason: str) -> None:
-    _log.warning("bootstrap replicates can't be kept under %s (%s) and are computed at every use", folder, reason)
+    return stream.getvalue()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.cell import Cell
 from harness.report.groups import Group, MethodRecords, group_records
@@ -66,18 +66,12 @@ class CellState:
             return query.keeps(self.record)
         return not query.statuses and not query.device and query.keeps_cell(self.cell)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the state as plain JSON values."""
         cell, log = self.cell, self.log
         return {
             "id": cell.id,
-            "method": cell.label,
-            "dataset": cell.dataset,
-            "category": cell.category,
-            "shots": cell.shots,
-            "split": cell.split,
-            "preset": cell.protocol.preset,
-            "weights": cell.protocol.weights,
+            **cell.keys,
             "state": self.state,
             "reason": self.reason,
             "created": self.created or None,

@@ -1,6 +1,6 @@
 """Intervals of measured numbers: a paired bootstrap over test images, and Student's t over seeds.
 
-What is drawn anew is the test set: how would the number, or the difference of two methods, come out on other images of
+The test set is resampled: how would the number, or the difference of two methods, come out on other images of
 the same kind? Training again with other samples or another seed is another question; :func:`seed_interval` answers it.
 """
 
@@ -48,7 +48,7 @@ class Interval:
 class Uncertainty:
     """Bootstrap intervals of the measured methods of a results folder.
 
-    In each of many replicates the test images of a category are drawn anew with replacement, nominal and anomalous
+    In each of many replicates the test images of a category are drawn with replacement, nominal and anomalous
     ones apart, and the metric is computed again from their counts. The same images are drawn for every method that was
     tested on them, so that the difference of two methods is paired: what makes an image hard for both cancels. A mean
     over categories is a mean of replicates, drawn independently in each category. Ends of an interval are percentiles.
@@ -131,9 +131,9 @@ class Uncertainty:
     def tied(
         self, first: MethodRecords, second: MethodRecords, categories: Sequence[str], metric: str, defect: str = ""
     ) -> bool | None:
-        """Return whether the interval of the difference of two methods holds zero; None where it can't be told."""
-        found = self.difference(first, second, categories, metric, defect)
-        return None if found is None else found.holds_zero
+        """Return whether the interval of the difference of two methods holds zero; None where it can't be decided."""
+        interval = self.difference(first, second, categories, metric, defect)
+        return None if interval is None else interval.holds_zero
 
     def same_images(self, first: MethodRecords, second: MethodRecords, categories: Sequence[str]) -> bool:
         """Return whether two methods have numbers of the same of some categories, from the same test images."""
@@ -158,10 +158,10 @@ class Uncertainty:
         parts = []
         for name in covered:
             record = method.ok[name]
-            found = self._of_record(record, defect)
-            if found is None or not np.isfinite(found.get(metric, np.nan)).all():
+            replicates = self._of_record(record, defect)
+            if replicates is None or not np.isfinite(replicates.get(metric, np.nan)).all():
                 return None
-            parts.append(found[metric])
+            parts.append(replicates[metric])
         return np.mean(parts, axis=0) if parts else None
 
     def _of_record(self, record: Record, defect: str = "") -> dict[str, NDArray[np.float64]] | None:

@@ -1,4 +1,4 @@
-"""Claims: which cells of a results folder are being run now, so that two runs never measure one cell twice."""
+"""Claims on cells: two runs on a results folder never measure the same cell at the same time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Claim(FileLock):
     Parameters
     ----------
     folder
-        Results folder; claims lie in its ``locks``.
+        Results folder; the lock's file is in its ``locks``.
     cell
-        What is to be run.
+        The cell to run.
     """
 
     def __init__(self, folder: Path, cell: Cell) -> None:

@@ -1,4 +1,4 @@
-"""Counts of each test image at thresholds: every metric for any weighting of the images, without their maps."""
+"""Per-image pixel counts at thresholds: enough for every metric at any weighting of the images, without the maps."""
 
 from __future__ import annotations
 
@@ -14,31 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 from harness.errors import DataError
 from harness.files.arrays import BAD_ARCHIVE, open_arrays
 from harness.metrics.evaluation import METRICS
-from harness.metrics.inputs import (
-    Images,
-    check_count,
-    check_same_images,
-    foregrounds,
-    image_labels,
-    image_scores,
-    score_maps,
-)
-from harness.metrics.ranks import label_components
-from harness.metrics.thresholds import ThresholdCounts, count_pixels, narrow
+from harness.metrics.inputs import check_count
+from harness.metrics.testset import RankedTestSet
+from harness.metrics.thresholds import ThresholdCounts, narrow
 from harness.metrics.weighted import mean_below, official_points, weighted_auroc
 
 __all__ = ["ImageCounts", "count_images"]
 
 _VERSION = 1
 _ROWS_OF_A_PRODUCT = 2048
-"""Large products share the cost of waking the threads of the linear algebra library."""
+"""Rows of a matrix product: many, since each wakes the threads of the linear algebra library."""
 _ROWS = 256
-"""What follows a product is faster in parts that fit a processor's cache."""
+"""Rows of the steps after a product: few, to fit a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """Weighted sums over images at no threshold and at each, (r, 1 + t) float64.
+    """Weighted sums over images, first above all thresholds (0), then at each, (r, 1 + t) float64.
 
     Parameters
     ----------
@@ -46,22 +38,22 @@ class _Sums:
         Normal pixels at or above, in the anomaly maps and in the maps for P-AUROC.
     overlap
         Detected part of each region.
-    pixel_found
+    pixel_anomalous
         Anomalous pixels at or above, in the maps for P-AUROC.
     """
 
     normal: NDArray[np.float64]
     overlap: NDArray[np.float64]
-    pixel_found: NDArray[np.float64]
+    pixel_anomalous: NDArray[np.float64]
     pixel_normal: NDArray[np.float64]
 
     def of(self, rows: slice) -> _Sums:
-        return _Sums(self.normal[rows], self.overlap[rows], self.pixel_found[rows], self.pixel_normal[rows])
+        return _Sums(self.normal[rows], self.overlap[rows], self.pixel_anomalous[rows], self.pixel_normal[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class ImageCounts:
-    """What is left of the maps of a test set: counts of each image and region at some 330 thresholds.
+    """Pixel counts of each image and region at about 330 thresholds: enough for every metric without the maps.
 
     Parameters
     ----------
@@ -78,7 +70,7 @@ class ImageCounts:
     pixels : ThresholdCounts
         Of the maps for P-AUROC: normal and anomalous pixels of each image.
     shared
-        Whether both are of the same maps; a file then holds them once.
+        True where both are of the same maps; a file then holds them once.
     """
 
     ids: tuple[str, ...]
@@ -96,14 +88,14 @@ class ImageCounts:
     @cached_property
     def region_sizes(self) -> NDArray[np.int64]:
         """Number of pixels of each region, (m,)."""
-        return self.regions.found[:, -1]
+        return self.regions.anomalous[:, -1]
 
     @cached_property
     def _table(self) -> NDArray[np.float64]:
-        """What is summed over images, (n, columns): the four parts of :class:`_Sums`, each beginning with nothing."""
+        """The terms summed over images, (n, columns): the four parts of :class:`_Sums`, each beginning with 0."""
         overlap = np.zeros(self.regions.normal.shape)
-        np.add.at(overlap, self.region_image, self.regions.found / self.region_sizes[:, np.newaxis])
-        parts = [self.regions.normal, overlap, self.pixels.found]
+        np.add.at(overlap, self.region_image, self.regions.anomalous / self.region_sizes[:, np.newaxis])
+        parts = [self.regions.normal, overlap, self.pixels.anomalous]
         if not self.shared:
             parts.append(self.pixels.normal)
         return np.hstack([np.pad(part, ((0, 0), (1, 0))) for part in parts])
@@ -111,10 +103,10 @@ class ImageCounts:
     def _sums(self, rows: NDArray[np.float64]) -> _Sums:
         width = 1 + self.regions.thresholds.size
         pixel_width = 1 + self.pixels.thresholds.size
-        normal, overlap, found, other = np.split(
+        normal, overlap, anomalous, other = np.split(
             rows @ self._table, [width, 2 * width, 2 * width + pixel_width], axis=1
         )
-        return _Sums(normal, overlap, found, normal if self.shared else other)
+        return _Sums(normal, overlap, anomalous, normal if self.shared else other)
 
     def pro_curve(self, weights: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return false positive rates and PRO at the thresholds, from (0, 0) to (1, 1); NaN where undefined.
@@ -136,7 +128,7 @@ class ImageCounts:
             How often each image counts; once by default.
         """
         sums = self._sums(self._one_row(weights))
-        return _share(sums.pixel_normal)[0], _share(sums.pixel_found)[0]
+        return _share(sums.pixel_normal)[0], _share(sums.pixel_anomalous)[0]
 
     def evaluate(self, weights: ArrayLike | None = None) -> dict[str, NDArray[np.float64]]:
         """Return every metric for each weighting of the images.
@@ -176,7 +168,7 @@ class ImageCounts:
         official = official_points(sums.normal, overlap, np.append(False, self.regions.single))
         undefined = np.isnan(rates[:, -1] + overlap[:, -1])
         values = {
-            "p_auroc": mean_below(normal, _share(sums.pixel_found), 1.0),
+            "p_auroc": mean_below(normal, _share(sums.pixel_anomalous), 1.0),
             "aupro_30": mean_below(rates, overlap, 0.3),
             "aupro_1": mean_below(rates, overlap, 0.01),
             "aupro_30_official": mean_below(*official, 0.3),
@@ -223,7 +215,7 @@ class ImageCounts:
         except BAD_ARCHIVE as error:
             raise DataError(
                 f"The counts {path} can't be read ({type(error).__name__}: {error}): "
-                "remove the file, or write it anew with 'harness run --rerun all'."
+                "remove the file, or write it again with 'harness run --rerun all'."
             ) from error
 
     @classmethod
@@ -246,101 +238,40 @@ class ImageCounts:
         return cls(ids, defects, labels, scores, region_image, regions, pixels, shared)
 
 
-def count_images(
-    maps: Images,
-    masks: Images,
-    labels: ArrayLike,
-    scores: ArrayLike,
-    defects: Sequence[str],
-    ids: Sequence[str],
-    pixel_maps: Images | None = None,
-) -> ImageCounts:
-    """Count the pixels of every image and region at or above thresholds.
+def count_images(test_set: RankedTestSet, ids: Sequence[str]) -> ImageCounts:
+    """Return the counts of a test set.
 
     Parameters
     ----------
-    maps : (n, H, W) real, or n arrays of (H, W)
-        Anomaly maps, higher is more anomalous.
-    masks : (n, H, W) bool or real, or n arrays of (H, W)
-        Ground truth of 0 and 1, or of 0 and 255.
-    labels : (n,) of 0 and 1
-        1 for anomalous images.
-    scores : (n,) real
-        Anomaly scores of the images.
-    defects, ids : (n,) str
+    test_set
+        Its images.
+    ids : (n,) str
         Of the images.
-    pixel_maps : (n, H, W) real, or n arrays of (H, W), optional
-        The maps for P-AUROC, where they are others.
 
     Raises
     ------
     ValueError
-        As :func:`harness.metrics.evaluate`, and where not every image has a defect name and an id.
+        Where not every image has an id.
     """
-    anomalous = image_labels(labels)
-    ranked = image_scores(scores, anomalous.size)
-    for name, images in (("maps", maps), ("masks", masks), ("defects", defects), ("ids", ids)):
-        check_count(name, len(images), anomalous.size)
-    truth = foregrounds(masks)
-    components = [label_components(mask) for mask in truth]
-    region_image = np.repeat(np.arange(len(truth)), [count for _, count in components])
-    normal, found = _sorted_pixels(maps, truth, "maps")
-    regions = count_pixels(
-        normal,
-        [
-            scores
-            for image, (of_pixel, count) in zip(found, components, strict=True)
-            for scores in _by_region(image, of_pixel, count)
-        ],
-    )
-    del normal
-    shared = pixel_maps is None or _same(maps, pixel_maps)
-    if shared or pixel_maps is None:
-        pixels = _by_image(regions, region_image)
-    else:
-        check_count("pixel_maps", len(pixel_maps), anomalous.size)
-        normal, found = _sorted_pixels(pixel_maps, truth, "pixel_maps")
-        pixels = count_pixels(normal, [np.sort(image) for image in found])
+    check_count("ids", len(ids), test_set.labels.size)
+    regions, region_image = test_set.maps.counts, test_set.region_image
+    shared = test_set.pixel_maps is test_set.maps
     return ImageCounts(
         tuple(map(str, ids)),
-        tuple(map(str, defects)),
-        anomalous,
-        ranked.astype(np.float64),
+        test_set.defects,
+        test_set.labels,
+        test_set.scores.astype(np.float64),
         region_image,
         regions,
-        pixels,
+        _by_image(regions, region_image) if shared else test_set.pixel_maps.counts,
         shared,
     )
 
 
-def _same(maps: Images, others: Images) -> bool:
-    return len(maps) == len(others) and all(
-        one is other or np.array_equal(one, other) for one, other in zip(maps, others, strict=True)
-    )
-
-
-def _sorted_pixels(
-    maps: Images, truth: list[NDArray[np.bool_]], name: str
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Return the normal pixels of each image ascending, and its anomalous ones row by row."""
-    images, dtype = score_maps(maps, name)
-    check_same_images(images, truth, name)
-    pairs = list(zip(images, truth, strict=True))
-    normal = [image[~mask].astype(dtype, copy=False) for image, mask in pairs]
-    for scores in normal:
-        scores.sort()
-    return normal, [image[mask].astype(dtype, copy=False) for image, mask in pairs]
-
-
-def _by_region(scores: NDArray[Any], of_pixel: NDArray[np.int32], count: int) -> list[NDArray[Any]]:
-    order = np.lexsort((scores, of_pixel))
-    return np.split(scores[order], np.cumsum(np.bincount(of_pixel, minlength=count + 1)[1:])[:-1]) if count else []
-
-
 def _by_image(regions: ThresholdCounts, region_image: NDArray[np.int64]) -> ThresholdCounts:
-    found = np.zeros_like(regions.normal)
-    np.add.at(found, region_image, regions.found)
-    return ThresholdCounts(regions.thresholds, regions.normal, found, regions.single)
+    anomalous = np.zeros_like(regions.normal)
+    np.add.at(anomalous, region_image, regions.anomalous)
+    return ThresholdCounts(regions.thresholds, regions.normal, anomalous, regions.single)
 
 
 def _share(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ def write_details(store: Store, cell: Cell, details: Details, counts: ImageCount
     counts
         Of the same images; None where they could not be made.
     """
-    arrays: dict[str, Any] = {
+    arrays: Any = {
         "ids": np.array([image.id for image in details.images], dtype=np.str_),
         "defects": np.array([image.defect for image in details.images], dtype=np.str_),
         "labels": np.array([bool(image.label) for image in details.images], dtype=bool),

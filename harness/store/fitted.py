@@ -1,4 +1,4 @@
-"""Fitted methods on disk: a safetensors file whose header says how to build the method again."""
+"""Fitted methods on disk: a safetensors file whose header holds the cell, from which the method is built again."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ def read_cell(path: Path) -> Cell:
 
 
 def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, device: str) -> Method:
-    """Build the method of a file again, ready for prepare and infer.
+    """Build the fitted method of a file, ready for prepare and infer.
 
     Raises
     ------
     PrerequisiteError
-        Where the file, or a pretrained file it was fitted with, is missing or another one.
+        Where the file is missing or unreadable, and where a pretrained file is missing or another than at fitting.
     """
     opened = _open(path)
     cell = _header(path, opened.metadata())
     method = _build(path, cell)
     if cell.weights and isinstance(method, UsesWeights):
-        found = WeightStore(weights_dir).resolve(method.meta.weights, unverified=unverified)
-        other = [name for name, one in found.items() if cell.weights.get(name) != one.sha256]
+        files = WeightStore(weights_dir).resolve(method.meta.weights, unverified=unverified)
+        other = [name for name, file in files.items() if cell.weights.get(name) != file.sha256]
         if other:
             raise PrerequisiteError(
-                f"{path} was fitted with another file '{other[0]}' than the one in the weights folder: "
-                "name the folder of the one used at fitting with --weights-dir."
+                f"{path} was fitted with another file '{other[0]}' than that in the weights folder: "
+                "name the folder of the file used at fitting with --weights-dir."
             )
-        method.load_weights({name: one.path for name, one in found.items()})
+        method.load_weights({name: file.path for name, file in files.items()})
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be loaded from a file: it has no restore().")
     state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping

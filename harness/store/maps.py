@@ -1,14 +1,14 @@
-"""Maps of test images on disk: what a method said about every pixel, for pictures.
+"""Maps of test images on disk, for pictures.
 
-A file of ``RESULTS/maps`` is an ordinary ``.npz`` archive, compressed, with an array of its own for every image and
-map, so that one image is read without the others, and never a pickle. Values are kept as float16 after division by
-the largest magnitude of their map, which is kept beside them as float64.
+A file of ``RESULTS/maps`` is an ordinary compressed ``.npz`` archive without pickles, with an array for every image and
+map, so that an image is read without the others. Values are stored as float16 after division by the largest magnitude
+of their map, which is stored in the header as float64.
 
 Notes
 -----
 Measured on CFM's seven maps of the toy dataset, where objects cover a quarter of the image: 23 kB a map, where float32
 takes 48 kB and 16-bit integers 25 kB. No value is off by more than 2.5e-4 of the largest of its map, or by more than
-2**-11 of itself above 6e-5 of the largest: no eye or colour scale tells the difference.
+2**-11 of itself above 6e-5 of the largest, which no colour scale shows.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +34,6 @@ from harness.files.arrays import open_arrays
 from harness.files.atomic import write_atomically
 from harness.metrics.scoring import resize_map
 
-if TYPE_CHECKING:
-    from harness.plan.planning import Plan
-
 __all__ = ["ANOMALY_MAP", "ImageMaps", "MapFile", "save_maps", "size_note"]
 
 ANOMALY_MAP = "anomaly_map"
@@ -45,14 +43,14 @@ _BYTES_PER_MAP = 30_000
 """Rounded up: a map takes about 1.7 bytes for each pixel of the object."""
 
 _MAPS, _EXPLAINED_MAPS = 3, 7
-"""Maps of an image that a plan reckons with; of a method that explains itself, those of CFM."""
+"""Number of maps of an image that a plan assumes; for a method that explains itself, the number of CFM's."""
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageMaps:
-    """What is kept of one test image.
+    """The maps of a test image.
 
     Parameters
     ----------
@@ -69,13 +67,33 @@ class ImageMaps:
     maps: Mapping[str, NDArray[np.floating[Any]]]
 
 
-def size_note(plan: Plan) -> str:
-    """Return how much room the maps of all cells to run will take, in one sentence; empty where none runs."""
-    running = [planned for planned in plan.cells if planned.action == "run"]
-    if not running:
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """Score of an image, and the factor of each of its maps."""
+
+    score: float
+    scales: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    format: int
+    cell: Mapping[str, object]
+    images: Mapping[str, _Image]
+
+
+def size_note(test_samples: Sequence[tuple[str, int]]) -> str:
+    """Return how much room the maps of cells will take, in one sentence; empty where there is no cell.
+
+    Parameters
+    ----------
+    test_samples
+        Method and number of test samples of each cell.
+    """
+    if not test_samples:
         return ""
-    maps = sum(planned.test_samples * _maps_of(planned.job.cell.method) for planned in running)
-    cells = "1 cell" if len(running) == 1 else f"{len(running)} cells"
+    maps = sum(count * _maps_of(method) for method, count in test_samples)
+    cells = "1 cell" if len(test_samples) == 1 else f"{len(test_samples)} cells"
     return f"The maps of {cells} will take about {max(1, round(maps * _BYTES_PER_MAP / 1e6))} MB in the results folder."
 
 
@@ -91,9 +109,9 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
     path
         ``.npz`` file.
     cell
-        What they were measured for; written into the file.
+        The cell they belong to; written into the file.
     images
-        Taken one at a time.
+        Consumed one after the other.
 
     Raises
     ------
@@ -101,22 +119,22 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
         Where a map is no square.
     """
     stream = io.BytesIO()
-    index: dict[str, dict[str, Any]] = {}
+    index: dict[str, _Image] = {}
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for image in images:
-            scales = {}
+            scales: dict[str, float] = {}
             for name, values in image.maps.items():
                 packed, scales[name] = _packed(_in_geometry(image.id, name, values, cell.protocol.eval_size))
                 _write(archive, f"{image.id}/{name}", packed)
-            index[image.id] = {"score": float(image.score), "scales": scales}
-        header = {"format": _FORMAT, "cell": cell.to_json(), "images": index}
-        _write(archive, "header", np.array(json.dumps(header)))
+            index[image.id] = _Image(float(image.score), scales)
+        header = _Header(_FORMAT, cell.to_json(), index)
+        _write(archive, "header", np.array(json.dumps(msgspec.to_builtins(header))))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, stream.getvalue())
 
 
 class MapFile:
-    """Reads a file of maps, one image at a time.
+    """Reads a file of maps, image by image.
 
     Parameters
     ----------
@@ -128,34 +146,34 @@ class MapFile:
         self.path = path
 
     @cached_property
-    def _header(self) -> Mapping[str, Any]:
+    def _header(self) -> _Header:
         try:
             with open_arrays(self.path) as archive:
-                header: dict[str, Any] = json.loads(str(archive["header"]))
-            Cell.from_json(header["cell"])
-            if header["format"] != _FORMAT:
-                raise ValueError(f"format {header['format']}")
+                header = msgspec.convert(json.loads(str(archive["header"])), _Header)
+            Cell.from_json(header.cell)
+            if header.format != _FORMAT:
+                raise ValueError(f"format {header.format}")
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, HarnessError) as error:
             raise self._unreadable(error) from error
         return header
 
     @property
     def cell(self) -> Cell:
-        """The cell that the maps were measured for."""
-        return Cell.from_json(self._header["cell"])
+        """The cell that the maps belong to."""
+        return Cell.from_json(self._header.cell)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the images, in the order of the test set."""
-        return tuple(self._header["images"])
+        return tuple(self._header.images)
 
     def names(self, sample_id: str) -> tuple[str, ...]:
         """Return the names of an image's maps; raise KeyError for an unknown image."""
-        return tuple(self._header["images"][sample_id]["scales"])
+        return tuple(self._header.images[sample_id].scales)
 
     def score(self, sample_id: str) -> float:
-        """Return the anomaly score of an image; raise KeyError for an unknown one."""
-        return float(self._header["images"][sample_id]["score"])
+        """Return the anomaly score of an image; raise KeyError for an unknown image."""
+        return self._header.images[sample_id].score
 
     def read(self, sample_id: str, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return the maps of an image by name, (S, S) float32 each, S the side of the evaluation geometry.
@@ -174,8 +192,8 @@ class MapFile:
         PrerequisiteError
             Where the file can't be read.
         """
-        scales = self._header["images"][sample_id]["scales"]
-        wanted = {name: float(scales[name]) for name in (scales if names is None else names)}
+        scales = self._header.images[sample_id].scales
+        wanted = {name: scales[name] for name in (scales if names is None else names)}
         try:
             with open_arrays(self.path) as archive:
                 return {
@@ -199,7 +217,7 @@ def _in_geometry(sample: str, name: str, values: NDArray[Any], size: int) -> NDA
 
 
 def _packed(values: NDArray[Any]) -> tuple[NDArray[np.float16], float]:
-    """Return a map as float16 in [-1, 1], and what to multiply it with."""
+    """Return a map as float16 in [-1, 1], and the factor that restores it."""
     wide = values.astype(np.float64)
     scale = float(np.abs(wide, where=np.isfinite(wide), out=np.zeros_like(wide)).max(initial=0.0)) or 1.0
     return (wide / scale).astype(np.float16), scale

@@ -1,4 +1,4 @@
-"""What runs have planned: the list of cells of each run that has not finished all of them."""
+"""Cells of unfinished runs: a file for each run, with all cells that it planned."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from harness.errors import HarnessError
 from harness.files.atomic import write_atomically
 from harness.store.store import Store
 
-__all__ = ["note_plan", "tidy", "unfinished"]
+__all__ = ["drop_finished", "save_pending", "unfinished"]
 
 
-def note_plan(folder: Path, cells: Sequence[Cell]) -> None:
-    """Write down what a run is about to do.
+def save_pending(folder: Path, cells: Sequence[Cell]) -> None:
+    """Write the cells that a run is about to measure.
 
     Parameters
     ----------
     folder
-        Results folder; plans lie in its ``plans``.
+        Results folder; the file is written to its ``plans``.
     cells
-        All cells of the plan that will run.
+        All cells that will run.
     """
     path = folder / "plans" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,14 +32,14 @@ def note_plan(folder: Path, cells: Sequence[Cell]) -> None:
 
 
 def unfinished(folder: Path) -> tuple[Cell, ...]:
-    """Return the cells that some run planned and that have no record."""
+    """Return the planned cells that have no record, each once."""
     store = Store(folder)
-    found = {cell.id: cell for path in _plans(folder) for cell in _read(path)}
-    return tuple(cell for cell in found.values() if not store.path(cell).exists())
+    planned = {cell.id: cell for path in _plans(folder) for cell in _read(path)}
+    return tuple(cell for cell in planned.values() if not store.path(cell).exists())
 
 
-def tidy(folder: Path) -> None:
-    """Drop the plans whose cells all have a record."""
+def drop_finished(folder: Path) -> None:
+    """Remove the files whose cells all have a record."""
     store = Store(folder)
     for path in _plans(folder):
         if all(store.path(cell).exists() for cell in _read(path)):
@@ -51,7 +51,7 @@ def _plans(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> list[Cell]:
-    """Return the cells of a plan; none where another version wrote it or it has just been dropped."""
+    """Return the cells in a file; none where another version of harness wrote it or another run just removed it."""
     try:
         return [Cell.from_json(value) for value in json.loads(path.read_text(encoding="utf-8"))]
     except (FileNotFoundError, ValueError, KeyError, TypeError, HarnessError):

@@ -87,8 +87,8 @@ class Published:
         self, dataset: str, methods: Sequence[str], shots: Shots, category: str, metric: str
     ) -> PublishedRow | None:
         """Return the first number of a method under any of its labels; None where none is published."""
-        found = (self._index.get((dataset, method, shots, category, metric)) for method in methods)
-        return next((row for row in found if row is not None), None)
+        rows = (self._index.get((dataset, method, shots, category, metric)) for method in methods)
+        return next((row for row in rows if row is not None), None)
 
     def has(self, dataset: str, shots: Shots | None = None) -> bool:
         """Return whether there is any number for a dataset (with so many shots)."""

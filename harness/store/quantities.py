@@ -8,7 +8,8 @@ from math import fsum
 from textwrap import shorten
 from typing import Literal
 
-from harness.store.record import LatencyWindow, Record, Size
+from harness.store.measurements import LatencyWindow, Size
+from harness.store.record import Record
 
 __all__ = [
     "ACCURACY",
@@ -262,22 +263,21 @@ _MEMORY: tuple[Quantity, ...] = (
     _size("device_delta", "device lost\nMB", "device\ndelta", "Memory that the whole CUDA device lost."),
 )
 
+
+def _work(id: str, heading: str, place: tuple[str, ...], help: str) -> Quantity:
+    counted = id.endswith("_samples")
+    unit, digits = ("", 0) if counted else ("s", 1)
+    return Quantity(
+        id, "work", heading, place, help, unit=unit, digits=digits, of_machine=not counted, ranked=not counted
+    )
+
+
 _WORK: tuple[Quantity, ...] = (
-    Quantity(
-        "fit_s", "work", "fit\ns", ("seconds", "fit"), "Wall time of fit, reading the samples included.", unit="s",
-        of_machine=True,
-    ),
-    Quantity(
-        "wall_s", "work", "all\ns", ("wall_seconds",), "Wall time of all stages of the cell.", unit="s", of_machine=True
-    ),
-    Quantity(
-        "train_samples", "work", "training\nsamples", ("samples", "train"), "Number of training samples.", digits=0,
-        ranked=False,
-    ),
-    Quantity(
-        "test_samples", "work", "test\nsamples", ("samples", "test"), "Number of test samples.", digits=0, ranked=False
-    ),
-)  # fmt: skip
+    _work("fit_s", "fit\ns", ("seconds", "fit"), "Wall time of fit, reading the samples included."),
+    _work("wall_s", "all\ns", ("wall_seconds",), "Wall time of all stages of the cell."),
+    _work("train_samples", "training\nsamples", ("samples", "train"), "Number of training samples."),
+    _work("test_samples", "test\nsamples", ("samples", "test"), "Number of test samples."),
+)
 
 QUANTITIES: Mapping[str, Quantity] = {
     one.id: one for one in (*ACCURACY, _FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)

@@ -10,7 +10,7 @@ from time import perf_counter
 from samples import make_sample, no_progress
 
 from harness.files.array_cache import ArrayCache
-from harness.run.cache_during_fit import CellCache
+from harness.running.cache_during_fit import CellCache
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts.cfm.training_features import training_features
 from methods.parts.features import Extractors

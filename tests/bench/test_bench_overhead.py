@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from harness.plan.planning import Selection, make_plan
-from harness.run.events import EventWriter
-from harness.run.stages import CellRun
+from harness.running.events import EventWriter
+from harness.running.stages import CellRun
 from harness.store.store import Store
 
 MOST_SHARE = 0.02

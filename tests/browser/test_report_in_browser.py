@@ -82,7 +82,7 @@ def test_filters_narrow_every_view(visit, report):
     assert labels(page, "setting-2") == ["cfm-t"]
     assert "1 of " in page.locator("#shown").inner_text()
     page.get_by_role("button", name="Clear filters").click()
-    page.wait_for_function("!document.getElementById('setting-0').hidden")
+    page.locator("#setting-0:not([hidden])").wait_for(state="attached")
     page.select_option("#filter-device", "Test GPU in Test CPU")
     assert labels(page, "setting-2") == ["cfm-t"]
 

@@ -138,13 +138,13 @@ def test_a_failed_download_is_a_missing_prerequisite(call, server):
     server.files.clear()
     outcome = call("data", "fetch", "eyecandies", "--to", "data", "--yes")
     assert outcome.code == 5
-    assert "bring the file" in outcome.err
+    assert "by hand" in outcome.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["toy"], "made on the spot"),
+        (["toy"], "'toy'"),
         (["imagenet"], "choose one of mvtec3d, eyecandies"),
         (["eyecandies", "--categories", "Candy"], "There is no category 'Candy'"),
     ],

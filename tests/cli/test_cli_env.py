@@ -33,9 +33,7 @@ def test_versions_hardware_caches_and_optional_packages(call, tmp_path):
     assert found["memory_bytes"] > 10**8
     assert found["caches"]["weights"] == {"path": str(tmp_path / "cache/weights"), "exists": True, "bytes": 3_000_000}
     assert found["caches"]["all"]["bytes"] >= 3_000_000
-    assert found["optional"] == {
-        name: find_spec(name) is not None for name in ("faiss", "open3d", "pointnet2_ops", "submitit")
-    }
+    assert found["optional"] == {name: find_spec(name) is not None for name in ("faiss", "open3d", "pointnet2_ops")}
 
 
 def test_a_person_reads_lines(call):

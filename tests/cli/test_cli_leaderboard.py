@@ -90,7 +90,7 @@ def test_of_two_records_of_one_cell_the_newest_is_taken_and_that_is_said(call, r
 
 def test_a_contended_measurement_is_told(call, results):
     results.write(toy_record(environment={"contended": True}, created="2026-05-05T00:00:00+00:00"))
-    assert "no speed is compared with it: cfm bump" in " ".join(call("leaderboard", "update").err.split())
+    assert "so their speed is not compared: cfm bump" in " ".join(call("leaderboard", "update").err.split())
 
 
 def test_the_folder_comes_from_an_option_a_variable_or_before_the_verb(call, results, tmp_path, monkeypatch):

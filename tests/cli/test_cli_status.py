@@ -8,7 +8,7 @@ from report_records import make_cell, make_record
 
 from harness.data.base import DATASETS
 from harness.store.claims import Claim
-from harness.store.pending import note_plan
+from harness.store.pending import save_pending
 from harness.store.store import Store
 
 CANDIES = DATASETS["eyecandies"].categories
@@ -27,7 +27,7 @@ def folder(tmp_path):
     (store.folder / "logs").mkdir()
     (store.folder / "logs" / f"{oom.stem}.log").write_text(LOG, encoding="utf-8")
     cells = [make_cell("cfm", name, dataset="eyecandies", shots=10) for name in CANDIES[4:7]]
-    note_plan(store.folder, cells)
+    save_pending(store.folder, cells)
     claim = Claim(store.folder, cells[0])
     with claim:
         assert claim.take()
@@ -139,8 +139,8 @@ def test_cells_are_chosen_by_dataset_method_and_shots(call, folder, arguments, c
             6,
             "No cell is measured, running or planned in elsewhere: start with",
         ),
-        (["--shots", "50"], 6, "No cell of this choice is measured, running or planned in results"),
-        (["--dataset", "toy"], 6, "No cell of this choice"),
+        (["--shots", "50"], 6, "No cell with 50 shots is measured, running or planned in results"),
+        (["--dataset", "toy"], 6, "No cell on toy is measured, running or planned in results"),
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--shots", "7"], 2, "7"),

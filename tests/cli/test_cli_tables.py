@@ -142,7 +142,7 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
     [
         (["--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
         (["--dataset", "toy"], 6, "Nothing is measured on toy in results/cells"),
-        (["--source", "measured", "--methods", "cfm"], 6, "Nothing is measured by these methods"),
+        (["--source", "measured", "--methods", "cfm"], 6, "Nothing is measured by cfm in results/cells"),
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--metric", "aupro"], 2, "There is no accuracy metric 'aupro'"),
@@ -206,7 +206,7 @@ def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
     assert {tied[method, "p_auroc"] for method in ("cfm", "cfm-t")} == {"yes"}
     assert {tied["btf", metric] for metric in ("p_auroc", "aupro_30")} == {""}
     out = call(*arguments).out
-    assert "≈ can't be told from the best of its column" in " ".join(out.split())
+    assert "≈ can't be separated from the best of its column" in " ".join(out.split())
     (cfm,) = [line for line in lines if (line["method"], line["metric"]) == ("cfm", "p_auroc")]
     assert float(cfm["low"]) < float(cfm["value"]) < float(cfm["high"])
     out = call("tables", "--table", "differences", "--metric", "p_auroc").out

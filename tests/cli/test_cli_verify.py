@@ -50,7 +50,7 @@ def test_a_method_that_dies_fails_the_check_it_was_in_and_the_next_is_verified(v
     assert [one["check"] for one in dead["checks"]] == NAMES
     (failed,) = (one for one in dead["checks"] if one["status"] == "fail")
     assert failed["check"] == "fit"
-    assert failed["sentence"] == "The process ended with exit code 0 in this check; the last it said is: goodbye."
+    assert all(fact in failed["sentence"] for fact in ("exit code 0", "goodbye"))
     assert set(statuses(dead).values()) == {"pass", "fail", "skip"}
     assert [name for name, status in statuses(heavy).items() if status != "pass"] == ["light"]
     assert "imports torch" in heavy["checks"][NAMES.index("light")]["sentence"]
@@ -61,7 +61,8 @@ def test_a_method_that_hangs_is_ended(verify):
     assert outcome.code == 3
     (verdict,) = json.loads(outcome.out)
     (failed,) = (one["sentence"] for one in verdict["checks"] if one["status"] == "fail")
-    assert failed == "The time was over after 5 s in this check: give more with --timeout."
+    assert "5 s" in failed
+    assert "--timeout" in failed
     assert 5 <= verdict["seconds"] < 60
 
 

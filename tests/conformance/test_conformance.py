@@ -14,8 +14,8 @@ from samples import make_sample
 
 from harness import registry
 from harness.conformance import CHECKS, Outcome, Subject, Verdict, run_suite
-from harness.conformance.samples import Ledger, TrainingSamples, bigger, not_square
-from harness.conformance.surroundings import captured_output, changed_settings, watched
+from harness.conformance.samples import SampleTracker, TrainingSamples, bigger, not_square
+from harness.conformance.side_effects import captured_output, changed_settings, watched
 
 TRAIN = [make_sample(seed, height=48, width=48, radius=16) for seed in range(3)]
 TEST = [make_sample(seed, height=48, width=48, radius=16) for seed in (7, 8)]
@@ -36,7 +36,7 @@ def _plugins(plugin_site: Path) -> Iterator[None]:
 
 def suite(method: str, root: Path | None = None) -> dict[str, Outcome]:
     (spec,) = registry.parse([method])
-    return {one.check: one for one in run_suite(Subject(spec, TRAIN, TEST, root=root))}
+    return {outcome.check: outcome for outcome in run_suite(Subject(spec, TRAIN, TEST, root=root))}
 
 
 def failed(outcomes: dict[str, Outcome]) -> list[str]:
@@ -46,9 +46,9 @@ def failed(outcomes: dict[str, Outcome]) -> list[str]:
 @pytest.mark.parametrize("method", ["colour-distance", "colour-distance[size=20]", "dishonest", "forgetful[keeps=all]"])
 def test_a_method_that_keeps_the_contract_passes_every_check(method: str) -> None:
     outcomes = suite(method)
-    assert {name: one.sentence for name, one in outcomes.items() if one.status != "pass"} == {}
+    assert {name: outcome.sentence for name, outcome in outcomes.items() if outcome.status != "pass"} == {}
     assert list(outcomes) == [check.name for check in CHECKS]
-    assert [one.sentence for one in outcomes.values()] == [check.demand for check in CHECKS]
+    assert [outcome.sentence for outcome in outcomes.values()] == [check.demand for check in CHECKS]
 
 
 BROKEN = [
@@ -73,12 +73,12 @@ BROKEN = [
     ("dishonest[how=numpy-bytes]", "state-keys", "is np.int64("),
     ("dishonest[how=hoards]", "state-bytes", "reports 0.0 MB where 8.0 MB are held"),
     ("dishonest[how=boasts]", "state-bytes", "reports 80.0 MB where"),
-    ("dishonest[how=tuple]", "predict", "infer returns tuple and no Prediction"),
-    ("dishonest[how=double]", "predict", "is of float64 and no numpy array of float32"),
-    ("dishonest[how=oblong]", "predict", "has shape (15, 16), not that of a square"),
+    ("dishonest[how=tuple]", "predict", "infer returns tuple"),
+    ("dishonest[how=double]", "predict", "is of float64"),
+    ("dishonest[how=oblong]", "predict", "has shape (15, 16)"),
     ("dishonest[how=nan]", "predict", "NaN or infinity"),
     ("dishonest[how=constant]", "predict", "of every sample is constant"),
-    ("dishonest[how=numpy-score]", "predict", "is of type float32 and no float"),
+    ("dishonest[how=numpy-score]", "predict", "is of type float32"),
     ("dishonest[how=pixel-map-of-a-list]", "predict", "The pixel_map of sample train/good/007 is a list"),
     ("dishonest[how=flat-extra]", "predict", "extras['distance'] of sample train/good/007 has shape (256,)"),
     ("dishonest[how=counts]", "repeatable", "has another score"),
@@ -107,18 +107,18 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("method", "check", "said"), BROKEN, ids=[method for method, _, _ in BROKEN])
-def test_each_way_of_breaking_the_contract_fails_its_own_check_alone(method: str, check: str, said: str) -> None:
+@pytest.mark.parametrize(("method", "check", "fact"), BROKEN, ids=[method for method, _, _ in BROKEN])
+def test_each_way_of_breaking_the_contract_fails_its_own_check_alone(method: str, check: str, fact: str) -> None:
     before = Path.cwd(), np.geterr(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     outcomes = suite(method)
     assert failed(outcomes) == [check]
-    assert said in outcomes[check].sentence
+    assert fact in outcomes[check].sentence
     after = Path.cwd(), np.geterr(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
     assert before == after
 
 
 def test_a_constructor_that_takes_its_time_is_not_light(monkeypatch) -> None:
-    monkeypatch.setattr("harness.conformance.making._LONGEST_SECONDS", 0.04)
+    monkeypatch.setattr("harness.conformance.construction._LONGEST_SECONDS", 0.04)
     outcomes = suite("eager[at=waiting]")
     assert failed(outcomes) == ["light"]
     assert "do the work in fit" in outcomes["light"].sentence
@@ -142,8 +142,8 @@ def test_reading_a_file_of_the_dataset_is_no_blindness(tmp_path: Path) -> None:
 def test_an_unsupported_method_is_skipped_with_its_reason() -> None:
     outcomes = suite("dishonest[how=unsupported]")
     assert failed(outcomes) == []
-    assert outcomes["fit"].sentence == "Dishonest needs two suns: pip install suns."
-    assert outcomes["predict"].sentence == "Not checked: it needs 'fit'."
+    assert "pip install suns" in outcomes["fit"].sentence
+    assert "'fit'" in outcomes["predict"].sentence
     assert outcomes["meta"].status == "pass"
 
 
@@ -156,7 +156,9 @@ def test_an_unsupported_method_is_skipped_with_its_reason() -> None:
         ("eager[at=refusing]", False, "Eager needs suns."),
     ],
 )
-def test_a_verdict_tells_what_is_wrong_from_what_cannot_run_here(method: str, passed: bool, cannot_run: str) -> None:
+def test_a_verdict_distinguishes_a_failure_from_what_cannot_run_here(
+    method: str, passed: bool, cannot_run: str
+) -> None:
     verdict = Verdict(method, "cpu", tuple(suite(method).values()), 1.0)
     assert (verdict.passed, verdict.cannot_run) == (passed, cannot_run)
     assert verdict.to_json()["passed"] is passed
@@ -164,15 +166,15 @@ def test_a_verdict_tells_what_is_wrong_from_what_cannot_run_here(method: str, pa
 
 def test_what_needs_a_failed_check_is_skipped() -> None:
     outcomes = suite("dishonest[how=nan]")
-    skipped = {name: one.sentence for name, one in outcomes.items() if one.status == "skip"}
-    assert skipped["repeatable"] == "Not checked: it needs 'predict'."
-    assert skipped["seed"] == "Not checked: it needs 'repeatable'."
+    skipped = {name: outcome.sentence for name, outcome in outcomes.items() if outcome.status == "skip"}
+    assert "'predict'" in skipped["repeatable"]
+    assert "'repeatable'" in skipped["seed"]
     assert outcomes["silent"].status == "pass"
 
 
-def test_training_samples_are_copies_that_are_let_go_at_the_end() -> None:
-    ledger = Ledger()
-    samples = TrainingSamples(TRAIN, ledger)
+def test_training_samples_are_copies_that_are_dropped_at_the_end() -> None:
+    tracker = SampleTracker()
+    samples = TrainingSamples(TRAIN, tracker)
     first, again, (last,) = samples[0], samples[0], samples[-1:]
     assert first.rgb is not again.rgb
     np.testing.assert_array_equal(first.rgb, TRAIN[0].rgb)
@@ -180,12 +182,12 @@ def test_training_samples_are_copies_that_are_let_go_at_the_end() -> None:
     kept = first.xyz[3:]
     part = samples[1:]
     samples.close()
-    ledger.settle("fit")
-    assert ledger.changed == []
+    tracker.settle("fit")
+    assert tracker.changed == []
     del first, again, last
-    (found,) = ledger.held()
-    assert found[0] == "xyz"
-    assert np.shares_memory(found[1], kept)
+    ((name, array),) = tracker.held()
+    assert name == "xyz"
+    assert np.shares_memory(array, kept)
     for sequence in (samples, part):
         with pytest.raises(RuntimeError, match="after fit"):
             sequence[0]
@@ -194,7 +196,7 @@ def test_training_samples_are_copies_that_are_let_go_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("make", [not_square, bigger])
-def test_samples_out_of_the_ordinary_are_whole_samples(make) -> None:
+def test_unusual_samples_are_complete(make) -> None:
     sample = make(TRAIN[0])
     assert sample.rgb.shape == sample.xyz.shape
     assert sample.plane.shape == sample.rgb.shape[:2]
@@ -207,13 +209,13 @@ def test_copying_a_sample_is_no_peeking() -> None:
     import dataclasses
     import pickle
 
-    ledger = Ledger()
-    sample = ledger.give(TRAIN[0])
+    tracker = SampleTracker()
+    sample = tracker.give(TRAIN[0])
     changed = dataclasses.replace(sample, rgb=sample.rgb[::2])
     copy.copy(sample), pickle.loads(pickle.dumps(sample))
-    assert ledger.reads == ()
+    assert tracker.reads == ()
     assert changed.mask is None
-    assert ledger.reads == ("mask",)
+    assert tracker.reads == ("mask",)
 
 
 def test_printing_is_caught_in_order_and_standard_output_is_whole_again(capfd) -> None:

@@ -15,8 +15,8 @@ from harness.data.clean import (
     CleaningSettings,
     CleanMasks,
     border_points,
+    cached_clean_masks,
     clean_masks,
-    remembered_masks,
     valid_points,
 )
 from harness.data.plane import fit_plane
@@ -138,9 +138,9 @@ def test_input_is_not_changed(scene: Scene) -> None:
 def test_second_call_reads_the_file(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = scene()
     wanted = clean_masks(xyz)
-    assert same(remembered_masks(xyz, tmp_path / "a" / "b"), wanted)
+    assert same(cached_clean_masks(xyz, tmp_path / "a" / "b"), wanted)
     monkeypatch.setattr(clean, "_compute", None)
-    assert same(remembered_masks(xyz, tmp_path / "a" / "b"), wanted)
+    assert same(cached_clean_masks(xyz, tmp_path / "a" / "b"), wanted)
     assert [path.suffix for path in (tmp_path / "a" / "b").iterdir()] == [".npz"]
 
 
@@ -148,12 +148,12 @@ def test_every_setting_and_every_point_is_in_the_key(scene: Scene, tmp_path: Pat
     xyz = scene()
     moved = xyz.copy()
     moved[20, 20, 2] = np.nextafter(moved[20, 20, 2], 1)
-    remembered_masks(xyz, tmp_path)
-    remembered_masks(moved, tmp_path)
+    cached_clean_masks(xyz, tmp_path)
+    cached_clean_masks(moved, tmp_path)
     fields = CLEANING.to_json()
     for name, value in fields.items():
         changed = "other" if isinstance(value, str) else type(value)(value * 1.5)
-        remembered_masks(xyz, tmp_path, CleaningSettings(**{**fields, name: changed}))
+        cached_clean_masks(xyz, tmp_path, CleaningSettings(**{**fields, name: changed}))
     assert len(list(tmp_path.iterdir())) == 2 + len(fields)
 
 
@@ -162,7 +162,7 @@ def test_damaged_file_is_made_again(
     scene: Scene, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     xyz = scene()
-    wanted = remembered_masks(xyz, tmp_path)
+    wanted = cached_clean_masks(xyz, tmp_path)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     if damage == "other size":
@@ -172,29 +172,9 @@ def test_damaged_file_is_made_again(
     else:
         path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": b"\0" * len(whole)}[damage])
     with caplog.at_level(logging.WARNING):
-        assert same(remembered_masks(xyz, tmp_path), wanted)
+        assert same(cached_clean_masks(xyz, tmp_path), wanted)
     assert path.name in caplog.text
     assert path.read_bytes() == whole
-
-
-def test_unwritable_folder_warns_once_and_costs_only_time(
-    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with caplog.at_level(logging.WARNING):
-        for seed in range(3):
-            assert same(remembered_masks(scene(seed), tmp_path / "file" / "clean"), clean_masks(scene(seed)))
-    assert len(caplog.records) == 1
-    assert str(tmp_path / "file" / "clean") in caplog.text
-
-
-def test_failed_write_leaves_no_file(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(stream: object, **arrays: np.ndarray) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", full_disk)
-    remembered_masks(scene(), tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_digest_is_pinned() -> None:

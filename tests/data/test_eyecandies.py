@@ -174,7 +174,7 @@ def test_converted_numbers_get_the_official_digits(tmp_path: Path, stem: str) ->
 def test_two_converted_files_of_one_id_are_named(tmp_path: Path) -> None:
     write_converted(tmp_path, "test/good", "00")
     write_converted(tmp_path, "test/bad", "00")
-    with pytest.raises(DataError, match=r"good/rgb/00\.png and .*bad/rgb/00\.png are both sample test_public/00"):
+    with pytest.raises(DataError, match=r"good/rgb/00\.png .*bad/rgb/00\.png .*test_public/00"):
         Eyecandies(tmp_path).refs("Lollipop", "test")
     (problem,) = verify_dataset(tmp_path, fast=True).problems
     assert "test_public/00" in problem.message
@@ -228,7 +228,7 @@ def test_label_comes_from_the_mask_where_metadata_is_missing(tmp_path: Path) -> 
 
 def test_sample_without_metadata_and_mask_is_named(tmp_path: Path) -> None:
     write_official(tmp_path, "test_public", "00", metadata=False, mask=False)
-    with pytest.raises(DataError, match="data/00 has neither a metadata nor a mask file"):
+    with pytest.raises(DataError, match=r"data/00 .*metadata.* mask"):
         Eyecandies(tmp_path).refs("Lollipop", "test")
 
 
@@ -236,10 +236,10 @@ def test_anomalous_sample_needs_its_mask(tmp_path: Path) -> None:
     data = write_official(tmp_path, "test_public", "00", ("dents",))
     Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(data / "00_mask.png")
     dataset = Eyecandies(tmp_path)
-    with pytest.raises(DataError, match=r"00_mask\.png marks no pixel although its sample is anomalous"):
+    with pytest.raises(DataError, match=r"00_mask\.png marks no pixel"):
         dataset.load(dataset.refs("Lollipop", "test")[0])
     (data / "00_mask.png").unlink()
-    with pytest.raises(DataError, match=r"00_mask\.png is missing although its sample is anomalous"):
+    with pytest.raises(DataError, match=r"00_mask\.png is missing"):
         Eyecandies(tmp_path).refs("Lollipop", "test")
 
 
@@ -266,17 +266,17 @@ def write(name: str, text: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_rgb, r"000_image_4\.png has 6x5 pixels but .*000_depth\.png has 64x64"),
-        (spoil_depth, r"000_depth\.png is an image of mode L where 16-bit grey values belong"),
-        (write("000_depth.png", "x"), r"000_depth\.png can't be read as a PNG image"),
-        (write("000_info_depth.yaml", "{"), r"000_info_depth\.yaml can't be read as YAML"),
-        (write("000_info_depth.yaml", "7"), r"000_info_depth\.yaml holds no named values"),
-        (write("000_info_depth.yaml", "normalization: {max: 1}"), r"has no numbers normalization\.min and"),
-        (write("000_info_depth.yaml", "normalization: {min: 2, max: 1}"), r"gives the depth range 2\.0 to 1\.0"),
-        (write("000_info_depth.yaml", "normalization: {min: .nan, max: 1}"), r"gives the depth range nan to 1\.0"),
-        (write("000_pose.txt", "1 2\n3"), r"000_pose\.txt can't be read as a matrix"),
-        (write("000_pose.txt", "1 2\n3 4"), r"000_pose\.txt is no invertible 4x4 matrix"),
-        (write("000_pose.txt", "0 0 0 0\n" * 4), r"000_pose\.txt is no invertible 4x4 matrix"),
+        (spoil_rgb, r"000_image_4\.png .*6x5.* .*000_depth\.png .*64x64"),
+        (spoil_depth, r"000_depth\.png .* mode L"),
+        (write("000_depth.png", "x"), r"000_depth\.png .*PNG"),
+        (write("000_info_depth.yaml", "{"), r"000_info_depth\.yaml .*YAML"),
+        (write("000_info_depth.yaml", "7"), r"000_info_depth\.yaml "),
+        (write("000_info_depth.yaml", "normalization: {max: 1}"), r"normalization\.min"),
+        (write("000_info_depth.yaml", "normalization: {min: 2, max: 1}"), r"2\.0 to 1\.0"),
+        (write("000_info_depth.yaml", "normalization: {min: .nan, max: 1}"), r"nan to 1\.0"),
+        (write("000_pose.txt", "1 2\n3"), r"000_pose\.txt .*matrix"),
+        (write("000_pose.txt", "1 2\n3 4"), r"000_pose\.txt .*4x4"),
+        (write("000_pose.txt", "0 0 0 0\n" * 4), r"000_pose\.txt .*4x4"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, spoil: Callable[[Path], object], message: str) -> None:
@@ -289,7 +289,7 @@ def test_bad_file_is_named(tmp_path: Path, spoil: Callable[[Path], object], mess
 def test_bad_metadata_is_named(tmp_path: Path) -> None:
     data = write_official(tmp_path, "test_public", "00")
     (data / "00_metadata.yaml").write_text(":\n- {")
-    with pytest.raises(DataError, match=r"00_metadata\.yaml can't be read as YAML"):
+    with pytest.raises(DataError, match=r"00_metadata\.yaml .*YAML"):
         Eyecandies(tmp_path).refs("Lollipop", "test")
 
 
@@ -313,7 +313,7 @@ def test_digest_of_the_converted_layout(converted: Eyecandies) -> None:
 
 
 def test_unknown_category_names_the_nearest(official: Eyecandies) -> None:
-    with pytest.raises(UsageError, match=r"There is no category 'lollipop' in .*: did you mean 'Lollipop'\?"):
+    with pytest.raises(UsageError, match=r"'lollipop' .*'Lollipop'"):
         official.refs("lollipop", "train")
 
 

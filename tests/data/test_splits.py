@@ -13,7 +13,7 @@ from harness.data.splits import (
     SHOTS,
     SPLIT_NAMES,
     TRAIN_COUNTS,
-    Split,
+    TrainingSplit,
     list_splits,
     load_split,
     parse_shots,
@@ -80,7 +80,7 @@ def test_first_is_the_first_and_the_seeds_differ(dataset, category):
 
 def test_a_split_knows_where_it_comes_from():
     split = load_split("mvtec3d", "bagel", 5, "3", train_ids("mvtec3d", "bagel"))
-    assert split == Split("mvtec3d", "bagel", 5, "3", split.ids, split.digest)
+    assert split == TrainingSplit("mvtec3d", "bagel", 5, "3", split.ids, split.digest)
 
 
 def test_digests_are_those_of_the_ids():

@@ -133,7 +133,7 @@ def test_fetch_downloads_and_verifies(store, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with running(FileServer(files={"dino.pth": CONTENT, "bad.pth": b"other"})) as server:
         good, bad = (replace(FILE, url=server.url(name)) for name in ("dino.pth", "bad.pth"))
-        with pytest.raises(PrerequisiteError, match="another file than the published one"):
+        with pytest.raises(PrerequisiteError, match="not the published one"):
             store.fetch(bad)
         assert store.status(FILE).state == "missing"
         assert store.fetch(good) == store.folder / "dino.pth"

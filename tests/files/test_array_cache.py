@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays_of
 from safetensors.numpy import load_file
 
 from harness.errors import UsageError
-from harness.files.array_cache import ArrayCache, cache_limit
+from harness.files.array_cache import ArrayCache, cache_limit, facts_of
+from harness.files.caches import CACHES, Entry
 
 MEGABYTE = 10**6
 
@@ -36,8 +37,13 @@ def keys(cache: ArrayCache) -> set[str]:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> ArrayCache:
-    return ArrayCache(tmp_path / "features", 10 * MEGABYTE)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArrayCache:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    return ArrayCache(limit=10 * MEGABYTE)
+
+
+def clear(unused_since: float = float("inf")) -> list[Entry]:
+    return CACHES["features"].clear(unused_since)
 
 
 @settings(max_examples=40, deadline=None)
@@ -66,7 +72,7 @@ def test_an_entry_is_a_safetensors_file_that_tells_what_it_is(cache) -> None:
     cache.put("k", {"a": np.arange(3), "b": np.eye(2)[::-1]}, {"family": "cfm"})
     (entry,) = cache.entries()
     np.testing.assert_array_equal(load_file(entry.path)["b"], [[0, 1], [1, 0]])
-    assert entry.about() == {"family": "cfm"}
+    assert facts_of(entry) == {"family": "cfm"}
     assert entry.size == entry.path.stat().st_size
 
 
@@ -110,7 +116,7 @@ def test_what_a_running_session_has_used_stays(cache) -> None:
         assert keys(cache) == {"read", "first"}
         assert not other.put("second", block(size=4 * MEGABYTE), {})
         assert keys(cache) == {"read", "first"}
-        assert other.clear() == []
+        assert clear() == []
     assert other.put("second", block(size=4 * MEGABYTE), {})
     assert "second" in keys(cache)
 
@@ -121,7 +127,7 @@ def test_a_session_of_a_dead_process_holds_nothing(cache) -> None:
     subprocess.run([sys.executable, "-c", code, str(cache.folder)], check=True)
     assert list((cache.folder / "sessions").iterdir())
     cache.put("k", block(), {})
-    assert [entry.key for entry in cache.clear()] == ["k"]
+    assert [entry.key for entry in clear()] == ["k"]
     assert not list((cache.folder / "sessions").iterdir())
 
 
@@ -143,7 +149,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from harness.files.array_cache import ArrayCache
-from harness.run.cache_during_fit import CellCache
+from harness.running.cache_during_fit import CellCache
 from samples import make_sample
 
 folder, log, start = map(Path, sys.argv[1:])
@@ -239,7 +245,7 @@ def test_clearing_by_age(cache) -> None:
     for name, seconds in (("old", 500), ("new", 5)):
         cache.put(name, block(size=10), {})
         age(cache, name, seconds)
-    assert [entry.key for entry in cache.clear(time.time() - 100)] == ["old"]
+    assert [entry.key for entry in clear(time.time() - 100)] == ["old"]
     assert keys(cache) == {"new"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.store.pending import note_plan, unfinished
+from harness.store.pending import save_pending, unfinished
 from harness.store.store import Store
 
 METHOD = "colour-distance"
@@ -16,7 +16,7 @@ def test_a_run_with_nothing_to_do_drops_what_an_interrupted_one_left(finish, tmp
     folder = tmp_path / "results"
     assert finish(METHOD, "--categories", "bagel", "--results", folder)[0] == 0
     (record,) = Store(folder).all()
-    note_plan(folder, [record.cell])
+    save_pending(folder, [record.cell])
     code, said = finish(METHOD, "--categories", "bagel", "--results", folder)
     assert code == 0
     assert "Nothing to do" in said
@@ -28,7 +28,7 @@ def test_a_plan_with_an_unmeasured_cell_is_kept(finish, tmp_path: Path) -> None:
     assert finish(METHOD, "--categories", "bagel", "--results", folder)[0] == 0
     (record,) = Store(folder).all()
     other = type(record.cell).from_json(record.cell.to_json() | {"category": "peach"})
-    note_plan(folder, [record.cell, other])
+    save_pending(folder, [record.cell, other])
     assert finish(METHOD, "--categories", "bagel", "--results", folder)[0] == 0
     (plan,) = (folder / "plans").iterdir()
     assert len(json.loads(plan.read_text())) == 2

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.measure.environment import describe, provider_of
-from harness.store.record import Provider
+from harness.store.environment import Provider
 
 CONFIGURED = """
 import json, random, sys

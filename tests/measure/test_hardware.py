@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.measure.environment import describe
-from harness.store.record import Environment
+from harness.store.environment import Environment
 
 CPU = Environment(device="cpu", device_name="EPYC", cpu="EPYC", cores=4, threads=2, packages={"torch": "2.15"})
 CUDA = replace(CPU, device="cuda:0", device_name="H200")

@@ -16,7 +16,7 @@ from harness.measure.clock import DeviceClock
 from harness.measure.latency import Call, Timing, calls_needed, measure_latency, raw_times, summarise, windows
 from harness.metrics.scoring import check_prediction
 from harness.protocol import LatencyBudget
-from harness.store.record import LatencyWindow
+from harness.store.measurements import LatencyWindow
 
 NOTHING = Prediction(np.zeros((4, 4), np.float32), 0.0)
 

@@ -21,7 +21,7 @@ from harness.measure.load import LoadWatch
 from harness.measure.memory import measure_peak, meter_of
 from harness.measure.state import allocator_level, check_state
 from harness.protocol import LatencyBudget
-from harness.store.record import Environment
+from harness.store.environment import Environment
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 

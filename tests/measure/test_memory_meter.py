@@ -13,7 +13,7 @@ from samples import make_sample
 from harness.contract import Sample
 from harness.measure.host import malloc_in_use, reset_high_water
 from harness.measure.memory import measure_peak, meter_of
-from harness.store.record import Size
+from harness.store.measurements import Size
 
 pytestmark = pytest.mark.skipif(not reset_high_water(), reason="this system does not let the high-water mark be reset")
 

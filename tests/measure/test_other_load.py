@@ -15,7 +15,7 @@ import pytest
 
 from harness.measure.gpus import compute_processes, count_others, list_gpus, parse_compute_processes
 from harness.measure.load import CpuTimes, LoadWatch, OtherLoad, beside_on_gpu, other_load
-from harness.store.record import Gpu
+from harness.store.environment import Gpu
 
 needs_proc = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="this system has no /proc/stat")
 

@@ -70,7 +70,7 @@ def test_depth_of_a_cleaned_cloud(height: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("rule", ["auto", "corners"])
-def test_depth_of_a_raw_cloud_is_the_reference_s(rule) -> None:
+def test_depth_of_a_raw_cloud_equals_the_oracle(rule) -> None:
     sample = raw_sample()
     filled = oracle.fill_gaps(sample.xyz[..., 2])
     inside = oracle.corner_foreground(filled)
@@ -94,14 +94,14 @@ def test_positional_encoding(channels: int, grid: int) -> None:
     assert_close(position_encoding(channels, grid), oracle.position_encoding(channels, grid), 1e-6)
 
 
-def test_losses_and_distance_equal_the_oracle_s() -> None:
+def test_losses_and_distance_equal_the_oracle() -> None:
     draw = np.random.default_rng(0)
-    taught, guess = draw.normal(size=(2, 3, 5, 4, 4))
+    latents, predicted = draw.normal(size=(2, 3, 5, 4, 4))
     determinants, masks = draw.normal(size=(3, 4, 4)), draw.random((3, 4, 4))
-    z, s, m = (torch.from_numpy(array) for array in (taught, guess, masks[:, None]))
-    expected = oracle.teacher_loss(list(taught), list(determinants), list(masks))
+    z, s, m = (torch.from_numpy(array) for array in (latents, predicted, masks[:, None]))
+    expected = oracle.teacher_loss(list(latents), list(determinants), list(masks))
     assert_close(teacher_loss(z, torch.from_numpy(determinants), m), expected, 1e-9)
-    cells = [oracle.distance_map(*one, power=1) for one in zip(taught, guess, masks, strict=True)]
+    cells = [oracle.distance_map(*arrays, power=1) for arrays in zip(latents, predicted, masks, strict=True)]
     assert_close(student_distance(z, s, m), cells, 1e-9)
 
 
@@ -110,7 +110,7 @@ def test_losses_and_distance_equal_the_oracle_s() -> None:
     [{}, {"mask_power": 1, "score": "mean"}, {"modality": "depth", "mask_power": 3}, {"modality": "rgb", "blocks": 2}],
     ids=str,
 )
-def test_a_prediction_equals_the_oracle_s(published, parameters) -> None:
+def test_a_prediction_equals_the_oracle(published, parameters) -> None:
     method = AST(**(SMALL | parameters))
     method.load_weights({EFFICIENTNET_B5.name: published[0]})
     method.fit([make_sample(s, radius=60) for s in (1, 2)], seed=0, device="cpu", progress=no_progress)
@@ -135,6 +135,6 @@ def oracle_cells(method: AST, sample: Sample, tensors: dict[str, torch.Tensor]) 
         parts.insert(0, oracle_efficientnet.features(image, tensors, pad_as=456))
     features, position = np.concatenate(parts), oracle.position_encoding(32, grid)
     pair = method._fitted()[1]
-    taught, _ = oracle.teacher(features, position, as_weights(pair.teacher), method.blocks)
-    guess = oracle.student(features, position, as_weights(pair.student), method.residual_blocks)
-    return oracle.distance_map(taught, guess, mask, method.mask_power)
+    latents, _ = oracle.teacher(features, position, as_weights(pair.teacher), method.blocks)
+    predicted = oracle.student(features, position, as_weights(pair.student), method.residual_blocks)
+    return oracle.distance_map(latents, predicted, mask, method.mask_power)

@@ -1,4 +1,4 @@
-"""Nearest neighbours of a bank, exact where products in float32 can't tell, and the scores made of them."""
+"""Nearest neighbours of a bank, exact where products in float32 are not, and scores computed from them."""
 
 from __future__ import annotations
 
@@ -41,35 +41,35 @@ def brute_force(vectors: torch.Tensor, queries: torch.Tensor, count: int) -> tup
     dtype=st.sampled_from([torch.float32, torch.float64]),
     seed=st.integers(0, 100),
 )
-def test_neighbours_are_those_of_direct_differences(kind, vectors, queries, dim, count, dtype, seed) -> None:
+def test_neighbours_equal_those_by_direct_differences(kind, vectors, queries, dim, count, dtype, seed) -> None:
     made = normal(vectors + queries, dim, seed=seed, dtype=dtype)
     made = {"gauss": made, "lattice": made.round(), "far from 0": 100 + made}[kind]
-    held, asked, count = made[:vectors], made[vectors:], min(count, vectors)
-    distances, indices = Bank(held, "cpu").search(asked, count)
-    expected, _ = brute_force(held, asked, count)
+    held, rows, count = made[:vectors], made[vectors:], min(count, vectors)
+    distances, indices = Bank(held, "cpu").search(rows, count)
+    expected, _ = brute_force(held, rows, count)
     assert (distances.dtype, indices.dtype) == (dtype, torch.int64)
     np.testing.assert_allclose(distances, expected, rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=1e-12)
-    found = torch.linalg.norm(held[indices].double() - asked[:, None].double(), dim=2)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+    recomputed = torch.linalg.norm(held[indices].double() - rows[:, None].double(), dim=2)
+    np.testing.assert_allclose(recomputed, expected, rtol=1e-5, atol=1e-12)
     assert all(len(set(row)) == count for row in indices.tolist())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("count", [1, 3])
-def test_neighbours_that_products_in_float32_do_not_tell_apart(dtype: torch.dtype, count: int) -> None:
+def test_neighbours_that_float32_products_can_not_separate(dtype: torch.dtype, count: int) -> None:
     held = (100 + 0.01 * normal(3000, 64, seed=1)).to(dtype)
-    asked = (100 + 0.01 * normal(50, 64, seed=2)).to(dtype)
-    _, expected = brute_force(held, asked, count)
-    _, roughly = flat_search(asked.float(), held.float(), count)
+    queries = (100 + 0.01 * normal(50, 64, seed=2)).to(dtype)
+    _, expected = brute_force(held, queries, count)
+    _, roughly = flat_search(queries.float(), held.float(), count)
     assert (roughly.numpy() != expected).any()
-    np.testing.assert_array_equal(Bank(held, "cpu").search(asked, count)[1], expected)
+    np.testing.assert_array_equal(Bank(held, "cpu").search(queries, count)[1], expected)
 
 
-def test_float64_tells_apart_what_rounds_to_the_same_float32() -> None:
+def test_float64_vectors_that_round_to_the_same_float32_are_separated() -> None:
     base = normal(200, 8, dtype=torch.float64)
     held = torch.cat([base, base + 1e-10])
-    asked = base + 0.9e-10
-    np.testing.assert_array_equal(Bank(held, "cpu").search(asked, 1)[1][:, 0], torch.arange(200) + 200)
+    queries = base + 0.9e-10
+    np.testing.assert_array_equal(Bank(held, "cpu").search(queries, 1)[1][:, 0], torch.arange(200) + 200)
 
 
 def test_ties_go_to_the_lowest_index() -> None:
@@ -89,27 +89,27 @@ def test_equal_queries_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(bank_module, "flat_search", counting)
     held, few = normal(100, 6), normal(7, 6, seed=1)
-    asked = few[torch.arange(50) % 7]
-    distances, indices = Bank(held, "cpu").search(asked, 2)
+    queries = few[torch.arange(50) % 7]
+    distances, indices = Bank(held, "cpu").search(queries, 2)
     assert searched == [7]
-    expected, order = brute_force(held, asked, 2)
+    expected, order = brute_force(held, queries, 2)
     np.testing.assert_allclose(distances, expected, rtol=1e-5)
     np.testing.assert_array_equal(indices, order)
 
 
 @pytest.mark.parametrize("block", [1, 300, 1 << 20])
-def test_the_search_of_gpus_without_faiss(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_torch_search_finds_the_same_neighbours(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_module, "_BLOCK", block)
-    held, asked = normal(500, 16), normal(20, 16, seed=1)
-    squared, indices = search_module._torch_search(asked, held, 5)
-    expected, order = brute_force(held, asked, 5)
+    held, queries = normal(500, 16), normal(20, 16, seed=1)
+    squared, indices = search_module._torch_search(queries, held, 5)
+    expected, order = brute_force(held, queries, 5)
     np.testing.assert_array_equal(indices, order)
     np.testing.assert_allclose(squared.sqrt(), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("epsilon", "divide"), [(0.0, 1.0), (1e-5, 1.0), (0.0, 1000.0)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_scores_are_the_oracle_s(epsilon: float, divide: float, dtype: torch.dtype) -> None:
+def test_scores_equal_the_oracle(epsilon: float, divide: float, dtype: torch.dtype) -> None:
     for seed in range(5):
         held, patches = normal(80, 9, seed=seed, dtype=dtype), 2 * normal(49, 9, seed=seed + 50, dtype=dtype)
         distances, score = patch_scores(Bank(held, "cpu"), patches, denominator_epsilon=epsilon, divide=divide)
@@ -118,13 +118,13 @@ def test_scores_are_the_oracle_s(epsilon: float, divide: float, dtype: torch.dty
         assert score == pytest.approx(expected[1], rel=1e-4)
 
 
-def test_a_score_far_beyond_the_range_of_exp_stays_finite() -> None:
+def test_scores_beyond_the_range_of_exp_are_finite() -> None:
     held, patches = normal(10, 2), torch.full((4, 2), 1e5)
     distances, score = patch_scores(Bank(held, "cpu"), patches)
     assert 0 <= score < float(distances.max())
 
 
-def test_a_bank_in_float64_holds_only_changed_columns_twice() -> None:
+def test_a_float64_bank_holds_float64_only_of_columns_that_rounding_changes() -> None:
     promoted = normal(300, 40).double()
     promoted[:, 38:] = normal(300, 2, seed=1, dtype=torch.float64)
     held = Bank(promoted, "cpu")
@@ -135,25 +135,25 @@ def test_a_bank_in_float64_holds_only_changed_columns_twice() -> None:
 
 
 def test_a_bank_survives_pickling() -> None:
-    held, asked = Bank(normal(50, 4, dtype=torch.float64), "cpu"), normal(5, 4, seed=1)
+    held, queries = Bank(normal(50, 4, dtype=torch.float64), "cpu"), normal(5, 4, seed=1)
     again = pickle.loads(pickle.dumps(held))
-    assert torch.equal(again.search(asked, 2)[0], held.search(asked, 2)[0])
+    assert torch.equal(again.search(queries, 2)[0], held.search(queries, 2)[0])
 
 
 @pytest.mark.parametrize("held", [0, 1, 2])
-def test_fewer_vectors_than_neighbours(held: int) -> None:
-    with pytest.raises(MethodError, match=rf"^The bank holds {held} vectors but 3 neighbours are needed: .*\.$"):
+def test_fewer_vectors_than_neighbours_are_an_error(held: int) -> None:
+    with pytest.raises(MethodError, match=rf"{held} vectors .*3 neighbours"):
         Bank(normal(held, 4), "cpu").search(normal(1, 4), 3)
 
 
-def test_faiss_missing_is_a_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_faiss_is_an_error_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(UnsupportedError, match=r"pip install 'harness\[faiss-cpu\]'"):
         Bank(normal(5, 4), "cpu")
 
 
-def test_a_build_for_gpus_works_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """faiss-gpu has all names of faiss-cpu and more; what tells is the number of GPUs."""
+def test_faiss_gpu_works_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """faiss-gpu has all names of faiss-cpu and more; only the number of GPUs differs."""
     faiss = pytest.importorskip("faiss")
     monkeypatch.setattr(faiss, "StandardGpuResources", lambda: pytest.fail("there is no GPU"), raising=False)
     search_module._faiss_sees_a_gpu.cache_clear()
@@ -165,8 +165,8 @@ def test_a_build_for_gpus_works_without_one(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_cuda_device_finds_the_same(dtype: torch.dtype) -> None:
-    held, asked = normal(5000, 64, dtype=dtype), normal(300, 64, seed=1, dtype=dtype)
-    here, there = (Bank(held, device).search(asked, 3) for device in ("cpu", "cuda:0"))
+def test_a_cuda_device_finds_the_same_neighbours(dtype: torch.dtype) -> None:
+    held, queries = normal(5000, 64, dtype=dtype), normal(300, 64, seed=1, dtype=dtype)
+    here, there = (Bank(held, device).search(queries, 3) for device in ("cpu", "cuda:0"))
     np.testing.assert_array_equal(there[1], here[1])
     np.testing.assert_allclose(there[0], here[0], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""BTF: features and scores against the oracle, every variant, state, and behaviour on bad input."""
+"""BTF: features and scores against the oracle, every variant, state, and invalid input."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def patches_of(method: BTF, sample: Sample) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
-    """Random weights of the product in timm's whole network, its last stages left out."""
+    """Timm's whole network without its last stage, with the random weights of BTF's network."""
     with torch.device("meta"):
         whole = timm.create_model("wide_resnet50_2", num_classes=0)
     whole.layer4 = torch.nn.Identity()
@@ -58,7 +58,7 @@ def published() -> BTF:
     return fit(features="rgb+fpfh", seed=4)
 
 
-def test_features_are_the_oracle_s(published: BTF, network: torch.nn.Module) -> None:
+def test_features_equal_the_oracle(published: BTF, network: torch.nn.Module) -> None:
     sample = make_sample(3, height=150, width=201, radius=30)
     described = patches_of(published, sample)
     image = oracle.image_input(sample.rgb, sample.plane)
@@ -70,7 +70,7 @@ def test_features_are_the_oracle_s(published: BTF, network: torch.nn.Module) -> 
     np.testing.assert_allclose(described[:, 1536:], shape, atol=1e-9)
 
 
-def test_depth_is_the_network_s_input_three_times(network: torch.nn.Module) -> None:
+def test_the_network_of_depth_gets_depth_in_three_channels(network: torch.nn.Module) -> None:
     sample = make_sample(4, height=180, width=120, radius=30)
     method = BTF(features="depth")
     method._build(seed=0, device="cpu")
@@ -79,7 +79,7 @@ def test_depth_is_the_network_s_input_three_times(network: torch.nn.Module) -> N
 
 
 @pytest.mark.parametrize("features", ["fpfh", "rgb+fpfh"])
-def test_scores_and_maps_are_the_oracle_s(published: BTF, features: str) -> None:
+def test_scores_and_maps_equal_the_oracle(published: BTF, features: str) -> None:
     method = published if features == "rgb+fpfh" else fit()
     sample = make_sample(9, radius=25)
     prediction = predict(method, sample)
@@ -91,7 +91,7 @@ def test_scores_and_maps_are_the_oracle_s(published: BTF, features: str) -> None
 
 
 @pytest.mark.parametrize("features", ["fpfh", "sift", "rgb+fpfh"])
-def test_the_bank_is_what_the_plain_loop_picks(published: BTF, features: str) -> None:
+def test_the_bank_equals_the_picks_of_the_plain_loop(published: BTF, features: str) -> None:
     method = published if features == "rgb+fpfh" else fit(features=features, seed=4)
     vectors = torch.cat([patches_of(method, make_sample(number, radius=25)) for number in (1, 2)])
     points = projected(vectors, seed=4, eps=0.9, dtype="float16", device="cpu")
@@ -113,8 +113,8 @@ def test_every_variant(features: str) -> None:
 
 
 @pytest.mark.parametrize("features", ["fpfh", "sift"])
-def test_a_training_sample_is_nominal_to_the_whole_bank(features: str) -> None:
-    """Its patches are in the bank, and differences tell that without rounding."""
+def test_a_training_sample_scores_0_against_the_whole_bank(features: str) -> None:
+    """Its patches are in the bank, and direct differences of equal vectors are exactly 0."""
     prediction = predict(fit(features=features, coreset=1.0), make_sample(1, radius=25))
     assert prediction.score == 0
     assert not prediction.anomaly_map.any()
@@ -131,7 +131,7 @@ def test_state_survives_restoring_and_pickling(published: BTF) -> None:
 
 
 @pytest.mark.parametrize("features", ["rgb+fpfh", "raw"])
-def test_state_bytes_are_those_held(published: BTF, features: str) -> None:
+def test_state_bytes_are_those_of_reachable_tensors(published: BTF, features: str) -> None:
     method = published if features == "rgb+fpfh" else fit(features=features)
     sizes = method.state_bytes()
     assert sum(sizes.values()) == pytest.approx(reachable_bytes(method), rel=0.01)
@@ -145,13 +145,13 @@ def test_fit_sees_neither_mask_nor_label() -> None:
     np.testing.assert_array_equal(predict(blind).anomaly_map, predict(fit(features="hog")).anomaly_map)
 
 
-def test_the_plane_is_black_unless_it_is_kept() -> None:
+def test_the_removed_background_is_black_unless_it_is_kept() -> None:
     sample = make_sample(2, radius=25)
     other = replace(sample, rgb=np.where(sample.plane[..., None], np.uint8(200), sample.rgb))
     for background, same in (("black", True), ("keep", False)):
         method = BTF(rgb_background=background)
         method._build(seed=0, device="cpu")
-        first, second = (method._extractor.prepare(one).image for one in (sample, other))
+        first, second = (method._extractor.prepare(variant).image for variant in (sample, other))
         assert torch.equal(first, second) == same
 
 
@@ -178,7 +178,7 @@ def test_choices_of_the_projection_and_the_neighbourhoods() -> None:
     assert np.array_equal(first, second)
 
 
-def test_weights_are_read_from_timm_s_file(tmp_path: Path) -> None:
+def test_weights_are_read_from_a_timm_file(tmp_path: Path) -> None:
     tensors = dict(build_wide_resnet(weights=None, seed=7).state_dict())
     path = tmp_path / WIDE_RESNET50_2.name
     save_file(tensors | {"fc.weight": torch.ones(10, 2048)}, path)
@@ -189,39 +189,41 @@ def test_weights_are_read_from_timm_s_file(tmp_path: Path) -> None:
     expected = wide_resnet_patches(build_wide_resnet(weights=None, seed=7), image, 28)
     assert torch.equal(wide_resnet_patches(read, image, 28), expected)
     save_file({name: tensor for name, tensor in tensors.items() if name != "layer3.5.bn3.bias"}, path)
-    with pytest.raises(MethodError, match=r"lacks 1 tensors, the first is 'layer3\.5\.bn3\.bias'"):
+    with pytest.raises(MethodError, match=r"'layer3\.5\.bn3\.bias'"):
         build_wide_resnet(weights=path)
 
 
-def test_random_features_neither_vanish_nor_blow_up() -> None:
+def test_random_features_neither_vanish_nor_explode() -> None:
     image = torch.randn(3, 224, 224, generator=torch.Generator().manual_seed(0))
     described = wide_resnet_patches(build_wide_resnet(weights=None), image, 28)
     for layer in (described[:, :512], described[:, 512:]):
         assert 0.05 < float(layer.std()) < 20
 
 
-def test_an_empty_cloud_is_named_where_the_cloud_is_described() -> None:
+def test_an_empty_cloud_is_an_error_if_features_need_it() -> None:
     empty = make_sample(5, radius=0)
     with pytest.raises(MethodError, match="no valid point"):
         predict(fit(), empty)
     assert np.isfinite(predict(fit(features="raw"), empty).anomaly_map).all()
 
 
-def test_a_single_point_will_do() -> None:
+def test_a_single_point_is_enough() -> None:
     sample = make_sample(5)
     xyz = np.zeros_like(sample.xyz)
     xyz[100, 100] = (0.01, 0.01, 0.5)
     assert np.isfinite(predict(fit(), replace(sample, xyz=xyz)).anomaly_map).all()
 
 
-def test_a_bank_too_small_for_the_score() -> None:
-    with pytest.raises(MethodError, match="holds 1 vectors but 3 neighbours"):
+def test_a_bank_too_small_for_the_score_is_an_error() -> None:
+    with pytest.raises(MethodError, match=r"1 vectors .*3 neighbours"):
         fit(features="raw", coreset=1e-4)
     assert len(fit(features="raw", coreset=1e-4, score="max")._bank) == 1
 
 
 @pytest.mark.parametrize(("package", "extra", "features"), [("faiss", "faiss-cpu", "raw"), ("open3d", "btf", "fpfh")])
-def test_a_missing_package_is_told_before_any_work(package, extra, features, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_an_error_before_any_work(
+    package, extra, features, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from methods.parts.btf import fpfh as fpfh_module
 
     class Untouched:

@@ -1,4 +1,4 @@
-"""CFM's parameters, determinism, state and behaviour on bad input."""
+"""CFM: parameters, determinism, state, and invalid input."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def predict(method, sample=None):
 
 
 @pytest.mark.parametrize("drop_path", ["off", "on"])
-def test_one_seed_gives_identical_predictions_and_another_gives_others(drop_path: str) -> None:
+def test_equal_seeds_give_equal_predictions_and_other_seeds_other_ones(drop_path: str) -> None:
     first, again, other = (predict(fit(seed, drop_path=drop_path)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.anomaly_map, again.anomaly_map)
     assert first.score == again.score
     assert first.score != other.score
 
 
-def test_drop_path_does_not_depend_on_what_was_predicted_before() -> None:
+def test_drop_path_does_not_depend_on_earlier_predictions() -> None:
     method = CFMMedium(**SMALL, drop_path="on")
     method.fit([make_sample(1, radius=12)], seed=0, device="cpu", progress=no_progress)
     first = predict(method)
@@ -66,9 +66,9 @@ def test_fit_sees_neither_mask_nor_label() -> None:
     np.testing.assert_array_equal(predict(blind).anomaly_map, predict(fit()).anomaly_map)
 
 
-@pytest.mark.parametrize(("radius", "said"), [(0, "0 valid points"), (1.2, "fewer than one group of 16")])
-def test_a_cloud_that_is_too_small(radius: float, said: str) -> None:
-    with pytest.raises(MethodError, match=said):
+@pytest.mark.parametrize(("radius", "fact"), [(0, r"\b0 valid points"), (1.2, r"\b16\b")])
+def test_a_cloud_that_is_too_small_is_an_error(radius: float, fact: str) -> None:
+    with pytest.raises(MethodError, match=fact):
         predict(fit(), make_sample(5, radius=radius))
 
 
@@ -97,7 +97,7 @@ def test_mappings_have_the_published_number_of_parameters(variant, first: int, s
 @pytest.mark.parametrize(
     ("variant", "megabytes"), [(CFM, 452.67), (CFMMedium, 310.89), (CFMSmall, 169.12), (CFMTiny, 48.62)]
 )
-def test_memory_of_networks_in_the_paper_s_sense(variant, megabytes: float) -> None:
+def test_memory_of_the_networks_equals_the_published_one(variant, megabytes: float) -> None:
     method = variant()
     method._build(seed=0, device="cpu")
     assert method.state_bytes()["weights"] / 1e6 == pytest.approx(megabytes, abs=0.02)
@@ -113,7 +113,7 @@ def test_box_smoothing_has_variance_22_and_support_39() -> None:
 
 
 @pytest.mark.parametrize("how", ["box", "gaussian"])
-def test_smoothing_keeps_the_sum_away_from_borders_and_none_keeps_the_map(how) -> None:
+def test_smoothing_preserves_the_sum_away_from_borders_and_none_preserves_the_map(how) -> None:
     image = torch.zeros(80, 80)
     image[40, 40] = 3
     assert smooth(image, how).sum().item() == pytest.approx(3, rel=1e-5)

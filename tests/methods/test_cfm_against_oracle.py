@@ -21,7 +21,7 @@ def as_weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
 
 
 def give_norms_a_shape(module: torch.nn.Module) -> None:
-    """Trained norms have gains; with gains of 1 a token's channels add up to 0 and the reference sees background."""
+    """Give norms random gains: with 1 a token's channels sum to 0, which the authors' code takes as background."""
     draw = torch.Generator().manual_seed(7)
     for child in module.modules():
         if isinstance(child, torch.nn.LayerNorm | torch.nn.BatchNorm1d):
@@ -33,7 +33,7 @@ def give_norms_a_shape(module: torch.nn.Module) -> None:
 
 
 def build(variant, sample, **parameters):
-    """Build product and oracle on the same weights, and the features of one sample from both."""
+    """Build CFM and the oracle with the same weights, and the features of one sample from both."""
     method = variant(**(SMALL | parameters))
     extractors, pair = method._build(seed=3, device="cpu")
     give_norms_a_shape(extractors.vit)
@@ -117,7 +117,7 @@ def test_fewer_points_than_centres() -> None:
 
 
 @pytest.mark.parametrize("mapping", ["cross", "intra"])
-def test_training_follows_the_oracle(mapping: str) -> None:
+def test_training_equals_the_oracle(mapping: str) -> None:
     samples = [make_sample(seed, radius=seed) for seed in (6, 7)]
     method = CFMTiny(**(SMALL | {"epochs": 4, "batch": 2, "mapping": mapping}))
     method.fit(samples, seed=11, device="cpu", progress=no_progress)
@@ -143,7 +143,7 @@ def _features_on_reached_pixels(extractors, sample, weights):
     return features._replace(mask=reached.reshape(features.mask.shape))
 
 
-def test_small_steps_add_up_to_the_whole_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_of_chunks_sum_to_the_whole_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     from methods.parts.cfm import training as cfm_training
 
     samples = [make_sample(seed, radius=9) for seed in (8, 9)]

@@ -1,4 +1,4 @@
-"""M3DM's decision layer is scikit-learn's one-class machine, and refuses weights that would turn a score around."""
+"""M3DM's decision layer equals scikit-learn's one-class machine and refuses weights that are not positive."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def rows(count: int, banks: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("banks", [2, 3])
-def test_scores_and_maps_are_those_of_scikit_learn(banks: int) -> None:
+def test_scores_and_maps_equal_those_of_scikit_learn(banks: int) -> None:
     scores, pixels = rows(12, banks), rows(12 * 64, banks, seed=1)
     layer = DecisionLayer.fit(scores, pixels, nu=0.5, names=("xyz", "rgb", "fusion")[:banks])
-    asked = rows(5, banks, seed=2)
-    np.testing.assert_allclose([layer.score(row) for row in asked], oracle.one_class(scores)(asked), rtol=1e-6)
+    unseen = rows(5, banks, seed=2)
+    np.testing.assert_allclose([layer.score(row) for row in unseen], oracle.one_class(scores)(unseen), rtol=1e-6)
     maps = rows(48, banks, seed=3).T.reshape(banks, 6, 8)
     expected = oracle.one_class(pixels)(maps.reshape(banks, -1).T).reshape(6, 8)
-    found = layer.map(maps)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert found.dtype == np.float32
+    combined = layer.map(maps)
+    np.testing.assert_allclose(combined, expected, rtol=1e-5)
+    assert combined.dtype == np.float32
 
 
 def test_one_training_sample_is_enough() -> None:
@@ -34,11 +34,11 @@ def test_one_training_sample_is_enough() -> None:
 
 def test_a_weight_that_is_not_positive_is_an_error() -> None:
     turned = rows(50, 2) * np.array([1, -1], np.float32)
-    with pytest.raises(MethodError, match=r"gives the rgb bank the weight -\d.*m3dm\[combine=sum\]"):
+    with pytest.raises(MethodError, match=r"rgb .*-\d.*m3dm\[combine=sum\]"):
         one_class_weights(turned, 0.5, ("xyz", "rgb"))
 
 
 def test_a_bank_that_holds_all_training_patches_is_an_error() -> None:
     silent = rows(50, 2) * np.array([0, 1], np.float32)
-    with pytest.raises(MethodError, match=r"score 0 against the xyz bank.*leave DropPath on"):
+    with pytest.raises(MethodError, match=r"xyz .*drop_path=on"):
         one_class_weights(silent, 0.5, ("xyz", "rgb"))

@@ -1,4 +1,4 @@
-"""Hand-made descriptors of depth against direct ones, pixel by pixel."""
+"""Hand-crafted descriptors of depth against direct implementations for each pixel."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def depth_image(size: int, seed: int = 0) -> np.ndarray:
     return depth.astype(np.float32)
 
 
-def test_histograms_of_gradients_are_the_oracle_s() -> None:
+def test_histograms_of_gradients_equal_the_oracle() -> None:
     depth = depth_image(56)
     np.testing.assert_allclose(hog_patches(depth, 7), oracle.hog(depth.astype(float), 8), atol=1e-4)
 
 
-def test_dense_sift_is_the_oracle_s() -> None:
+def test_dense_sift_equals_the_oracle() -> None:
     depth = depth_image(26)
     described = dense_sift(torch.from_numpy(depth)).permute(1, 2, 0)
     expected = oracle.dense_sift(depth.astype(float))
@@ -43,7 +43,7 @@ def test_raw_patches_are_runs_of_pixels_in_code_and_squares_otherwise() -> None:
     np.testing.assert_array_equal(squares[29], depth[8:16, 8:16].ravel())
 
 
-def test_a_missing_scikit_image_is_a_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_scikit_image_is_an_error_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "skimage"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "skimage", None)

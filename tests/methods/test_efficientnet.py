@@ -1,7 +1,8 @@
-"""EfficientNet-B5's trunk: equal to a direct implementation on files of the published layout, whole and damaged."""
+"""EfficientNet-B5's trunk: equal to a direct implementation, from files in the published layout; damaged files."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import oracle_efficientnet as oracle
@@ -33,7 +34,7 @@ def test_efficientnet_equals_the_oracle_on_a_published_file(published, padding, 
     assert abs(features - expected).max() < 1e-4 * abs(expected).max()
 
 
-def test_a_file_with_timm_s_names_is_the_same_network(tmp_path: Path, published) -> None:
+def test_a_file_with_timm_names_gives_the_same_network(tmp_path: Path, published) -> None:
     network = build_efficientnet(weights=published[0], padding="static")
     head = {"conv_head.weight": torch.zeros(2, 2), "bn2.bias": torch.zeros(2), "classifier.weight": torch.zeros(2)}
     save_file(dict(network.state_dict()) | head | {"blocks.6.0.bn1.bias": torch.zeros(2)}, tmp_path / "a.safetensors")
@@ -44,25 +45,27 @@ def test_a_file_with_timm_s_names_is_the_same_network(tmp_path: Path, published)
 
 
 @pytest.mark.parametrize("stranger", ["_blocks.3._attention.weight", "_blocks.x._bn1.bias", "_stem", "_blocks.3"])
-def test_a_tensor_of_another_network_is_named(tmp_path: Path, published, stranger: str) -> None:
+def test_a_tensor_of_another_network_is_an_error(tmp_path: Path, published, stranger: str) -> None:
     path = tmp_path / "other.pth"
     small = {name: tensor for name, tensor in published[1].items() if name.startswith("_blocks.3.")}
     torch.save(small | {stranger: torch.zeros(3)}, path)
-    with pytest.raises(MethodError, match=f"holds '{stranger}', which is no tensor of EfficientNet-B5"):
+    with pytest.raises(MethodError, match=re.escape(stranger)):
         build_efficientnet(weights=path)
     torch.save({"layer1.0.conv1.weight": torch.zeros(3)}, path)
-    with pytest.raises(MethodError, match=r"'layer1\.0\.conv1\.weight', which is no tensor"):
+    with pytest.raises(MethodError, match=r"'layer1\.0\.conv1\.weight'"):
         build_efficientnet(weights=path)
 
 
-def test_a_missing_tensor_is_named(tmp_path: Path, published) -> None:
+def test_a_missing_tensor_is_an_error(tmp_path: Path, published) -> None:
     path = tmp_path / "short.pth"
-    torch.save({name: one for name, one in published[1].items() if name != "_blocks.35._project_conv.weight"}, path)
-    with pytest.raises(MethodError, match=r"lacks 1 tensors, the first is 'blocks\.5\.8\.conv_pwl\.weight'"):
+    torch.save(
+        {name: tensor for name, tensor in published[1].items() if name != "_blocks.35._project_conv.weight"}, path
+    )
+    with pytest.raises(MethodError, match=r"'blocks\.5\.8\.conv_pwl\.weight'"):
         build_efficientnet(weights=path)
 
 
-def test_random_features_neither_vanish_nor_blow_up() -> None:
+def test_random_features_neither_vanish_nor_explode() -> None:
     network = build_efficientnet(weights=None)
     images = torch.stack([image_input(make_sample(seed).rgb, 128) for seed in range(3)])
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What CFM explains: channel means of features and of their mapped counterparts."""
+"""Explanations of CFM: channel means of real and predicted features."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fitted(**parameters) -> CFMTiny:
 
 
 @pytest.mark.parametrize("mapping", ["cross", "intra"])
-def test_means_are_those_of_features_made_pixel_by_pixel(mapping: str, monkeypatch) -> None:
+def test_means_equal_those_of_features_computed_for_each_pixel(mapping: str, monkeypatch) -> None:
     monkeypatch.setattr(cfm_explain, "_CHUNK", 100)
     method = fitted(mapping=mapping)
     inputs = method.prepare(SAMPLE)
@@ -49,7 +49,7 @@ def test_means_are_those_of_features_made_pixel_by_pixel(mapping: str, monkeypat
         assert np.ptp(expected[tokens.pixels]) > 1e-3
 
 
-def test_explanations_keep_the_contract_and_leave_predictions_alone() -> None:
+def test_explanations_fulfil_the_contract_and_do_not_change_predictions() -> None:
     method = fitted()
     inputs = method.prepare(SAMPLE)
     before = method.infer(inputs)
@@ -59,11 +59,11 @@ def test_explanations_keep_the_contract_and_leave_predictions_alone() -> None:
     assert before.score == after.score
 
 
-def test_half_precision_is_explained_in_float32() -> None:
+def test_explanations_in_half_precision_are_float32() -> None:
     require_explained(fitted(precision="bf16").explain(fitted().prepare(SAMPLE)), "the sample")
 
 
-def test_who_explains_itself() -> None:
+def test_which_methods_have_explanations() -> None:
     assert issubclass(CFM, Explained)
     assert not issubclass(BTF, Explained)
 
@@ -73,11 +73,11 @@ def test_who_explains_itself() -> None:
     [
         ([], "returns list"),
         ({"e2d": np.zeros((4, 4))}, "explained 'e2d' of x is of float64"),
-        ({"e2d": np.zeros((4, 5), np.float32)}, "is no square"),
+        ({"e2d": np.zeros((4, 5), np.float32)}, "is not square"),
         ({"e2d": np.full((4, 4), np.nan, np.float32)}, "holds NaN"),
-        ({"e2d": np.zeros(4, np.float32)}, "not two dimensions"),
+        ({"e2d": np.zeros(4, np.float32)}, r"shape \(4,\)"),
     ],
 )
-def test_explanations_that_break_the_contract_are_told(maps, said: str) -> None:
+def test_explanations_that_break_the_contract_are_errors(maps, said: str) -> None:
     with pytest.raises(CheckFailedError, match=said):
         require_explained(maps, "x")

@@ -61,7 +61,7 @@ CAPACITY = 4096
 
 
 def picks_of_kernels() -> dict[str, list[int]]:
-    """Launch the kernels for each cloud; all clouds of a count go through the same buffers."""
+    """Launch the kernels for each cloud; all clouds with one number of centres use the same buffers."""
     from methods.parts.farthest_cuda import Buffers, launch
 
     picks: dict[str, list[int]] = {}
@@ -79,7 +79,7 @@ def picks_of_kernels() -> dict[str, list[int]]:
 
 @pytest.fixture(scope="module")
 def interpreted() -> dict[str, list[int]]:
-    """Return the picks of the kernels, which the interpreter must be chosen for before triton is imported."""
+    """Return the picks of the kernels in a new process, since the interpreter is chosen when triton is imported."""
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -89,12 +89,12 @@ def interpreted() -> dict[str, list[int]]:
 
 @needs_triton
 @pytest.mark.parametrize("name", CLOUDS)
-def test_kernels_pick_what_the_loop_picks(name: str, interpreted: dict[str, list[int]]) -> None:
+def test_kernels_and_loop_have_equal_picks(name: str, interpreted: dict[str, list[int]]) -> None:
     points, count = CLOUDS[name]()
     assert interpreted[name] == farthest_points(points, count).tolist()
 
 
-def test_clouds_are_what_they_are_called() -> None:
+def test_clouds_have_the_properties_in_their_names() -> None:
     def norm(name: str) -> torch.Tensor:
         return CLOUDS[name]()[0].square().sum(1)
 
@@ -109,7 +109,7 @@ def test_clouds_are_what_they_are_called() -> None:
 
 
 @needs_triton
-def test_picks_are_the_caller_s_own() -> None:
+def test_picks_are_a_new_tensor() -> None:
     from methods.parts.farthest_cuda import Buffers
 
     buffers = Buffers.allocate(torch.device("cpu"), 1024, 3)
@@ -133,27 +133,27 @@ def test_buffers_made_in_inference_mode_can_be_written_outside_it() -> None:
 
 @needs_triton
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_can_t_be_used_is_said_once() -> None:
+def test_a_device_without_the_kernels_is_warned_about_once() -> None:
     from methods.parts.farthest_cuda import works_on
 
     works_on.cache_clear()
-    with pytest.warns(RuntimeWarning, match="does without Triton, which failed"):
+    with pytest.warns(RuntimeWarning, match="Triton"):
         assert not works_on(torch.device("cuda:0"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not works_on(torch.device("cuda:0"))
 
 
-def test_a_package_that_is_not_installed_is_done_without() -> None:
+def test_a_package_that_is_not_installed_is_skipped() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert sampling._import("a_package_that_is_not_there") is None
 
 
-def test_a_package_that_is_broken_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_package_is_skipped_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_extension.py").write_text("raise OSError('libcudart.so.10: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.warns(RuntimeWarning, match=r"does without broken_extension.*libcudart\.so\.10"):
+    with pytest.warns(RuntimeWarning, match=r"broken_extension.*libcudart\.so\.10"):
         assert sampling._import("broken_extension") is None
 
 
@@ -161,10 +161,10 @@ def test_a_package_that_is_broken_is_done_without(tmp_path: Path, monkeypatch: p
     ("installed", "expected"),
     [(("graph", "package"), "graph"), (("package",), "package"), ((), "loop")],
 )
-def test_the_best_sampler_that_works_is_taken(
+def test_the_best_working_sampler_is_used(
     installed: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With stand-ins for both, whose picks tell which it was: neither runs without a CUDA device."""
+    """With fakes of both, which have different picks, since neither runs without a CUDA device."""
     graph = types.ModuleType("methods.parts.farthest_cuda")
     graph.works_on = lambda device: "graph" in installed
     graph.farthest_by_graph = lambda points, count: torch.full((count,), 1)
@@ -176,24 +176,24 @@ def test_the_best_sampler_that_works_is_taken(
     sampler = sampling._cuda_sampler.__wrapped__(torch.device("cuda:0"))
     points = cloud(50)
     picks = {"graph": torch.full((9,), 1), "package": torch.full((9,), 2), "loop": farthest_points(points, 9)}
-    found = sampler(points, 9)
-    assert found.dtype == torch.long
-    assert torch.equal(found, picks[expected])
+    picked = sampler(points, 9)
+    assert picked.dtype == torch.long
+    assert torch.equal(picked, picks[expected])
 
 
 @pytest.mark.parametrize(("queries", "points", "count"), [(100, 2000, 32), (5000, 64, 3), (1, 10, 10)])
 @pytest.mark.parametrize("scale", [0.1, 0.001])
-def test_search_by_differences_is_the_tree_s(queries: int, points: int, count: int, scale: float) -> None:
-    asked, known = cloud(queries, scale), cloud(points + 1, scale)
-    squared, index = sampling._nearest_by_differences(asked, known, count)
-    expected_squared, expected_index = sampling._nearest_by_tree(asked, known, count)
+def test_search_by_differences_equals_search_by_tree(queries: int, points: int, count: int, scale: float) -> None:
+    queried, known = cloud(queries, scale), cloud(points + 1, scale)
+    squared, index = sampling._nearest_by_differences(queried, known, count)
+    expected_squared, expected_index = sampling._nearest_by_tree(queried, known, count)
     assert torch.equal(index.sort(1).values, expected_index.sort(1).values)
     np.testing.assert_allclose(squared.numpy(), expected_squared.numpy(), rtol=1e-6)
-    assert torch.equal(squared, (asked[:, None] - known[index]).square().sum(-1))
+    assert torch.equal(squared, (queried[:, None] - known[index]).square().sum(-1))
 
 
-def test_the_loop_and_the_search_ask_the_device_for_no_value() -> None:
-    with FakeTensorMode():  # raises where a value is asked for
+def test_the_loop_and_the_search_read_no_value_from_the_device() -> None:
+    with FakeTensorMode():  # raises where a value is queried for
         points = torch.empty(500, 3, device="cuda")
         assert sampling._farthest_by_steps(points, 20).shape == (20,)
         assert sampling._nearest_by_differences(points[:7], points, 3)[1].shape == (7, 3)
@@ -205,7 +205,7 @@ class TestOnCuda:
     pytestmark = gpu
     SIZES = (50_176, 300, 7, 20_000, 1024, 1)
 
-    def test_kernels_can_be_had(self) -> None:
+    def test_the_kernels_work(self) -> None:
         if find_spec("triton") is None:
             pytest.skip("triton is not installed")
         from methods.parts.farthest_cuda import farthest_by_graph, works_on
@@ -215,7 +215,7 @@ class TestOnCuda:
         assert sampling._cuda_sampler(device) is farthest_by_graph
 
     @pytest.mark.parametrize("name", CLOUDS)
-    def test_picks_are_the_cpu_s(self, name: str) -> None:
+    def test_picks_equal_those_of_the_cpu(self, name: str) -> None:
         points, count = CLOUDS[name]()
         assert farthest_points(points.cuda(), count).tolist() == farthest_points(points, count).tolist()
 
@@ -226,52 +226,52 @@ class TestOnCuda:
 
         _sampler.cache_clear()
         for size in self.SIZES:
-            found = farthest_points(cloud(size).cuda(), 1024)
-            assert found.tolist() == farthest_points(cloud(size), 1024).tolist()
+            picked = farthest_points(cloud(size).cuda(), 1024)
+            assert picked.tolist() == farthest_points(cloud(size), 1024).tolist()
         assert _sampler.cache_info().misses == 1
 
     def test_a_cloud_larger_than_the_least_capacity(self) -> None:
         points = cloud(70_000)
         assert farthest_points(points.cuda(), 64).tolist() == farthest_points(points, 64).tolist()
 
-    def test_a_later_call_waits_for_nothing_and_leaves_earlier_picks_alone(self) -> None:
+    def test_a_later_call_does_not_wait_and_does_not_change_earlier_picks(self) -> None:
         clouds = [cloud(size).cuda() for size in self.SIZES]
         first = farthest_points(clouds[0], 256)
         before = first.clone()
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
         try:
-            found = [farthest_points(points, 256) for points in clouds]
-            sampling._nearest_by_differences(clouds[3][found[3]], clouds[3], 32)
+            picked = [farthest_points(points, 256) for points in clouds]
+            sampling._nearest_by_differences(clouds[3][picked[3]], clouds[3], 32)
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert torch.equal(first, before)
-        for size, picks in zip(self.SIZES, found, strict=True):
+        for size, picks in zip(self.SIZES, picked, strict=True):
             assert picks.tolist() == farthest_points(cloud(size), 256).tolist()
 
-    def test_the_loop_on_the_device_picks_the_same_and_waits_for_nothing(self) -> None:
+    def test_the_loop_on_the_device_has_the_same_picks_and_does_not_wait(self) -> None:
         points = cloud(3000).cuda()
         torch.cuda.set_sync_debug_mode("error")
         try:
-            found = sampling._farthest_by_steps(points, 64)
+            picked = sampling._farthest_by_steps(points, 64)
             in_double = farthest_points(points.double(), 64)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        assert found.tolist() == farthest_points(cloud(3000), 64).tolist()
+        assert picked.tolist() == farthest_points(cloud(3000), 64).tolist()
         assert in_double.tolist() == farthest_points(cloud(3000).double(), 64).tolist()
 
     @pytest.mark.parametrize("size", [200, 3000, 20_000])
-    def test_pointnet2_ops_picks_the_same(self, size: int) -> None:
+    def test_pointnet2_ops_has_the_same_picks(self, size: int) -> None:
         if find_spec("pointnet2_ops") is None:
             pytest.skip("pointnet2_ops is not installed")
         package = import_module("pointnet2_ops.pointnet2_utils")
-        found = sampling._farthest_by_pointnet2(package.furthest_point_sample, cloud(size).cuda(), 64)
-        assert found.tolist() == farthest_points(cloud(size).cuda(), 64).tolist()
+        picked = sampling._farthest_by_pointnet2(package.furthest_point_sample, cloud(size).cuda(), 64)
+        assert picked.tolist() == farthest_points(cloud(size).cuda(), 64).tolist()
 
-    def test_neighbours_on_the_device_are_the_tree_s(self) -> None:
-        asked, known = cloud(1000, 0.001), cloud(8000, 0.001)
-        _, index = sampling.nearest(asked.cuda(), known.cuda(), 32)
-        _, expected = sampling.nearest(asked, known, 32)
+    def test_neighbours_on_the_device_equal_search_by_tree(self) -> None:
+        queried, known = cloud(1000, 0.001), cloud(8000, 0.001)
+        _, index = sampling.nearest(queried.cuda(), known.cuda(), 32)
+        _, expected = sampling.nearest(queried, known, 32)
         assert torch.equal(index.cpu().sort(1).values, expected.sort(1).values)
 
 

@@ -1,4 +1,4 @@
-"""The normalising flow: invertible, its log-determinant that of autograd's Jacobian."""
+"""The normalising flow: its latents, and its log-determinant against autograd's Jacobian."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from methods.parts.ast.flow import Flow, permutation_of
 
 
 def shaken(channels: int, condition: int, kernels: tuple[int, ...], seed: int = 0) -> Flow:
-    """A float64 flow as after some training: every factor away from its start at 0."""
+    """A float64 flow whose factors differ from their initial 0, as after training."""
     torch.manual_seed(seed)
     flow = Flow(channels, condition, 8, kernels).double()
     with torch.no_grad():
@@ -21,27 +21,27 @@ def shaken(channels: int, condition: int, kernels: tuple[int, ...], seed: int = 
 
 
 @pytest.mark.parametrize(("channels", "kernels"), [(4, (3, 3, 3, 5)), (5, (3, 5)), (2, (5,))])
-def test_the_log_determinant_is_that_of_the_jacobian(channels: int, kernels: tuple[int, ...]) -> None:
+def test_the_log_determinant_equals_that_of_the_jacobian(channels: int, kernels: tuple[int, ...]) -> None:
     flow = shaken(channels, 4, kernels)
     image, condition = torch.randn(1, channels, 3, 4).double(), torch.randn(1, 4, 3, 4).double()
-    jacobian = torch.autograd.functional.jacobian(lambda one: flow(one, condition)[0], image)
+    jacobian = torch.autograd.functional.jacobian(lambda pixels: flow(pixels, condition)[0], image)
     expected = torch.linalg.slogdet(jacobian.reshape(image.numel(), image.numel())).logabsdet
-    found = flow(image, condition)[1]
-    assert found.shape == (1, 3, 4)
+    actual = flow(image, condition)[1]
+    assert actual.shape == (1, 3, 4)
     assert abs(expected.item()) > 0.5
-    assert found.sum().item() == pytest.approx(expected.item(), abs=1e-4)
+    assert actual.sum().item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 @pytest.mark.parametrize("channels", [6, 7])
-def test_latents_and_log_determinant_equal_the_oracle_s(channels: int) -> None:
+def test_latents_and_log_determinant_equal_the_oracle(channels: int) -> None:
     flow = shaken(channels, 4, (3, 3, 5))
     image, condition = torch.randn(1, channels, 5, 4).double(), torch.randn(1, 4, 5, 4).double()
     weights = {name: tensor.numpy() for name, tensor in flow.state_dict().items()}
     latent, log_determinant = oracle.teacher(image[0].numpy(), condition[0].numpy(), weights, 3)
     with torch.no_grad():
-        found = flow(image, condition)
-    np.testing.assert_allclose(found[0][0], latent, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(found[1][0], log_determinant, rtol=1e-9, atol=1e-9)
+        actual = flow(image, condition)
+    np.testing.assert_allclose(actual[0][0], latent, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(actual[1][0], log_determinant, rtol=1e-9, atol=1e-9)
 
 
 def test_a_new_flow_only_permutes() -> None:

@@ -1,4 +1,4 @@
-"""Point histograms by Open3D: what they are invariant to, and an installation without it."""
+"""Point histograms by Open3D: their invariances, and an installation without Open3D."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bumpy_sheet(count: int = 400, seed: int = 0) -> np.ndarray:
     return np.stack([x, y, 0.5 + 0.004 * np.sin(200 * x) * np.cos(150 * y)], 1)
 
 
-def test_each_histogram_adds_up_to_200() -> None:
+def test_each_histogram_sums_to_200() -> None:
     described = fpfh(bumpy_sheet(), SETTINGS, seed=0)
     assert (described.shape, described.dtype) == ((400, 33), np.float64)
     np.testing.assert_allclose(described.reshape(400, 3, 11).sum(2), 200, rtol=1e-9)
@@ -63,7 +63,7 @@ def test_open3d_is_imported_on_first_use_and_finds_its_libusb() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_a_missing_open3d_is_a_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_open3d_is_an_error_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     module._open3d.cache_clear()
     monkeypatch.setitem(sys.modules, "open3d", None)
     try:

@@ -1,4 +1,4 @@
-"""Gap filling without a loop over pixels gives what the loop gives."""
+"""Gap filling without a loop over pixels equals the loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_any_depth_image_is_filled_as_by_the_loop(depth: np.ndarray, passes: int
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), shape=SHAPES)
-def test_closed_pixels_stay_as_they_are(data: st.DataObject, shape: tuple[int, int]) -> None:
+def test_closed_pixels_are_not_filled(data: st.DataObject, shape: tuple[int, int]) -> None:
     depth = data.draw(arrays(np.float64, shape, elements=st.sampled_from([0.0, 0.0, 0.4, 0.5])))
     closed = data.draw(arrays(np.bool_, shape))
     filled = fill_gaps(depth, closed=closed)
@@ -30,7 +30,7 @@ def test_closed_pixels_stay_as_they_are(data: st.DataObject, shape: tuple[int, i
     np.testing.assert_array_equal(filled[closed], depth[closed])
 
 
-def test_a_pass_sees_the_values_of_the_pass_before_and_the_first_row_and_column_stay_empty() -> None:
+def test_a_pass_reads_the_values_of_the_previous_pass_and_never_fills_the_first_row_and_column() -> None:
     depth = np.zeros((5, 7))
     depth[2, 1] = 2.0
     once, twice = fill_gaps(depth, passes=1), fill_gaps(depth, passes=2)

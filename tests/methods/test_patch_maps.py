@@ -1,4 +1,4 @@
-"""Pooling to a grid, and maps from grids."""
+"""Pooling to a grid, and maps from a grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from methods.parts.patch_maps import grid_rows, patch_map, pil_blur, pool_to_gri
 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(3, 20), width=st.integers(3, 20), grid=st.integers(1, 24), seed=st.integers(0, 99))
-def test_pooling_is_the_oracle_s(height: int, width: int, grid: int, seed: int) -> None:
+def test_pooling_equals_the_oracle(height: int, width: int, grid: int, seed: int) -> None:
     image = np.random.default_rng(seed).standard_normal((height, width, 3))
     pooled = pool_to_grid(torch.from_numpy(image).permute(2, 0, 1), grid)
     np.testing.assert_allclose(pooled, oracle.pool(image, grid), atol=1e-12)
@@ -23,7 +23,7 @@ def test_pooling_is_the_oracle_s(height: int, width: int, grid: int, seed: int) 
 
 @settings(max_examples=30, deadline=None)
 @given(size=st.integers(3, 24), grid=st.integers(1, 26), share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_pooling_scattered_points_is_pooling_their_image(size: int, grid: int, share: float, seed: int) -> None:
+def test_pooling_points_equals_pooling_their_image(size: int, grid: int, share: float, seed: int) -> None:
     draw = np.random.default_rng(seed)
     pixels = np.sort(draw.permutation(size * size)[: round(share * size * size)])
     values = draw.standard_normal((len(pixels), 4))
@@ -43,7 +43,7 @@ def test_a_map_is_bilinear(grid: int, size: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1e-3, 7.3, 1e4])
-def test_the_blur_is_the_reference_s(dtype: torch.dtype, scale: float) -> None:
+def test_the_blur_equals_the_oracle(dtype: torch.dtype, scale: float) -> None:
     distances = scale * torch.rand(49, generator=torch.Generator().manual_seed(1), dtype=dtype)
     blurred = pil_blur(patch_map(distances, 64))
     assert blurred.dtype == torch.float32
@@ -60,5 +60,5 @@ def test_the_blur_is_nearly_a_gaussian_of_sigma_4_with_256_levels() -> None:
     assert len(torch.unique(blurred)) <= 256
 
 
-def test_a_map_of_zeros_stays_one() -> None:
+def test_a_map_of_zeros_stays_zero() -> None:
     assert torch.equal(pil_blur(torch.zeros(20, 30, dtype=torch.float64)), torch.zeros(20, 30))

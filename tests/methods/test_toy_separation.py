@@ -1,4 +1,4 @@
-"""The toy dataset tells a working CFM from a broken one, with random weights and the settings of ``quick``."""
+"""The toy dataset separates a working CFM from a broken one, with random weights and the preset ``quick``."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def scores(features, pair: MappingPair) -> dict[str, float]:
     *_, test, tokens = features
     scored = Scored(224)
     with torch.inference_mode():
-        for sample, one in zip(test, tokens, strict=True):
-            maps = anomaly_maps(pair, one, aggregate="product", smoothing="box")
+        for sample, sample_tokens in zip(test, tokens, strict=True):
+            maps = anomaly_maps(pair, sample_tokens, aggregate="product", smoothing="box")
             scored.add(sample, Prediction(maps.localisation.numpy(), float(maps.score), maps.pixel.numpy()))
     return evaluate(scored.maps, scored.masks, scored.labels, scored.scores, scored.pixel_maps)
 
@@ -72,18 +72,18 @@ def test_a_working_method_separates_the_defects(working) -> None:
     assert working[1]["p_auroc"] >= 0.95
 
 
-def test_shuffled_pairing_at_training_is_seen(features, working) -> None:
+def test_shuffled_pairs_in_training_lower_the_metrics(features, working) -> None:
     draw = torch.Generator().manual_seed(0)
     shuffled = [
-        replace(one, to_cloud_pixels=one.to_cloud_pixels.rows(torch.randperm(len(one), generator=draw)))
-        for one in features[2]
+        replace(tokens, to_cloud_pixels=tokens.to_cloud_pixels.rows(torch.randperm(len(tokens), generator=draw)))
+        for tokens in features[2]
     ]
     broken = scores(features, trained(features, shuffled))
     assert broken["i_auroc"] < working[1]["i_auroc"] - 0.2
     assert broken["aupro_1"] < working[1]["aupro_1"] - 0.3
 
 
-def test_a_mapping_to_2d_that_says_nothing_is_seen(features, working) -> None:
+def test_a_constant_mapping_to_2d_lowers_the_metrics(features, working) -> None:
     pair, whole = working
     broken_pair = copy.deepcopy(pair)
     for tensor in broken_pair.to_2d.output.parameters():

@@ -1,4 +1,4 @@
-"""Features of training samples from a cache: the same bits, each network run once per sample."""
+"""Features of training samples from a cache: equal bits, and each network runs once per sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from timm.layers import PatchEmbed
 
 from harness.contract import MethodError, UsesCache
 from harness.files.array_cache import ArrayCache
-from harness.run.cache_during_fit import CellCache
+from harness.running.cache_during_fit import CellCache
+from harness.store.environment import CacheUse
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
 from methods.parts.cfm.feature_store import tensor_bytes
@@ -53,76 +54,76 @@ def bits(tokens: Tokens) -> list[bytes]:
 
 @contextmanager
 def passes() -> Iterator[Counter[str]]:
-    """Count how often the first layer of each network is really run."""
-    seen: Counter[str] = Counter()
+    """Count how often the first layer of each network runs."""
+    runs: Counter[str] = Counter()
 
     def count(module: torch.nn.Module, given: object, returned: object) -> None:
         if isinstance(module, PatchEmbed):
-            seen["image"] += 1
+            runs["image"] += 1
         elif isinstance(module, point_mae._Encoder):
-            seen["cloud"] += 1
+            runs["cloud"] += 1
 
     handle = torch.nn.modules.module.register_module_forward_hook(count)
     try:
-        yield seen
+        yield runs
     finally:
         handle.remove()
 
 
 def test_one_pass_serves_all_variants_bit_for_bit(tmp_path: Path) -> None:
-    """The deepest network first, as a plan orders them: one pass, and each variant reads what it would compute."""
-    with passes() as seen:
+    """The deepest network first, in the order of a plan: one pass, and the others read what they would compute."""
+    with passes() as runs:
         from_cache = {layers: bits(extract(extractors(layers), opened(tmp_path))) for layers in DEPTHS}
-    assert seen == {"image": 1, "cloud": 1}
+    assert runs == {"image": 1, "cloud": 1}
     for layers in DEPTHS:
         assert bits(extract(extractors(layers), None)) == from_cache[layers]
 
 
 @pytest.mark.parametrize("drop_path", [False, True])
 @pytest.mark.parametrize("cached", [False, True])
-def test_samples_beyond_the_room_in_memory_are_brought_anew_with_the_same_bits(tmp_path, cached, drop_path) -> None:
+def test_features_beyond_the_memory_budget_are_recomputed_with_the_same_bits(tmp_path, cached, drop_path) -> None:
     networks = extractors(1, drop_path=drop_path)
     samples = [make_sample(seed, radius=12) for seed in range(3)]
     cache = opened(tmp_path) if cached else None
-    with passes() as seen:
-        roomy = training_features(networks, samples, cache, no_progress)
-        one = tensor_bytes(networks.tokens(networks.prepare(samples[0]), reused=True))
-        tight = training_features(networks, samples, cache, no_progress, budget=int(1.5 * one))
+    with passes() as runs:
+        unlimited = training_features(networks, samples, cache, no_progress)
+        size = tensor_bytes(networks.tokens(networks.prepare(samples[0]), reused=True))
+        limited = training_features(networks, samples, cache, no_progress, budget=int(1.5 * size))
         for epoch in range(2):
             for index in range(3):
-                assert bits(tight(epoch, index)) == bits(roomy(epoch, index))
-    assert seen["cloud"] == (4 if cached else 7)
+                assert bits(limited(epoch, index)) == bits(unlimited(epoch, index))
+    assert runs["cloud"] == (4 if cached else 7)
 
 
 def test_a_deeper_network_runs_and_replaces_the_entry(tmp_path: Path) -> None:
     expected = {layers: bits(extract(extractors(layers), None)) for layers in (1, 4)}
-    with passes() as seen:
+    with passes() as runs:
         for layers in (1, 4, 1, 4):
             assert bits(extract(extractors(layers), opened(tmp_path))) == expected[layers]
-    assert seen == {"image": 2, "cloud": 2}
+    assert runs == {"image": 2, "cloud": 2}
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
 
 
 @pytest.mark.parametrize(
     "changed", [{"centres": 16}, {"group_size": 8}, {"statistics": "running"}, {"precision": "bf16"}]
 )
-def test_another_setting_is_another_entry(tmp_path: Path, changed) -> None:
+def test_another_setting_makes_another_entry(tmp_path: Path, changed) -> None:
     plain = bits(extract(extractors(1), opened(tmp_path)))
     other = extractors(1, **changed)
     assert bits(extract(other, opened(tmp_path))) == bits(extract(other, None)) != plain
     assert bits(extract(extractors(1), opened(tmp_path))) == plain
 
 
-def test_another_sample_or_origin_is_another_entry(tmp_path: Path) -> None:
+def test_another_sample_or_origin_makes_another_entry(tmp_path: Path) -> None:
     networks = extractors(1)
-    with passes() as seen:
+    with passes() as runs:
         for seed, origin in ((1, "a"), (2, "a"), (1, "b"), (1, "a")):
             extract(networks, opened(tmp_path, origin), seed)
-    assert seen["image"] == 3
+    assert runs["image"] == 3
 
 
 @pytest.mark.parametrize("drop_path", ["off", "on"])
-def test_a_fit_with_the_cache_predicts_what_a_fit_without_it_does(tmp_path: Path, drop_path: str) -> None:
+def test_predictions_are_equal_with_and_without_the_cache(tmp_path: Path, drop_path: str) -> None:
     samples = [make_sample(seed, radius=12) for seed in (1, 2)]
 
     def predict(cache: CellCache | None) -> tuple[bytes, float]:
@@ -136,22 +137,22 @@ def test_a_fit_with_the_cache_predicts_what_a_fit_without_it_does(tmp_path: Path
         return prediction.anomaly_map.tobytes(), prediction.score
 
     expected = predict(None)
-    for counts in ({"read": 0, "made": 2}, {"read": 2, "made": 0}):
+    for counts in (CacheUse(0, 2), CacheUse(2, 0)):
         cache = opened(tmp_path)
         assert predict(cache) == expected
         assert cache.counts() == counts
 
 
-def test_drop_path_shares_what_it_leaves_alone(tmp_path: Path) -> None:
+def test_cells_with_and_without_drop_path_share_what_it_does_not_change(tmp_path: Path) -> None:
     live, still = extractors(4, drop_path=True), extractors(4)
     expected = bits(extract(live, None)), bits(extract(still, None))
-    with passes() as seen:
-        found = [bits(extract(networks, opened(tmp_path))) for networks in (live, still, live, still)]
-    assert found == [*expected, *expected]
-    assert seen == {"image": 2, "cloud": 2}
+    with passes() as runs:
+        extracted = [bits(extract(networks, opened(tmp_path))) for networks in (live, still, live, still)]
+    assert extracted == [*expected, *expected]
+    assert runs == {"image": 2, "cloud": 2}
 
 
-def test_the_cache_is_for_the_next_fit_alone(tmp_path: Path) -> None:
+def test_the_cache_is_used_by_the_next_fit_only(tmp_path: Path) -> None:
     method = CFMTiny(**SMALL)
     assert isinstance(method, UsesCache)
     method.use_cache(opened(tmp_path))
@@ -163,14 +164,14 @@ def test_the_cache_is_for_the_next_fit_alone(tmp_path: Path) -> None:
     assert entry.stat().st_mtime_ns == before
 
 
-def test_a_cloud_that_is_too_small_is_still_told_and_leaves_no_entry(tmp_path: Path) -> None:
-    with pytest.raises(MethodError, match="fewer than one group"):
+def test_a_cloud_that_is_too_small_is_an_error_and_leaves_no_entry(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match=r"group of 16\b"):
         training_features(extractors(1), [make_sample(1, radius=1.2)], opened(tmp_path), no_progress)
     assert not list(tmp_path.glob("*.safetensors"))
     assert not list((tmp_path / "locks").iterdir())
 
 
-def test_a_damaged_entry_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_entry_is_replaced(tmp_path: Path) -> None:
     expected = bits(extract(extractors(1), opened(tmp_path)))
     (entry,) = tmp_path.glob("*.safetensors")
     content = np.frombuffer(entry.read_bytes(), np.uint8).copy()
@@ -178,7 +179,7 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path) -> None:
     entry.write_bytes(content.tobytes())
     cache = opened(tmp_path)
     assert bits(extract(extractors(1), cache)) == expected
-    assert cache.counts() == {"read": 0, "made": 1}
+    assert cache.counts() == CacheUse(0, 1)
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ SCHEDULE = UFFSchedule(epochs=4, steps=0, batch=2, accumulate=1, lr=0.01, align=
 
 @pytest.fixture(scope="module")
 def pools() -> tuple[np.ndarray, np.ndarray]:
-    """Raw patches of three samples whose cloud tells what the image shows, on a tenth of the patches."""
+    """Raw patches of three samples; those of the cloud, a tenth of all, are functions of those of the image."""
     draw = np.random.default_rng(0)
     rgb = draw.normal(size=(3, 784, RGB)).astype(np.float32)
     spread = rgb[:, image_token_of("spatial").numpy()]
@@ -37,7 +38,7 @@ def as_weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().double().numpy() for name, tensor in module.state_dict().items()}
 
 
-def test_forward_is_the_direct_one(pools) -> None:
+def test_forward_equals_the_oracle(pools) -> None:
     torch.manual_seed(0)
     uff = UFF(RGB, XYZ)
     for norm in (uff.rgb_norm, uff.xyz_norm):
@@ -58,11 +59,11 @@ def test_it_has_the_published_number_of_parameters() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(2, 8))
-def test_loss_is_the_plain_loop(seed: int, count: int, channels: int) -> None:
+def test_loss_equals_the_oracle(seed: int, count: int, channels: int) -> None:
     draw = np.random.default_rng(seed)
     queries, keys = draw.normal(size=(2, count, channels))
-    found = info_nce(torch.from_numpy(queries), torch.from_numpy(keys))
-    assert float(found) == pytest.approx(oracle.info_nce(queries, keys), rel=1e-9, abs=1e-12)
+    actual = info_nce(torch.from_numpy(queries), torch.from_numpy(keys))
+    assert float(actual) == pytest.approx(oracle.info_nce(queries, keys), rel=1e-9, abs=1e-12)
 
 
 def test_loss_in_chunks_has_the_gradient_of_the_whole() -> None:
@@ -72,9 +73,9 @@ def test_loss_in_chunks_has_the_gradient_of_the_whole() -> None:
         torch.nn.functional.normalize(queries) @ torch.nn.functional.normalize(keys).T, torch.arange(2500)
     )
     expected = torch.autograd.grad(2 * whole, (queries, keys))
-    found = torch.autograd.grad(info_nce(queries, keys), (queries, keys))
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-12)
+    actual = torch.autograd.grad(info_nce(queries, keys), (queries, keys))
+    for gradient, reference in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(gradient.numpy(), reference.numpy(), atol=1e-12)
 
 
 def test_spatial_alignment_repeats_each_token_two_by_two() -> None:
@@ -82,7 +83,7 @@ def test_spatial_alignment_repeats_each_token_two_by_two() -> None:
     np.testing.assert_array_equal(image_token_of("spatial").reshape(56, 56), grid.repeat(2, 0).repeat(2, 1))
 
 
-def test_the_code_s_alignment_is_its_permutation_and_leaves_a_quarter_of_a_percent_in_place() -> None:
+def test_code_alignment_is_the_permutation_of_the_oracle_and_pairs_a_quarter_of_a_percent_correctly() -> None:
     tokens = image_token_of("code")
     assert tokens.tolist() == [oracle.code_token(patch) for patch in range(3136)]
     assert (tokens.bincount() == 4).all()
@@ -93,7 +94,7 @@ def test_the_code_s_alignment_is_its_permutation_and_leaves_a_quarter_of_a_perce
 def test_loss_of_a_batch_pairs_reached_patches_with_their_tokens(pools, align) -> None:
     torch.manual_seed(1)
     uff, heads = UFF(RGB, XYZ), ContrastHeads(RGB, XYZ)
-    found = batch_loss(uff, heads, *pools, [2, 0], align).item()
+    actual = batch_loss(uff, heads, *pools, [2, 0], align).item()
     queries, keys = [], []
     for sample in (2, 0):
         for patch in range(3136):
@@ -105,10 +106,10 @@ def test_loss_of_a_batch_pairs_reached_patches_with_their_tokens(pools, align) -
             with torch.no_grad():
                 queries.append(heads.rgb_head(uff.rgb_mlp(uff.rgb_norm(image))).double().numpy())
                 keys.append(heads.xyz_head(uff.xyz_mlp(uff.xyz_norm(torch.from_numpy(cloud)))).double().numpy())
-    assert found == pytest.approx(oracle.info_nce(np.array(queries), np.array(keys)), rel=1e-5)
+    assert actual == pytest.approx(oracle.info_nce(np.array(queries), np.array(keys)), rel=1e-5)
 
 
-def test_training_lowers_the_loss_and_repeats_with_its_seed(pools) -> None:
+def test_training_lowers_the_loss_and_is_reproducible(pools) -> None:
     schedule = replace(SCHEDULE, epochs=20)
     (first, losses), (again, _), (other, _) = (
         train_uff(*pools, schedule, seed=seed, device="cpu", progress=no_progress) for seed in (0, 0, 1)
@@ -124,13 +125,13 @@ def test_training_lowers_the_loss_and_repeats_with_its_seed(pools) -> None:
     [({}, 4), ({"batch": 1}, 12), ({"batch": 16}, 4), ({"batch": 1, "accumulate": 2}, 8), ({"steps": 5}, 5)],
 )
 def test_number_of_steps(pools, changes, steps: int) -> None:
-    told = []
+    calls = []
     schedule = replace(SCHEDULE, **changes)
     _, losses = train_uff(
-        *pools, schedule, seed=0, device="cpu", progress=lambda stage, done, total: told.append((done, total))
+        *pools, schedule, seed=0, device="cpu", progress=lambda stage, done, total: calls.append((done, total))
     )
     assert len(losses) == steps
-    assert told == [(done, steps) for done in range(steps + 1)]
+    assert calls == [(done, steps) for done in range(steps + 1)]
 
 
 def test_learning_rate_rises_for_a_third_and_falls_to_zero() -> None:
@@ -144,7 +145,7 @@ def test_learning_rate_rises_for_a_third_and_falls_to_zero() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_an_error(pools) -> None:
-    with pytest.raises(MethodError, match=r"loss of the fusion became nan in step \d: lower"):
+    with pytest.raises(MethodError, match=r"nan .*uff_lr=1e\+29"):
         train_uff(*pools, replace(SCHEDULE, lr=1e30), seed=0, device="cpu", progress=no_progress)
 
 
@@ -160,18 +161,18 @@ def test_a_released_file_is_read(tmp_path: Path, prefix: str, nested: bool) -> N
         assert torch.equal(tensor, tensors[name])
 
 
-def test_released_files_that_can_t_be_used(tmp_path: Path) -> None:
+def test_released_files_that_can_not_be_used_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "uff.pth"
-    with pytest.raises(MethodError, match=r"does not exist.*uff_checkpoint=PATH"):
+    with pytest.raises(MethodError, match=re.escape(str(path))):
         load_uff(path, "", RGB, XYZ)
     torch.save(UFF(RGB, XYZ).state_dict(), path)
     with pytest.raises(MethodError, match=f"not {'0' * 64}"):
         load_uff(path, "0" * 64, RGB, XYZ)
-    with pytest.raises(MethodError, match="shape"):
+    with pytest.raises(MethodError, match="xyz_norm"):
         load_uff(path, "", RGB, XYZ + 1)
     torch.save({"xyz_norm.weight": torch.ones(XYZ)}, path)
-    with pytest.raises(MethodError, match="lacks 11 tensors"):
+    with pytest.raises(MethodError, match=r"\b11 tensors"):
         load_uff(path, "", RGB, XYZ)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(MethodError, match=r"can.t be read.*download what M3DM.s authors released again"):
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(MethodError, match=re.escape(str(path))):
         load_uff(path, "", RGB, XYZ)

@@ -1,7 +1,7 @@
 """On CUDA, inference queues its work without waiting for the device: no size and no branch depends on a result.
 
-Fake tensors have shapes and a CUDA device but no values, so that whatever asks for a value, or for a number of elements
-that depends on one, raises. The same on a real device is marked ``gpu``.
+Fake tensors have shapes and a CUDA device but no values, so reading a value, or a size that depends on one, raises an
+error. The same test on a real device is marked ``gpu``.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def without_values(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, Inputs]:
-    """Return networks and inputs with the shapes they have and without values; to be called under the mode."""
+    """Return networks and inputs with their shapes and without values; call it within FakeTensorMode."""
     extractors, pair = method._fitted()
     for network in (extractors.vit, extractors.points, pair):
         for module in network.modules():
             for held in (module._parameters, module._buffers):
-                held.update({name: without_values(one) for name, one in held.items() if one is not None})
+                held.update({name: without_values(tensor) for name, tensor in held.items() if tensor is not None})
     extractors.device = torch.device("cuda")
     tensors = {field.name: getattr(inputs, field.name) for field in fields(inputs) if field.name != "draw"}
-    return extractors, pair, replace(inputs, **{name: without_values(one) for name, one in tensors.items()})
+    return extractors, pair, replace(inputs, **{name: without_values(tensor) for name, tensor in tensors.items()})
 
 
 @pytest.mark.parametrize("variant", [CFM, CFMTiny])
-def test_inference_asks_for_no_value(monkeypatch, variant) -> None:
+def test_inference_reads_no_value_from_the_device(monkeypatch, variant) -> None:
     method = variant(centres=64, group_size=16)
     method._build(0, "cpu")
     prepared = method.prepare(make_sample(0, radius=40))
-    # Farthest points have a test of their own: a captured graph of kernels can't be faked.
+    # Farthest points are tested elsewhere: a captured graph of kernels can't be faked.
     monkeypatch.setattr(
         "methods.parts.point_mae.farthest_points",
         lambda points, count: torch.empty(count, dtype=torch.long, device=points.device),
@@ -58,18 +58,18 @@ def test_inference_asks_for_no_value(monkeypatch, variant) -> None:
     assert maps.localisation.shape == (224, 224)
 
 
-def test_a_value_that_is_asked_for_would_be_seen() -> None:
+def test_reading_a_value_would_be_detected() -> None:
     with FakeTensorMode():
-        there = torch.empty(5, device="cuda")
+        tensor = torch.empty(5, device="cuda")
         with pytest.raises((DynamicOutputShapeException, DataDependentOutputException)):
-            there.nonzero()
+            tensor.nonzero()
         with pytest.raises(DataDependentOutputException):
-            there.sum().item()
+            tensor.sum().item()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_inference_on_a_device_waits_for_its_result_alone() -> None:
+def test_inference_on_a_device_waits_only_for_its_result() -> None:
     method = CFMTiny()
     method._build(0, "cuda")
     extractors, pair = method._fitted()

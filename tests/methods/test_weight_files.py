@@ -1,8 +1,9 @@
-"""Weights in their published formats, made here at full size of one block, and files that are not weights."""
+"""Weights in their published formats, with one or two blocks of full size, and files that are not weights."""
 
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 128}
 
 @pytest.fixture(scope="module")
 def dino_state() -> dict[str, torch.Tensor]:
-    """Names and shapes of the release, two blocks deep, with random values."""
+    """Tensors with the names and shapes of two blocks of the release, and random values."""
     return dict(build_vit(2, weights=None, seed=5).state_dict())
 
 
@@ -34,7 +35,7 @@ def point_state() -> dict[str, torch.Tensor]:
 
 
 def save_point_mae(path: Path, state: dict[str, torch.Tensor]) -> Path:
-    """Write what Point-MAE's training script writes: prefixes, a decoder, an optimiser, numpy scalars."""
+    """Write a file as Point-MAE's training script does: prefixes, a decoder, an optimiser, numpy scalars."""
     base = {f"module.MAE_encoder.{name}": tensor for name, tensor in state.items()}
     base |= {"module.mask_token": torch.zeros(1, 1, 384), "module.MAE_decoder.norm.weight": torch.ones(384)}
     extra = {"epoch": 300, "metrics": {"acc": np.float64(0.5)}, "optimizer": {"state": {}, "param_groups": []}}
@@ -42,7 +43,7 @@ def save_point_mae(path: Path, state: dict[str, torch.Tensor]) -> Path:
     return path
 
 
-def test_dino_release_and_timm_safetensors_hold_the_same_network(tmp_path: Path, dino_state) -> None:
+def test_dino_release_and_timm_safetensors_give_the_same_network(tmp_path: Path, dino_state) -> None:
     release, timm_file = tmp_path / "dino_vitbase8_pretrain.pth", tmp_path / "model.safetensors"
     torch.save(dino_state, release)
     save_file(dino_state, timm_file)
@@ -85,11 +86,11 @@ class _Attack:
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None], ids=["empty", "text", "pickle"])
-def test_a_file_that_is_no_checkpoint_is_refused_and_never_run(tmp_path: Path, monkeypatch, content) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused_and_never_executed(tmp_path: Path, monkeypatch, content) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
     path.write_bytes(pickle.dumps(_Attack()) if content is None else content)
-    with pytest.raises(MethodError, match="can't be read"):
+    with pytest.raises(MethodError, match=re.escape(str(path))):
         read_tensors(path)
     assert not (tmp_path / "attacked").exists()
 
@@ -99,17 +100,17 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, dino_state) -> None:
         path = tmp_path / name
         write(dino_state, path)
         path.write_bytes(path.read_bytes()[:100_000])
-        with pytest.raises(MethodError, match="truncated"):
+        with pytest.raises(MethodError, match=re.escape(str(path))):
             read_tensors(path)
 
 
-def test_missing_and_misshapen_tensors_are_named(tmp_path: Path, dino_state) -> None:
+def test_missing_and_misshapen_tensors_are_errors(tmp_path: Path, dino_state) -> None:
     path = tmp_path / "dino.pth"
     torch.save({name: tensor for name, tensor in dino_state.items() if name != "norm.bias"}, path)
-    with pytest.raises(MethodError, match=r"lacks 1 tensors, the first is 'norm\.bias'"):
+    with pytest.raises(MethodError, match=r"'norm\.bias'"):
         build_vit(1, weights=path, seed=0)
     torch.save(dino_state | {"norm.bias": torch.zeros(7)}, path)
-    with pytest.raises(MethodError, match=r"'norm\.bias' of shape \(7,\)"):
+    with pytest.raises(MethodError, match=r"'norm\.bias' .*\(7,\)"):
         build_vit(1, weights=path, seed=0)
 
 
@@ -119,7 +120,7 @@ def save_checkpoint(folder: Path, category: str, pair, training: str = "250ep_4b
         torch.save(mapping.state_dict(), folder / category / f"CFM_{direction}_{category}_{training}.pth")
 
 
-def test_released_checkpoints_take_the_place_of_training(tmp_path: Path) -> None:
+def test_released_checkpoints_replace_training(tmp_path: Path) -> None:
     samples = [make_sample(seed, radius=12) for seed in (2, 3)]
     fitted = CFMTiny(**SMALL)
     fitted.fit(samples, seed=0, device="cpu", progress=no_progress)
@@ -130,12 +131,12 @@ def test_released_checkpoints_take_the_place_of_training(tmp_path: Path) -> None
     np.testing.assert_array_equal(fitted.infer(inputs).anomaly_map, loaded.infer(inputs).anomaly_map)
 
 
-def test_the_checkpoint_of_the_named_training_wins_and_ambiguity_is_an_error(tmp_path: Path) -> None:
+def test_the_checkpoint_of_the_given_training_is_taken_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     pair = CFMTiny(**SMALL)._build(0, "cpu")[1]
     for training in ("250ep_4bs", "50ep_4bs"):
         save_checkpoint(tmp_path, "bagel", pair, training)
     assert all("250ep_4bs" in path.name for path in CFMTiny().find_checkpoint(tmp_path, "bagel"))
-    with pytest.raises(MethodError, match="or name the training"):
+    with pytest.raises(MethodError, match=r"cfm\[epochs=50\]"):
         CFMTiny(epochs=7).find_checkpoint(tmp_path, "bagel")
     with pytest.raises(MethodError, match="none"):
         CFMTiny().find_checkpoint(tmp_path, "rope")

@@ -63,7 +63,7 @@ def test_ground_truth_is_padded_with_zeros() -> None:
 @pytest.mark.parametrize(
     ("prediction", "said"),
     [
-        (Prediction(np.zeros((3, 4), np.float32), 0.0), "not that of a square"),
+        (Prediction(np.zeros((3, 4), np.float32), 0.0), r"shape \(3, 4\)"),
         (Prediction(np.full((4, 4), np.nan, np.float32), 0.0), "NaN or infinity"),
         (Prediction(np.zeros((4, 4), np.float32), float("inf")), "score"),
         (Prediction(np.zeros((4, 4), np.float32), 0.0, np.full((4, 4), np.inf, np.float32)), "pixel_map"),

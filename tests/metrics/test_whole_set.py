@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics import evaluate, evaluate_by_defect, evaluate_with_reasons
-from harness.metrics.evaluation import evaluate_test_set
+from harness.metrics import (
+    RankedTestSet,
+    evaluate,
+    evaluate_by_defect,
+    evaluate_test_set,
+    evaluate_with_reasons,
+)
 
 KINDS = ("good", "hole", "crack", "cut")
 
@@ -44,7 +49,7 @@ def drawn_sets(draw):
 def test_everything_at_once_is_everything_by_itself(case, with_pixel_maps):
     maps, masks, labels, scores, defects = case
     pixel_maps = [image[::-1] * 2 for image in maps] if with_pixel_maps else None
-    whole, by_defect = evaluate_test_set(*case, pixel_maps)
+    whole, by_defect = evaluate_test_set(RankedTestSet.of(*case, pixel_maps))
     expected = evaluate_with_reasons(maps, masks, labels, scores, pixel_maps)
     assert same(whole.values, expected.values)
     assert whole.reasons == expected.reasons
@@ -90,7 +95,8 @@ def test_one_array_that_differs_is_seen(case):
 def test_masks_of_255_and_stacked_arrays_are_the_same(case):
     maps, masks, labels, scores = case
     stacked = (np.stack(maps), np.stack(masks) * np.uint8(255), labels, scores)
-    assert evaluate_test_set(*stacked, DEFECTS, stacked[0]) == evaluate_test_set(*case, DEFECTS)
+    of = RankedTestSet.of
+    assert evaluate_test_set(of(*stacked, DEFECTS, stacked[0])) == evaluate_test_set(of(*case, DEFECTS))
 
 
 @pytest.mark.parametrize(
@@ -107,4 +113,4 @@ def test_masks_of_255_and_stacked_arrays_are_the_same(case):
 )
 def test_complaints_name_the_image(case, change, complaint):
     with pytest.raises(ValueError, match=complaint):
-        evaluate_test_set(*change(case))
+        RankedTestSet.of(*change(case))

@@ -3,7 +3,7 @@ from dataclasses import replace
 from report_records import full_record, make_record
 
 from harness.report.frame import records_frame
-from harness.store.record import Environment
+from harness.store.environment import Environment
 
 
 def test_every_record_is_a_row_with_what_was_measured():

@@ -21,9 +21,9 @@ from harness.report.html.sections import make_sections
 from harness.report.html.templating import environment, render
 from harness.report.html.writing import write_report
 from harness.report.own_tables import accuracy_grid, cost_grid
+from harness.store.environment import Environment
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
-from harness.store.record import Environment
 from harness.store.store import Store
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&"

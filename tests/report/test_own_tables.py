@@ -7,9 +7,9 @@ from harness.data.base import DATASETS
 from harness.report.groups import group_records
 from harness.report.own_tables import cost_grid, defect_grid, memory_grid, timing_grid
 from harness.report.render.text import entries
+from harness.store.environment import Environment
 from harness.store.published import read_published
 from harness.store.quantities import WINDOWS, quantity
-from harness.store.record import Environment
 
 MVTEC = DATASETS["mvtec3d"].categories
 

@@ -8,7 +8,7 @@ from report_records import make_cell, make_record
 
 from harness.report.status import CellState, advice, count_states, counts_text, group_states, read_states
 from harness.store.claims import Claim
-from harness.store.pending import note_plan
+from harness.store.pending import save_pending
 from harness.store.query import RecordQuery
 from harness.store.store import Store
 
@@ -34,7 +34,7 @@ def test_a_cell_is_what_its_record_says(tmp_path):
 
 def test_a_planned_cell_is_planned_until_it_runs_or_has_a_record(tmp_path):
     cells = [make_cell(category=name) for name in ("bagel", "carrot", "foam")]
-    note_plan(tmp_path, cells)
+    save_pending(tmp_path, cells)
     Store(tmp_path).write(make_record(category="foam"))
     claim = Claim(tmp_path, cells[0])
     with claim:

@@ -11,7 +11,7 @@ from count_records import keep_counts
 from scipy import stats
 
 from harness.errors import DataError
-from harness.metrics import METRICS
+from harness.metrics import METRICS, RankedTestSet
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
 from harness.report.groups import MethodRecords
@@ -156,7 +156,8 @@ def test_the_interval_of_i_auroc_covers_the_truth():
     covered = 0
     for _ in range(200):
         scores = rng.normal(size=labels.size) + shift * labels
-        values = count_images(flat, masks, labels.astype(int), scores, ids, ids).evaluate(drawn)["i_auroc"]
+        test_set = RankedTestSet.of(flat, masks, labels.astype(int), scores, ["good"] * len(flat))
+        values = count_images(test_set, ids).evaluate(drawn)["i_auroc"]
         low, high = np.quantile(values, [0.025, 0.975])
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
@@ -278,7 +279,6 @@ def test_a_cache_that_cannot_be_written_costs_only_time(store, monkeypatch, tmp_
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("HARNESS_CACHE", str(blocked))
-    replicates._warn_unwritable.cache_clear()
     method = method_of(measured(store, *draw_test_set(1)))
     with caplog.at_level(logging.WARNING):
         assert Uncertainty(store, 50).of(method, ["bagel"], "i_auroc") is not None

@@ -14,7 +14,8 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import canonical_json, digest, seed_from
 from harness.protocol import LatencyBudget, Protocol
 from harness.report.frame import records_frame
-from harness.store.record import Latency, LatencyWindow, Memory, Record, Size
+from harness.store.measurements import Latency, LatencyWindow, Memory, Size
+from harness.store.record import Record
 from harness.store.store import Store
 
 CELL = Cell(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from harness.errors import DataError
-from harness.metrics import METRICS, evaluate
+from harness.metrics import METRICS, RankedTestSet, evaluate
 from harness.metrics.thresholds import MOST_DISTINCT
 from harness.store.counts import ImageCounts, count_images
 
@@ -25,7 +25,8 @@ def names(labels):
 
 
 def counted(maps, masks, labels, scores, pixel_maps=None) -> ImageCounts:
-    return count_images(maps, masks, labels, scores, *names(labels), pixel_maps)
+    defects, ids = names(labels)
+    return count_images(RankedTestSet.of(maps, masks, labels, scores, defects, pixel_maps), ids)
 
 
 def close(found, expected, tolerance) -> bool:
@@ -259,7 +260,7 @@ def damaged(path, how):
 @pytest.mark.parametrize(
     "how", ["cut", "empty", "text", "missing", "version", "pickle", "short", "region", "narrow", "nameless"]
 )
-def test_a_damaged_file_is_told_in_one_sentence(case, how, tmp_path):
+def test_a_damaged_file_is_refused_with_its_path_and_the_remedy(case, how, tmp_path):
     path = tmp_path / "cell.npz"
     np.savez_compressed(path, **counted(*case).arrays())
     damaged(path, how)

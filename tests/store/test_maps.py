@@ -21,9 +21,8 @@ from harness.data.open import open_dataset
 from harness.errors import PrerequisiteError
 from harness.metrics.scoring import resize_map
 from harness.plan.job import Job, read_job, write_job
-from harness.plan.planning import Plan, PlannedCell
-from harness.run.events import EventWriter
-from harness.run.stages import CellRun
+from harness.running.events import EventWriter
+from harness.running.stages import CellRun
 from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, ImageMaps, MapFile, save_maps, size_note
 from harness.store.record import Record
@@ -111,13 +110,9 @@ def test_a_file_that_is_none_of_ours_is_named(tmp_path: Path, content: str) -> N
 
 
 def test_a_plan_says_how_much_room_maps_take() -> None:
-    def planned(method: str, action: Any) -> PlannedCell:
-        return PlannedCell(Job(make_cell(method), None, (), {}), action, "", test_samples=100)
-
-    assert size_note(Plan((planned("btf", "skip"),), ())) == ""
-    one = size_note(Plan((planned("btf", "run"), planned("cfm", "skip")), ()))
-    assert one == "The maps of 1 cell will take about 9 MB in the results folder."
-    assert "2 cells will take about 30 MB" in size_note(Plan((planned("btf", "run"), planned("cfm", "run")), ()))
+    assert size_note([]) == ""
+    assert "1 cell will take about 9 MB" in size_note([("btf", 100)])
+    assert "2 cells will take about 30 MB" in size_note([("btf", 100), ("cfm", 100)])
 
 
 def test_a_job_carries_where_maps_go_and_old_jobs_are_read(tmp_path: Path) -> None:

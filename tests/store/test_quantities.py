@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 from report_records import METRICS, full_record, make_record
 
+from harness.store.measurements import Latency
 from harness.store.quantities import (
     ACCURACY,
     OLD_IDS,
@@ -22,7 +23,7 @@ from harness.store.quantities import (
     quantities_of,
     quantity,
 )
-from harness.store.record import Latency, Record
+from harness.store.record import Record
 
 EVERY = pytest.mark.parametrize("one", QUANTITIES.values(), ids=QUANTITIES.keys())
 

@@ -74,27 +74,23 @@ def looks_of(labels: Iterable[str]) -> dict[str, Look]:
 
 def readable(colour: str) -> str:
     """Return a colour, darkened as far as text in it needs on white: a contrast of 4.5 as WCAG 2 defines it."""
-    channels = _channels(colour)
-    while 1.05 / (_luminance(channels) + 0.05) < _LEAST_CONTRAST:
-        channels = [0.95 * channel for channel in channels]
-    return _hexadecimal(channels)
+    return _contrasting(colour, "#ffffff", 0)
 
 
 def on_dark(colour: str) -> str:
     """Return a colour, lightened as far as text in it needs on the dark page of the report: a contrast of 4.5."""
-    channels = _channels(colour)
-    ground = _luminance(_channels(_DARK_PAGE)) + 0.05
-    while (_luminance(channels) + 0.05) / ground < _LEAST_CONTRAST:
-        channels = [channel + 0.05 * (1 - channel) for channel in channels]
-    return _hexadecimal(channels)
+    return _contrasting(colour, _DARK_PAGE, 1)
+
+
+def _contrasting(colour: str, ground: str, towards: float) -> str:
+    channels, light = _channels(colour), _luminance(_channels(ground))
+    while (max(light, own := _luminance(channels)) + 0.05) / (min(light, own) + 0.05) < _LEAST_CONTRAST:
+        channels = [channel + 0.05 * (towards - channel) for channel in channels]
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
 def _channels(colour: str) -> list[float]:
     return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-
-
-def _hexadecimal(channels: list[float]) -> str:
-    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
 def _luminance(channels: list[float]) -> float:

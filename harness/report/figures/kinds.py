@@ -4,86 +4,111 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.report.figures.request import Drawn, FigureRequest, chosen_group, chosen_groups, nothing_measured
+from harness.report.figures.curves import draw_curves
+from harness.report.figures.curves_data import measured_curves
+from harness.report.figures.data import FigureData
+from harness.report.figures.latency import draw_latency
+from harness.report.figures.latency_data import measured_latencies
+from harness.report.figures.shots import draw_shots
+from harness.report.figures.shots_data import measured_shots, published_shots
+from harness.report.figures.speed import draw_speed
+from harness.report.figures.speed_data import measured_speeds, published_speeds
+from harness.report.groups import Group, group_records
+from harness.report.tables import NothingMeasuredError, Source, TableRequest
 from harness.store.published import Published
+from harness.store.query import RecordQuery
 from harness.store.record import Record
 from harness.store.store import Store
 
 if TYPE_CHECKING:
-    from harness.report.curves import CurveKind
+    from matplotlib.figure import Figure
+
     from harness.report.figures.style import Width
-    from harness.report.tables import NothingMeasuredError
 
-__all__ = ["KINDS", "draw_kind"]
+__all__ = ["KINDS", "Drawn", "Kind", "draw_kind", "largest_family"]
 
-_Data = TypeVar("_Data")
+_START = "harness run --methods cfm,cfm-t --shots 10"
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What a figure is drawn from, and how."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure to be written, and what its reader must know beside it: what was left out, what else could be drawn."""
 
-    store: Store
-    records: Sequence[Record]
-    published: Published
-    request: FigureRequest
-    width: Width
-    title: bool
+    figure: Figure
+    notes: tuple[str, ...] = ()
 
-    @property
-    def beside(self) -> Published | None:
-        """The published numbers where they are to stand beside measured ones."""
-        return self.published if self.request.source == "both" else None
 
-    def nothing(self, why: str = "") -> NothingMeasuredError:
-        """Return the error for a figure of measured numbers where there are none."""
-        return nothing_measured(self.records, self.request, str(self.store.cells), why)
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of figure.
 
-    def only_measured(self, kind: str) -> None:
-        """Raise UsageError where published numbers are asked for in a figure that has none."""
-        if self.request.source == "published":
-            raise UsageError(f"Nothing is published for a figure of kind '{kind}': leave out --source published.")
+    Parameters
+    ----------
+    measured
+        Its data, from groups of records that may share it, a store, published numbers to stand beside, and a metric.
+    draw
+        Draws its data.
+    published
+        Its data from published numbers alone; None where it has none.
+    all_shots
+        Whether groups of one protocol share it, whatever their number of training samples and split.
+    """
 
-    def published_instead(
-        self, find: Callable[[Published, FigureRequest], _Data], why: str = ""
-    ) -> tuple[_Data, tuple[str, ...]]:
-        """Return published data, and a sentence that says that nothing is measured where that was asked for too."""
-        if self.request.source == "published":
-            return find(self.published, self.request), ()
-        nothing = self.nothing(why)
-        if self.request.source == "measured":
-            raise nothing
-        try:
-            return find(self.published, self.request), (f"{nothing} This is the published figure.",)
-        except UsageError as error:
-            raise type(nothing)(f"{nothing} {error}") from None
+    measured: Callable[[Sequence[Group], Store, Published | None, str], FigureData[Any]]
+    draw: Callable[..., Figure]
+    published: Callable[[Published, RecordQuery, str], FigureData[Any]] | None = None
+    all_shots: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "speed": Kind(
+        lambda groups, store, published, metric: measured_speeds(groups[0], published, metric),
+        draw_speed,
+        published_speeds,
+    ),
+    "shots": Kind(
+        lambda groups, store, published, metric: measured_shots(groups, published, metric),
+        draw_shots,
+        published_shots,
+        all_shots=True,
+    ),
+    "pro": Kind(lambda groups, store, published, metric: measured_curves(groups[0], store, "pro"), draw_curves),
+    "roc": Kind(lambda groups, store, published, metric: measured_curves(groups[0], store, "roc"), draw_curves),
+    "latency": Kind(lambda groups, store, published, metric: measured_latencies(groups[0], store), draw_latency),
+}
+"""By name on the command line."""
 
 
 def draw_kind(
-    kind: str,
+    name: str,
     store: Store,
     published: Published,
-    request: FigureRequest,
-    width: Width = "column",
+    query: RecordQuery,
     *,
+    metric: str = "aupro_30_official",
+    source: Source = "both",
+    width: Width = "column",
     title: bool = True,
 ) -> Drawn:
     """Draw a figure.
 
     Parameters
     ----------
-    kind
+    name
         One of :data:`KINDS`.
     store
         Records, and what lies beside them.
     published
         All published numbers.
-    request
-        What to draw.
+    query
+        Which records; of several that can't share a figure, the most are drawn.
+    metric
+        Id of an accuracy metric.
+    source
+        ``measured``, ``published`` or ``both``.
     width
         ``column`` or ``page`` of a two-column paper.
     title
@@ -92,78 +117,71 @@ def draw_kind(
     Raises
     ------
     UsageError
-        Where a name is unknown, or nothing is published for the request.
+        Where a name is unknown, or nothing is published for the query.
     NothingMeasuredError
         Where the figure needs measured numbers and there are none.
     """
-    records = store.all()
-    request.check(records, published)
-    return KINDS[kind](_Order(store, records, published, request, width, title))
-
-
-def _speed(order: _Order) -> Drawn:
-    from harness.report.figures.speed import draw_speed
-    from harness.report.figures.speed_data import measured_speeds, published_speeds
-
+    records, kind = store.all(), KINDS[name]
+    TableRequest(query, metrics=(metric,)).check(records, published)
+    if kind.all_shots and query.shots:
+        raise UsageError(f"A figure of kind '{name}' shows all numbers of training samples: leave out --shots.")
+    if source == "published":
+        if kind.published is None:
+            raise UsageError(f"Nothing is published for a figure of kind '{name}': leave out --source published.")
+        return Drawn(kind.draw(kind.published(published, query, metric), width, title=title))
     why = ""
-    if order.request.source != "published":
-        group, notes = chosen_group(order.records, order.request)
-        if group is not None:
-            data = measured_speeds(group, order.beside, order.request)
-            if any(not series.published for series in data.series):
-                return Drawn(draw_speed(data, order.width, title=order.title), (*notes, *data.notes))
-            why = " ".join(data.notes)
-    data, notes = order.published_instead(published_speeds, why)
-    return Drawn(draw_speed(data, order.width, title=order.title), notes)
+    if groups := [group for group in group_records(records, query) if group.cells]:
+        family, notes = largest_family(groups, all_shots=kind.all_shots)
+        data = kind.measured(family, store, published if source == "both" else None, metric)
+        if data.parts:
+            return Drawn(kind.draw(data, width, title=title), (*notes, *data.notes))
+        why = " ".join(data.notes)
+    nothing = _nothing_measured(records, query, str(store.cells), why)
+    if source == "measured" or kind.published is None:
+        raise nothing
+    try:
+        data = kind.published(published, query, metric)
+    except UsageError as error:
+        raise NothingMeasuredError(f"{nothing} {error}") from None
+    return Drawn(kind.draw(data, width, title=title), (f"{nothing} This is the published figure.",))
 
 
-def _shots(order: _Order) -> Drawn:
-    from harness.report.figures.shots import draw_shots
-    from harness.report.figures.shots_data import measured_shots, published_shots
+def largest_family(groups: Sequence[Group], *, all_shots: bool = False) -> tuple[list[Group], tuple[str, ...]]:
+    """Return the groups with the most cells that may share a figure, and a sentence that says how to choose others.
 
-    if order.request.query.shots:
-        raise UsageError("A figure of kind 'shots' shows all numbers of training samples: leave out --shots.")
-    if order.request.source != "published":
-        found = measured_shots(chosen_groups(order.records, order.request), order.beside, order.request)
-        if found is not None:
-            return Drawn(draw_shots(found, order.width, title=order.title), found.notes)
-    data, notes = order.published_instead(published_shots)
-    return Drawn(draw_shots(data, order.width, title=order.title), notes)
-
-
-def _latency(order: _Order) -> Drawn:
-    from harness.report.figures.latency import draw_latency
-    from harness.report.figures.latency_data import measured_latencies
-
-    order.only_measured("latency")
-    group, notes = chosen_group(order.records, order.request)
-    if group is None:
-        raise order.nothing()
-    data = measured_latencies(group, order.store)
-    if not data.rows:
-        raise order.nothing(" ".join(data.notes))
-    return Drawn(draw_latency(data, order.width, title=order.title), (*notes, *data.notes))
+    Parameters
+    ----------
+    groups
+        To choose from, at least one; of equals the first is taken.
+    all_shots
+        Whether those of one dataset and protocol share a figure; each has one of its own where False.
+    """
+    families: dict[object, list[Group]] = {}
+    for group in groups:
+        key = (group.dataset, group.protocol.digest)
+        families.setdefault(key if all_shots else (*key, group.shots, group.split), []).append(group)
+    largest = max(families.values(), key=lambda family: sum(group.cells for group in family))
+    others = [family[0] for family in families.values() if family is not largest]
+    if not others:
+        return largest, ()
+    keys = ("dataset", "preset", "weights")
+    options = " ".join(f"--{key} {others[0].keys[key]}" for key in keys) if all_shots else others[0].options
+    more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+    sentence = f"Drawn is the largest of {len(families)} groups that can't share a figure; another: {options}{more}."
+    return largest, (sentence,)
 
 
-def _curves(kind: CurveKind, order: _Order) -> Drawn:
-    from harness.report.figures.curves import draw_curves
-    from harness.report.figures.curves_data import measured_curves
-
-    order.only_measured(kind)
-    group, notes = chosen_group(order.records, order.request)
-    if group is None:
-        raise order.nothing()
-    data = measured_curves(group, order.store, kind)
-    if not data.curves:
-        raise order.nothing(" ".join(data.notes))
-    return Drawn(draw_curves(data, order.width, title=order.title), (*notes, *data.notes))
-
-
-KINDS: dict[str, Callable[[_Order], Drawn]] = {
-    "speed": _speed,
-    "shots": _shots,
-    "pro": partial(_curves, "pro"),
-    "roc": partial(_curves, "roc"),
-    "latency": _latency,
-}
-"""By name on the command line."""
+def _nothing_measured(records: Sequence[Record], query: RecordQuery, folder: str, why: str) -> NothingMeasuredError:
+    """Return the error for a figure of measured numbers where there are none; ``why`` says what was left out."""
+    if why:
+        return NothingMeasuredError(f"No measured cell in {folder} can be drawn. {why}")
+    if not records:
+        return NothingMeasuredError(
+            f"Nothing is measured in {folder}: start with '{_START}', or name another --results DIR."
+        )
+    groups = [group for group in group_records(records, RecordQuery(query.dataset, query.methods)) if group.cells]
+    if not groups:
+        return NothingMeasuredError(f"No cell in {folder} that was asked for is ok: see 'harness status --failed'.")
+    return NothingMeasuredError(
+        f"No measured cell in {folder} fits the options; what could be drawn: {groups[0].options}."
+    )

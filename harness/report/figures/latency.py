@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.report.figures.colours import MUTED, colour_of, readable
-from harness.report.figures.latency_data import WINDOWS, LatencyData, LatencyRow, order_statistic
-from harness.report.figures.style import POINTS, Width, artist_id, broken, house_style, log_axis, new_frame
+from harness.report.figures.data import FigureData
+from harness.report.figures.latency_data import WINDOWS, LatencyRow, Window
+from harness.report.figures.style import POINTS, WIDTHS, Width, artist_id, broken, house_style, log_axis, new_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,14 +23,14 @@ _MOST_CALLS = 200
 """Calls up to which every one is drawn; of more, those outside the whiskers."""
 
 _FEWEST_TAILS = 59
-"""Calls from which a 95th percentile can be told."""
+"""Calls from which a 95th percentile is defined."""
 
 _LOG_FROM = 5.0
 _GOLDEN = 0.6180339887498949
 
 
 @house_style()
-def draw_latency(data: LatencyData, width: Width = "column", *, title: bool = True) -> Figure:
+def draw_latency(data: FigureData[LatencyRow], width: Width = "column", *, title: bool = True) -> Figure:
     """Draw the times of every method.
 
     The box holds the middle half of the calls, its line is the median; whiskers go from the 5th to the 95th percentile,
@@ -44,32 +45,27 @@ def draw_latency(data: LatencyData, width: Width = "column", *, title: bool = Tr
     title
         Whether to say above the axes what holds for all rows.
     """
-    places, headings, height = _places(data.rows)
-    names = [broken(row.label) for row in data.rows]
+    rows, names = data.parts, [broken(row.label) for row in data.parts]
+    places, headings, height = _places(rows)
     left = max(len(line) for name in names for line in name.split("\n")) * _LETTER + 8
-    frame = new_frame(
-        width, height=height, key=21, panels=2, title=data.title if title else "", left=left, right=9, between=13
-    )
-    every = [time for row in data.rows for times in row.times.values() for time in times]
+    frame = new_frame(width, height, 21, data.title if title else "", panels=2, left=left, right=9, between=13)
+    times = [time for row in rows for calls in row.times.values() for time in calls]
     for axes, (window, name) in zip(frame.axes, WINDOWS.items(), strict=True):
-        _scale(axes, every, width)
-        axes.set_ylim(height, 0)
+        _scale(axes, times, width)
+        axes.set(ylim=(height, 0), xlabel=name)
         axes.set_yticks(places, names if axes is frame.axes[0] else [])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(name)
-        for row, place in zip(data.rows, places, strict=True):
-            _draw_row(axes, row, row.times[window], place, window)
-    for text, row in zip(frame.axes[0].get_yticklabels(), data.rows, strict=True):
+        for row, place in zip(rows, places, strict=True):
+            _draw_row(axes, row, window, place)
+    for text, row in zip(frame.axes[0].get_yticklabels(), rows, strict=True):
         text.set_color(readable(colour_of(row.label)))
+    area = frame.axes[0].get_position()
     for device, place in headings:
-        x = 5 / (frame.figure.get_size_inches()[0] * POINTS)
-        at = frame.axes[0].get_position()
-        y = at.y1 - at.height * place / height
         frame.figure.text(
-            x,
-            y,
+            5 / (WIDTHS[width] * POINTS),
+            area.y1 - area.height * place / height,
             f"measured on {device}",
             va="center",
             color=MUTED,
@@ -77,7 +73,7 @@ def draw_latency(data: LatencyData, width: Width = "column", *, title: bool = Tr
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             gid=artist_id("device", device),
         )
-    frame.key.text(5, 10, _explained(data.rows), va="center", color=MUTED, fontsize=6, linespacing=1.25)
+    frame.key.text(5, 10, _explained(rows), va="center", color=MUTED, fontsize=6, linespacing=1.25)
     return frame.figure
 
 
@@ -107,39 +103,21 @@ def _scale(axes: Axes, times: Sequence[float], width: Width) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(4 if width == "column" else 6, steps=(1, 2, 5, 10)))
 
 
-def _draw_row(axes: Axes, row: LatencyRow, times: tuple[float, ...], place: float, window: str) -> None:
-    colour = colour_of(row.label)
-    low, first, middle, third, high = (order_statistic(times, part) for part in (0.05, 0.25, 0.5, 0.75, 0.95))
+def _draw_row(axes: Axes, row: LatencyRow, window: Window, place: float) -> None:
+    colour, times = colour_of(row.label), row.times[window]
+    least, low, first, middle, third, high, most = row.quantiles(window)
     if len(times) < _FEWEST_TAILS:
-        low, high = times[0], times[-1]
-    shown = [
-        (time, place + 5 * (index * _GOLDEN % 1 - 0.5) + 0.5)
-        for index, time in enumerate(times)
-        if len(times) <= _MOST_CALLS or not low <= time <= high
-    ]
-    axes.scatter(
-        [time for time, _ in shown],
-        [y for _, y in shown],
-        s=1.8,
-        color=colour,
-        alpha=0.55,
-        linewidths=0,
-        zorder=2,
-        gid=artist_id("calls", window, row.device, row.label),
-    )
+        low, high = least, most
+    shown = {index: time for index, time in enumerate(times) if len(times) <= _MOST_CALLS or not low <= time <= high}
+    heights = [place + 5 * (index * _GOLDEN % 1 - 0.5) + 0.5 for index in shown]
+    calls, median = (artist_id(name, window, row.device, row.label) for name in ("calls", "median"))
+    dots = {"s": 1.8, "color": colour, "alpha": 0.55, "linewidths": 0, "zorder": 2, "gid": calls}
+    axes.scatter(list(shown.values()), heights, **dots)
     axes.plot([low, high], [place, place], color=colour, linewidth=0.8, zorder=2.5, solid_capstyle="butt")
-    axes.fill_between(
-        [first, third], place - 4, place + 4, facecolor=f"{colour}30", edgecolor=colour, linewidth=0.7, zorder=2.2
-    )
-    axes.plot(
-        [middle, middle],
-        [place - 4, place + 4],
-        color=readable(colour),
-        linewidth=1.6,
-        zorder=3,
-        solid_capstyle="butt",
-        gid=artist_id("median", window, row.device, row.label),
-    )
+    box = [place - 4, place + 4]
+    axes.fill_between([first, third], *box, facecolor=f"{colour}30", edgecolor=colour, linewidth=0.7, zorder=2.2)
+    line = {"color": readable(colour), "linewidth": 1.6, "zorder": 3, "gid": median}
+    axes.plot([middle, middle], box, solid_capstyle="butt", **line)
 
 
 def _explained(rows: Sequence[LatencyRow]) -> str:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from harness.report.figures.data import FigureData
 from harness.report.groups import Group, MethodRecords
 from harness.store.details import read_details
 from harness.store.quantities import UNKNOWN_DEVICE
 from harness.store.store import Store
 
-__all__ = ["WINDOWS", "LatencyData", "LatencyRow", "Window", "measured_latencies", "order_statistic"]
+__all__ = ["QUANTILES", "WINDOWS", "LatencyRow", "Window", "measured_latencies", "method_latencies", "order_statistic"]
 
 Window = Literal["device", "end_to_end"]
 
 WINDOWS: dict[Window, str] = {"device": "Inference alone (ms)", "end_to_end": "End to end (ms)"}
 """The windows of latency that have raw times at batch 1, as axes are labelled."""
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+"""Parts of the calls that a box shows: the ends, the whiskers, the box and the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +40,56 @@ class LatencyRow:
     device: str
     times: dict[Window, tuple[float, ...]]
 
-
-@dataclass(frozen=True, slots=True)
-class LatencyData:
-    """The figure as data.
-
-    Parameters
-    ----------
-    title
-        What holds for all rows.
-    rows
-        By device, then by the median of inference.
-    notes
-        What was left out and why.
-    """
-
-    title: str
-    rows: tuple[LatencyRow, ...]
-    notes: tuple[str, ...] = ()
+    def quantiles(self, window: Window) -> tuple[float, ...]:
+        """Return the times at :data:`QUANTILES`."""
+        return tuple(order_statistic(self.times[window], part) for part in QUANTILES)
 
 
-def measured_latencies(group: Group, store: Store) -> LatencyData:
-    """Return the raw times of a group's methods; those of a busy machine are left out, with a note.
-
-    Parameters
-    ----------
-    group
-        Measured under one protocol.
-    store
-        Where raw times lie.
-    """
+def measured_latencies(group: Group, store: Store) -> FigureData[LatencyRow]:
+    """Return the raw times of a group's methods, by device, then by the median of inference."""
     rows: list[LatencyRow] = []
     notes: list[str] = []
     for method in group.methods:
-        rows += _rows(group, method, store, notes)
+        measured, left_out = method_latencies(group, method, store)
+        rows += measured
+        notes += left_out
     rows.sort(key=lambda row: (row.device, order_statistic(row.times["device"], 0.5), row.label))
-    return LatencyData(group.title, tuple(rows), tuple(notes))
+    return FigureData(group.title, tuple(rows), notes=tuple(notes))
+
+
+def method_latencies(group: Group, method: MethodRecords, store: Store) -> tuple[list[LatencyRow], list[str]]:
+    """Return a row for each device of a method, and a sentence for each record without times of an idle machine.
+
+    Parameters
+    ----------
+    group, method
+        What was measured.
+    store
+        Where raw times lie.
+    """
+    notes: list[str] = []
+    times: dict[str, dict[Window, list[float]]] = {}
+    counts: dict[str, int] = {}
+    for category, record in method.among(group.categories).items():
+        raw = {} if record.environment.contended else read_details(store, record).raw_ms
+        missing = [window for window in WINDOWS if window not in raw]
+        if missing:
+            lacking = f"its record has no raw times of {' and '.join(missing)}"
+            notes.append(f"{method.label} on {category} is left out: {record.environment.busy_reason or lacking}.")
+            continue
+        device = record.environment.hardware or UNKNOWN_DEVICE
+        counts[device] = counts.get(device, 0) + 1
+        for window in WINDOWS:
+            times.setdefault(device, {}).setdefault(window, []).extend(map(float, raw[window]))
+    whole = len(group.categories)
+    return [
+        LatencyRow(
+            method.label if counts[device] == whole else f"{method.label} ({counts[device]} of {whole})",
+            device,
+            {window: tuple(sorted(calls)) for window, calls in of_device.items()},
+        )
+        for device, of_device in times.items()
+    ], notes
 
 
 def order_statistic(values: tuple[float, ...], part: float) -> float:
@@ -84,33 +98,3 @@ def order_statistic(values: tuple[float, ...], part: float) -> float:
     below = int(place)
     above = min(below + 1, len(values) - 1)
     return values[below] + (place - below) * (values[above] - values[below])
-
-
-def _rows(group: Group, method: MethodRecords, store: Store, notes: list[str]) -> list[LatencyRow]:
-    wanted = group.categories
-    by_device: dict[str, list[_RawTimes]] = {}
-    for category in wanted:
-        if category in method.ok:
-            record = method.ok[category]
-            raw = {} if record.environment.contended else read_details(store, record).raw_ms
-            if reason := record.environment.busy_reason or _why_not(raw):
-                notes.append(f"{method.label} on {category} is left out: {reason}.")
-            else:
-                by_device.setdefault(record.environment.hardware or UNKNOWN_DEVICE, []).append(raw)
-    rows = []
-    for device, times in by_device.items():
-        label = method.label if len(times) == len(wanted) else f"{method.label} ({len(times)} of {len(wanted)})"
-        rows.append(LatencyRow(label, device, {window: _sorted(times, window) for window in WINDOWS}))
-    return rows
-
-
-_RawTimes = Mapping[str, NDArray[np.float64]]
-
-
-def _why_not(raw: _RawTimes) -> str:
-    missing = [window for window in WINDOWS if window not in raw]
-    return f"its record has no raw times of {' and '.join(missing)}" if missing else ""
-
-
-def _sorted(raw: list[_RawTimes], window: Window) -> tuple[float, ...]:
-    return tuple(sorted(float(time) for times in raw for time in times[window]))

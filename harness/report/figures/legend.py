@@ -1,85 +1,112 @@
-"""A legend below the axes, in columns that fit a paper's."""
+"""A legend below the axes: entries in columns that fit a paper's, then a line of entries side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 from harness.report.figures.colours import MUTED
-from harness.report.figures.style import POINTS, WIDTHS, Width
+from harness.report.figures.style import POINTS, WIDTHS, Frame, Width
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["Entry", "Legend"]
 
-__all__ = ["Entry", "draw_legend", "legend_height"]
-
-_LINE, _SYMBOL, _LETTER = 9.0, 20.0, 3.75
+_LINE, _SYMBOL, _LETTER = 9.0, 15.0, 3.75
+"""Height of a line, width of a symbol and mean width of a letter, points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the legend.
+    """A symbol and what it means.
 
     Parameters
     ----------
     text
-        What it says.
+        Broken into lines where it is long.
     colour
-        Of the symbol; a neutral one where None.
+        Of the symbol.
     line
         Dashes as matplotlib takes them; empty for none.
     marker
         Empty for none.
-    hollow
-        Whether the marker is filled with white.
+    size
+        Of the marker, points.
+    fill
+        Of the marker; its colour where empty.
     """
 
     text: str
-    colour: str | None
+    colour: str = MUTED
     line: str | tuple[float, tuple[float, ...]] = ""
     marker: str = ""
-    hollow: bool = False
+    size: float = 3.6
+    fill: str = ""
+
+    @property
+    def height(self) -> float:
+        """What it needs, points."""
+        return max(_LINE * (1 + self.text.count("\n")), self.size + 4)
 
 
-def legend_height(entries: Sequence[Entry], width: Width) -> float:
-    """Return the height in points that the entries need."""
-    return -(-len(entries) // _columns(entries, width)) * _LINE + 3
-
-
-def draw_legend(key: Axes, entries: Sequence[Entry], width: Width) -> None:
-    """Draw the entries, row by row.
+@dataclass(frozen=True)
+class Legend:
+    """What symbols mean, in a figure of some width.
 
     Parameters
     ----------
-    key
-        Strip whose unit is the point.
-    entries
-        In order.
     width
         Of the figure.
+    entries
+        In columns, row by row.
+    below
+        Side by side in one line, with symbols as wide as their markers.
     """
-    columns = _columns(entries, width)
-    each = (WIDTHS[width] * POINTS - 10) / columns
-    for index, entry in enumerate(entries):
-        x, y = 5 + index % columns * each, key.get_ylim()[1] - _LINE * (index // columns + 0.5)
-        colour = entry.colour or MUTED
-        if entry.line:
-            key.plot([x, x + _SYMBOL - 5], [y, y], color=colour, linestyle=entry.line, linewidth=1.1)
-        if entry.marker:
-            fill = "white" if entry.hollow else colour
-            key.plot(
-                [x + (_SYMBOL - 5) / 2],
-                [y],
-                color=colour,
-                marker=entry.marker,
-                markersize=3.6,
-                markeredgewidth=0.8,
-                markerfacecolor=fill,
-            )
-        key.text(x + _SYMBOL, y, entry.text, va="center_baseline")
+
+    width: Width
+    entries: Sequence[Entry]
+    below: Sequence[Entry] = ()
+
+    @property
+    def height(self) -> float:
+        """What it needs, points."""
+        rows = [*self._rows, self.below]
+        return sum(max(entry.height for entry in row) for row in rows if row) + 3
+
+    def draw(self, frame: Frame) -> None:
+        """Draw it into the strip below the axes."""
+        top = frame.key.get_ylim()[1]
+        each = (WIDTHS[self.width] * POINTS - 10) / max(map(len, self._rows))
+        for row in self._rows:
+            for column, entry in enumerate(row):
+                _draw(frame, entry, 5 + column * each, top - _LINE / 2, _SYMBOL)
+            top -= max(entry.height for entry in row)
+        x = 5.0
+        for entry in self.below:
+            x = 8 + _draw(frame, entry, x, top - max(entry.height for entry in self.below) / 2, entry.size)
+
+    @cached_property
+    def _rows(self) -> list[Sequence[Entry]]:
+        letters = max(len(line) for entry in self.entries for line in entry.text.split("\n"))
+        columns = int((WIDTHS[self.width] * POINTS - 10) / (letters * _LETTER + _SYMBOL + 11))
+        columns = max(1, min(len(self.entries), columns))
+        return [self.entries[start : start + columns] for start in range(0, len(self.entries), columns)]
 
 
-def _columns(entries: Sequence[Entry], width: Width) -> int:
-    longest = max(len(entry.text) for entry in entries) * _LETTER + _SYMBOL + 6
-    return max(1, min(len(entries), int((WIDTHS[width] * POINTS - 10) / longest)))
+def _draw(frame: Frame, entry: Entry, x: float, y: float, symbol: float) -> float:
+    """Draw an entry whose first line is centred at a height, and return where it ends on the right."""
+    if entry.line:
+        frame.key.plot([x, x + symbol], [y, y], color=entry.colour, linestyle=entry.line, linewidth=1.1)
+    if entry.marker:
+        frame.key.plot(
+            [x + symbol / 2],
+            [y],
+            color=entry.colour,
+            marker=entry.marker,
+            markersize=entry.size,
+            markeredgewidth=0.8,
+            markerfacecolor=entry.fill or entry.colour,
+        )
+    for line in entry.text.split("\n"):
+        text = frame.key.text(x + symbol + (5 if symbol == _SYMBOL else 3), y, line, va="center_baseline")
+        y -= _LINE
+    return x + symbol + 3 + text.get_window_extent(frame.renderer).width / frame.figure.dpi * POINTS

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.data.splits import SHOTS
 from harness.report.figures.colours import Look, looks_of
-from harness.report.figures.legend import Entry, draw_legend, legend_height
-from harness.report.figures.shots_data import ShotsCurve, ShotsData
+from harness.report.figures.data import FigureData
+from harness.report.figures.legend import Entry, Legend
+from harness.report.figures.shots_data import ShotsCurve
 from harness.report.figures.style import Width, accuracy_axis, artist_id, house_style, metric_label, new_frame
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SPREAD = 0.045
 
 
 @house_style()
-def draw_shots(data: ShotsData, width: Width = "column", *, title: bool = True) -> Figure:
+def draw_shots(data: FigureData[ShotsCurve], width: Width = "column", *, title: bool = True) -> Figure:
     """Draw a metric against the number of training samples.
 
     Published curves are dashed with hollow markers, measured ones filled, with the interval over splits as a bar.
@@ -43,39 +43,37 @@ def draw_shots(data: ShotsData, width: Width = "column", *, title: bool = True) 
     Figure
         Curves have the gid ``measured/<label>`` or ``published/<label>``.
     """
-    looks = looks_of(curve.label for curve in data.curves)
-    kinds = {curve.published for curve in data.curves}
-    entries = [
-        Entry(label, look.colour, marker=look.marker, hollow=False not in kinds) for label, look in looks.items()
-    ]
-    if len(kinds) > 1:
-        entries += [Entry("measured", None, line="-", marker="o")]
-        entries += [Entry("as published", None, line=_DASHES, marker="o", hollow=True)]
-    frame = new_frame(
-        width, height=_HEIGHT[width], key=legend_height(entries, width), title=data.title if title else ""
-    )
+    looks = looks_of(curve.label for curve in data.parts)
+    measured, published = (any(curve.published == source for curve in data.parts) for source in (False, True))
+    fill = "" if measured else "white"
+    entries = [Entry(label, look.colour, marker=look.marker, fill=fill) for label, look in looks.items()]
+    if measured and published:
+        entries += [Entry("measured", line="-", marker="o")]
+        entries += [Entry("as published", line=_DASHES, marker="o", fill="white")]
+    legend = Legend(width, entries)
+    frame = new_frame(width, _HEIGHT[width], legend.height, data.title if title else "")
     (axes,) = frame.axes
-    for curve in data.curves:
-        _draw_curve(axes, curve, looks, sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
-    shots = [one for one in SHOTS if any(point.shots == one for curve in data.curves for point in curve.points)]
-    positions = [SHOTS.index(one) for one in shots]
-    axes.set_xticks(positions, ["all" if one == "full" else str(one) for one in shots])
-    axes.set_xlim(min(positions) - 0.25, max(positions) + 0.25)
+    for curve in data.parts:
+        _draw_curve(axes, curve, looks[curve.label], sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
+    measured_at = {point.shots for curve in data.parts for point in curve.points}
+    ticks = {
+        place: "all" if shots == "full" else str(shots) for place, shots in enumerate(SHOTS) if shots in measured_at
+    }
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xlim(min(ticks) - 0.25, max(ticks) + 0.25)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel("Training samples of a category")
-    axes.set_ylabel(metric_label(data.metric))
+    axes.set_ylabel(metric_label(data.shows))
     accuracy_axis(axes, *axes.get_ylim())
-    draw_legend(frame.key, entries, width)
+    legend.draw(frame)
     return frame.figure
 
 
-def _draw_curve(axes: Axes, curve: ShotsCurve, looks: Mapping[str, Look], turn: float) -> None:
-    look = looks[curve.label]
+def _draw_curve(axes: Axes, curve: ShotsCurve, look: Look, turn: float) -> None:
     across = [SHOTS.index(point.shots) + turn * _SPREAD for point in curve.points]
-    values = [point.value for point in curve.points]
     axes.plot(
         across,
-        values,
+        [point.value for point in curve.points],
         color=look.colour,
         linestyle=_DASHES if curve.published else look.line,
         linewidth=0.9 if curve.published else 1.1,
@@ -88,6 +86,5 @@ def _draw_curve(axes: Axes, curve: ShotsCurve, looks: Mapping[str, Look], turn: 
     )
     for x, point in zip(across, curve.points, strict=True):
         if point.low is not None and point.high is not None:
-            axes.plot(
-                [x, x], [point.low, point.high], color=look.colour, linewidth=2.2, alpha=0.45, solid_capstyle="butt"
-            )
+            ends = [point.low, point.high]
+            axes.plot([x, x], ends, color=look.colour, linewidth=2.2, alpha=0.45, solid_capstyle="butt")

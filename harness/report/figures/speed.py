@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import hypot, log10, sqrt
+from math import hypot, log10, pi, sqrt
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from harness.report.figures.colours import MUTED, colour_of, readable
+from harness.report.figures.data import FigureData
+from harness.report.figures.legend import Entry, Legend
 from harness.report.figures.placement import Box, Disc, place_labels
-from harness.report.figures.speed_data import SpeedData, SpeedPoint, SpeedSeries
-from harness.report.figures.speed_key import FILL, SpeedKey
+from harness.report.figures.speed_data import SpeedPoint, SpeedSeries
 from harness.report.figures.style import (
     POINTS,
     Frame,
@@ -19,10 +21,12 @@ from harness.report.figures.style import (
     accuracy_axis,
     artist_id,
     broken,
+    extent,
     house_style,
     log_axis,
     metric_label,
     new_frame,
+    one_two_five,
 )
 
 if TYPE_CHECKING:
@@ -43,9 +47,17 @@ is drawn as the dot. Points."""
 _SYMBOLS = ("o", "s", "D")
 """Of the measured series, one for each device; the published one is round."""
 
+_FILL = {"o": pi / 4, "s": 1.0, "D": 1.0}
+"""Area of a symbol of size 1 as matplotlib draws it."""
+
 _REACH = {"o": 0.5, "s": sqrt(0.5), "D": sqrt(0.5)}
 """Farthest point of a symbol of size 1 from its centre."""
 
+_DASHES = (0, (3, 2))
+_LETTERS = 56
+"""Letters from which a name in the legend is broken into lines."""
+
+_STEPS = 3
 _LOG_FROM = 5.0
 """Ratio of the fastest to the slowest from which the axis is logarithmic."""
 
@@ -70,7 +82,7 @@ class _Marker:
 
 
 @house_style()
-def draw_speed(data: SpeedData, width: Width = "column", *, title: bool = True) -> Figure:
+def draw_speed(data: FigureData[SpeedSeries], width: Width = "column", *, title: bool = True) -> Figure:
     """Draw accuracy against frame rate.
 
     Published markers are hollow, measured ones filled, with a symbol for each device; the area is the memory of
@@ -90,40 +102,67 @@ def draw_speed(data: SpeedData, width: Width = "column", *, title: bool = True) 
     Figure
         Markers have the gid ``<series>/<label>``, labels ``label/<series>/<label>``; spaces are ``_``.
     """
-    symbols = _symbols(data.series)
-    scale = _LARGEST[width] ** 2 * FILL["o"] / _most_memory(data)
+    unused = iter(_SYMBOLS * len(data.parts))
+    symbols = {series.name: "o" if series.published else next(unused) for series in data.parts}
+    most = max((point.memory_mb or 0 for series in data.parts for point in series.points), default=0) or 1
+    scale = _LARGEST[width] ** 2 * _FILL["o"] / most
     markers = [
-        _Marker(point, series, symbols[series.name], sqrt((point.memory_mb or 0) * scale / FILL[symbols[series.name]]))
-        for series in data.series
+        _Marker(point, series, symbols[series.name], sqrt((point.memory_mb or 0) * scale / _FILL[symbols[series.name]]))
+        for series in data.parts
         for point in series.points
     ]
-    key = SpeedKey(data.series, symbols, scale, width)
-    frame = new_frame(width, height=_HEIGHT[width], key=key.height, title=data.title if title else "")
+    legend = Legend(width, *_entries(data.parts, symbols, scale))
+    frame = new_frame(width, _HEIGHT[width], legend.height, data.title if title else "")
     (axes,) = frame.axes
-    _scale_axes(axes, frame, markers)
+    _scale_axes(axes, markers)
     axes.set_xlabel("Frame rate (frames a second)")
-    axes.set_ylabel(metric_label(data.metric))
-    for series in data.series:
-        _draw_front(axes, series)
-    for marker in sorted(markers, key=lambda one: -one.size):
+    axes.set_ylabel(metric_label(data.shows))
+    for series in data.parts:
+        if len(series.front) > 1:
+            front = [(point.fps, point.value) for point in series.front]
+            line, gid = _DASHES if series.published else "-", artist_id("front", series.name)
+            axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=0.7, linestyle=line, zorder=1.5, gid=gid)
+    for marker in sorted(markers, key=lambda marker: -marker.size):
         _draw_marker(axes, marker)
-    _draw_labels(frame, axes, markers, data.series)
-    key.draw(frame)
+    _draw_labels(frame, axes, markers, data.parts)
+    legend.draw(frame)
     return frame.figure
 
 
-def _symbols(all_series: Sequence[SpeedSeries]) -> dict[str, str]:
-    symbols = iter(_SYMBOLS * len(all_series))
-    return {series.name: "o" if series.published else next(symbols) for series in all_series}
+def _entries(
+    all_series: Sequence[SpeedSeries], symbols: Mapping[str, str], scale: float
+) -> tuple[list[Entry], list[Entry]]:
+    """Return what symbols and lines mean, and up to three round numbers of MB that span what is shown, as areas."""
+    entries = []
+    for series in all_series:
+        timed = "speed as its authors timed it" if series.published else "inference alone"
+        text = "\n".join(wrap(f"{series.name}: {timed}", _LETTERS))
+        symbol, fill = symbols[series.name], "white" if series.published else f"{MUTED}b0"
+        entries.append(Entry(text, marker=symbol, size=sqrt(20 / _FILL[symbol]), fill=fill))
+    fronts = dict.fromkeys(series.published for series in all_series if len(series.front) > 1)
+    for published in fronts:
+        which = f", {'published' if published else 'measured'}" if len(fronts) > 1 else ""
+        entries.append(Entry(f"Pareto front{which}", line=_DASHES if published else "-"))
+    known = [point.memory_mb for series in all_series for point in series.points if point.memory_mb]
+    if not known:
+        return entries, []
+    steps = one_two_five(min(known), max(known)) or one_two_five(max(known) / 10, max(known))[-1:]
+    sizes = steps if len(steps) <= _STEPS else [steps[0], steps[len(steps) // 2], steps[-1]]
+    areas = [
+        Entry(
+            f"{mb / 1000:g} GB" if mb >= 1000 else f"{mb:g} MB",
+            marker="o",
+            size=sqrt(scale * mb / _FILL["o"]),
+            fill="white",
+        )
+        for mb in sizes
+    ]
+    return entries, [Entry("memory:", size=0), *areas]
 
 
-def _most_memory(data: SpeedData) -> float:
-    return max((point.memory_mb or 0 for series in data.series for point in series.points), default=0) or 1
-
-
-def _scale_axes(axes: Axes, frame: Frame, markers: Sequence[_Marker]) -> None:
+def _scale_axes(axes: Axes, markers: Sequence[_Marker]) -> None:
     """Choose limits so that every marker is inside, and a logarithmic axis where speeds differ much."""
-    wide, tall = _extent(axes, frame)
+    wide, tall = extent(axes)
     room = max(marker.reach for marker in markers) + _ROOM
     speeds = [marker.point.fps for marker in markers]
     if max(speeds) > _LOG_FROM * min(speeds):
@@ -131,15 +170,7 @@ def _scale_axes(axes: Axes, frame: Frame, markers: Sequence[_Marker]) -> None:
         log_axis(axes, 10**low, 10**high)
     else:
         axes.set_xlim(*_limits(speeds, room / wide, 0.2 * max(speeds)))
-    low, high = _limits([marker.point.value for marker in markers], room / tall, 0.01)
-    accuracy_axis(axes, low, high)
-
-
-def _extent(axes: Axes, frame: Frame) -> tuple[float, float]:
-    """Return width and height of the axes in points."""
-    box = axes.get_position()
-    wide, tall = frame.figure.get_size_inches() * POINTS
-    return float(box.width * wide), float(box.height * tall)
+    accuracy_axis(axes, *_limits([marker.point.value for marker in markers], room / tall, 0.01))
 
 
 def _limits(values: Sequence[float], room: float, least: float) -> tuple[float, float]:
@@ -147,16 +178,6 @@ def _limits(values: Sequence[float], room: float, least: float) -> tuple[float, 
     middle = (min(values) + max(values)) / 2
     half = max(max(values) - min(values), least) / 2 / (1 - 2 * min(room, 0.4))
     return middle - half, middle + half
-
-
-def _draw_front(axes: Axes, series: SpeedSeries) -> None:
-    front = series.front
-    if len(front) > 1:
-        line = (0, (3, 2)) if series.published else "-"
-        speeds, values = [point.fps for point in front], [point.value for point in front]
-        axes.plot(
-            speeds, values, color=MUTED, linewidth=0.7, linestyle=line, zorder=1.5, gid=artist_id("front", series.name)
-        )
 
 
 def _draw_marker(axes: Axes, marker: _Marker) -> None:
@@ -223,10 +244,10 @@ def _label(axes: Axes, marker: _Marker) -> Text:
 
 
 def _along_fronts(axes: Axes, all_series: Sequence[SpeedSeries], step: float) -> list[tuple[float, float]]:
-    found = []
+    points: list[tuple[float, float]] = []
     for series in all_series:
         corners = [axes.transData.transform((point.fps, point.value)) for point in series.front]
         for (x0, y0), (x1, y1) in pairwise(corners):
             count = max(1, int(hypot(x1 - x0, y1 - y0) / step))
-            found += [(x0 + (x1 - x0) * part / count, y0 + (y1 - y0) * part / count) for part in range(count + 1)]
-    return found
+            points += [(x0 + (x1 - x0) * part / count, y0 + (y1 - y0) * part / count) for part in range(count + 1)]
+    return points

@@ -6,32 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.data.base import DATASETS
+from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
-from harness.report.figures.request import FigureRequest
+from harness.report.figures.data import FigureData
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import Cut, label_of, measured_value
 from harness.store.published import MEAN, Published
-from harness.store.quantities import quantity
+from harness.store.quantities import machines_of, quantity
+from harness.store.query import RecordQuery
 
-__all__ = [
-    "AS_PUBLISHED",
-    "SpeedData",
-    "SpeedPoint",
-    "SpeedSeries",
-    "measured_speeds",
-    "pareto_front",
-    "published_speeds",
-]
+__all__ = ["SpeedPoint", "SpeedSeries", "measured_speeds", "pareto_front", "published_speeds"]
 
-AS_PUBLISHED = "as published"
+_AS_PUBLISHED = "as published"
 """Name of the published series: the published numbers name no device."""
 
-PUBLISHED_DATASET, PUBLISHED_SHOTS = "mvtec3d", "full"
-"""Where frame rates are published."""
-
 _ONLY_PUBLISHED = (
-    f"frame rates are for {PUBLISHED_DATASET}, all training samples and categories, with the metrics i_auroc, p_auroc, "
+    "frame rates are for mvtec3d, all training samples and categories, with the metrics i_auroc, p_auroc, "
     "aupro_30_official and aupro_1_official"
 )
 
@@ -63,17 +54,7 @@ class SpeedPoint:
 
 @dataclass(frozen=True, slots=True)
 class SpeedSeries:
-    """Points whose speeds may be compared: of one device, or of one publication.
-
-    Parameters
-    ----------
-    name
-        In the legend.
-    published
-        Drawn hollow where True, filled where not.
-    points
-        By frame rate.
-    """
+    """Points by frame rate whose speeds may be compared: of one device, or of one publication."""
 
     name: str
     published: bool
@@ -84,34 +65,11 @@ class SpeedSeries:
         """The points that no other one beats in both, by rising frame rate; of those with the most categories."""
         most = max(self.points, key=lambda point: len(point.categories)).categories
         alike = [point for point in self.points if point.categories == most]
-        kept = pareto_front([(point.fps, point.value) for point in alike])
-        return tuple(alike[index] for index in kept)
+        return tuple(alike[index] for index in pareto_front([(point.fps, point.value) for point in alike]))
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedData:
-    """The figure as data.
-
-    Parameters
-    ----------
-    title
-        What holds for all points.
-    metric
-        Id of the accuracy metric.
-    series
-        The published one first.
-    notes
-        What was left out and why.
-    """
-
-    title: str
-    metric: str
-    series: tuple[SpeedSeries, ...]
-    notes: tuple[str, ...] = ()
-
-
-def measured_speeds(group: Group, published: Published | None, request: FigureRequest) -> SpeedData:
-    """Return measured points, a series for each device, with the published ones where these are comparable.
+def measured_speeds(group: Group, published: Published | None, metric: str) -> FigureData[SpeedSeries]:
+    """Return a series for each device, after the published one where its numbers are comparable.
 
     Parameters
     ----------
@@ -119,48 +77,43 @@ def measured_speeds(group: Group, published: Published | None, request: FigureRe
         Measured under one protocol.
     published
         None to show measured numbers only.
-    request
-        Metric, methods and categories.
+    metric
+        Id of an accuracy metric.
     """
     notes: list[str] = []
     by_device: dict[str, list[SpeedPoint]] = {}
     for method in group.methods:
-        result = _measured_point(group, method, request)
-        if isinstance(result, str):
-            notes.append(f"{method.label} is left out: {result}.")
+        point = _measured_point(group, method, metric)
+        if isinstance(point, str):
+            notes.append(f"{method.label} is left out: {point}.")
         else:
-            device, point = result
+            (device,) = machines_of(method.among(group.categories).values())
             by_device.setdefault(device, []).append(point)
-    series = [SpeedSeries(f"measured on {device}", False, _sorted(points)) for device, points in by_device.items()]
-    warning = why_not_comparable(group, published) if published is not None else ""
-    if warning:
-        notes.append(warning)
-    elif published is not None:
-        points = _published_points(group, published, request)
-        series = [SpeedSeries(AS_PUBLISHED, True, points), *series] if points else series
-        if not points:
+    series = [SpeedSeries(f"measured on {device}", False, _by_speed(points)) for device, points in by_device.items()]
+    if series and published is not None:
+        whole = group.categories == group.all_categories
+        points = _published_points(published, group.dataset, group.shots, group.query, metric) if whole else ()
+        if warning := why_not_comparable(group, published):
+            notes.append(warning)
+        elif points:
+            series.insert(0, SpeedSeries(_AS_PUBLISHED, True, points))
+        else:
             notes.append(f"Nothing is published beside: {_ONLY_PUBLISHED}.")
-    return SpeedData(group.title, request.metric, tuple(series), tuple(notes))
+    return FigureData(group.title, tuple(series), metric, tuple(notes))
 
 
-def published_speeds(published: Published, request: FigureRequest) -> SpeedData:
-    """Return the published points alone.
-
-    Raises
-    ------
-    UsageError
-        Where none is published for the request.
-    """
-    query = request.query
-    dataset = query.dataset or PUBLISHED_DATASET
-    shots = str(next(iter(query.shots), PUBLISHED_SHOTS))
-    points = _published_on(dataset, shots, published, request)
+def published_speeds(published: Published, query: RecordQuery, metric: str) -> FigureData[SpeedSeries]:
+    """Return the published points alone; raise UsageError where none is published for the query."""
+    dataset, shots = query.dataset or "mvtec3d", next(iter(query.shots), "full")
+    points = _published_points(published, dataset, shots, query, metric)
     if not points or query.categories:
-        what = f"{quantity(request.metric).title} with a frame rate"
-        about = f"{dataset}, {shots} shots" + (f", {'+'.join(query.categories)}" if query.categories else "")
-        raise UsageError(f"No {what} is published for {about}: {_ONLY_PUBLISHED}.")
+        categories = f", {'+'.join(query.categories)}" if query.categories else ""
+        raise UsageError(
+            f"No {quantity(metric).title} with a frame rate is published for {dataset}, {shots} shots{categories}: "
+            f"{_ONLY_PUBLISHED}."
+        )
     title = f"{DATASETS[dataset].title}, all training samples; as published by Costanzino et al., CVPR 2024, Table 5"
-    return SpeedData(title, request.metric, (SpeedSeries(AS_PUBLISHED, True, points),))
+    return FigureData(title, (SpeedSeries(_AS_PUBLISHED, True, points),), metric)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
@@ -177,39 +130,28 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
     return tuple(reversed(kept))
 
 
-def _measured_point(group: Group, method: MethodRecords, request: FigureRequest) -> tuple[str, SpeedPoint] | str:
-    """Return the device and point of a method, or why it has none."""
+def _measured_point(group: Group, method: MethodRecords, metric: str) -> SpeedPoint | str:
+    """Return the point of a method, or why it has none."""
     covered = tuple(method.among(group.categories))
     if not covered:
         return "no category is measured"
-    ids = ("fps", "memory_mb", request.metric)
-    fps, memory, value = (measured_value(group, method, Cut(quantity(id))) for id in ids)
+    fps, value, memory = (measured_value(group, method, Cut(quantity(id))) for id in ("fps", metric, "memory_mb"))
     if fps.number is None or value.number is None:
         return (fps if fps.number is None else value).note or "its records have no such number"
-    device = method.ok[covered[0]].environment.hardware or "an unknown device"
-    return device, SpeedPoint(label_of(group, method).text, fps.number, value.number, memory.number, covered)
+    return SpeedPoint(label_of(group, method).text, fps.number, value.number, memory.number, covered)
 
 
-def _published_points(group: Group, published: Published, request: FigureRequest) -> tuple[SpeedPoint, ...]:
-    if group.categories != group.all_categories:
-        return ()
-    return _published_on(group.dataset, str(group.shots), published, request)
+def _published_points(
+    published: Published, dataset: str, shots: Shots, query: RecordQuery, metric: str
+) -> tuple[SpeedPoint, ...]:
+    points = []
+    for label in filter(query.keeps_label, published.methods):
+        fps, value, memory = (published.find(dataset, [label], shots, MEAN, id) for id in ("fps", metric, "memory_mb"))
+        if fps and value:
+            categories = DATASETS[dataset].categories
+            points.append(SpeedPoint(label, fps.value, value.value, memory.value if memory else None, categories))
+    return _by_speed(points)
 
 
-def _published_on(dataset: str, shots: str, published: Published, request: FigureRequest) -> tuple[SpeedPoint, ...]:
-    values: dict[str, dict[str, float]] = {}
-    for row in published.rows:
-        if (row.dataset, str(row.shots), row.category) == (dataset, shots, MEAN) and request.query.keeps_label(
-            row.method
-        ):
-            values.setdefault(row.method, {}).setdefault(row.metric, row.value)
-    categories = DATASETS[dataset].categories
-    return _sorted(
-        SpeedPoint(method, numbers["fps"], numbers[request.metric], numbers.get("memory_mb"), categories)
-        for method, numbers in values.items()
-        if "fps" in numbers and request.metric in numbers
-    )
-
-
-def _sorted(points: Iterable[SpeedPoint]) -> tuple[SpeedPoint, ...]:
+def _by_speed(points: Iterable[SpeedPoint]) -> tuple[SpeedPoint, ...]:
     return tuple(sorted(points, key=lambda point: (point.fps, point.value, point.label)))

@@ -25,6 +25,7 @@ __all__ = [
     "accuracy_axis",
     "artist_id",
     "broken",
+    "extent",
     "house_style",
     "log_axis",
     "metric_label",
@@ -51,7 +52,7 @@ _LONG = 26
 _LETTER = 0.52
 """Mean width of a letter in its font size, where lines of a title are broken."""
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -66,26 +67,17 @@ _STYLE = {
     "font.size": 6.5,
     "grid.color": RULE,
     "grid.linewidth": 0.4,
-    "legend.fontsize": 6.5,
-    "legend.frameon": False,
     "lines.linewidth": 1.1,
-    "lines.markersize": 4.0,
     "pdf.fonttype": 42,
-    "savefig.dpi": _DPI,
     "svg.fonttype": "path",
     "svg.hashsalt": "harness",
     "text.color": INK,
     "text.parse_math": False,
-    "xtick.color": INK,
-    "xtick.labelsize": 6.5,
-    "xtick.major.size": 2.5,
-    "xtick.major.width": 0.6,
-    "xtick.minor.size": 0.0,
-    "ytick.color": INK,
-    "ytick.labelsize": 6.5,
-    "ytick.major.size": 2.5,
-    "ytick.major.width": 0.6,
-    "ytick.minor.size": 0.0,
+    **{f"{axis}tick.color": INK for axis in "xy"},
+    **{f"{axis}tick.labelsize": 6.5 for axis in "xy"},
+    **{f"{axis}tick.major.size": 2.5 for axis in "xy"},
+    **{f"{axis}tick.major.width": 0.6 for axis in "xy"},
+    **{f"{axis}tick.minor.size": 0.0 for axis in "xy"},
 }
 
 
@@ -118,14 +110,14 @@ def house_style() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An empty figure with room for what belongs around the axes.
+    """An empty figure of fixed size with room for what belongs around the axes.
 
     Parameters
     ----------
     figure
-        Its size is fixed.
+        With a canvas of Agg.
     renderer
-        Agg's, by which text is measured.
+        By which text is measured.
     axes
         From left to right.
     key
@@ -140,16 +132,16 @@ class Frame:
 
 def new_frame(
     width: Width,
-    *,
     height: float,
     key: float,
+    title: str,
+    *,
     panels: int = 1,
-    title: str = "",
     left: float = 40,
     right: float = 6,
     between: float = 12,
 ) -> Frame:
-    """Return a figure of fixed margins.
+    """Return a figure of fixed margins, so that axes are equally high whatever is written around them.
 
     Parameters
     ----------
@@ -157,77 +149,51 @@ def new_frame(
         ``column`` or ``page``.
     height, key
         Of the axes and of the strip below them, points.
-    panels
-        Number of axes side by side.
     title
         Small, above; broken into lines where it is long. Empty for none.
+    panels
+        Number of axes side by side.
     left, right, between
         Room for labels beside the panels and between them, points.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    wide = WIDTHS[width] * POINTS
+    wide, below = WIDTHS[width] * POINTS, 28.0
     lines = wrap(title, int((wide - 10) / (_SMALL * _LETTER)))
-    above = 1.35 * _SMALL * len(lines) + 6
-    below = 28.0
-    tall = above + height + below + key
+    tall = 1.35 * _SMALL * len(lines) + 6 + height + below + key
     figure = Figure(figsize=(wide / POINTS, tall / POINTS))
     canvas: Any = FigureCanvasAgg(figure)
     each = (wide - left - right - between * (panels - 1)) / panels
     axes = tuple(
-        figure.add_axes(
-            (
-                (left + index * (each + between)) / wide,
-                (key + below) / tall,
-                each / wide,
-                height / tall,
-            )
-        )
-        for index in range(panels)
+        figure.add_axes(((left + panel * (each + between)) / wide, (key + below) / tall, each / wide, height / tall))
+        for panel in range(panels)
     )
-    strip = figure.add_axes((0, 0, 1, max(key, 1) / tall))
-    strip.set(xlim=(0, wide), ylim=(0, max(key, 1)))
+    strip = figure.add_axes((0, 0, 1, key / tall), xlim=(0, wide), ylim=(0, key))
     strip.set_axis_off()
-    if lines:
-        figure.text(5 / wide, 1 - 3 / tall, "\n".join(lines), va="top", fontsize=_SMALL, color=MUTED, linespacing=1.25)
+    figure.text(5 / wide, 1 - 3 / tall, "\n".join(lines), va="top", fontsize=_SMALL, color=MUTED, linespacing=1.25)
     return Frame(figure, canvas.get_renderer(), axes, strip)
 
 
-def log_axis(axes: Axes, low: float, high: float, *, which: Literal["x", "y"] = "x") -> None:
-    """Make an axis logarithmic with plain numbers at 1, 2 and 5 of each decade.
+def extent(axes: Axes) -> tuple[float, float]:
+    """Return width and height of axes in points."""
+    box, (wide, tall) = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    return POINTS * box.width * wide, POINTS * box.height * tall
 
-    Parameters
-    ----------
-    axes
-        What to change.
-    low, high
-        Ends of the axis, above 0.
-    which
-        ``x`` or ``y``.
-    """
+
+def log_axis(axes: Axes, low: float, high: float) -> None:
+    """Make the horizontal axis logarithmic between two ends, with plain numbers at 1, 2 and 5 of each decade."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-    box, inches = axes.get_position(), axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
-    length = POINTS * (box.width * inches[0] if which == "x" else box.height * inches[1])
-    axis.set_major_locator(FixedLocator(_ticks(low, high, length)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(_ticks(low, high, extent(axes)[0])))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
 
 
 def accuracy_axis(axes: Axes, low: float, high: float) -> None:
-    """Set the limits of the vertical axis, with round ticks of which none is above 1.
-
-    Parameters
-    ----------
-    axes
-        What to change.
-    low, high
-        Ends of the axis.
-    """
+    """Set the ends of the vertical axis, with round ticks of which none is above 1."""
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     ticks = MaxNLocator(6, steps=(1, 2, 5, 10)).tick_values(low, high)
@@ -238,8 +204,8 @@ def accuracy_axis(axes: Axes, low: float, high: float) -> None:
 def one_two_five(low: float, high: float) -> list[float]:
     """Return the numbers 1, 2 and 5 times a power of ten from ``low`` to ``high``, both above 0."""
     powers = range(floor(log10(low)), floor(log10(high)) + 1)
-    found = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
-    return [value for value in found if low <= value <= high]
+    numbers = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return [number for number in numbers if low <= number <= high]
 
 
 def _ticks(low: float, high: float, length: float) -> list[float]:

@@ -12,7 +12,6 @@ from harness.report.html.columns import COLUMNS
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset, render, source_hash
-from harness.report.render.text import TIE_MARK
 from harness.store.store import Store
 
 __all__ = ["front_page"]
@@ -72,7 +71,6 @@ def front_page(
         measured=any(section.measured for section in sections),
         columns=COLUMNS,
         kinds={kind: list(columns) for kind, columns in groupby(COLUMNS, lambda column: column.kind)},
-        tie_mark=TIE_MARK,
         missing=list(_missing(sections, pages)),
         gallery=gallery,
         data=board_data(sections, pages, store),

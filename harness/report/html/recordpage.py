@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 from msgspec import to_builtins
 
@@ -12,8 +11,10 @@ from harness.report.groups import setting_title
 from harness.report.html.reproduce import reproduce
 from harness.report.html.templating import render
 from harness.store.details import Details
+from harness.store.environment import Environment
+from harness.store.measurements import Latency, LatencyWindow, Memory, Size, StateSizes
 from harness.store.quantities import ACCURACY
-from harness.store.record import Environment, Latency, LatencyWindow, Memory, Record, Size, StateSizes
+from harness.store.record import Record
 
 __all__ = ["record_page"]
 
@@ -191,11 +192,11 @@ def _images(details: Details) -> _Table | None:
     return _Table(f"Scores of {len(rows)} test images", headings, rows, (2, 3)) if rows else None
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
     return {str(name): _text(value) for name, value in values.items()}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return a JSON value as a reader would write it, nested values on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -29,14 +29,16 @@ def reproduce(record: Record) -> tuple[str, str]:
     """
     cell = record.cell
     remarks = []
-    label = cell.label
+    named = cell.given
     resolved = _resolved(cell.method, canonical_json(dict(cell.given)), cell.protocol.preset)
     if resolved is None:
         remarks.append(f"The method '{cell.method}' is not installed here.")
     elif resolved != dict(cell.parameters):
-        label = registry.label(cell.method, cell.parameters)
+        named = cell.parameters
         remarks.append("All parameters are named, since this version of the method resolves the given ones to others.")
-    words = ["harness", "run", "--methods", label, "--dataset", cell.dataset]
+    provider = record.environment.provider
+    method = (provider.reference if provider else "") or cell.method
+    words = ["harness", "run", "--methods", registry.label(method, named), "--dataset", cell.dataset]
     if cell.dataset != "toy":
         words += ["--data", "DIR"]
         remarks.append("DIR is the folder of the dataset.")
@@ -58,7 +60,7 @@ def reproduce(record: Record) -> tuple[str, str]:
 
 
 def _went_without_cache(record: Record) -> bool:
-    """Return whether a record tells of a method that can use the cache and was trained without it."""
+    """Return whether a record is of a method that can use the cache and was trained without it."""
     if record.status != "ok" or record.cell.checkpoint or record.environment.cache is not None:
         return False
     try:

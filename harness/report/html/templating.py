@@ -23,6 +23,8 @@ def environment() -> Environment:
     """Return what reads the templates; its filter ``tojson`` writes JSON that may stand in a ``script`` element."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from harness.report.render.text import TIE_MARK
+
     settings = Environment(
         loader=PackageLoader("harness.report.html"),
         autoescape=True,
@@ -30,6 +32,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    settings.globals["tie_mark"] = TIE_MARK
     settings.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     return settings
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.files.digest import digest
 from harness.report.grid import Grid
-from harness.report.html.templating import render
-from harness.report.render.text import TIE_MARK
+from harness.report.html.templating import environment, render
 
-__all__ = ["as_html"]
+__all__ = ["as_html", "table_html"]
 
 
 def as_html(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
@@ -21,4 +21,11 @@ def as_html(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
     legend
         Sentences below all of them.
     """
-    return render("tables.html", grids=grids, legend=legend, tie_mark=TIE_MARK)
+    return render("tables.html", grids=grids, legend=legend)
+
+
+def table_html(grid: Grid) -> str:
+    """Return one table for a page or a notebook: a fragment without style."""
+    macros = environment().get_template("macros.html").module
+    fragment = macros.grid_table(grid, f"t{digest(grid.title)}")  # type: ignore[attr-defined]  # a macro
+    return str(fragment)

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -43,7 +42,7 @@ FIELDS = (
 """Columns of the CSV format; those that say nothing about a number are empty; low and high are of intervals."""
 
 TIE_MARK = "≈"
-"""Follows a number that can't be told from the best of its column."""
+"""Follows a number that can't be separated from the best of its column."""
 
 _MARKUP = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\s)\*|\*(?!\s|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
@@ -60,10 +59,10 @@ _UNFOLDED = 1000
 """A width at which no method label breaks."""
 
 
-def entries(grid: Grid) -> Iterator[dict[str, Any]]:
-    """Yield every number of a table with all that tells it from the others; ``value`` is None for a dash.
+def entries(grid: Grid) -> Iterator[dict[str, str | float | bool | None]]:
+    """Yield every number of a table with all that distinguishes it from the others; ``value`` is None for a dash.
 
-    Numbers with an interval have its ends as ``low`` and ``high``.
+    Numbers with an interval have its ends as ``low`` and ``high``, others None.
     """
     for row in grid.rows:
         for column, value in zip(grid.columns, row.values, strict=True):
@@ -75,7 +74,8 @@ def entries(grid: Grid) -> Iterator[dict[str, Any]]:
                 **row.keys,
                 **column.keys,
                 "value": value.number,
-                **({"low": value.low, "high": value.high} if value.low is not None else {}),
+                "low": value.low,
+                "high": value.high,
                 **({"metric": value.quantity} if value.quantity else {}),
                 "text": value.text,
                 "tied": value.tied,
@@ -91,14 +91,17 @@ def as_json(grids: Sequence[Grid]) -> str:
             "caption": grid.caption,
             "warning": grid.warning,
             **grid.keys,
-            "values": [
-                {key: value for key, value in entry.items() if key not in grid.keys and key != "text"}
-                for entry in entries(grid)
-            ],
+            "values": [_without_context(entry, grid) for entry in entries(grid)],
         }
         for grid in grids
     ]
     return json.dumps(tables, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _without_context(entry: Mapping[str, object], grid: Grid) -> dict[str, object]:
+    """Leave out what the table says of all numbers, the printed text, and ends of an interval that is not there."""
+    absent = {"text", *(key for key in ("low", "high") if entry[key] is None)}
+    return {key: value for key, value in entry.items() if key not in grid.keys and key not in absent}
 
 
 def as_csv(grids: Sequence[Grid]) -> str:
@@ -111,10 +114,10 @@ def as_csv(grids: Sequence[Grid]) -> str:
     writer.writeheader()
     for grid in grids:
         for entry in entries(grid):
-            note = " ".join(filter(None, (grid.warning, entry["note"])))
+            note = " ".join(filter(None, (grid.warning, str(entry["note"]))))
             tied = "yes" if entry["tied"] else ""
             numbers = {"value": _plain_number(entry)}
-            numbers |= {key: _decimals(entry[key]) for key in ("low", "high") if key in entry}
+            numbers |= {key: _decimals(entry[key]) for key in ("low", "high")}
             writer.writerow({**entry, **numbers, "tied": tied, "note": note})
     return stream.getvalue().rstrip("\n")
 
@@ -129,15 +132,15 @@ def as_rich(grid: Grid) -> RenderableType:
     return _Terminal(grid)
 
 
-def _plain_number(entry: dict[str, Any]) -> str:
+def _plain_number(entry: Mapping[str, str | float | bool | None]) -> str:
     number, text = entry["value"], str(entry["text"])
     if number is None:
         return ""
     return text if entry.get("source") == "published" else _decimals(number)
 
 
-def _decimals(number: float) -> str:
-    return f"{number:.6f}".rstrip("0").rstrip(".")
+def _decimals(number: str | float | None) -> str:
+    return "" if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def escape_markdown(text: str) -> str:
@@ -208,7 +211,7 @@ class _Terminal:
                 chunks = _chunks(needed, left, width)
                 cut = left + max(needed, default=0) > width
                 layouts.append((cut, len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
-        return min(layouts, key=lambda found: found[:3])[3]
+        return min(layouts, key=lambda layout: layout[:3])[3]
 
     def _column_width(self, index: int, column: Column) -> int:
         numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]

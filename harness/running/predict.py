@@ -1,4 +1,4 @@
-"""Applying a fitted method to one sample that a user brings."""
+"""Applying a fitted method to a single sample of the user."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
 from harness.data.clean import clean_masks
@@ -18,7 +19,7 @@ from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
-from harness.run.devices import choose_device
+from harness.running.devices import choose_device
 from harness.store.fitted import load_fitted, read_cell
 
 __all__ = ["PredictedSample", "predict_files"]
@@ -26,12 +27,12 @@ __all__ = ["PredictedSample", "predict_files"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedSample:
-    """What a fitted method says about a sample.
+    """The prediction of a fitted method for a sample.
 
     Parameters
     ----------
     cell
-        What the method was fitted for.
+        The cell that the method was fitted for.
     sample
         As the method saw it: with a cleaned cloud.
     anomaly_map : (S, S) float32
@@ -63,13 +64,13 @@ def predict_files(
     Parameters
     ----------
     method
-        Name, checked against the file.
+        Name, or ``FILE.py:CLASS`` for a method that is not installed; checked against the file.
     fitted
         File of :func:`harness.store.fitted.save_fitted`.
     rgb, xyz
-        8-bit image, and TIFF of (H, W, 3) floats in metres, of one size.
+        8-bit image, and TIFF of (H, W, 3) floats in metres, of the same size.
     out
-        Where the map goes, as an array for ``numpy.load``.
+        File of the map, an array for ``numpy.load``.
     clean
         Whether the protocol's background removal is applied; never for a method fitted on Eyecandies, whose clouds
         have none.
@@ -85,8 +86,9 @@ def predict_files(
         raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
     sample = _read(rgb, xyz)
     cell = read_cell(fitted)
-    if cell.method != method:
-        raise UsageError(f"{fitted} holds '{cell.method}', not '{method}': name that method.")
+    name = registry.load_reference(method) if ":" in method else method
+    if cell.method != name:
+        raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
     if clean and cell.dataset != "eyecandies":
         sample = _cleaned(sample)
     chosen = choose_device(device)
@@ -111,7 +113,7 @@ def _read(rgb: Path, xyz: Path) -> Sample:
     if colours.shape[:2] != points.shape[:2]:
         raise DataError(
             f"{rgb} is {colours.shape[1]}x{colours.shape[0]} but {xyz} is {points.shape[1]}x{points.shape[0]}: "
-            "both must be of one size, pixel by pixel."
+            "both must have the same size, pixel by pixel."
         )
     nothing = np.zeros(points.shape[:2], bool)
     return Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)

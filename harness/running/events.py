@@ -1,20 +1,19 @@
-"""What a worker tells the process that started it: one JSON object a line."""
+"""Progress reports of a worker to the process that started it: one JSON object a line."""
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
-from typing import Any, TextIO
+from typing import TextIO
+
+import msgspec
 
 __all__ = ["Event", "EventWriter", "parse_event"]
 
 _MIN_INTERVAL = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Progress of a cell.
 
     Parameters
@@ -33,6 +32,9 @@ class Event:
     total: int = 0
 
 
+_EVENTS = msgspec.json.Decoder(Event)
+
+
 class EventWriter:
     """Writes events to a stream; progress at most ten times a second.
 
@@ -47,30 +49,30 @@ class EventWriter:
         self._last = 0.0
 
     def stage(self, name: str) -> None:
-        """Say that a stage begins."""
-        self._write({"kind": "stage", "stage": name})
+        """Report that a stage begins."""
+        self._write(Event("stage", name))
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is; this is the callback that methods get."""
+        """Report how far a stage is; this is the callback that methods get."""
         now = monotonic()
         if done < total and now - self._last < _MIN_INTERVAL:
             return
         self._last = now
-        self._write({"kind": "progress", "stage": stage, "done": int(done), "total": int(total)})
+        self._write(Event("progress", str(stage), int(done), int(total)))
 
     def finished(self, status: str) -> None:
-        """Say that the record is written."""
-        self._write({"kind": "finished", "stage": status})
+        """Report that the record is written."""
+        self._write(Event("finished", status))
 
-    def _write(self, value: dict[str, Any]) -> None:
-        with suppress(BrokenPipeError):  # nobody listens any more: the record is what counts
-            self._stream.write(json.dumps(value) + "\n")
+    def _write(self, event: Event) -> None:
+        with suppress(BrokenPipeError):  # no process reads any more: the record is what counts
+            self._stream.write(msgspec.json.encode(event).decode() + "\n")
             self._stream.flush()
 
 
 def parse_event(line: str) -> Event | None:
     """Read one line; None for a line that is no event."""
     try:
-        return Event(**json.loads(line))
-    except (ValueError, TypeError):
+        return _EVENTS.decode(line)
+    except msgspec.DecodeError:
         return None

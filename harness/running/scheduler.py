@@ -15,10 +15,10 @@ from queue import Empty, SimpleQueue
 from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries
 from harness.plan.job import Job, write_job
-from harness.run.events import Event
-from harness.run.interrupts import raise_if_interrupted
-from harness.run.post_mortem import dead, last_lines, obituary, oom_kills
-from harness.run.process import WorkerProcess
+from harness.running.events import Event
+from harness.running.interrupts import raise_if_interrupted
+from harness.running.post_mortem import failure_record, last_lines, oom_kills, record_of_dead_worker
+from harness.running.process import WorkerProcess
 from harness.store.claims import Claim
 from harness.store.record import Record
 from harness.store.store import Store
@@ -28,7 +28,7 @@ __all__ = ["OnEvent", "run_jobs"]
 OnEvent = Callable[[Job, Event], None]
 
 _CLAIM_SECONDS = 0.5
-"""Pause before cells that another run is measuring are asked for again."""
+"""Pause before cells that another run is measuring are tried again."""
 _LOOK_SECONDS = 1.0
 """Time after which a Ctrl-C that Python swallowed is noticed."""
 
@@ -39,21 +39,21 @@ _Version = tuple[int, int] | None
 def run_jobs(
     jobs: Sequence[Job], on_event: OnEvent, *, devices: Sequence[str], timeout: float | None = None
 ) -> Iterator[tuple[Job, Record]]:
-    """Run jobs over devices and yield the record of each as it is there.
+    """Run jobs over devices and yield each record as soon as it is written.
 
-    A cell that another run is measuring at this moment is left to it: its record is waited for and yielded. A worker
-    that dies without a record gets one of status ``killed``, ``oom`` or ``failed``; one that takes too long is ended,
-    status ``timeout``. When the iteration is left (Ctrl-C, an error), running workers are ended with everything that
-    they started, and what they had not written is not recorded.
+    A cell that another run is measuring is not measured twice: its record is awaited and yielded. For a worker that
+    dies without a record, one of status ``killed``, ``oom`` or ``failed`` is written; a worker that takes too long is
+    ended, status ``timeout``. When the iteration is left (Ctrl-C, an error), running workers are ended with everything
+    that they started, and cells without a record stay without one.
 
     Parameters
     ----------
     jobs
         With their results folder.
     on_event
-        Told of progress, from several threads; the job carries its device.
+        Called with every event, from several threads; the job carries its device.
     devices
-        Torch device names; one job at a time runs on each.
+        Torch device names; each runs a single job at a time.
     timeout
         Seconds a cell may take from the start of its process; None for no limit.
 
@@ -98,7 +98,7 @@ class _Scheduler:
         self._workers: set[WorkerProcess] = set()
 
     def serve(self, device: str) -> None:
-        """Run what is pending on one device, until nothing is; a cell claimed by another run goes to the end."""
+        """Run pending jobs on a device until none is left; a cell claimed by another run goes to the end."""
         refused = 0
         while not self._stopping.is_set() and (pending := self._next()) is not None:
             try:
@@ -108,7 +108,7 @@ class _Scheduler:
                     PrerequisiteError(f"The worker of {pending.job.cell.stem} can't be started ({error}).")
                 )
                 return
-            except BaseException as error:  # handed to the thread that iterates, which stops all
+            except BaseException as error:  # passed to the thread that iterates, which stops all
                 self._outcomes.put(error)
                 return
             if outcome is not None:
@@ -145,7 +145,7 @@ class _Scheduler:
             return None
 
     def _outcome(self, pending: _Pending, device: str) -> tuple[Job, Record] | None:
-        """Run a cell, or take the record that another run has written meanwhile; None where that run is at it."""
+        """Run a cell, or read the record that another run has written; None while that run is still measuring."""
         job = pending.job.on(device)
         store = Store(job.results)
         store.ensure_writable()
@@ -178,9 +178,9 @@ class _Scheduler:
         record = store.read(job.cell) if _version(store, job) != before else None
         if record is None and not self._stopping.is_set():
             record = (
-                dead(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
+                failure_record(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
                 if code is None
-                else obituary(job, code, log, where=watch.stage, kills_before=kills)
+                else record_of_dead_worker(job, code, log, where=watch.stage, kills_before=kills)
             )
             store.write(record)
         elif record is not None and record.status != "ok" and not record.log:
@@ -190,7 +190,7 @@ class _Scheduler:
 
     @contextmanager
     def _worker(self, path: Path, log: Path, watch: _Watch) -> Iterator[WorkerProcess | None]:
-        """Start a worker that :meth:`stop` knows of; None where all is stopping."""
+        """Start a worker that :meth:`stop` can end; None once :meth:`stop` was called."""
         with self._lock:
             worker = None if self._stopping.is_set() else WorkerProcess(path, log, watch)
             if worker is not None:
@@ -205,7 +205,7 @@ class _Scheduler:
 
 
 class _Watch:
-    """Passes events on and remembers the last one."""
+    """Passes events on and remembers the last."""
 
     def __init__(self, job: Job, on_event: OnEvent) -> None:
         self._job, self._on_event = job, on_event
@@ -220,24 +220,24 @@ class _Watch:
 
     @property
     def where(self) -> str:
-        """Stage and step, for a reason."""
+        """Stage and step, for the reason in a record."""
         if self._last.kind == "progress":
             return f"stage '{self.stage}' ({self._last.stage}: {self._last.done} of {self._last.total})"
         return f"stage '{self.stage}'"
 
 
 def _version(store: Store, job: Job) -> _Version:
-    """Tell one written record from another of the same name."""
+    """Return what distinguishes the record's file from an earlier file of the same name; None where there is none."""
     try:
-        found = store.path(job.cell).stat()
+        file = store.path(job.cell).stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return file.st_ino, file.st_mtime_ns
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold signals back while workers are being ended, which takes a few seconds at most."""
+    """Ignore signals while workers are being ended, which takes a few seconds at most."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What a method does beside its work: printing, opening files, starting processes, leaving settings changed."""
+"""Side effects of a method: printing, opening files, starting processes, changing settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _watching: list[list[Touch]] = []
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Something outside the process that was reached for.
+    """An access to something outside the process.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Touch:
 
 @contextmanager
 def watched(into: list[Touch]) -> Iterator[None]:
-    """Note files that Python code opens, programs it starts and hosts it connects to; compiled code is not seen.
+    """Record files that Python code opens, programs it starts and hosts it connects to, not those of compiled code.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ def _install_hook() -> None:
 
 def _note(event: str, arguments: tuple[Any, ...]) -> None:
     if _watching and event in _WATCHED:
-        named = [one for one in arguments if isinstance(one, str | bytes | os.PathLike | tuple)]
-        if named:
-            target = named[0]
+        targets = [value for value in arguments if isinstance(value, str | bytes | os.PathLike | tuple)]
+        if targets:
+            target = targets[0]
             _watching[-1].append(Touch(event, str(target) if isinstance(target, tuple) else os.fsdecode(target)))
 
 
 @contextmanager
 def captured_output(into: list[str]) -> Iterator[None]:
-    """Catch what is printed on standard output, by Python or by compiled code.
+    """Capture what Python or compiled code prints on standard output.
 
     Parameters
     ----------
@@ -79,28 +79,28 @@ def captured_output(into: list[str]) -> Iterator[None]:
     """
     sys.stdout.flush()
     with tempfile.TemporaryFile() as file:
-        kept = os.dup(1)
+        original = os.dup(1)
         os.dup2(file.fileno(), 1)
         try:
-            with os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8") as text, redirect_stdout(text):
+            with os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8") as stream, redirect_stdout(stream):
                 yield
         finally:
             ctypes.CDLL(None).fflush(None)
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(original, 1)
+            os.close(original)
             file.seek(0)
-            said = file.read().decode("utf-8", errors="replace").strip()
-            into.extend([said] if said else [])
+            text = file.read().decode("utf-8", errors="replace").strip()
+            into.extend([text] if text else [])
 
 
 @contextmanager
 def changed_settings(into: list[str]) -> Iterator[None]:
-    """Note which settings of the process are other ones at the end, and set them back.
+    """Record which settings of the process have changed at the end, and restore them.
 
     Parameters
     ----------
     into
-        A sentence part is appended for each.
+        A phrase is appended for each.
     """
     before = {name: get() for name, (get, _) in _settings().items()}
     try:
@@ -122,7 +122,7 @@ def _settings() -> Mapping[str, _Setting]:
 
 
 def _torch_settings() -> dict[str, _Setting]:
-    """Return torch's settings where the process has loaded it; nothing here loads it."""
+    """Return torch's settings where the process has imported it; this function does not import it."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return {}

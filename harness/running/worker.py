@@ -1,6 +1,6 @@
 """One cell from start to record, in a process of its own: ``harness worker JOB.json``.
 
-Standard output carries one JSON object a line (:mod:`harness.run.events`); everything else goes to standard error.
+Standard output carries one JSON object a line (:mod:`harness.running.events`); everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from harness.contract import MethodError, UnsupportedError
 from harness.errors import ExitCode, HarnessError
 from harness.measure import environment
 from harness.plan.job import Job, read_job
-from harness.run.events import EventWriter
-from harness.run.post_mortem import tells_of_memory
-from harness.run.process import MARK, die_with_parent
-from harness.run.stages import CellRun
+from harness.running.events import EventWriter
+from harness.running.post_mortem import means_out_of_memory
+from harness.running.process import MARK, die_with_parent
+from harness.running.stages import CellRun
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
@@ -27,7 +27,7 @@ __all__ = ["main", "run_job"]
 
 
 def run_job(job: Job, events: EventWriter) -> Record:
-    """Run a cell and write its record, whatever becomes of it.
+    """Run a cell and write its record, however it ends.
 
     A method or a sample that can't be used gives a record of status ``failed`` with the reason; a bug in the harness
     or in a method does too, and its traceback goes to standard error.
@@ -44,7 +44,7 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
-        status: Status = "oom" if tells_of_memory(reason) else "failed"
+        status: Status = "oom" if means_out_of_memory(reason) else "failed"
         record = Record(cell=job.cell, status=status, reason=reason, seconds=run.seconds)
     return _stamped(record, job)
 

@@ -1,7 +1,7 @@
 """The stages of one cell: load, fit, state, reading, latency, score, metrics, memory, record.
 
-Latency comes before the score pass, which takes over what the method said there: a test sample is predicted once,
-whatever the repeated calls of the latency pass and the memory pass.
+The latency pass comes before the score pass, which uses its predictions: a test sample is predicted once, apart from
+the repeated calls of the latency pass and the memory pass.
 """
 
 from __future__ import annotations
@@ -22,32 +22,24 @@ from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
-from harness.measure.host import libraries_set_aside
+from harness.measure.host import frozen_gc
 from harness.measure.latency import Timing, measure_latency, raw_times, summarise, windows
 from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
-from harness.metrics import Evaluation, evaluate_test_set
-from harness.metrics.scoring import Scored, naming
+from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
+from harness.metrics.scoring import Scored, errors_name_sample
 from harness.plan.job import Job
-from harness.run.cache_during_fit import CellCache, cache_during_fit
-from harness.run.events import EventWriter
-from harness.store.counts import ImageCounts, count_images
+from harness.running.cache_during_fit import CellCache, cache_during_fit
+from harness.running.events import EventWriter
+from harness.store.counts import count_images
 from harness.store.details import Details, write_details
+from harness.store.environment import Environment
 from harness.store.fitted import save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store.record import (
-    Environment,
-    ImageScore,
-    Memory,
-    Record,
-    SampleCounts,
-    Size,
-    StateSizes,
-    TestImages,
-    UsedWeights,
-)
+from harness.store.measurements import Memory, Size, StateSizes
+from harness.store.record import ImageScore, Record, SampleCounts, TestImages, UsedWeights
 from harness.store.store import Store
 
 __all__ = ["CellRun"]
@@ -55,17 +47,15 @@ __all__ = ["CellRun"]
 
 @dataclass(frozen=True, slots=True)
 class _Accuracy:
-    """What is left of a score pass once its maps are dropped."""
+    """The results of a score pass, without its maps."""
 
     whole: Evaluation
     by_defect: Mapping[str, Mapping[str, float]]
     images: tuple[ImageScore, ...]
 
     @classmethod
-    def of(cls, scored: Scored) -> _Accuracy:
-        whole, by_defect = evaluate_test_set(
-            scored.maps, scored.masks, scored.labels, scored.scores, scored.defects, scored.pixel_maps
-        )
+    def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
+        whole, by_defect = evaluate_test_set(test_set)
         return cls(
             whole=whole,
             by_defect=by_defect,
@@ -75,30 +65,35 @@ class _Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class _Speed:
-    """The latency pass, and what else ran during it."""
+    """The latency pass, and other load during it."""
 
     timing: Timing
     load: OtherLoad
 
 
 class CellRun:
-    """One cell on its way from a job to a record.
+    """The measurement of a cell.
 
     Parameters
     ----------
     job
         What to measure, and where.
     events
-        Told of every stage and step.
+        Gets every stage and step.
+
+    Attributes
+    ----------
+    seconds
+        Wall time of each finished stage.
     """
 
     def __init__(self, job: Job, events: EventWriter) -> None:
         self.job, self.cell, self.events = job, job.cell, events
         self.seconds: dict[str, float] = {}
-        self.memory = Memory()
+        self._memory = Memory()
         self._in_method = 0.0
         self._cache: CellCache | None = None
-        self._not_kept: list[str] = []
+        self._failures: list[str] = []
         self._details = ""
 
     @contextmanager
@@ -114,13 +109,23 @@ class CellRun:
         yield
         self._in_method += perf_counter() - started
 
+    @contextmanager
+    def _noting(self, failure: str) -> Iterator[None]:
+        """Turn any error, also of the method's author, into a note: the measured numbers are not lost by it."""
+        try:
+            yield
+        except Exception as error:
+            self._failures.append(f"{failure}: {type(error).__name__}: {error}")
+
     def run(self) -> Record:
-        """Run all stages; what goes wrong is raised, and ``seconds`` tells how far it came."""
+        """Run all stages and return the record; the first error is raised."""
         with self._stage("start"):
+            if self.job.reference:
+                registry.load_reference(self.job.reference)
             uses_torch = registry.load(self.cell.method).meta.uses_torch
             torch_state.configure(self.job.device, self.cell.seed, uses_torch=uses_torch)
         began = perf_counter()
-        with libraries_set_aside():
+        with frozen_gc():
             method, record = self._measure()
         self.seconds["method"] = round(self._in_method, 4)
         self.seconds["overhead"] = round(perf_counter() - began - self._in_method, 4)
@@ -129,15 +134,16 @@ class CellRun:
     def _measure(self) -> tuple[Method, Record]:
         with self._stage("load"):
             dataset = open_dataset(self.cell.dataset, self.job.data)
-            train, test = self._refs(dataset)
-            dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import is no memory of the method
+            by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
+            train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
+            dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import must not count for the method
             meter = meter_of(self.job.device)
             before = allocator_level(self.job.device)
             method = self._build()
         with self._stage("fit"):
             meter.restart()
             self._fit(method, dataset, train)
-            self._sizes(meter.peaks("peak_fit"))
+            self._add_sizes(meter.peaks("peak_fit"))
         with self._stage("state"):
             self._state(method, meter, before)
         with self._stage("reading"):
@@ -148,69 +154,45 @@ class CellRun:
             scored = self._score(method, dataset, test, reading, predicted)
             reading = reading.blind()
         with self._stage("metrics"):
-            accuracy = _Accuracy.of(scored)
-            self._keep_details(scored, accuracy, speed, reading)
-            del scored, predicted  # the memory pass must not see their maps
+            test_set = scored.ranked()
+            accuracy = _Accuracy.of(scored, test_set)
+            self._save_details(test_set, accuracy, speed, reading)
+            del scored, predicted, test_set  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
             record = self._record(accuracy, speed, reading, trained_on=len(train))
         return method, record
 
-    def _keep_details(self, scored: Scored, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
-        """Write scores, raw times and counts; a failure to do so is a note, and leaves none of an earlier run."""
+    def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
+        """Write scores, raw times and counts; those of an earlier run are removed."""
         store = Store(self.job.results)
         raw = {**raw_times(speed.timing), "decode": reading.decode_ms, "clean": reading.clean_ms}
         details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
-        try:
-            self._details = write_details(store, self.cell, details, self._counts(scored))
-        except Exception as error:  # whatever it is, the metrics are there
-            reason = f"{type(error).__name__}: {error}"
-            self._not_kept.append(f"scores of images, raw times and counts were not written: {reason}")
-            with suppress(OSError):
-                store.counts_path(self.cell).unlink(missing_ok=True)
-
-    def _counts(self, scored: Scored) -> ImageCounts | None:
-        try:
-            return count_images(
-                scored.maps,
-                scored.masks,
-                scored.labels,
-                scored.scores,
-                scored.defects,
-                scored.ids,
-                scored.pixel_maps,
-            )
-        except Exception as error:  # whatever it is, the metrics are there
-            reason = f"{type(error).__name__}: {error}"
-            self._not_kept.append(f"no interval or curve, since the pixels could not be counted: {reason}")
-            return None
+        with suppress(OSError):
+            store.counts_path(self.cell).unlink(missing_ok=True)
+        counts = None
+        with self._noting("no interval or curve, since the pixels could not be counted"):
+            counts = count_images(test_set, [image.id for image in accuracy.images])
+        with self._noting("scores of images, raw times and counts were not written"):
+            self._details = write_details(store, self.cell, details, counts)
 
     def _kept(self, method: Method, record: Record) -> Record:
-        """Save what was asked for; a failure to do so is a note, not a lost measurement.
-
-        Maps of an earlier run of the cell go: they belong to numbers that this record replaces.
-        """
-        notes = list(record.notes)
+        """Save fitted method and maps as the job demands; maps of an earlier run of the cell are removed."""
         with suppress(OSError):
             Store(self.job.results).maps_path(self.cell).unlink(missing_ok=True)
         if self.job.save_fitted is not None:
-            try:
+            with self._noting("the fitted method was not saved"):
                 save_fitted(self.job.save_fitted, method, self.cell)
-            except Exception as error:  # of the author's state() too
-                notes.append(f"the fitted method was not saved: {type(error).__name__}: {error}")
         if self.job.save_maps is not None:
-            try:
-                with self._stage("maps"):
-                    save_maps(self.job.save_maps, self.cell, self._maps(method))
-            except Exception as error:  # of the author's explain() too
-                notes.append(f"the maps were not saved: {type(error).__name__}: {error}")
-        return replace(record, notes=tuple(notes))
+            with self._noting("the maps were not saved"), self._stage("maps"):
+                save_maps(self.job.save_maps, self.cell, self._maps(method))
+        return replace(record, notes=(*record.notes, *self._failures))
 
     def _maps(self, method: Method) -> Iterator[ImageMaps]:
-        """Predict every test image once more, now that nothing is measured any longer."""
+        """Predict every test image again, after all measurements."""
         dataset = open_dataset(self.cell.dataset, self.job.data)
-        _, test = self._refs(dataset)
+        test = dataset.refs(self.cell.category, "test")
         for position, sample in enumerate(read_ahead(dataset, test, {})):
             self.events.progress("maps", position, len(test))
             blind = sample.blind()
@@ -221,15 +203,11 @@ class CellRun:
             yield ImageMaps(sample.id, prediction.score, maps)
         self.events.progress("maps", len(test), len(test))
 
-    def _refs(self, dataset: Dataset) -> tuple[list[SampleRef], tuple[SampleRef, ...]]:
-        by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
-        return [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
-
     def _build(self) -> Method:
         with self._inside_method():
             method = registry.load(self.cell.method)(**self.cell.parameters)
             if self.job.weights and isinstance(method, UsesWeights):
-                method.load_weights({name: one.path for name, one in self.job.weights.items()})
+                method.load_weights({name: file.path for name, file in self.job.weights.items()})
         return method
 
     def _fit(self, method: Method, dataset: Dataset, train: Sequence[SampleRef]) -> None:
@@ -249,18 +227,18 @@ class CellRun:
 
     def _state(self, method: Method, meter: MemoryMeter, before: AllocatorLevel) -> None:
         held = dict(method.state_bytes())
-        self.memory = replace(
-            self.memory,
+        self._memory = replace(
+            self._memory,
             static=meter.static(),
             state=StateSizes(**{f"{key}_mb": value / 1e6 for key, value in held.items()}),
             paper_mb=(held.get("weights", 0) + held.get("bank", 0)) / 1e6,
             state_check=check_state(method, self.job.device, before),
         )
 
-    def _sizes(self, sizes: Mapping[str, Size]) -> None:
-        """Keep sizes under their names in a record's memory."""
+    def _add_sizes(self, sizes: Mapping[str, Size]) -> None:
+        """Add sizes to the record's memory, by their names in it."""
         parts: dict[str, Any] = dict(sizes)
-        self.memory = replace(self.memory, **parts)
+        self._memory = replace(self._memory, **parts)
 
     def _predict(self, method: Method, sample: Sample) -> Prediction:
         with self._inside_method():
@@ -274,12 +252,12 @@ class CellRun:
         reading: Reading,
         predicted: Mapping[str, Prediction],
     ) -> Scored:
-        """Score the test samples in their order, and predict those that the latency pass did not."""
+        """Score the test samples in their order, and predict those that the latency pass did not predict."""
         scored = Scored(self.cell.protocol.eval_size)
         done = len(predicted)
         self.events.progress("score", done, len(test))
         for sample in read_ahead(dataset, test, reading.samples):
-            with naming(sample):
+            with errors_name_sample(sample):
                 if sample.id in predicted:
                     scored.add(sample, predicted[sample.id])
                     continue
@@ -293,7 +271,7 @@ class CellRun:
         predicted: dict[str, Prediction] = {}
 
         def keep(sample: Sample, prediction: Prediction) -> None:
-            # A copy: maps may lie in a buffer that the next call fills anew. Scoring waits, to leave caches alone.
+            # A copy: the next call may overwrite the buffer of the maps. Scoring later leaves CPU caches as they are.
             predicted[sample.id] = deepcopy(replace(prediction, extras={}))
 
         device = self.job.device
@@ -310,14 +288,8 @@ class CellRun:
         return _Speed(timing, watch.finish()), predicted
 
     def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
-        self._sizes(
-            measure_peak(
-                lambda sample: self._predict(method, sample),
-                tuple(reading.samples.values()),
-                meter,
-                self.cell.protocol.memory_seconds,
-            )
-        )
+        samples, seconds = tuple(reading.samples.values()), self.cell.protocol.memory_seconds
+        self._add_sizes(measure_peak(lambda sample: self._predict(method, sample), samples, meter, seconds))
 
     def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
         latency = replace(windows(speed.timing), decode=summarise(reading.decode_ms), clean=summarise(reading.clean_ms))
@@ -328,7 +300,7 @@ class CellRun:
             undefined=accuracy.whole.reasons,
             by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
             latency=latency,
-            memory=self.memory,
+            memory=self._memory,
             seconds=self.seconds,
             samples=SampleCounts(0 if self.job.checkpoint else trained_on, len(accuracy.images)),
             test_images=TestImages.of(accuracy.images),
@@ -352,11 +324,11 @@ class CellRun:
         notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
         if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
             notes.append("random weights: not comparable with published numbers")
-        notes += [f"{name} is not the published file" for name, one in self.job.weights.items() if not one.verified]
-        check = self.memory.state_check
+        notes += [f"{name} is not the published file" for name, file in self.job.weights.items() if not file.verified]
+        check = self._memory.state_check
         if check is not None and check.agrees is False:
             notes.append(f"the memory it reports can't be trusted: {check.reason}")
-        return (*notes, *self._not_kept)
+        return tuple(notes)
 
 
 def _nullable(values: Mapping[str, float]) -> dict[str, float | None]:

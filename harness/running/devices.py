@@ -30,30 +30,30 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
     PrerequisiteError
         For a CUDA device that this machine, or this torch, does not have.
     """
-    found = _cuda_devices() if any(name != "cpu" for name in names) else 0
+    count = _cuda_devices() if any(name != "cpu" for name in names) else 0
     chosen: dict[str, None] = {}
     for name in names:
-        chosen.update(dict.fromkeys(_devices(name, found)))
+        chosen.update(dict.fromkeys(_devices(name, count)))
     return tuple(chosen)
 
 
 def choose_device(name: str) -> str:
-    """Turn one name into the first device of :func:`choose_devices`."""
+    """Return the first device that a name of :func:`choose_devices` stands for."""
     return choose_devices((name,))[0]
 
 
-def _devices(name: str, found: int) -> tuple[str, ...]:
+def _devices(name: str, count: int) -> tuple[str, ...]:
     if name == "auto":
-        return ("cuda:0",) if found else ("cpu",)
+        return ("cuda:0",) if count else ("cpu",)
     if name == "cpu":
         return ("cpu",)
     if not re.fullmatch(r"all|cuda(:\d+)?", name):
         raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --device.")
     wanted = int(name.partition(":")[2] or 0)
-    if wanted >= found:
-        why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {found} for this process"
+    if wanted >= count:
+        why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {count} for this process"
         raise PrerequisiteError(f"There is no CUDA device {wanted} ({why}): use '--device cpu', or see 'harness env'.")
-    return tuple(f"cuda:{index}" for index in range(found)) if name == "all" else (f"cuda:{wanted}",)
+    return tuple(f"cuda:{index}" for index in range(count)) if name == "all" else (f"cuda:{wanted}",)
 
 
 def _cuda_devices() -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from harness.run.events import Event, parse_event
+from harness.running.events import Event, parse_event
 
 __all__ = ["MARK", "WorkerProcess", "die_with_parent", "end_marked"]
 
@@ -29,9 +29,9 @@ class WorkerProcess:
     Parameters
     ----------
     job_file
-        What the worker runs.
+        File of the job that the worker runs.
     log
-        File that its standard error goes to.
+        File that its standard error is written to.
     on_event
         Called with every event, from a thread.
     """
@@ -58,20 +58,20 @@ class WorkerProcess:
         return self._process.pid
 
     def wait(self, seconds: float | None) -> int | None:
-        """Return the exit code, negative for a signal; None where it still runs after this time."""
+        """Return the exit code, negative for a signal; None where the worker still runs after this time."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def end(self) -> None:
-        """End the worker and its process group: politely, then by force. May be called from any thread."""
+        """End the worker and its process group with SIGTERM, then SIGKILL. May be called from any thread."""
         _signal_group(self.pid, signal.SIGTERM)
         if self.wait(_GRACE_SECONDS) is None:
             _signal_group(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End whatever the worker left behind, and read its last events."""
+        """Kill every process that the worker left running, and read its last events."""
         _signal_group(self.pid, signal.SIGKILL)
         self._process.wait()
         end_marked(self._token)
@@ -89,7 +89,7 @@ class WorkerProcess:
 
 
 def _signal_group(group: int, sign: signal.Signals) -> None:
-    """Send a signal to a process group; one that has no process left is done."""
+    """Send a signal to a process group; nothing where no process of it is left."""
     try:
         os.killpg(group, sign)
     except (ProcessLookupError, PermissionError):
@@ -102,24 +102,24 @@ def end_marked(token: str) -> None:
     Parameters
     ----------
     token
-        Value of :data:`MARK` in its environment. The calling process is spared.
+        Value of :data:`MARK` in its environment. The calling process is not killed.
     """
     entry = f"{MARK}={token}".encode()
-    for _ in range(_SWEEPS):  # again while there are some: one may have started another meanwhile
+    for _ in range(_SWEEPS):  # again while there are some: a process may have started another meanwhile
         killed = [_kill(pid) for pid in _carriers(entry) if pid != os.getpid()]
         if not any(killed):
             return
 
 
 def _carriers(entry: bytes) -> list[int]:
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if entry in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def _kill(pid: int) -> bool:
@@ -131,9 +131,9 @@ def _kill(pid: int) -> bool:
 
 
 def die_with_parent() -> None:
-    """In a worker: end it and everything it started when the process that started it is gone.
+    """In a worker: kill it and everything it started as soon as the parent process has ended.
 
-    The parent holds the other end of standard input and never writes to it. Afterwards standard input is empty.
+    The parent holds the other end of standard input and never writes to it. From then on standard input is empty.
     """
     token = os.environ.get(MARK)
     if token is None:

@@ -10,11 +10,11 @@ from harness.measure import environment
 from harness.plan.job import Job
 from harness.store.record import Record, Status
 
-__all__ = ["dead", "last_lines", "obituary", "oom_kills", "tells_of_memory"]
+__all__ = ["failure_record", "last_lines", "means_out_of_memory", "oom_kills", "record_of_dead_worker"]
 
 _LAST_LINES = 5
 _TAIL_BYTES = 20_000
-_NO_MEMORY = (
+_OUT_OF_MEMORY = (
     "bad_alloc",
     "MemoryError",
     "OutOfMemoryError",
@@ -26,17 +26,17 @@ _NO_MEMORY = (
 )
 
 
-def obituary(job: Job, code: int, log: Path, *, where: str, kills_before: int | None) -> Record:
+def record_of_dead_worker(job: Job, code: int, log: Path, *, where: str, kills_before: int | None) -> Record:
     """Return the record of a worker that died: ``oom`` where memory was the reason, else ``killed`` or ``failed``.
 
     Parameters
     ----------
     job
-        What it ran.
+        The job it ran.
     code
         Its exit code, negative for a signal.
     log
-        Its standard error; the last lines go into the reason.
+        File of its standard error; the last lines become part of the reason.
     where
         Stage that it was in.
     kills_before
@@ -44,29 +44,29 @@ def obituary(job: Job, code: int, log: Path, *, where: str, kills_before: int | 
     """
     last = last_lines(log)
     by_kernel = code == -signal.SIGKILL and kills_before is not None and (oom_kills() or 0) > kills_before
-    by_itself = code not in (0, -signal.SIGKILL) and any(map(tells_of_memory, last))
+    by_itself = code not in (0, -signal.SIGKILL) and any(map(means_out_of_memory, last))
     status: Status = "oom" if by_kernel or by_itself else "killed" if code < 0 else "failed"
     how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     why = " by the kernel, which had no memory left," if by_kernel else ""
-    return dead(job, status, f"The worker {how}{why} in stage '{where}', before its record was written", log)
+    return failure_record(job, status, f"The worker {how}{why} in stage '{where}', before its record was written", log)
 
 
-def dead(job: Job, status: Status, reason: str, log: Path) -> Record:
+def failure_record(job: Job, status: Status, reason: str, log: Path) -> Record:
     """Return the record of a cell that ended without numbers, with the last lines of its log in the reason."""
     last = last_lines(log)
-    told = f"its log {log} ends with: {' | '.join(last)}" if last else f"its log {log} is empty"
+    ending = f"its log {log} ends with: {' | '.join(last)}" if last else f"its log {log} is empty"
     return Record(
         cell=job.cell,
         status=status,
-        reason=f"{reason}; {told}",
+        reason=f"{reason}; {ending}",
         environment=environment.describe(job.cell.method, job.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def tells_of_memory(text: str) -> bool:
-    """Tell whether an error's text, with its type, says that memory of host or device ran out."""
-    return any(sign in text for sign in _NO_MEMORY)
+def means_out_of_memory(text: str) -> bool:
+    """Return whether an error's text, with its type, means that memory of host or device ran out."""
+    return any(phrase in text for phrase in _OUT_OF_MEMORY)
 
 
 def last_lines(log: Path) -> list[str]:
@@ -81,13 +81,13 @@ def last_lines(log: Path) -> list[str]:
 
 
 def oom_kills() -> int | None:
-    """Return how many processes this system's kernel has killed for want of memory; None where it does not say."""
+    """Return how many processes the kernel has killed because memory ran out; None where it keeps no count."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    found = [line.split() for line in lines if line.startswith("oom_kill ")]
-    return int(found[0][1]) if found else None
+    counts = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
+    return counts[0] if counts else None
 
 
 def _signal_name(number: int) -> str:

@@ -106,7 +106,7 @@ def test_the_deeper_method_fills_the_cache_for_the_others_whatever_was_typed_fir
     assert found["deep"]["metrics"] == found["shallow"]["metrics"]
     assert found["peeking"]["status"] == "failed"
     assert "The cache serves fit alone" in found["peeking"]["reason"]
-    told = json.loads(harness("cache", "--json", HARNESS_CACHE=str(tmp_path / "own")).stdout)
+    told = json.loads(harness("cache", "show", "features", "--json", HARNESS_CACHE=str(tmp_path / "own")).stdout)
     assert told["entries"] == 5
     (group,) = told["groups"]
     assert (group["family"], group["dataset"], group["category"]) == ("shades", "mvtec3d", "bagel")

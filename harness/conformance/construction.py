@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from harness import registry
-from harness.conformance.outcome import CheckFailedError, check
+from harness.conformance.check import check
+from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import PRESET, Subject
 from harness.contract import Method, ParameterValue, UsesWeights, WeightFile
 from harness.protocol import PRESETS
@@ -35,24 +36,24 @@ def meta(subject: Subject) -> None:
 
 
 def _wrong_in_meta(name: str, kind: type[Method]) -> str:
-    told = kind.meta
-    unknown = [preset for preset in told.presets if preset not in PRESETS]
-    if told.name != name:
-        return f"meta.name is '{told.name}', but the entry point is '{name}'."
-    if not (told.title and told.family):
-        return f"meta.{'family' if told.title else 'title'} is empty."
-    if not told.modalities or not set(told.modalities) <= set(_MODALITIES):
-        return f"meta.modalities is {told.modalities!r}, which is no choice of 'rgb' and 'xyz'."
-    if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in told.weights):
+    described = kind.meta
+    unknown = [preset for preset in described.presets if preset not in PRESETS]
+    if described.name != name:
+        return f"meta.name is '{described.name}', but the entry point is '{name}'."
+    if not (described.title and described.family):
+        return f"meta.{'family' if described.title else 'title'} is empty."
+    if not described.modalities or not set(described.modalities) <= set(_MODALITIES):
+        return f"meta.modalities is {described.modalities!r}, which is no choice of 'rgb' and 'xyz'."
+    if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in described.weights):
         return "meta.weights must hold WeightFile objects with name, url and licence."
-    if told.weights and not issubclass(kind, UsesWeights):
+    if described.weights and not issubclass(kind, UsesWeights):
         return "meta.weights names files, but there is no load_weights()."
     return f"meta.presets names '{unknown[0]}', which is none of {', '.join(PRESETS)}." if unknown else ""
 
 
 @check("construct", "The constructor takes its defaults, every preset and the parameters that were named.")
 def construct(subject: Subject) -> None:
-    """Make it in all ways that the command line may."""
+    """Construct it in all ways that the command line may."""
     plain = registry.MethodSpec(subject.spec.name, {})
     for spec, preset in ((plain, ""), *((plain, preset) for preset in PRESETS), (subject.spec, PRESET)):
         with subject.calling(f"the constructor with {f'preset {preset}' if preset else 'its defaults'}"):
@@ -65,7 +66,7 @@ def construct(subject: Subject) -> None:
     "parameters", "Every parameter has a fitting default; an unknown one is a TypeError, a wrong value a ValueError."
 )
 def parameters(subject: Subject) -> None:
-    """Look at the signature, and try what must be refused."""
+    """Look at the signature, and try arguments that must be refused."""
     with subject.calling("reading the constructor's signature"):
         known = registry.parameters_of(subject.spec.name)
     for parameter in known.values():
@@ -105,13 +106,13 @@ def _try_extremes(subject: Subject, parameter: registry.Parameter) -> None:
 
 @check("light", "Importing and constructing it do nothing else: no torch, no file, no draw, no delay.", "construct")
 def light(subject: Subject) -> None:
-    """Construct it once more, and look around."""
+    """Construct it once more, and look for side effects."""
     if "torch" in sys.modules and not subject.torch_was_loaded:
         raise CheckFailedError("Importing or constructing it imports torch, which slows all listings: do that in fit.")
-    already, drawn, started = len(subject.seen.touched), _random_state(), perf_counter()
+    already, drawn, started = len(subject.side_effects.touched), _random_state(), perf_counter()
     subject.build()
     seconds = perf_counter() - started
-    reached = [touch for touch in subject.seen.touched[already:] if Path(touch.target).suffix not in _CODE]
+    reached = [touch for touch in subject.side_effects.touched[already:] if Path(touch.target).suffix not in _CODE]
     if reached:
         raise CheckFailedError(
             f"The constructor reaches out of the process ({reached[0].event}: {reached[0].target}): do that in fit."

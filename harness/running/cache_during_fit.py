@@ -17,16 +17,16 @@ from harness.files.array_cache import ArrayCache
 from harness.files.digest import digest
 from harness.measure.environment import describe_torch, package_versions, provider_of
 from harness.plan.job import Job
-from harness.store.record import CacheUse, Environment
+from harness.store.environment import CacheUse, Environment
 
 __all__ = ["CellCache", "cache_during_fit"]
 
 _IRRELEVANT_FACTS = ("device", "interop_threads", "load_average")
-"""Facts of an environment that change no number; the kind of device is named apart."""
+"""Facts of an environment that change no number; the kind of device is a part of the key of its own."""
 
 
 class CellCache:
-    """What the method of a cell gets (:class:`harness.contract.Cache`).
+    """The cache of a cell's method (:class:`harness.contract.Cache`).
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ class CellCache:
     family
         Of the method; families share nothing.
     origin
-        JSON values that the arrays depend on beside the sample and what the method names: weights, versions, device.
+        JSON values that the arrays depend on beside the sample and the method's settings: weights, versions, device.
     about
         Facts that ``harness cache`` lists.
     """
 
-    def __init__(self, store: ArrayCache, family: str, origin: Mapping[str, Any], about: Mapping[str, str]) -> None:
+    def __init__(self, store: ArrayCache, family: str, origin: Mapping[str, object], about: Mapping[str, str]) -> None:
         self._store, self._about = store, {"family": family, **about}
         self._origin = {"family": family, **origin}
         self._open = True
@@ -53,7 +53,7 @@ class CellCache:
         make: Callable[[], Mapping[str, NDArray[Any]]],
         **settings: ParameterValue,
     ) -> Mapping[str, NDArray[Any]]:
-        """Return the arrays ``names`` of a sample: read where they are kept, else made and kept.
+        """Return the arrays ``names`` of a sample: read from the cache, else made and added to it.
 
         Raises
         ------
@@ -63,17 +63,17 @@ class CellCache:
         if not self._open:
             raise RuntimeError("The cache serves fit alone: prepare and infer are measured, so they must not read it.")
         key = digest({**self._origin, "sample": _content(sample), "settings": settings}, 32)
-        found = self._store.get(key, names)
-        if found is None:
+        arrays = self._store.get(key, names)
+        if arrays is None:
             with self._store.alone(key):
-                found = self._store.get(key, names)  # another process may have made it meanwhile
-                if found is None:
+                arrays = self._store.get(key, names)  # another process may have made them meanwhile
+                if arrays is None:
                     made = make()
                     self._store.put(key, made, self._about)
                     self.made += 1
                     return {name: made[name] for name in names}
         self.read += 1
-        return found
+        return arrays
 
     def close(self) -> None:
         """Refuse every further call."""
@@ -86,7 +86,7 @@ class CellCache:
 
 @contextmanager
 def cache_during_fit(method: Method, job: Job) -> Iterator[CellCache | None]:
-    """Hand a cache to a method that can use one, for the time of the block; None where it can't or may not.
+    """Give a method a cache for the time of the block; None where it can't use a cache or the job forbids it.
 
     Parameters
     ----------
@@ -109,11 +109,11 @@ def cache_during_fit(method: Method, job: Job) -> Iterator[CellCache | None]:
             cache.close()
 
 
-def _origin(job: Job) -> dict[str, Any]:
-    """Return what numbers depend on here; another thread count or version may round differently."""
+def _origin(job: Job) -> dict[str, object]:
+    """Return what numbers depend on, beside the sample: another thread count or version may round differently."""
     facts = msgspec.to_builtins(describe_torch(Environment(), job.device))
     return {
-        "weights": {name: one.sha256 for name, one in job.weights.items()},
+        "weights": {name: file.sha256 for name, file in job.weights.items()},
         "provider": msgspec.to_builtins(provider_of(job.cell.method)),
         "packages": package_versions(),
         "device": job.device.partition(":")[0],

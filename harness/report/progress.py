@@ -1,87 +1,35 @@
-"""Running a plan with bars for cells and passes, and a summary at the end."""
+"""Running cells with progress bars, in a terminal or a notebook."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
-from harness.errors import ExitCode
-from harness.plan.job import Job, write_job
-from harness.plan.planning import Plan
-from harness.report.console import print_notes, print_outcome, print_summary, stderr
-from harness.run.events import Event
-from harness.run.interrupts import watch
-from harness.run.scheduler import run_jobs
-from harness.store.pending import note_plan, tidy
-from harness.store.store import Store
+from harness.plan.job import Job
+from harness.report.console import print_outcome, stderr
+from harness.running.events import Event
+from harness.running.scheduler import run_jobs
 
-__all__ = ["execute", "write_jobs_to"]
+__all__ = ["run_with_progress"]
 
 _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
 """Rough shares of a cell's time: for the bar only."""
 
 
-def execute(
-    plan: Plan,
-    store: Store,
-    *,
-    devices: Sequence[str],
-    timeout: float | None,
-    save_fitted: bool = False,
-    save_maps: bool = False,
-) -> int:
-    """Run what is to run, print the table of all cells of the plan, and return the exit code."""
-    print_notes(plan)
-    jobs = _placed(plan, store, save_fitted, save_maps)
-    if jobs:
-        note_plan(store.folder, [job.cell for job in jobs])
-        watch((signal.SIGTERM, signal.SIGHUP))
-        _run(jobs, devices, timeout)
-    else:
-        stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
-    tidy(store.folder)
-    records = [record for planned in plan.cells if (record := store.read(planned.job.cell)) is not None]
-    print_summary(records)
-    return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
+def run_with_progress(jobs: Sequence[Job], devices: Sequence[str], timeout: float | None) -> None:
+    """Run jobs with a bar for all cells and one for each device, and print a line for each finished cell.
 
-
-def write_jobs_to(
-    folder: Path, plan: Plan, store: Store, *, device: str, save_fitted: bool = False, save_maps: bool = False
-) -> int:
-    """Write a file for each cell that is to run, for ``harness worker``."""
-    print_notes(plan)
-    jobs = _placed(plan, store, save_fitted, save_maps)
-    if jobs:
-        note_plan(store.folder, [job.cell for job in jobs])
-    for job in jobs:
-        write_job(folder / f"{job.cell.stem}.json", job.on(device))
-    stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
-    return ExitCode.OK
-
-
-def _placed(plan: Plan, store: Store, save_fitted: bool, save_maps: bool) -> list[Job]:
-    return [
-        job.placed(
-            store.folder,
-            store.fitted_path(job.cell) if save_fitted else None,
-            store.maps_path(job.cell) if save_maps else None,
-        )
-        for job in plan.to_run
-    ]
-
-
-def _why_nothing(plan: Plan) -> str:
-    unrun = sum(planned.why == "no record yet" for planned in plan.cells)
-    if not unrun:
-        return f"all {len(plan.cells)} cells are measured already"
-    return f"none of the {len(plan.cells)} cells went wrong ({unrun} were never run: leave out --rerun failed)"
-
-
-def _run(jobs: Sequence[Job], devices: Sequence[str], timeout: float | None) -> None:
+    Parameters
+    ----------
+    jobs
+        What to run.
+    devices
+        Torch device names; one cell runs at a time on each.
+    timeout
+        Seconds that a cell may take; None for no limit.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

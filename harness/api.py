@@ -1,0 +1,340 @@
+"""The verbs of the command line as plain functions; ``harness`` re-exports them.
+
+>>> import harness
+>>> records = harness.run(methods=["cfm", "cfm-t"], dataset="toy", shots=[10])
+>>> harness.table("accuracy").to_pandas()
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from harness.data.splits import parse_shots
+from harness.errors import UsageError
+from harness.metrics import evaluate
+from harness.plan.job import Job
+from harness.plan.planning import Plan, Selection, make_plan
+from harness.report.tables import NothingMeasuredError, Source, TableRequest, measured_grids
+from harness.store.pending import drop_finished, save_pending
+from harness.store.published import read_published
+from harness.store.query import RecordQuery
+from harness.store.record import Record
+from harness.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.grid import Grid
+
+__all__ = ["Results", "datasets", "evaluate", "methods", "placed_jobs", "results", "run", "run_plan", "table", "tables"]
+
+_Folder = str | Path
+_Sizes = Iterable[int | str]
+
+
+class Results(Sequence[Record]):
+    """Records of one or several results folders.
+
+    Parameters
+    ----------
+    records
+        In the order of file names.
+    store
+        Where they lie, with what is kept beside them.
+    """
+
+    def __init__(self, records: Iterable[Record], store: Store) -> None:
+        self.records, self.store = tuple(records), store
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Record, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
+        return self.records[index]
+
+    def __repr__(self) -> str:
+        ok = sum(record.status == "ok" for record in self)
+        return f"<{len(self)} records, {ok} ok, of {self.store.folder}>"
+
+    def tables(self, name: str, *, metrics: Sequence[str] = (), source: Source = "both") -> list[Grid]:
+        """Return a table of :func:`tables` from these records."""
+        from harness.report.uncertainty import Uncertainty
+
+        published = read_published()
+        request = TableRequest(RecordQuery(), (name,), tuple(metrics))
+        request.check(self.records, published)
+        beside = published if source == "both" else None
+        return measured_grids(self.records, beside, request, Uncertainty(self.store))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one line for each record, with a column for each quantity."""
+        from harness.report.frame import records_frame
+
+        return records_frame(self.records)
+
+    def to_tidy_pandas(self) -> pd.DataFrame:
+        """Return one line for each number: keys, quantity, value, source and note."""
+        from harness.report.frame import pandas_frame, tidy_rows
+
+        return pandas_frame(tidy_rows(self.records))
+
+
+def run(
+    methods: str | Iterable[str],
+    *,
+    dataset: str = "toy",
+    data: _Folder | None = None,
+    categories: Iterable[str] = (),
+    shots: _Sizes = (10,),
+    splits: Iterable[str] = ("first",),
+    preset: str | None = None,
+    weights: Literal["auto", "pretrained", "random"] = "auto",
+    devices: str | Iterable[str] = "auto",
+    results: _Folder = "results",
+    timeout: float | None = None,
+    rerun: Iterable[str] = (),
+    progress: bool = True,
+    **options: Any,
+) -> Results:
+    """Run methods on a dataset, each cell in a process of its own, and return the records of all cells of the plan.
+
+    What is measured already is not run again. A cell that goes wrong is a record with the reason, not an exception.
+
+    Parameters
+    ----------
+    methods
+        Names, globs, ``name[parameter=value]``, or ``./file.py:Class`` for a method that is not installed.
+    dataset, data
+        Name of the dataset, and its folder; the toy dataset needs none.
+    categories
+        Names or globs; all of the dataset where empty.
+    shots, splits
+        Training-set sizes (5, 10, 50 or ``full``) and names of few-shot lists.
+    preset, weights
+        As ``harness run --preset`` and ``--weights``.
+    devices
+        ``cpu``, ``cuda:0``, ``all`` or ``auto``; one cell runs at a time on each.
+    results
+        Folder of records.
+    timeout
+        Seconds that a cell may take.
+    rerun
+        ``failed``, ``all``, or methods whose measured cells run again.
+    progress
+        Whether bars and a line for each finished cell are shown, in a terminal or a notebook.
+    **options
+        Further fields of :class:`harness.plan.planning.Selection`.
+
+    Raises
+    ------
+    HarnessError
+        Where something is unknown or missing: the message says what, why, and how to mend it.
+    """
+    from harness.running.devices import choose_devices
+
+    selection = Selection(
+        methods=_listed(methods),
+        dataset=dataset,
+        data=None if data is None else Path(data),
+        categories=_listed(categories),
+        shots=tuple(parse_shots(str(size)) for size in shots),
+        splits=_listed(splits),
+        preset=preset,
+        weights=weights,
+        rerun=_listed(rerun),
+        **options,
+    )
+    store = Store(Path(results))
+    plan = make_plan(selection, store)
+    store.ensure_writable()
+    return run_plan(
+        plan,
+        store,
+        devices=choose_devices(_listed(devices)),
+        timeout=timeout,
+        save_fitted=selection.save_fitted,
+        save_maps=selection.save_maps,
+        progress=progress,
+    )
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    *,
+    devices: Sequence[str],
+    timeout: float | None = None,
+    save_fitted: bool = False,
+    save_maps: bool = False,
+    progress: bool = True,
+) -> Results:
+    """Run what is to run of a plan, and return the records of all its cells.
+
+    Parameters
+    ----------
+    plan
+        As checked by :func:`harness.plan.planning.make_plan`.
+    store
+        Where records are written.
+    devices
+        Torch device names, at least one.
+    timeout
+        Seconds that a cell may take.
+    save_fitted, save_maps
+        Whether fitted methods and maps of the test images are kept.
+    progress
+        Whether bars are shown.
+    """
+    from harness.report.progress import run_with_progress
+    from harness.running.interrupts import watch
+    from harness.running.scheduler import run_jobs
+
+    jobs = placed_jobs(plan, store, save_fitted=save_fitted, save_maps=save_maps)
+    if jobs:
+        save_pending(store.folder, [job.cell for job in jobs])
+        if threading.current_thread() is threading.main_thread():
+            watch((signal.SIGTERM, signal.SIGHUP))
+        if progress:
+            run_with_progress(jobs, devices, timeout)
+        else:
+            for _ in run_jobs(jobs, lambda job, event: None, devices=devices, timeout=timeout):
+                pass
+    drop_finished(store.folder)
+    records = (store.read(planned.job.cell) for planned in plan.cells)
+    return Results((record for record in records if record is not None), store)
+
+
+def placed_jobs(plan: Plan, store: Store, *, save_fitted: bool = False, save_maps: bool = False) -> list[Job]:
+    """Return the jobs of a plan that are to run, with the places that they write to."""
+    return [
+        job.placed(
+            store.folder,
+            store.fitted_path(job.cell) if save_fitted else None,
+            store.maps_path(job.cell) if save_maps else None,
+        )
+        for job in plan.to_run
+    ]
+
+
+def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> Results:
+    """Return the records of one or several results folders.
+
+    Parameters
+    ----------
+    folders
+        Of several, the newest ok record of each cell counts.
+    **query
+        Fields of :class:`harness.store.query.RecordQuery`: ``dataset``, ``methods``, ``categories``, ``shots``,
+        ``splits``, ``preset``, ``weights``, ``device``, ``statuses``; texts and single values stand for lists of one.
+
+    Raises
+    ------
+    UsageError
+        For an unknown field or name.
+    """
+    places = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    store = open_store(places)
+    records = store.all()
+    chosen = _query(query)
+    chosen.check(records)
+    return Results(chosen.select(records), store)
+
+
+def tables(
+    name: str = "all",
+    folders: _Folder | Iterable[_Folder] = "results",
+    *,
+    metrics: Sequence[str] = (),
+    source: Source = "both",
+    **query: Any,
+) -> list[Grid]:
+    """Return a table for every setting that a query leaves, as ``harness tables --table NAME`` prints them.
+
+    Parameters
+    ----------
+    name
+        One of ``harness tables --list``, or ``all``.
+    folders
+        Results folders.
+    metrics
+        Ids of accuracy metrics; those of the table where empty.
+    source
+        ``measured``, or ``both`` to set published numbers beside measured ones.
+    **query
+        As in :func:`results`.
+
+    Returns
+    -------
+    list of Grid
+        Each with ``to_pandas()``, and shown as a table in a notebook.
+    """
+    return results(folders, **query).tables(name, metrics=metrics, source=source)
+
+
+def table(
+    name: str = "accuracy",
+    folders: _Folder | Iterable[_Folder] = "results",
+    *,
+    metrics: Sequence[str] = (),
+    source: Source = "both",
+    **query: Any,
+) -> Grid:
+    """Return the table of the fullest setting: that with the most numbers; the parameters are those of :func:`tables`.
+
+    Raises
+    ------
+    NothingMeasuredError
+        Where nothing is measured that the table shows.
+    """
+    grids = tables(name, folders, metrics=metrics, source=source, **query)
+    if not grids:
+        raise NothingMeasuredError(f"Nothing is measured that table '{name}' shows: see 'harness status'.")
+    return max(grids, key=lambda grid: sum(value.number is not None for row in grid.rows for value in row.values))
+
+
+def methods() -> tuple[str, ...]:
+    """Return the names of all installed methods."""
+    from harness.registry import method_names
+
+    return tuple(method_names())
+
+
+def datasets() -> tuple[str, ...]:
+    """Return the names of all datasets."""
+    from harness.data.base import DATASETS
+
+    return tuple(DATASETS)
+
+
+def _listed(texts: str | Iterable[str]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _query(fields: dict[str, Any]) -> RecordQuery:
+    unknown = sorted(set(fields) - set(RecordQuery.__dataclass_fields__))
+    if unknown:
+        raise UsageError(
+            f"There is no selection by {', '.join(unknown)}: choose from {', '.join(RecordQuery.__dataclass_fields__)}."
+        )
+    many = ("methods", "categories", "shots", "splits", "statuses")
+    listed: dict[str, Any] = {name: _listed_values(value) if name in many else value for name, value in fields.items()}
+    if "shots" in listed:
+        listed["shots"] = tuple(parse_shots(str(size)) for size in listed["shots"])
+    return RecordQuery(**listed)
+
+
+def _listed_values(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list | tuple | set) else (value,)

@@ -1,0 +1,137 @@
+"""What a number was measured on and with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["CacheUse", "Environment", "Git", "Gpu", "Provider"]
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """The checkout that harness ran from."""
+
+    commit: str
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU as ``nvidia-smi`` lists it."""
+
+    name: str = ""
+    memory: str = ""
+    driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The installed distribution that registers a method.
+
+    For a method that is not installed: the reference that it was imported by, ``FILE.py:CLASS``, and the SHA-256 of the
+    file's content.
+    """
+
+    distribution: str
+    version: str
+
+    @property
+    def reference(self) -> str:
+        """``FILE.py:CLASS`` of a method that is not installed; empty for an installed one."""
+        return self.distribution if ":" in self.distribution else ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """How many arrays of training samples were read from the cache and how many were computed."""
+
+    read: int = 0
+    made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a number was measured on and with; None and empty where unknown.
+
+    Parameters
+    ----------
+    harness, git, python, system, packages, provider
+        Versions.
+    cpu, cores, gpus, gpus_reason, driver
+        The machine; ``gpus_reason`` says why no GPU is listed.
+    device, device_name
+        Torch device and its name.
+    cuda, dtype, threads, interop_threads, tf32, tf32_matmul, tf32_cudnn, cudnn_benchmark, cudnn_deterministic
+        Version and settings of torch.
+    deterministic_algorithms, cublas_workspace_config
+        The same.
+    load_average
+        Of the system, over one minute.
+    contended
+        Whether something else kept the machine busy while times were measured.
+    contention
+        What it was, or why that is unknown.
+    other_load_cores
+        Cores that other processes kept busy on average.
+    cache
+        Use of cached features in fit; None where the method uses no cache or had none.
+    """
+
+    harness: str | None = None
+    git: Git | None = None
+    python: str | None = None
+    system: str | None = None
+    cpu: str | None = None
+    cores: int | None = None
+    gpus: tuple[Gpu, ...] = ()
+    gpus_reason: str = ""
+    driver: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    provider: Provider | None = None
+    device: str = ""
+    device_name: str | None = None
+    cuda: str | None = None
+    dtype: str | None = None
+    threads: int | None = None
+    interop_threads: int | None = None
+    tf32: bool | None = None
+    tf32_matmul: bool | None = None
+    tf32_cudnn: bool | None = None
+    cudnn_benchmark: bool | None = None
+    cudnn_deterministic: bool | None = None
+    deterministic_algorithms: bool | None = None
+    cublas_workspace_config: str | None = None
+    load_average: float | None = None
+    contended: bool = False
+    contention: str = ""
+    other_load_cores: float | None = None
+    cache: CacheUse | None = None
+
+    @property
+    def kind(self) -> str:
+        """Kind of the device without its index: ``cpu``, ``cuda``, or empty where unknown."""
+        return self.device.partition(":")[0]
+
+    @property
+    def hardware(self) -> str:
+        """The machine that speeds and peaks of memory belong to; they are comparable on equal hardware only.
+
+        ``<cpu>, <n> cores, <n> threads`` for the CPU, ``<gpu> in <cpu>`` for a CUDA device, whatever its index. Empty
+        where the device or its name is unknown: such a record is comparable with no other. Versions of packages are no
+        part of it, so that a slowdown by an upgrade shows.
+        """
+        name, cpu = (" ".join((text or "").split()) for text in (self.device_name, self.cpu))
+        if self.device == "cpu":
+            counts = (_count(self.cores, "core"), _count(self.threads, "thread"))
+            return ", ".join(filter(None, (cpu or name, *counts))) if cpu or name else ""
+        return " in ".join(filter(None, (name, cpu))) if self.device and name else ""
+
+    @property
+    def busy_reason(self) -> str:
+        """What else kept the machine busy; empty where nothing did."""
+        return (self.contention or "something else kept the device busy") if self.contended else ""
+
+
+def _count(number: int | None, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
