@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from harness.cli.options import FOLDER
+from harness.cli.options import FOLDER, variable_option
 from harness.cli.query_options import folders_to_name
 
 if TYPE_CHECKING:
@@ -27,14 +25,12 @@ _DEFAULT_FOLDER = Path("results") / "leaderboard"
 _LISTED = 5
 """Things that a note lists before it says how many more there are."""
 
-leaderboard_option = click.option(
+leaderboard_option = variable_option(
     "--leaderboard",
     "folder",
     type=FOLDER,
-    envvar="HARNESS_LEADERBOARD",
-    show_envvar=True,
+    variable="HARNESS_LEADERBOARD",
     default=_DEFAULT_FOLDER,
-    show_default=True,
     help="Folder of leaderboards.",
 )
 

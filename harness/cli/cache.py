@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import Duration, json_option, names_argument
-from harness.cli.output import bytes_text, counted, listing, print_json
+from harness.cli.output import bytes_text, console, counted, listing, print_json
 from harness.errors import PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show where a cache lies and how it is made again; of features also the size by family, dataset and category."""
-    from harness.report.console import stdout
-
     (cache,) = _named((name,))
     entries = cache.entries()
     facts, total = _plain(cache, entries), _Total.of(entries)
@@ -60,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
         for keys, group in groups:
             table.add_row(*(key or "-" for key in keys), *group.texts())
         click.echo()
-        stdout.print(table)
+        console().print(table)
 
 
 @command.command("clear", short_help="Remove entries.")
@@ -91,7 +89,6 @@ def clear(names: tuple[str, ...], older_than: float | None, as_json: bool) -> No
 
 def _list(as_json: bool) -> None:
     from harness.files.cache_dir import cache_dir
-    from harness.report.console import stdout
 
     contents = {cache: cache.entries() for cache in _caches()}
     totals = {cache: _Total.of(entries) for cache, entries in contents.items()}
@@ -107,7 +104,7 @@ def _list(as_json: bool) -> None:
     table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
     for cache, total in totals.items():
         table.add_row(cache.name, *total.texts(), cache.holds + (", downloaded" if cache.downloaded else ""))
-    stdout.print(table)
+    console().print(table)
 
 
 def _caches() -> list[Cache]:

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.boards import Scope, command_text, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.output import counted, echo_notes, print_json, warn
+from harness.cli.output import console, counted, echo_notes, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options
 from harness.errors import ExitCode, PrerequisiteError
 
@@ -122,18 +122,17 @@ def _plain_verdict(verdict: Verdict) -> dict[str, object]:
 
 
 def _print(checked: _Checked, store: Store) -> None:
-    from harness.report.console import stdout
     from harness.report.gate import compared_text, moved_grids
     from harness.report.render.text import as_rich
 
     comparison = checked.comparison
     for grid in moved_grids(checked.board, comparison, checked.tolerances):
-        stdout.print(as_rich(grid))
+        console().print(as_rich(grid))
     echo_notes(_notes(checked, store))
     worse = comparison.with_outcome("worse")
     cells = counted(len({verdict.key for verdict in worse}), "cell")
     verdict = f"{len(worse)} worse, in {cells}" if worse else "nothing is worse"
-    stdout.print(f"{checked.board.name}: {compared_text(comparison)}: {verdict}.", soft_wrap=True, markup=False)
+    console().print(f"{checked.board.name}: {compared_text(comparison)}: {verdict}.", soft_wrap=True, markup=False)
 
 
 def _notes(checked: _Checked, store: Store) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FOLDER, json_option, names_option
-from harness.cli.output import counted, listing, print_json
+from harness.cli.options import FOLDER, json_option, names_option, variable_option
+from harness.cli.output import console, counted, listing, print_json
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -56,13 +56,11 @@ def verify(folder: Path, dataset: str | None, fast: bool, as_json: bool) -> int:
 
 @command.command("fetch", short_help="Download, verify and unpack a dataset.")
 @click.argument("name", metavar="mvtec3d|eyecandies")
-@click.option(
+@variable_option(
     "--to",
     type=FOLDER,
-    envvar="HARNESS_DATA",
-    show_envvar=True,
+    variable="HARNESS_DATA",
     default=Path("data"),
-    show_default=True,
     help="Folder that other verbs take as --data.",
 )
 @names_option("--categories", "-c", help="Leave out archives that hold none of these.")
@@ -109,22 +107,21 @@ def _print_report(report: VerifyReport, *, fast: bool) -> None:
     from rich.markup import escape
 
     from harness.data.base import DATASETS
-    from harness.report.console import stdout
 
-    stdout.print(f"[bold]{DATASETS[report.dataset].title}[/] in {escape(str(report.root))}", soft_wrap=True)
-    stdout.print("number of samples, and the published one where it differs\n", style="dim")
+    console().print(f"[bold]{DATASETS[report.dataset].title}[/] in {escape(str(report.root))}", soft_wrap=True)
+    console().print("number of samples, and the published one where it differs\n", style="dim")
     table = listing(("category", *_SPLITS), numbers=_SPLITS)
     for category in dict.fromkeys(row.category for row in report.counts):
         rows = {row.split: row for row in report.counts if row.category == category}
         table.add_row(category, *(_count_text(rows.get(split)) for split in _SPLITS))
     for category in report.missing_categories:
         table.add_row(category, "[red]missing[/]")
-    stdout.print(table)
+    console().print(table)
     for problem in report.problems:
-        stdout.print(f"[red]{problem.category} {problem.split}[/]: {escape(problem.message)}", soft_wrap=True)
+        console().print(f"[red]{problem.category} {problem.split}[/]: {escape(problem.message)}", soft_wrap=True)
     scope = "names only, no file was read" if fast else f"{report.decoded} samples were read"
     verdict = "[green]complete and usable[/]" if report.ok else f"[red]not usable as it is[/]: {_faults(report)}"
-    stdout.print(f"\n{verdict} ({scope})")
+    console().print(f"\n{verdict} ({scope})")
 
 
 def _count_text(row: CountRow | None) -> str:

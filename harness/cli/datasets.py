@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import data_option, json_option
-from harness.cli.output import counted, listing, print_json
+from harness.cli.output import console, counted, listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,24 +107,22 @@ def _embedded(categories: Sequence[str]) -> tuple[Path, dict[Split, int]]:
 def _print(states: Sequence[_DatasetState]) -> None:
     from rich.markup import escape
 
-    from harness.report.console import stdout
-
     table = listing(("dataset", "categories", *_SPLITS, "licence"), numbers=_SPLITS)
     for state in states:
         present = f"{len(state.categories)} of {len(state.categories) + len(state.missing)}"
         counts = (_count_text(state, split) for split in _SPLITS)
         table.add_row(state.name, present if state.found else "[yellow]not found[/]", *counts, state.licence)
-    stdout.print(table)
-    stdout.print()
+    console().print(table)
+    console().print()
     for state in states:
-        stdout.print(f"[bold]{state.name}[/]  {escape(str(state.root or 'no folder'))}", soft_wrap=True)
+        console().print(f"[bold]{state.name}[/]  {escape(str(state.root or 'no folder'))}", soft_wrap=True)
         if state.missing and state.found:
-            stdout.print(f"    missing: {', '.join(state.missing)}")
+            console().print(f"    missing: {', '.join(state.missing)}")
         if state.problems:
             unusable = counted(len(state.problems), "file")
-            stdout.print(f"    {unusable} can't be used, the first: {escape(state.problems[0])}")
+            console().print(f"    {unusable} can't be used, the first: {escape(state.problems[0])}")
         if state.mend:
-            stdout.print(f"    [yellow]{escape(state.mend)}[/]", soft_wrap=True)
+            console().print(f"    [yellow]{escape(state.mend)}[/]", soft_wrap=True)
 
 
 def _count_text(state: _DatasetState, split: Split) -> str:

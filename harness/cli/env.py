@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
-from harness.cli.output import bytes_text, fact_table, print_json
+from harness.cli.output import bytes_text, console, fact_table, print_json
 
 if TYPE_CHECKING:
     from harness.store.environment import Environment
@@ -40,7 +40,6 @@ def command(as_json: bool) -> None:
     from harness.files.cache_dir import cache_dir
     from harness.files.caches import folder_size
     from harness.measure import environment
-    from harness.report.console import stdout
 
     described, memory = environment.describe(), _memory()
     paths = {"all": cache_dir(), "weights": default_weights_dir()}
@@ -51,7 +50,7 @@ def command(as_json: bool) -> None:
         rest = {"memory_bytes": memory, "caches": caches, "optional": optional}
         print_json({name: facts[name] for name in _FACTS} | rest)
     else:
-        stdout.print(fact_table("bold", _facts(described, memory, caches, optional)))
+        console().print(fact_table("bold", _facts(described, memory, caches, optional)))
 
 
 def _memory() -> int | None:

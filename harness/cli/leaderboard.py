@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.output import print_json, warn
+from harness.cli.output import console, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -88,7 +88,6 @@ def _was_typed(ctx: click.Context, name: str) -> bool:
 
 def _show(scope: Scope, as_json: bool) -> int:
     from harness.report.board import board_grids
-    from harness.report.console import stdout
     from harness.report.render.text import as_rich
 
     scope.check()
@@ -103,7 +102,7 @@ def _show(scope: Scope, as_json: bool) -> int:
         return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
     for board, kept in rows.items():
         for grid in board_grids(board, kept):
-            stdout.print(as_rich(grid))
+            console().print(as_rich(grid))
     return ExitCode.OK
 
 

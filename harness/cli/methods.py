@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument
-from harness.cli.output import listing, print_json, warn
+from harness.cli.output import console, listing, print_json, warn
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +101,6 @@ def _needs(meta: Meta) -> str:
 
 def _print_list(names: Collection[str], broken: Collection[str]) -> None:
     from harness import registry
-    from harness.report.console import stdout
 
     table = listing(("name", "title", "family", "paper", "needs"))
     for name in names:
@@ -110,18 +109,17 @@ def _print_list(names: Collection[str], broken: Collection[str]) -> None:
         else:
             meta = registry.load(name).meta
             table.add_row(name, meta.title, meta.family, meta.paper, _needs(meta))
-    stdout.print(table)
-    stdout.print("\nParameters: harness methods NAME. Weights: harness weights.", style="dim")
+    console().print(table)
+    console().print("\nParameters: harness methods NAME. Weights: harness weights.", style="dim")
 
 
 def _print_details(names: Collection[str]) -> None:
     from harness import registry
-    from harness.report.console import stdout
 
     for name in names:
         meta, presets = registry.load(name).meta, _presets(name)
-        stdout.print(f"[bold]{name}[/]  {meta.title}. {_summary(name)}")
-        stdout.print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
+        console().print(f"[bold]{name}[/]  {meta.title}. {_summary(name)}")
+        console().print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
         parameters = registry.parameters_of(name).values()
         table = listing(("parameter", "type or choices", "default", *presets))
         for parameter in parameters:
@@ -131,8 +129,8 @@ def _print_details(names: Collection[str]) -> None:
                 _text(parameter.default),
                 *(_preset_text(values[parameter.name], parameter.default) for values in presets.values()),
             )
-        stdout.print(table if parameters else "no parameters")
-        stdout.print()
+        console().print(table if parameters else "no parameters")
+        console().print()
 
 
 def _preset_text(value: ParameterValue, default: ParameterValue) -> str:

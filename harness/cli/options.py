@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ __all__ = [
     "FOLDER",
     "Duration",
     "NameList",
+    "choice_option",
     "data_option",
     "device_option",
     "devices_option",
@@ -25,11 +26,14 @@ __all__ = [
     "results_option",
     "source_option",
     "unverified_option",
+    "variable_option",
     "weights_dir_option",
 ]
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+_Decorator = Callable[[Any], Any]
 
 if TYPE_CHECKING:
     _Names = click.ParamType[tuple[str, ...]]
@@ -71,67 +75,60 @@ def _join(ctx: click.Context, param: click.Parameter, lists: tuple[tuple[str, ..
     return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
-def names_option(*declarations: str, help: str, default: str | None = None) -> Callable[[Any], Any]:
+def names_option(*declarations: str, help: str, default: str | None = None) -> _Decorator:
     """Return an option with names between commas that may be repeated; the function gets one tuple of names."""
     lists = None if default is None else [(default,)]
     return click.option(*declarations, type=NameList(), multiple=True, callback=_join, default=lists, help=help)
 
 
-def names_argument(*, required: bool = False) -> Callable[[Any], Any]:
+def names_argument(*, required: bool = False) -> _Decorator:
     """Return the argument ``NAMES``: names between commas or spaces; the function gets one tuple of names."""
     return click.argument("names", type=NameList(), nargs=-1, callback=_join, required=required)
 
 
-data_option = click.option(
+def variable_option(*declarations: str, variable: str, default: object = None, **attributes: Any) -> _Decorator:
+    """Return an option that an environment variable sets, too; help shows both the variable and the default."""
+    shown = {"show_envvar": True, "show_default": default is not None, **attributes}
+    return click.option(*declarations, envvar=variable, default=default, **shown)
+
+
+def choice_option(*declarations: str, choices: Sequence[str], help: str) -> _Decorator:
+    """Return an option with several choices, of which the first is the default."""
+    return click.option(*declarations, type=click.Choice(choices), default=choices[0], show_default=True, help=help)
+
+
+data_option = variable_option(
     "--data",
     type=click.Path(path_type=Path),
-    envvar="HARNESS_DATA",
-    show_envvar=True,
+    variable="HARNESS_DATA",
     help="Folder of the dataset, or its parent folder.",
 )
-results_option = click.option(
-    "--results",
-    type=FOLDER,
-    envvar="HARNESS_RESULTS",
-    show_envvar=True,
-    default=Path("results"),
-    show_default=True,
-    help="Folder of records.",
+results_option = variable_option(
+    "--results", type=FOLDER, variable="HARNESS_RESULTS", default=Path("results"), help="Folder of records."
 )
-weights_dir_option = click.option(
+weights_dir_option = variable_option(
     "--weights-dir",
     type=FOLDER,
-    envvar="HARNESS_WEIGHTS_DIR",
-    show_envvar=True,
+    variable="HARNESS_WEIGHTS_DIR",
     help="Folder of pretrained weight files; the cache by default.",
 )
 unverified_option = click.option(
     "--unverified", is_flag=True, help="Accept weight files that differ from the published ones."
 )
-device_option = click.option(
+device_option = variable_option(
     "--device",
-    envvar="HARNESS_DEVICE",
-    show_envvar=True,
+    variable="HARNESS_DEVICE",
     default="auto",
-    show_default=True,
     help="cpu, cuda:0, ..., or auto: the first CUDA device, else the CPU.",
 )
-devices_option = click.option(
+devices_option = variable_option(
     "--devices",
     "--device",
     "device",
     type=NameList(),
-    envvar="HARNESS_DEVICE",
-    show_envvar=True,
+    variable="HARNESS_DEVICE",
     default="auto",
-    show_default=True,
     help="cpu, cuda:0, ...; all: every CUDA device; auto: the first one, else the CPU. One cell at a time on each.",
 )
-source_option = click.option(
-    "--source",
-    type=click.Choice(["measured", "published", "both"]),
-    default="both",
-    show_default=True,
-    help="Which numbers to show.",
-)
+source_option = choice_option("--source", choices=("both", "measured", "published"), help="Which numbers to show.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")

@@ -12,9 +12,17 @@ import click
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-__all__ = ["bytes_text", "counted", "echo_notes", "fact_table", "listing", "print_json", "warn"]
+__all__ = ["bytes_text", "console", "counted", "echo_notes", "fact_table", "listing", "print_json", "warn"]
+
+
+def console() -> Console:
+    """Return the console of standard output."""
+    from harness.report.console import stdout
+
+    return stdout
 
 
 def print_json(value: object) -> ExitCode:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FILE, source_option
+from harness.cli.options import FILE, choice_option, source_option
 from harness.cli.output import echo_notes
 from harness.cli.query_options import query_options
 from harness.errors import UsageError
@@ -26,11 +26,9 @@ __all__ = ["command"]
 @click.option("--to", type=FILE, help="File: .png, .svg, .pdf.  [default: KIND.png]")
 @click.option("--metric", default="aupro_30_official", show_default=True, help="Accuracy metric of speed and shots.")
 @source_option
-@click.option(
+@choice_option(
     "--width",
-    type=click.Choice(["column", "page"]),
-    default="column",
-    show_default=True,
+    choices=("column", "page"),
     help="3.3 or 6.9 inch: one column or both of a two-column paper.",
 )
 @click.option("--title/--no-title", default=True, show_default=True, help="Print the common settings as a title.")

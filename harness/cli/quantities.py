@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from harness.cli.options import json_option
-from harness.cli.output import counted, print_json
+from harness.cli.output import console, counted, print_json
 
 if TYPE_CHECKING:
     from harness.store.quantities import Quantity
@@ -24,21 +24,20 @@ def command(as_json: bool) -> None:
     harness quantities
     harness quantities --json
     """
-    from harness.report.console import stdout
     from harness.store.quantities import QUANTITIES, Kind, quantities_of
 
     if as_json:
         print_json([_plain(quantity) for quantity in QUANTITIES.values()])
         return
     for kind in get_args(Kind):
-        stdout.print(kind, style="bold")
+        console().print(kind, style="bold")
         for quantity in quantities_of(kind):
             best = _best(quantity)
             facts = [quantity.title, counted(quantity.digits, "digit"), *([f"{best} is best"] if best else ())]
             place = ".".join(quantity.place)
-            stdout.print(f"  [bold]{quantity.id}[/]: {', '.join(facts)}; in a record: {place}", soft_wrap=True)
-            stdout.print(f"      {quantity.help}", style="dim", soft_wrap=True)
-        stdout.print()
+            console().print(f"  [bold]{quantity.id}[/]: {', '.join(facts)}; in a record: {place}", soft_wrap=True)
+            console().print(f"      {quantity.help}", style="dim", soft_wrap=True)
+        console().print()
 
 
 def _plain(quantity: Quantity) -> dict[str, object]:

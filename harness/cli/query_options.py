@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import FOLDER, names_option
+from harness.cli.options import FOLDER, names_option, variable_option
 
 if TYPE_CHECKING:
     from harness.report.tables import NothingMeasuredError
@@ -45,13 +45,12 @@ _OPTIONS = (
         "--device", "query_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
     ),
     names_option("--status", "query_statuses", help=f"{', '.join(_STATUSES)}."),
-    click.option(
+    variable_option(
         "--results",
         cls=_Repeatable,
         type=FOLDER,
         multiple=True,
-        envvar="HARNESS_RESULTS",
-        show_envvar=True,
+        variable="HARNESS_RESULTS",
         default=(Path("results"),),
         show_default="results",
         help="Folder of records; may be given more than once.",

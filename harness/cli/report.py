@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import FOLDER, data_option
+from harness.cli.options import FOLDER, choice_option, data_option
 from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
@@ -22,12 +22,10 @@ __all__ = ["command"]
 @click.command("report")
 @click.option("--to", type=FOLDER, help="Folder of the pages.  [default: RESULTS/report]")
 @data_option
-@click.option(
+@choice_option(
     "--open",
     "opening",
-    type=click.Choice(["auto", "yes", "no"]),
-    default="auto",
-    show_default=True,
+    choices=("auto", "yes", "no"),
     help="Open it in a browser; auto: from a terminal on a desktop.",
 )
 @query_options

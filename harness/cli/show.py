@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import FILE, data_option, names_option
+from harness.cli.options import FILE, choice_option, data_option, names_option
 from harness.cli.output import counted, warn
 from harness.cli.query_options import query_options
 
@@ -25,18 +25,14 @@ __all__ = ["command"]
 @names_option("--defects", help="One sample of each: crack, hole, good.")
 @click.option("--worst", type=click.IntRange(1), help="N samples that the first method's score separates worst.")
 @click.option("--best", type=click.IntRange(1), help="N samples that it separates best.")
-@click.option(
+@choice_option(
     "--figure",
-    type=click.Choice(["5", "6"]),
-    default="5",
-    show_default=True,
+    choices=("5", "6"),
     help="5: methods side by side; 6: features of CFM, and how they give its map.",
 )
-@click.option(
+@choice_option(
     "--scale",
-    type=click.Choice(["shared", "image"]),
-    default="shared",
-    show_default=True,
+    choices=("shared", "image"),
     help="Colour scale: one for all samples of a method, or one for each map.",
 )
 @click.option("--to", type=FILE, help="File: .png, .svg or .pdf.  [default: figure5.png or figure6.png]")

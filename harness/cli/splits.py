@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
-from harness.cli.output import listing, print_json
+from harness.cli.output import console, listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ def _print_ids(dataset: str, category: str, shots: str, name: str, as_json: bool
 
 
 def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) -> None:
-    from harness.report.console import stdout
-
     if as_json:
         print_json(rows)
         return
@@ -89,5 +87,5 @@ def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) ->
             digests.setdefault((row.category, row.name), []).append(row.digest)
         for place, texts in digests.items():
             table.add_row(*place, *texts)
-    stdout.print(table)
-    stdout.print("\nThe ids of a list: harness splits --dataset D --category C --shots 5 --split 0.", style="dim")
+    console().print(table)
+    console().print("\nThe ids of a list: harness splits --dataset D --category C --shots 5 --split 0.", style="dim")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
-from harness.cli.output import listing, print_json
+from harness.cli.output import console, listing, print_json
 from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
@@ -71,19 +71,18 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
 
 
 def _print_tables(states: Sequence[CellState]) -> None:
-    from harness.report.console import stdout
     from harness.report.status import advice, count_states, counts_text, group_states
 
     for group in group_states(states):
-        stdout.print(group.title, style="bold", markup=False)
-        stdout.print(counts_text(count_states(group.states)))
+        console().print(group.title, style="bold", markup=False)
+        console().print(counts_text(count_states(group.states)))
         if group.replaced:
-            stdout.print(f"{group.replaced} older records of other data or splits are left out", style="dim")
-        for table in _tables(group, stdout.width):
-            stdout.print()
-            stdout.print(table)
-        stdout.print()
-    stdout.print(" ".join(advice(states)), style="dim")
+            console().print(f"{group.replaced} older records of other data or splits are left out", style="dim")
+        for table in _tables(group, console().width):
+            console().print()
+            console().print(table)
+        console().print()
+    console().print(" ".join(advice(states)), style="dim")
 
 
 def _tables(group: StatusGroup, width: int) -> Iterator[Table]:
@@ -124,29 +123,27 @@ def _word(state: CellState | None) -> Text:
 
 
 def _print_wrong(states: Sequence[CellState]) -> None:
-    from harness.report.console import stdout
     from harness.report.status import count_states, counts_text
 
     wrong = [state for state in states if state.went_wrong]
     for state in sorted(wrong, key=lambda state: state.created, reverse=True):
         _print_reason(state)
-    stdout.print(counts_text(count_states(states)) + ("" if wrong else ": nothing went wrong"))
+    console().print(counts_text(count_states(states)) + ("" if wrong else ": nothing went wrong"))
 
 
 def _print_reason(state: CellState) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from harness.report.console import stdout
     from harness.running.post_mortem import last_lines
 
     cell, log = state.cell, state.log
     place = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
     facts = f" {place}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
-    stdout.print(_word(state).append(facts, style="default"))
-    stdout.print(Padding(Text(state.reason), (0, 0, 0, 2)))
+    console().print(_word(state).append(facts, style="default"))
+    console().print(Padding(Text(state.reason), (0, 0, 0, 2)))
     if log is not None:
         lines = last_lines(log) if log.name not in state.reason else []
         for line in (f"log: {log}", *(f"| {line}" for line in lines)):
-            stdout.print(Text(f"  {line}", style="dim"), soft_wrap=True)
-    stdout.print()
+            console().print(Text(f"  {line}", style="dim"), soft_wrap=True)
+    console().print()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import json_option, names_option, source_option
-from harness.cli.output import echo_notes, listing, print_json
+from harness.cli.options import choice_option, json_option, names_option, source_option
+from harness.cli.output import console, echo_notes, listing, print_json
 from harness.cli.query_options import folders_to_name, nothing_measured, query_options
 
 if TYPE_CHECKING:
@@ -34,12 +34,10 @@ _COMPARING = "Comparing methods on test images drawn at random ..."
 @click.option("--list", "list_tables", is_flag=True, help="List the tables, and print none.")
 @names_option("--metric", "metrics", help="Accuracy metrics; those of each table by default.")
 @source_option
-@click.option(
+@choice_option(
     "--format",
     "form",
-    type=click.Choice(["rich", "markdown", "latex", "csv", "json", "html"]),
-    default="rich",
-    show_default=True,
+    choices=("rich", "markdown", "latex", "csv", "json", "html"),
     help="For a terminal, a page, a paper, a spreadsheet, a program or a browser.",
 )
 @json_option
@@ -90,7 +88,6 @@ def command(
 
 
 def _list(form: _Format) -> None:
-    from harness.report.console import stdout
     from harness.report.tables import TABLES
 
     if form == "json":
@@ -99,8 +96,8 @@ def _list(form: _Format) -> None:
     rows = listing(("table", "what it shows"))
     for table in TABLES.values():
         rows.add_row(table.name, table.help)
-    stdout.print(rows)
-    stdout.print("Print one with 'harness tables --table NAME', all with '--table all'.", style="dim")
+    console().print(rows)
+    console().print("Print one with 'harness tables --table NAME', all with '--table all'.", style="dim")
 
 
 def _measured(
@@ -138,7 +135,7 @@ def _published_instead(
 
 def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
     """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
-    from harness.report.console import stderr, stdout
+    from harness.report.console import stderr
     from harness.report.legend import legend
     from harness.report.overview import overview
     from harness.report.render.text import as_rich
@@ -146,17 +143,16 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store)
 
     with stderr.status(_COMPARING):
         screen = overview(records, query, Uncertainty(store), folders_to_name(store))
-    stdout.print(as_rich(screen.grid))
-    stdout.print(screen.verdict, markup=False)
+    console().print(as_rich(screen.grid))
+    console().print(screen.verdict, markup=False)
     for sentence in legend([screen.grid]):
-        stdout.print(sentence, style="dim", markup=False)
-    stdout.print()
+        console().print(sentence, style="dim", markup=False)
+    console().print()
     for sentence in screen.others:
-        stdout.print(sentence, style="dim", markup=False, soft_wrap=True)
+        console().print(sentence, style="dim", markup=False, soft_wrap=True)
 
 
 def _print(grids: Sequence[Grid], form: _Format) -> None:
-    from harness.report.console import stdout
     from harness.report.legend import legend
     from harness.report.render.latex import as_latex
     from harness.report.render.page import as_html
@@ -165,9 +161,9 @@ def _print(grids: Sequence[Grid], form: _Format) -> None:
     explanations = legend(grids)
     if form == "rich":
         for grid in _warned_once(grids):
-            stdout.print(as_rich(grid))
+            console().print(as_rich(grid))
         for sentence in explanations:
-            stdout.print(sentence, style="dim", markup=False)
+            console().print(sentence, style="dim", markup=False)
     elif form in ("latex", "html"):
         click.echo((as_latex if form == "latex" else as_html)(grids, explanations))
     elif form == "markdown":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import Duration, device_option, json_option, names_argument
-from harness.cli.output import echo_notes, listing, print_json
+from harness.cli.output import console, echo_notes, listing, print_json
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -102,14 +102,12 @@ class _Bar:
 def _print(verdict: Verdict) -> None:
     from rich.markup import escape
 
-    from harness.report.console import stdout
-
     table = listing(("check", "result", "what"))
     for outcome in verdict.outcomes:
         result = f"[{_STYLES[outcome.status]}]{outcome.status}[/]"
         table.add_row(outcome.check, result, escape(outcome.sentence))
     numbers = {status: len(verdict.with_status(status)) for status in ("pass", "fail", "skip")}
     counts = ", ".join(f"{number} {status}" for status, number in numbers.items() if number)
-    stdout.print(f"[bold]{escape(verdict.method)}[/]: {counts} ({verdict.seconds:.0f} s, {verdict.device})")
-    stdout.print(table)
-    stdout.print()
+    console().print(f"[bold]{escape(verdict.method)}[/]: {counts} ({verdict.seconds:.0f} s, {verdict.device})")
+    console().print(table)
+    console().print()

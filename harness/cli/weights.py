@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument, weights_dir_option
-from harness.cli.output import echo_notes, fact_table, print_json, warn
+from harness.cli.output import console, echo_notes, fact_table, print_json, warn
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -108,14 +108,13 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
     from rich.markup import escape
 
     from harness.data.weights import WeightStore
-    from harness.report.console import stdout
 
     store = WeightStore(weights_dir)
     files = [(file, methods, store.status(file)) for file, methods in _files().items()]
     if as_json:
         print_json({"folder": store.folder, "files": [_plain(*file) for file in files]})
         return
-    stdout.print(f"folder {escape(str(store.folder))}\n", soft_wrap=True)
+    console().print(f"folder {escape(str(store.folder))}\n", soft_wrap=True)
     for file, methods, status in files:
         facts = {
             "used by": ", ".join(methods),
@@ -126,9 +125,9 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
             "or": ", ".join(file.alternatives),
             "path": str(status.path or ""),
         }
-        stdout.print(f"[bold]{file.name}[/]  {_STATES[status.state, status.verified]}")
-        stdout.print(fact_table("dim", [(f"    {name}", fact) for name, fact in facts.items() if fact]))
-        stdout.print()
+        console().print(f"[bold]{file.name}[/]  {_STATES[status.state, status.verified]}")
+        console().print(fact_table("dim", [(f"    {name}", fact) for name, fact in facts.items() if fact]))
+        console().print()
 
 
 def _plain(file: WeightFile, methods: Sequence[str], status: WeightStatus) -> dict[str, object]:
