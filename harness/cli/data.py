@@ -68,7 +68,7 @@ def verify(folder: Path, dataset: str | None, fast: bool, as_json: bool) -> int:
 def fetch(name: str, to: Path, categories: tuple[str, ...], yes: bool) -> None:
     """Show a dataset's licence, then download it, verify what has a published checksum, and unpack it.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download is resumed.
 
     \b
     harness data fetch mvtec3d --to ~/data

@@ -1,4 +1,4 @@
-"""``harness datasets``: where each dataset lies, what is missing, and the command that brings it."""
+"""``harness datasets``: where each dataset lies, what is missing, and the command that downloads it."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _show(scope: Scope, as_json: bool) -> int:
 
 
 def _warn_of_records(board: Board, latest: Latest) -> None:
-    """Print what a reader of the leaderboard should know of the records, as warnings."""
+    """Warn of records that are replaced, not ok, or measured on a busy device."""
     if latest.several:
         warn(replaced_text(board, latest))
     failed = [f"{key} ({record.status})" for key, record in latest.records.items() if record.status != "ok"]

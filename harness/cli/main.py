@@ -23,7 +23,7 @@ _VERBS = {
     "report": "Write all results as HTML pages.",
     "methods": "List methods and their parameters.",
     "quantities": "List every number of a record: unit, direction, meaning.",
-    "datasets": "List datasets, where they lie and what is missing.",
+    "datasets": "List datasets: where they lie, what is missing.",
     "splits": "List the fixed few-shot splits.",
     "data": "Download a dataset, or check one.",
     "weights": "List or download pretrained weights.",

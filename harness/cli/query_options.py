@@ -112,7 +112,7 @@ def nothing_measured(query: RecordQuery, store: Store, records: Collection[Recor
     Parameters
     ----------
     query
-        Which records were asked for.
+        Which records are wanted.
     store
         Where they were looked for.
     records

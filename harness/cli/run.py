@@ -143,7 +143,7 @@ def command(
 
 
 def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
-    """Run what is to run, print the table of all cells of the plan, and return the exit code."""
+    """Run the cells of a plan, print the table of all cells of the plan, and return the exit code."""
     from harness.api import run_plan
     from harness.report.console import print_notes, print_summary, stderr
 

@@ -36,7 +36,7 @@ def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> No
     """Show the state of every cell that is measured, running or planned.
 
     A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running while a process measures it;
-    planned where a run has not reached it, or was interrupted before; - where no run was asked for it.
+    planned where a run has not reached it, or was interrupted before; - where no run includes it.
 
     \b
     harness status

@@ -120,7 +120,7 @@ def _measured(
 def _published_instead(
     records: Sequence[Record], published: Published, request: TableRequest, source: Source, store: Store
 ) -> list[Grid]:
-    """Return the published tables where no record is ok; raise NothingMeasuredError where they can't stand in."""
+    """Return the published tables where no record is ok; raise NothingMeasuredError where they are no answer."""
     from harness.report.tables import published_grids
 
     query = request.query

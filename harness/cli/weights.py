@@ -51,7 +51,7 @@ def command(ctx: click.Context, weights_dir: Path | None, as_json: bool) -> None
 def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | None) -> int:
     """Download the files with NAMES (of files or of methods; all by default) and verify their sha256.
 
-    An interrupted download goes on where it stopped; a file that is there is left alone.
+    An interrupted download is resumed; a file that is there is left alone.
     """
     from harness.cli.transfer import transfer_bars
     from harness.data.weights import WeightStore

@@ -167,7 +167,7 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
     """
     empty = [name for name in _NEVER_EMPTY if not line[name]]
     if empty:
-        raise DataError(f"{where} has an empty {empty[0]}: mend the line.")
+        raise DataError(f"{where} has an empty {empty[0]}: correct the line.")
     if line["contended"] not in _FLAGS:
         raise DataError(f"{where} has '{line['contended']}' for contended: write yes or no.")
     return BoardRow(

@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,14 +11,16 @@ from PIL import Image
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.report.figures.files import FORMATS, figure_bytes, figure_format, write_figure
-from harness.report.figures.request import FigureRequest
 from harness.report.figures.speed import draw_speed
 from harness.report.figures.speed_data import published_speeds
 from harness.store.published import read_published
+from harness.store.query import RecordQuery
+
+METRIC = "aupro_30_official"
 
 
-def figure(width="column", **options):
-    return draw_speed(published_speeds(read_published(), FigureRequest()), width, **options)
+def figure(width="column", **changes):
+    return draw_speed(replace(published_speeds(read_published(), RecordQuery(), METRIC), **changes), width)
 
 
 @pytest.mark.parametrize(("width", "inches"), [("column", 3.3), ("page", 6.9)])
@@ -74,18 +77,18 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone():
 
 
 def test_without_a_title_a_figure_is_lower():
-    contents = [figure_bytes(figure(title=title), "png") for title in (False, True)]
-    bare, told = (Image.open(io.BytesIO(content)).height for content in contents)
-    assert bare < told
+    contents = [figure_bytes(figure(title=title), "png") for title in ("", "Some title")]
+    bare, titled = (Image.open(io.BytesIO(content)).height for content in contents)
+    assert bare < titled
 
 
 @pytest.mark.parametrize("name", ["figure", "figure.jpg", "figure.png.txt"])
-def test_an_unknown_suffix_is_told(tmp_path, name):
-    with pytest.raises(UsageError, match="figures are PNG, SVG or PDF"):
+def test_an_unknown_suffix_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="PNG, SVG or PDF"):
         figure_format(tmp_path / name)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(PrerequisiteError, match="--to"):
         write_figure(figure(), tmp_path / "file" / "figure.png")

@@ -5,12 +5,13 @@ import pytest
 from count_records import keep_details
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from report_records import full_record
 
 from harness.data.base import DATASETS
 from harness.report.figures.latency import draw_latency
 from harness.report.figures.latency_data import measured_latencies, order_statistic
-from harness.report.figures.request import FigureRequest, chosen_group
+from harness.report.groups import group_records
 from harness.store.details import read_details
 from harness.store.query import RecordQuery
 from harness.store.store import Store
@@ -31,15 +32,14 @@ def record(store, method="cfm", category="bagel", *, calls=6, factor=1.0, **envi
 
 
 def data_of(store, records, **query):
-    asked = FigureRequest(RecordQuery(**query))
-    group, _ = chosen_group(records, asked)
+    (group,) = group_records(records, RecordQuery(**query))
     return measured_latencies(group, store)
 
 
 def drawn(figure, prefix):
     prefix = prefix.replace(" ", "_")
     artists = [artist for axes in figure.axes for artist in axes.get_children() if artist.get_gid()]
-    return {one.get_gid().removeprefix(prefix): one for one in artists if one.get_gid().startswith(prefix)}
+    return {name.removeprefix(prefix): artist for artist in artists if (name := artist.get_gid()).startswith(prefix)}
 
 
 @given(st.lists(st.floats(0.1, 1e4), min_size=1, max_size=50), st.floats(0, 1))
@@ -63,7 +63,7 @@ def test_every_call_of_a_short_run_is_drawn_in_its_window(store):
 
 def test_of_many_calls_those_outside_the_whiskers_are_drawn(store):
     records = [record(store, category=name, calls=100) for name in MVTEC]
-    (row,) = data_of(store, records).rows
+    (row,) = data_of(store, records).parts
     assert len(row.times["device"]) == 1000
     calls = drawn(draw_latency(data_of(store, records), "page"), "calls/device/")
     (dots,) = calls.values()
@@ -77,9 +77,9 @@ def test_devices_have_rows_and_headings_of_their_own(store):
     records = [record(store), record(store, category="foam", cpu="Other CPU"), record(store, "btf")]
     data = data_of(store, records, categories=("bagel", "foam"))
     devices = ["Other CPU, 2 cores, 2 threads", "Test CPU, 2 cores, 2 threads"]
-    assert [row.device for row in data.rows] == [devices[0], devices[1], devices[1]]
-    assert {row.label for row in data.rows} == {"cfm (1 of 2)", "btf (1 of 2)"}
-    texts = [text.get_text() for text in draw_latency(data).texts]
+    assert [row.device for row in data.parts] == [devices[0], devices[1], devices[1]]
+    assert {row.label for row in data.parts} == {"cfm (1 of 2)", "btf (1 of 2)"}
+    texts = [text.get_text() for text in draw_latency(data).findobj(Text)]
     assert [f"measured on {device}" in texts for device in devices] == [True, True]
 
 
@@ -87,7 +87,7 @@ def test_times_of_a_busy_machine_and_records_without_raw_times_are_left_out_with
     busy = record(store, "btf", contended=True, contention="3 other processes")
     bare = replace(record(store, "ast"), details="")
     data = data_of(store, [record(store), busy, bare])
-    assert [row.label for row in data.rows] == ["cfm (1 of 10)"]
+    assert [row.label for row in data.parts] == ["cfm (1 of 10)"]
     assert len(data.notes) == 2
     assert any("btf on bagel is left out: 3 other processes" in note for note in data.notes)
     assert any("ast on bagel is left out: its record has no raw times" in note for note in data.notes)

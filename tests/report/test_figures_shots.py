@@ -5,28 +5,30 @@ from scipy import stats
 
 from harness.data.base import DATASETS
 from harness.errors import UsageError
-from harness.report.figures.request import FigureRequest, chosen_groups
+from harness.report.figures.kinds import largest_family
 from harness.report.figures.shots import draw_shots
 from harness.report.figures.shots_data import measured_shots, published_shots
+from harness.report.groups import group_records
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 PUBLISHED = read_published()
+METRIC = "aupro_30_official"
 SHOTS = (5, 10, 50, "full")
 
 
 def records(method="cfm", *, shots=SHOTS, split="first", shift=0.0, categories=MVTEC, **changes):
     return [
-        make_record(method, name, shots=one, split="first" if one == "full" else split, shift=shift, **changes)
-        for one in shots
+        make_record(method, name, shots=count, split="first" if count == "full" else split, shift=shift, **changes)
+        for count in shots
         for name in categories
     ]
 
 
-def data_of(found, published=PUBLISHED, **query):
-    asked = FigureRequest(RecordQuery(**query))
-    return measured_shots(chosen_groups(found, asked), published, asked)
+def data_of(records, published=PUBLISHED, **query):
+    family, _ = largest_family(group_records(records, RecordQuery(**query)), all_shots=True)
+    return measured_shots(family, published, METRIC)
 
 
 def drawn(figure):
@@ -37,7 +39,7 @@ def drawn(figure):
 def test_the_published_curves_are_table_4(metric):
     rows = [row for row in PUBLISHED.rows if (row.table, row.metric) == (4, metric)]
     table = {method: [row.value for row in rows if row.method == method] for method in {row.method for row in rows}}
-    lines = drawn(draw_shots(published_shots(PUBLISHED, FigureRequest(metric=metric))))
+    lines = drawn(draw_shots(published_shots(PUBLISHED, RecordQuery(), metric)))
     assert {gid.removeprefix("published/"): list(line.get_ydata()) for gid, line in lines.items()} == table
     assert len(table) == 4
 
@@ -54,8 +56,8 @@ def test_measured_curves_stand_beside_hollow_dashed_published_ones():
 
 def test_several_seeds_are_one_point_with_a_t_interval():
     shifts = {"0": -0.01, "1": 0.0, "3": 0.013}
-    found = [record for split, shift in shifts.items() for record in records(split=split, shift=shift, shots=(5,))]
-    (curve,) = data_of(found, None).curves
+    measured = [record for split, shift in shifts.items() for record in records(split=split, shift=shift, shots=(5,))]
+    (curve,) = data_of(measured, None).parts
     (point,) = curve.points
     values = [0.97 + shift for shift in shifts.values()]
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
@@ -64,41 +66,42 @@ def test_several_seeds_are_one_point_with_a_t_interval():
 
 
 def test_splits_are_never_mixed_and_those_left_out_are_named():
-    found = [*records(shots=(5, 10, 50)), *records(shots=(5,), split="2", shift=-0.1), *records(shots=("full",))]
-    data = data_of(found, None)
-    (curve,) = data.curves
-    assert [(point.shots, point.value) for point in curve.points] == [(one, pytest.approx(0.97)) for one in SHOTS]
+    measured = [*records(shots=(5, 10, 50)), *records(shots=(5,), split="2", shift=-0.1), *records(shots=("full",))]
+    data = data_of(measured, None)
+    (curve,) = data.parts
+    assert [(point.shots, point.value) for point in curve.points] == [(count, pytest.approx(0.97)) for count in SHOTS]
     assert any("the splits 2" in note for note in data.notes)
-    (chosen,) = data_of(found, None, splits=("2",)).curves
+    (chosen,) = data_of(measured, None, splits=("2",)).parts
     assert [point.shots for point in chosen.points] == [5, "full"]
 
 
 def test_random_splits_do_not_stand_beside_published_curves():
     data = data_of([*records(split="0"), *records(split="1", shift=0.01)])
-    assert {curve.published for curve in data.curves} == {False}
+    assert {curve.published for curve in data.parts} == {False}
     assert any("Not comparable" in note for note in data.notes)
 
 
-def test_a_point_that_lacks_a_category_is_left_out_and_told():
+def test_a_point_that_lacks_a_category_is_left_out_with_a_note():
     data = data_of([*records(shots=(5, "full")), *records(shots=(10,), categories=MVTEC[:-1])], None)
-    assert [point.shots for point in data.curves[0].points] == [5, "full"]
+    assert [point.shots for point in data.parts[0].points] == [5, "full"]
     assert any("cfm at 10 shots" in note and MVTEC[-1] in note for note in data.notes)
 
 
 def test_one_protocol_only():
-    data = data_of([*records(), *records(preset="quick", shots=(5,))], None)
-    assert "preset paper" in data.title
-    assert any("--dataset mvtec3d --preset quick --weights pretrained" in note for note in data.notes)
+    groups = group_records([*records(), *records(preset="quick", shots=(5,))])
+    family, (note,) = largest_family(groups, all_shots=True)
+    assert {group.protocol.preset for group in family} == {"paper"}
+    assert "--dataset mvtec3d --preset quick --weights pretrained" in note
 
 
 def test_one_category_has_no_published_curve():
     data = data_of(records(), categories=("bagel",))
-    assert {curve.published for curve in data.curves} == {False}
+    assert {curve.published for curve in data.parts} == {False}
     with pytest.raises(UsageError, match="is published for"):
-        published_shots(PUBLISHED, FigureRequest(RecordQuery(categories=("bagel",))))
+        published_shots(PUBLISHED, RecordQuery(categories=("bagel",)), METRIC)
 
 
-def test_one_number_of_training_samples_is_told_how_to_get_others():
+def test_one_number_of_training_samples_has_a_note_how_to_get_others():
     data = data_of(records(shots=(10,)), None)
     assert any("--shots 5,10,50,full" in note for note in data.notes)
     assert not data_of(records(), None).notes

@@ -1,6 +1,7 @@
 from itertools import combinations
 from math import pi
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,14 +9,15 @@ from report_records import make_record
 
 from harness.data.base import DATASETS
 from harness.errors import UsageError
-from harness.report.figures.placement import Box
-from harness.report.figures.request import FigureRequest, chosen_group
+from harness.report.figures.placement import distances
 from harness.report.figures.speed import draw_speed
-from harness.report.figures.speed_data import measured_speeds, pareto_front, published_speeds
+from harness.report.figures.speed_data import front_of, measured_speeds, pareto_front, published_speeds
+from harness.report.groups import group_records
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
+METRIC = "aupro_30_official"
 PUBLISHED = read_published()
 H200 = {"device": "cuda:0", "device_name": "NVIDIA H200", "cpu": "Xeon"}
 A100 = {"device": "cuda:0", "device_name": "NVIDIA A100-SXM4-80GB", "cpu": "AMD EPYC 7763 64-Core Processor"}
@@ -43,37 +45,42 @@ CROWD = [
 ]
 
 
-def data_of(found, published=PUBLISHED, metric="aupro_30_official", **query):
-    asked = FigureRequest(RecordQuery(**query), metric)
-    group, _ = chosen_group(found, asked)
-    return measured_speeds(group, published, asked)
+def data_of(records, published=PUBLISHED, metric=METRIC, **query):
+    (group,) = group_records(records, RecordQuery(**query))
+    return measured_speeds(group, published, metric)
+
+
+def published_data(metric=METRIC):
+    return published_speeds(PUBLISHED, RecordQuery(), metric)
 
 
 def artists(figure, prefix):
     prefix = prefix.replace(" ", "_")
     (axes, _) = figure.axes
-    found = {artist.get_gid(): artist for artist in axes.get_children() if artist.get_gid()}
-    return {gid.removeprefix(prefix): artist for gid, artist in found.items() if gid.startswith(prefix)}
+    named = {artist.get_gid(): artist for artist in axes.get_children() if artist.get_gid()}
+    return {gid.removeprefix(prefix): artist for gid, artist in named.items() if gid.startswith(prefix)}
 
 
 def drawn_points(figure, series):
-    return {label: tuple(map(float, one.get_offsets()[0])) for label, one in artists(figure, f"{series}/").items()}
+    return {
+        label: tuple(map(float, marker.get_offsets()[0])) for label, marker in artists(figure, f"{series}/").items()
+    }
 
 
 def published_rows(metric):
-    found = {}
+    values = {}
     for row in PUBLISHED.rows:
         if row.table == 5 and row.metric in ("fps", "memory_mb", metric):
-            found.setdefault(row.method, {})[row.metric] = row.value
-    return found
+            values.setdefault(row.method, {})[row.metric] = row.value
+    return values
 
 
 @pytest.mark.parametrize("metric", ["i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"])
 def test_the_published_figure_shows_exactly_the_published_numbers(metric):
-    figure = draw_speed(published_speeds(PUBLISHED, FigureRequest(metric=metric)))
+    figure = draw_speed(published_data(metric))
     rows = published_rows(metric)
     assert drawn_points(figure, "as published") == {name: (row["fps"], row[metric]) for name, row in rows.items()}
-    areas = {name: one.get_sizes()[0] * pi / 4 for name, one in artists(figure, "as published/").items()}
+    areas = {name: marker.get_sizes()[0] * pi / 4 for name, marker in artists(figure, "as published/").items()}
     per_mb = areas["m3dm"] / rows["m3dm"]["memory_mb"]
     assert len(rows) == 7
     for name, row in rows.items():
@@ -82,8 +89,8 @@ def test_the_published_figure_shows_exactly_the_published_numbers(metric):
 
 def test_published_markers_are_hollow_and_measured_ones_filled():
     figure = draw_speed(data_of(CROWD))
-    assert all(not len(one.get_facecolors()) for one in artists(figure, "as published/").values())
-    assert all(len(one.get_facecolors()) for one in artists(figure, "measured on").values())
+    assert all(not len(marker.get_facecolors()) for marker in artists(figure, "as published/").values())
+    assert all(len(marker.get_facecolors()) for marker in artists(figure, "measured on").values())
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=14))
@@ -97,7 +104,7 @@ def test_the_front_is_what_no_point_dominates(points):
 
 
 def test_the_published_front_in_the_figure():
-    figure = draw_speed(published_speeds(PUBLISHED, FigureRequest()))
+    figure = draw_speed(published_data())
     (line,) = artists(figure, "front/").values()
     assert list(map(tuple, line.get_xydata())) == [(24.527, 0.972), (42.818, 0.961)]
 
@@ -105,36 +112,36 @@ def test_the_published_front_in_the_figure():
 def test_speeds_of_several_devices_and_the_published_ones_share_no_series():
     data = data_of(CROWD)
     names = ["as published", "measured on NVIDIA H200 in Xeon", f"measured on {A100['device_name']} in {A100['cpu']}"]
-    assert sorted(series.name for series in data.series) == sorted(names)
-    by_name = {series.name: [point.label for point in series.points] for series in data.series}
+    assert sorted(series.label for series in data.parts) == sorted(names)
+    by_name = {series.label: [point.label for point in series.points] for series in data.parts}
     assert by_name[names[2]] == ["cfm-s"]
     figure = draw_speed(data)
     on_fronts = {gid: {tuple(xy) for xy in line.get_xydata()} for gid, line in artists(figure, "front/").items()}
     assert set(on_fronts) == {name.replace(" ", "_") for name in names[:2]}
     for name, points in on_fronts.items():
         assert points <= set(drawn_points(figure, name).values())
-    symbols = {len(one.get_paths()[0].vertices) for one in artists(figure, "measured on").values()}
+    symbols = {len(marker.get_paths()[0].vertices) for marker in artists(figure, "measured on").values()}
     assert len(symbols) == 2
     words = " ".join(text.get_text() for text in figure.axes[1].texts)
     assert all(name in words for name in names)
 
 
 def test_one_method_on_several_devices_has_no_point_and_a_note():
-    found = [
+    measured = [
         *records("cfm", 18, 452, categories=MVTEC[:5]),
         *records("cfm", 30, 452, categories=MVTEC[5:], environment=A100),
         *records("btf", 30, 452),
     ]
-    data = data_of(found, None)
-    assert [point.label for series in data.series for point in series.points] == ["btf"]
+    data = data_of(measured, None)
+    assert [point.label for series in data.parts for point in series.points] == ["btf"]
     assert any(note.startswith("cfm is left out: measured on several devices") for note in data.notes)
 
 
 def test_contended_and_missing_times_are_left_out_with_a_note():
     busy = {**H200, "contended": True, "contention": "2 other processes used the GPU"}
-    found = [*records("cfm", 18, 452), *records("btf", 30, 400, environment=busy), *records("ast", None, 400)]
-    data = data_of(found, None)
-    assert [point.label for series in data.series for point in series.points] == ["cfm"]
+    measured = [*records("cfm", 18, 452), *records("btf", 30, 400, environment=busy), *records("ast", None, 400)]
+    data = data_of(measured, None)
+    assert [point.label for series in data.parts for point in series.points] == ["cfm"]
     assert len(data.notes) == 2
     assert any("btf is left out" in note and "2 other processes" in note for note in data.notes)
     assert any("ast is left out" in note for note in data.notes)
@@ -147,20 +154,20 @@ def test_a_method_with_unknown_memory_is_still_shown():
 
 def test_points_over_other_categories_do_not_compete():
     data = data_of([*records("cfm", 18, 452), *records("btf", 1, 100, shift=0.02, categories=MVTEC[:3])], None)
-    (series,) = data.series
+    (series,) = data.parts
     assert [point.label for point in series.points] == ["cfm", "btf (3 of 10)"]
-    assert [point.label for point in series.front] == ["cfm"]
+    assert [point.label for point in front_of(series)] == ["cfm"]
 
 
 @pytest.mark.parametrize("changes", [{"preset": "quick"}, {"weights": "random"}, {"shots": 10}])
 def test_published_points_stand_beside_comparable_ones_only(changes):
-    assert [series.published for series in data_of(records("cfm", 18, 452)).series] == [True, False]
-    assert [series.published for series in data_of(records("cfm", 18, 452, **changes)).series] == [False]
+    assert [series.published for series in data_of(records("cfm", 18, 452)).parts] == [True, False]
+    assert [series.published for series in data_of(records("cfm", 18, 452, **changes)).parts] == [False]
 
 
 def test_nothing_is_published_for_an_exact_metric():
     with pytest.raises(UsageError, match="is published for"):
-        published_speeds(PUBLISHED, FigureRequest(metric="aupro_30"))
+        published_data("aupro_30")
 
 
 def test_the_axis_is_logarithmic_where_speeds_differ_much():
@@ -171,34 +178,41 @@ def test_the_axis_is_logarithmic_where_speeds_differ_much():
 
 
 def box_of(artist, figure):
-    found = artist.get_window_extent(figure.canvas.get_renderer())
-    return Box(found.x0, found.y0, found.x1, found.y1)
+    return artist.get_window_extent(figure.canvas.get_renderer()).extents
+
+
+def apart(boxes):
+    return all((np.maximum(a[:2], b[:2]) >= np.minimum(a[2:], b[2:])).any() for a, b in combinations(boxes, 2))
+
+
+def inside(box, whole):
+    return (box[:2] >= whole[:2]).all() and (box[2:] <= whole[2:]).all()
 
 
 @pytest.mark.parametrize("width", ["column", "page"])
 @pytest.mark.parametrize(
-    "found", [None, CROWD, [*CROWD, *records("cfm[mapping=intra,epochs=50,aggregate=2d]", 19, 460, shift=-0.004)]]
+    "measured", [None, CROWD, [*CROWD, *records("cfm[mapping=intra,epochs=50,aggregate=2d]", 19, 460, shift=-0.004)]]
 )
-def test_labels_overlap_neither_each_other_nor_markers_nor_the_frame(width, found):
-    data = published_speeds(PUBLISHED, FigureRequest()) if found is None else data_of(found)
+def test_labels_overlap_neither_each_other_nor_markers_nor_the_frame(width, measured):
+    data = published_data() if measured is None else data_of(measured)
     figure = draw_speed(data, width)
     figure.canvas.draw()
     labels = [box_of(text, figure) for text in artists(figure, "label/").values()]
-    assert len(labels) == sum(len(series.points) for series in data.series)
-    assert all(one.overlap(other) == 0 for one, other in combinations(labels, 2))
+    assert len(labels) == sum(len(series.points) for series in data.parts)
+    assert apart(labels)
     axes = figure.axes[0]
-    for series in data.series:
-        for marker in artists(figure, f"{series.name}/").values():
-            x, y = axes.transData.transform(marker.get_offsets()[0])
+    for series in data.parts:
+        for marker in artists(figure, f"{series.label}/").values():
+            centre = axes.transData.transform(marker.get_offsets()[0])
             radius = marker.get_sizes()[0] ** 0.5 / 2 / 72 * figure.dpi
-            assert all(label.distance(x, y) >= radius for label in labels)
-            assert Box(x - radius, y - radius, x + radius, y + radius).inside(box_of(axes.patch, figure))
-    assert all(label.inside(box_of(axes.patch, figure)) for label in labels)
+            assert (distances(np.array(labels), centre) >= radius).all()
+            assert inside(np.array([*centre - radius, *centre + radius]), box_of(axes.patch, figure))
+    assert all(inside(label, box_of(axes.patch, figure)) for label in labels)
 
 
-@pytest.mark.parametrize("found", [None, CROWD])
-def test_nothing_is_cut_off_and_no_text_of_the_legend_overlaps(found):
-    data = published_speeds(PUBLISHED, FigureRequest()) if found is None else data_of(found)
+@pytest.mark.parametrize("measured", [None, CROWD])
+def test_nothing_is_cut_off_and_no_text_of_the_legend_overlaps(measured):
+    data = published_data() if measured is None else data_of(measured)
     for width, inches in (("column", 3.3), ("page", 6.9)):
         figure = draw_speed(data, width)
         assert figure.get_size_inches()[0] == inches
@@ -207,14 +221,14 @@ def test_nothing_is_cut_off_and_no_text_of_the_legend_overlaps(found):
         around = [*figure.texts, figure.axes[0].xaxis.label, figure.axes[0].yaxis.label]
         legend = [box_of(text, figure) for text in figure.axes[1].texts]
         shown = [box_of(text, figure) for text in (*around, *figure.axes[0].get_xticklabels())]
-        assert all(box.inside(whole) for box in (*legend, *shown))
-        assert all(one.overlap(other) == 0 for one, other in combinations(legend, 2))
+        assert all(inside(box, whole) for box in (*legend, *shown))
+        assert apart(legend)
 
 
 @pytest.mark.parametrize("asked", [{"categories": ("bagel",)}, {"metric": "aupro_30"}])
-def test_it_is_told_why_nothing_published_stands_beside(asked):
+def test_a_note_says_why_nothing_published_stands_beside(asked):
     data = data_of(records("cfm", 18, 452), **asked)
-    assert [series.published for series in data.series] == [False]
+    assert [series.published for series in data.parts] == [False]
     assert any("frame rates are for mvtec3d, all training samples" in note for note in data.notes)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from report_records import full_record, make_record
 
 from harness.report.figures.colours import colour_of, on_dark
-from harness.report.html.boarddata import board_data
-from harness.report.html.plotdata import QUANTILES, curve_rates
+from harness.report.figures.latency_data import QUANTILES
+from harness.report.html.boarddata import board_data, curve_rates
 from harness.report.html.sections import make_sections
 from harness.report.uncertainty import seed_interval
 from harness.store.published import read_published
@@ -34,9 +34,9 @@ def two_counted(store):
 
 def test_the_area_below_an_embedded_curve_is_the_printed_number(tmp_path):
     store = Store(tmp_path)
-    found = data_of(two_counted(store), store)
-    (line,) = found["sections"][0]["lines"]
-    rates = np.array(found["rates"])
+    data = data_of(two_counted(store), store)
+    (line,) = data["sections"][0]["lines"]
+    rates = np.array(data["rates"])
     for metric, limit in (("aupro_30", 0.3), ("aupro_1", 0.01)):
         inside = rates <= limit
         values = np.array(line["curves"]["pro"][: inside.sum()])
@@ -136,6 +136,6 @@ def test_rows_open_in_the_order_of_the_paper():
 
 
 def test_variants_of_later_tables_follow_the_methods():
-    found = [make_record("cfm[aggregate=sum]"), make_record("cfm-t")]
-    section = make_sections(found, read_published(), RecordQuery("mvtec3d"))[0]
+    records = [make_record("cfm[aggregate=sum]"), make_record("cfm-t")]
+    section = make_sections(records, read_published(), RecordQuery("mvtec3d"))[0]
     assert [line.label for line in section.lines if not line.published] == ["cfm-t", "cfm[aggregate=sum]"]

@@ -1,4 +1,4 @@
-"""Colours of methods: one method has one colour in every figure, and all can be told apart with any colour vision."""
+"""Colours of methods: a method has the same in every figure, and all differ clearly for any colour vision."""
 
 from __future__ import annotations
 
@@ -31,17 +31,7 @@ _LEAST_CONTRAST = 4.5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a method is drawn.
-
-    Parameters
-    ----------
-    colour
-        Hexadecimal RGB; that of its name, whatever its parameters.
-    line
-        Dashes as matplotlib takes them.
-    marker
-        Symbol as matplotlib names it.
-    """
+    """How a method is drawn: hexadecimal RGB, dashes and symbol as matplotlib takes them."""
 
     colour: str
     line: str | tuple[float, tuple[float, ...]]

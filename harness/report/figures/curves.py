@@ -25,28 +25,14 @@ _NAMES = {"pro": "Per-region overlap", "roc": "True positive rate of pixels"}
 
 
 @house_style()
-def draw_curves(data: FigureData[MeanCurve], width: Width = "column", *, title: bool = True) -> Figure:
+def draw_curves(data: FigureData[MeanCurve], width: Width = "column") -> Figure:
     """Draw curves in two panels; the limits of 1% and 30% are marked.
 
-    Parameters
-    ----------
-    data
-        At least one curve.
-    width
-        ``column`` or ``page`` of a two-column paper.
-    title
-        Whether to say above the axes what holds for all curves.
-
-    Returns
-    -------
-    Figure
-        Curves have the gid ``<end of the panel in %>/<label>``.
+    Curves have the gid ``<end of the panel in %>/<label>``.
     """
     looks = looks_of(curve.label for curve in data.parts)
     legend = Legend(width, [Entry(label, look.colour, line=look.line) for label, look in looks.items()])
-    frame = new_frame(
-        width, _HEIGHT[width], legend.height, data.title if title else "", panels=2, left=34, right=9, between=14
-    )
+    frame = new_frame(width, _HEIGHT[width], legend.height, data.title, panels=2, left=34, right=9, between=14)
     for axes, end in zip(frame.axes, _ENDS[data.shows], strict=True):
         for curve in data.parts:
             rates, values = curve.up_to(end)

@@ -51,7 +51,8 @@ class MeanCurve:
 
     def at(self, rates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at some false positive rates; at 0 the higher one."""
-        return np.interp(rates, self.rates[1:], self.values[1:])
+        values: NDArray[np.float64] = np.interp(rates, self.rates[1:], self.values[1:])
+        return values
 
 
 def measured_curves(group: Group, store: Store, kind: CurveKind) -> FigureData[MeanCurve]:
@@ -117,4 +118,5 @@ def _values(store: Store, record: Record, kind: CurveKind) -> NDArray[np.float64
     if np.isnan(x).any() or np.isnan(y).any():
         return None
     last = np.append(x[1:] > x[:-1], True)
-    return np.interp(rate_grid(), x[last], y[last])
+    values: NDArray[np.float64] = np.interp(rate_grid(), x[last], y[last])
+    return values

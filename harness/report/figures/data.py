@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["FigureData"]
+__all__ = ["FigureData", "Series"]
 
 Part = TypeVar("Part")
 
@@ -30,3 +30,12 @@ class FigureData(Generic[Part]):
     parts: tuple[Part, ...]
     shows: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series(Generic[Part]):
+    """Points that a line may connect, measured or published: those of a method, or of a device."""
+
+    label: str
+    published: bool
+    points: tuple[Part, ...]

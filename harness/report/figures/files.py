@@ -38,15 +38,7 @@ def figure_format(path: Path) -> str:
 
 
 def figure_bytes(figure: Figure, form: str) -> bytes:
-    """Return a figure as a file's content.
-
-    Parameters
-    ----------
-    figure
-        As drawn.
-    form
-        ``png`` (in the figure's dots an inch), ``svg`` or ``pdf`` (TrueType fonts inside).
-    """
+    """Return a file's content: ``png`` (in the figure's dots an inch), ``svg`` or ``pdf`` (TrueType fonts inside)."""
     stream = io.BytesIO()
     with house_style():
         figure.savefig(stream, format=form, dpi="figure", metadata=_METADATA[form])
@@ -54,15 +46,7 @@ def figure_bytes(figure: Figure, form: str) -> bytes:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of its suffix; its folder is made where it is missing.
-
-    Raises
-    ------
-    UsageError
-        For an unknown suffix.
-    PrerequisiteError
-        Where the file can't be written.
-    """
+    """Write a figure in the format of its suffix; raise UsageError for another, PrerequisiteError where it can't be."""
     content = figure_bytes(figure, figure_format(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

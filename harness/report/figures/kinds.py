@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -58,26 +58,17 @@ class Kind:
     """
 
     measured: Callable[[Sequence[Group], Store, Published | None, str], FigureData[Any]]
-    draw: Callable[..., Figure]
+    draw: Callable[[Any, Width], Figure]
     published: Callable[[Published, RecordQuery, str], FigureData[Any]] | None = None
     all_shots: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "speed": Kind(
-        lambda groups, store, published, metric: measured_speeds(groups[0], published, metric),
-        draw_speed,
-        published_speeds,
-    ),
-    "shots": Kind(
-        lambda groups, store, published, metric: measured_shots(groups, published, metric),
-        draw_shots,
-        published_shots,
-        all_shots=True,
-    ),
-    "pro": Kind(lambda groups, store, published, metric: measured_curves(groups[0], store, "pro"), draw_curves),
-    "roc": Kind(lambda groups, store, published, metric: measured_curves(groups[0], store, "roc"), draw_curves),
-    "latency": Kind(lambda groups, store, published, metric: measured_latencies(groups[0], store), draw_latency),
+    "speed": Kind(lambda groups, _, *beside: measured_speeds(groups[0], *beside), draw_speed, published_speeds),
+    "shots": Kind(lambda groups, _, *beside: measured_shots(groups, *beside), draw_shots, published_shots, True),
+    "pro": Kind(lambda groups, store, *_: measured_curves(groups[0], store, "pro"), draw_curves),
+    "roc": Kind(lambda groups, store, *_: measured_curves(groups[0], store, "roc"), draw_curves),
+    "latency": Kind(lambda groups, store, *_: measured_latencies(groups[0], store), draw_latency),
 }
 """By name on the command line."""
 
@@ -122,28 +113,31 @@ def draw_kind(
         Where the figure needs measured numbers and there are none.
     """
     records, kind = store.all(), KINDS[name]
+
+    def drawn(data: FigureData[Any], *notes: str) -> Drawn:
+        return Drawn(kind.draw(data if title else replace(data, title=""), width), (*notes, *data.notes))
+
     TableRequest(query, metrics=(metric,)).check(records, published)
     if kind.all_shots and query.shots:
         raise UsageError(f"A figure of kind '{name}' shows all numbers of training samples: leave out --shots.")
     if source == "published":
         if kind.published is None:
             raise UsageError(f"Nothing is published for a figure of kind '{name}': leave out --source published.")
-        return Drawn(kind.draw(kind.published(published, query, metric), width, title=title))
+        return drawn(kind.published(published, query, metric))
     why = ""
     if groups := [group for group in group_records(records, query) if group.cells]:
         family, notes = largest_family(groups, all_shots=kind.all_shots)
         data = kind.measured(family, store, published if source == "both" else None, metric)
         if data.parts:
-            return Drawn(kind.draw(data, width, title=title), (*notes, *data.notes))
+            return drawn(data, *notes)
         why = " ".join(data.notes)
     nothing = _nothing_measured(records, query, str(store.cells), why)
     if source == "measured" or kind.published is None:
         raise nothing
     try:
-        data = kind.published(published, query, metric)
+        return drawn(kind.published(published, query, metric), f"{nothing} This is the published figure.")
     except UsageError as error:
         raise NothingMeasuredError(f"{nothing} {error}") from None
-    return Drawn(kind.draw(data, width, title=title), (f"{nothing} This is the published figure.",))
 
 
 def largest_family(groups: Sequence[Group], *, all_shots: bool = False) -> tuple[list[Group], tuple[str, ...]]:

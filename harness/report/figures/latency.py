@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.report.figures.colours import MUTED, colour_of, readable
 from harness.report.figures.data import FigureData
 from harness.report.figures.latency_data import WINDOWS, LatencyRow, Window
-from harness.report.figures.style import POINTS, WIDTHS, Width, artist_id, broken, house_style, log_axis, new_frame
+from harness.report.figures.style import Width, artist_id, broken, house_style, log_axis, new_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,25 +30,16 @@ _GOLDEN = 0.6180339887498949
 
 
 @house_style()
-def draw_latency(data: FigureData[LatencyRow], width: Width = "column", *, title: bool = True) -> Figure:
+def draw_latency(data: FigureData[LatencyRow], width: Width = "column") -> Figure:
     """Draw the times of every method.
 
     The box holds the middle half of the calls, its line is the median; whiskers go from the 5th to the 95th percentile,
     or to the ends where fewer than 59 calls are measured. Times of different devices are in blocks of their own.
-
-    Parameters
-    ----------
-    data
-        At least one row.
-    width
-        ``column`` or ``page`` of a two-column paper.
-    title
-        Whether to say above the axes what holds for all rows.
     """
     rows, names = data.parts, [broken(row.label) for row in data.parts]
     places, headings, height = _places(rows)
     left = max(len(line) for name in names for line in name.split("\n")) * _LETTER + 8
-    frame = new_frame(width, height, 21, data.title if title else "", panels=2, left=left, right=9, between=13)
+    frame = new_frame(width, height, 21, data.title, panels=2, left=left, right=9, between=13)
     times = [time for row in rows for calls in row.times.values() for time in calls]
     for axes, (window, name) in zip(frame.axes, WINDOWS.items(), strict=True):
         _scale(axes, times, width)
@@ -61,19 +52,12 @@ def draw_latency(data: FigureData[LatencyRow], width: Width = "column", *, title
             _draw_row(axes, row, window, place)
     for text, row in zip(frame.axes[0].get_yticklabels(), rows, strict=True):
         text.set_color(readable(colour_of(row.label)))
-    area = frame.axes[0].get_position()
+    small: dict[str, Any] = {"va": "center", "color": MUTED, "fontsize": 6}
     for device, place in headings:
-        frame.figure.text(
-            5 / (WIDTHS[width] * POINTS),
-            area.y1 - area.height * place / height,
-            f"measured on {device}",
-            va="center",
-            color=MUTED,
-            fontsize=6,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-            gid=artist_id("device", device),
-        )
-    frame.key.text(5, 10, _explained(rows), va="center", color=MUTED, fontsize=6, linespacing=1.25)
+        ground: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        words, gid = f"measured on {device}", artist_id("device", device)
+        frame.axes[0].annotate(words, (5, place), xycoords=("figure points", "data"), bbox=ground, gid=gid, **small)
+    frame.key.text(5, 10, _explained(rows), linespacing=1.25, **small)
     return frame.figure
 
 
@@ -108,16 +92,16 @@ def _draw_row(axes: Axes, row: LatencyRow, window: Window, place: float) -> None
     least, low, first, middle, third, high, most = row.quantiles(window)
     if len(times) < _FEWEST_TAILS:
         low, high = least, most
-    shown = {index: time for index, time in enumerate(times) if len(times) <= _MOST_CALLS or not low <= time <= high}
-    heights = [place + 5 * (index * _GOLDEN % 1 - 0.5) + 0.5 for index in shown]
+    shown = [i for i, time in enumerate(times) if len(times) <= _MOST_CALLS or not low <= time <= high]
+    spread = [place + 5 * (i * _GOLDEN % 1 - 0.5) + 0.5 for i in shown]
     calls, median = (artist_id(name, window, row.device, row.label) for name in ("calls", "median"))
-    dots = {"s": 1.8, "color": colour, "alpha": 0.55, "linewidths": 0, "zorder": 2, "gid": calls}
-    axes.scatter(list(shown.values()), heights, **dots)
+    dots: dict[str, Any] = {"s": 1.8, "alpha": 0.55, "linewidths": 0, "zorder": 2, "gid": calls}
+    axes.scatter([times[i] for i in shown], spread, color=colour, **dots)
     axes.plot([low, high], [place, place], color=colour, linewidth=0.8, zorder=2.5, solid_capstyle="butt")
-    box = [place - 4, place + 4]
-    axes.fill_between([first, third], *box, facecolor=f"{colour}30", edgecolor=colour, linewidth=0.7, zorder=2.2)
-    line = {"color": readable(colour), "linewidth": 1.6, "zorder": 3, "gid": median}
-    axes.plot([middle, middle], box, solid_capstyle="butt", **line)
+    box: dict[str, Any] = {"facecolor": f"{colour}30", "edgecolor": colour, "linewidth": 0.7, "zorder": 2.2}
+    axes.fill_between([first, third], place - 4, place + 4, **box)
+    line: dict[str, Any] = {"linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt", "gid": median}
+    axes.plot([middle, middle], [place - 4, place + 4], color=readable(colour), **line)
 
 
 def _explained(rows: Sequence[LatencyRow]) -> str:

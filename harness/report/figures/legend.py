@@ -1,10 +1,11 @@
-"""A legend below the axes: entries in columns that fit a paper's, then a line of entries side by side."""
+"""A legend below the axes, in columns that fit a paper's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from harness.report.figures.colours import MUTED
 from harness.report.figures.style import POINTS, WIDTHS, Frame, Width
@@ -33,6 +34,8 @@ class Entry:
         Of the marker, points.
     fill
         Of the marker; its colour where empty.
+    thickness
+        Of the line, points.
     """
 
     text: str
@@ -41,11 +44,7 @@ class Entry:
     marker: str = ""
     size: float = 3.6
     fill: str = ""
-
-    @property
-    def height(self) -> float:
-        """What it needs, points."""
-        return max(_LINE * (1 + self.text.count("\n")), self.size + 4)
+    thickness: float = 1.1
 
 
 @dataclass(frozen=True)
@@ -58,55 +57,60 @@ class Legend:
         Of the figure.
     entries
         In columns, row by row.
-    below
-        Side by side in one line, with symbols as wide as their markers.
+    line
+        Side by side, with symbols as wide as their markers: below the others, which stand in one column then, or to
+        their right on a wide page.
     """
 
     width: Width
     entries: Sequence[Entry]
-    below: Sequence[Entry] = ()
+    line: Sequence[Entry] = ()
 
     @property
     def height(self) -> float:
         """What it needs, points."""
-        rows = [*self._rows, self.below]
-        return sum(max(entry.height for entry in row) for row in rows if row) + 3
+        rows, line = sum(map(_height, self._rows)), _height(self.line)
+        return (rows + line if self.width == "column" else max(rows, line)) + 3
 
     def draw(self, frame: Frame) -> None:
         """Draw it into the strip below the axes."""
-        top = frame.key.get_ylim()[1]
-        each = (WIDTHS[self.width] * POINTS - 10) / max(map(len, self._rows))
+        wide, top = WIDTHS[self.width] * POINTS, frame.key.get_ylim()[1]
+        x, y = (5.0, _height(self.line) / 2) if self.width == "column" else (wide / 2, top / 2)
+        for entry in self.line:
+            x = 8 + _draw(frame, entry, x, y, entry.size)
+        each = (wide - 10) / max(map(len, self._rows))
         for row in self._rows:
             for column, entry in enumerate(row):
                 _draw(frame, entry, 5 + column * each, top - _LINE / 2, _SYMBOL)
-            top -= max(entry.height for entry in row)
-        x = 5.0
-        for entry in self.below:
-            x = 8 + _draw(frame, entry, x, top - max(entry.height for entry in self.below) / 2, entry.size)
+            top -= _height(row)
 
     @cached_property
     def _rows(self) -> list[Sequence[Entry]]:
         letters = max(len(line) for entry in self.entries for line in entry.text.split("\n"))
-        columns = int((WIDTHS[self.width] * POINTS - 10) / (letters * _LETTER + _SYMBOL + 11))
-        columns = max(1, min(len(self.entries), columns))
+        fitting = int((WIDTHS[self.width] * POINTS - 10) / (letters * _LETTER + _SYMBOL + 11))
+        columns = 1 if self.line else max(1, min(len(self.entries), fitting))
         return [self.entries[start : start + columns] for start in range(0, len(self.entries), columns)]
+
+
+def _height(row: Sequence[Entry]) -> float:
+    return max((max(_LINE * (1 + entry.text.count("\n")), entry.size + 4) for entry in row), default=0)
 
 
 def _draw(frame: Frame, entry: Entry, x: float, y: float, symbol: float) -> float:
     """Draw an entry whose first line is centred at a height, and return where it ends on the right."""
+    middle, start = x + symbol / 2, x + symbol + min(symbol, 5)
     if entry.line:
-        frame.key.plot([x, x + symbol], [y, y], color=entry.colour, linestyle=entry.line, linewidth=1.1)
+        frame.key.plot([x, x + symbol], [y, y], color=entry.colour, linestyle=entry.line, linewidth=entry.thickness)
     if entry.marker:
-        frame.key.plot(
-            [x + symbol / 2],
-            [y],
-            color=entry.colour,
-            marker=entry.marker,
-            markersize=entry.size,
-            markeredgewidth=0.8,
-            markerfacecolor=entry.fill or entry.colour,
-        )
+        fill = entry.fill or entry.colour
+        marker: dict[str, Any] = {
+            "marker": entry.marker,
+            "markersize": entry.size,
+            "markeredgewidth": 0.8,
+            "markerfacecolor": fill,
+        }
+        frame.key.plot([middle], [y], color=entry.colour, **marker)
     for line in entry.text.split("\n"):
-        text = frame.key.text(x + symbol + (5 if symbol == _SYMBOL else 3), y, line, va="center_baseline")
+        text = frame.key.text(start, y, line, va="center_baseline")
         y -= _LINE
-    return x + symbol + 3 + text.get_window_extent(frame.renderer).width / frame.figure.dpi * POINTS
+    return start + text.get_window_extent().width / frame.figure.dpi * POINTS

@@ -1,21 +1,36 @@
-"""Where labels of points go: next to their markers, over no other label and no marker."""
+"""Where labels of points go: next to their markers, over no other label and no marker.
+
+A box is a row of four numbers, its left, bottom, right and top edge; a marker is its centre and radius.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import cos, hypot, pi, sin
+from collections.abc import Sequence
+from math import cos, pi, sin
 
-__all__ = ["Box", "Disc", "Placed", "place_labels"]
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["distances", "place_labels"]
+
+_Array = NDArray[np.float64]
+
+_ASIDE = 0.35
+"""Part of its width that a label above or below its marker may be off the middle."""
 
 _DIRECTIONS = (0.0, 0.5, 1.5, 1.0, 0.25, 1.75, 0.75, 1.25, 0.125, 1.875, 0.375, 1.625, 0.625, 1.375, 0.875, 1.125)
 """Tried in this order, in half turns: right, above, below, left, then between."""
 
+_SIDES = np.array(
+    [
+        (round(cos(turn * pi), 12), round(sin(turn * pi), 12), aside)
+        for turn in _DIRECTIONS
+        for aside in ((0, -_ASIDE, _ASIDE) if turn in (0.5, 1.5) else (0,))
+    ]
+)
+
 _LATER = 0.02
 """Cost of each candidate that was tried before."""
-
-_ASIDE = 0.35
-"""Part of its width that a label above or below its marker may be off the middle."""
 
 _TALL = 6.0
 """Height of a line in gaps: distances are counted in lines, also for labels of several."""
@@ -27,68 +42,15 @@ _LEAST_LEADER = 1.5
 """Distance from marker to label, in label heights, from which a line connects them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle by its edges."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    def overlap(self, other: Box) -> float:
-        """Return the shared area."""
-        wide = min(self.right, other.right) - max(self.left, other.left)
-        tall = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return wide * tall if wide > 0 and tall > 0 else 0.0
-
-    def distance(self, x: float, y: float) -> float:
-        """Return how far a point is from the rectangle; 0 inside."""
-        return hypot(max(self.left - x, 0, x - self.right), max(self.bottom - y, 0, y - self.top))
-
-    def inside(self, other: Box) -> bool:
-        """Return whether no part of it is outside another."""
-        across = other.left <= self.left and self.right <= other.right
-        return across and other.bottom <= self.bottom and self.top <= other.top
-
-    def nearest(self, x: float, y: float) -> tuple[float, float]:
-        """Return the point of the rectangle next to a point."""
-        return min(max(x, self.left), self.right), min(max(y, self.bottom), self.top)
-
-
-@dataclass(frozen=True, slots=True)
-class Disc:
-    """A marker: its centre and radius."""
-
-    x: float
-    y: float
-    radius: float
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a label goes.
-
-    Parameters
-    ----------
-    box
-        The label's rectangle.
-    leader
-        Whether it is so far from its marker that a line must connect them.
-    """
-
-    box: Box
-    leader: bool
+def distances(boxes: _Array, points: _Array) -> _Array:
+    """Return how far points, (..., 2), are from boxes, (..., 4); 0 inside."""
+    away: _Array = np.maximum(0, np.maximum(boxes[..., :2] - points, points - boxes[..., 2:]))
+    return np.hypot(away[..., 0], away[..., 1])
 
 
 def place_labels(
-    discs: Sequence[Disc],
-    sizes: Sequence[tuple[float, float]],
-    bounds: Box,
-    *,
-    gap: float,
-    avoid: Sequence[tuple[float, float]] = (),
-) -> tuple[Placed, ...]:
+    discs: ArrayLike, sizes: ArrayLike, bounds: ArrayLike, *, gap: float, avoid: ArrayLike = ()
+) -> tuple[_Array, NDArray[np.bool_]]:
     """Return a place for the label of each marker.
 
     Each label takes the cheapest of its candidates while the others stay, until nothing changes. Overlaps, and places
@@ -97,109 +59,84 @@ def place_labels(
 
     Parameters
     ----------
-    discs
-        All markers; the first ``len(sizes)`` are labelled.
-    sizes
+    discs : (m, 3)
+        Centre and radius of all markers; the first ``n`` are labelled.
+    sizes : (n, 2)
         Width and height of each label.
-    bounds
-        Where labels may go.
+    bounds : (4,)
+        Where labels may go, as a box.
     gap
         Space to keep around labels.
-    avoid
+    avoid : (k, 2)
         Points of lines that labels should not cover.
+
+    Returns
+    -------
+    boxes : (n, 4) float64
+        Where the labels go.
+    far : (n,) bool
+        Whether a label is so far from its marker that a line must connect them.
     """
-    rings = [list(_around(disc, size, gap)) for disc, size in zip(discs, sizes, strict=False)]
-    places, cost = _solve(rings, discs, bounds, gap, avoid)
+    discs, sizes, bounds = (np.asarray(value, dtype=np.float64) for value in (discs, sizes, bounds))
+    avoid = np.asarray(avoid, dtype=np.float64).reshape(-1, 2)
+    options = [_around(disc, size, gap) for disc, size in zip(discs, sizes, strict=False)]
+    boxes, cost = _solve(options, discs, bounds, gap, avoid)
     if cost >= _FORBIDDEN:
-        everywhere = [[*ring, *_all_over(size, bounds)] for ring, size in zip(rings, sizes, strict=True)]
-        places, _ = _solve(everywhere, discs, bounds, gap, avoid)
-    return tuple(_placed(disc, box) for disc, box in zip(discs, places, strict=False))
+        options = [np.vstack([ring, _all_over(size, bounds)]) for ring, size in zip(options, sizes, strict=True)]
+        boxes, _ = _solve(options, discs, bounds, gap, avoid)
+    labelled = discs[: len(boxes)]
+    return boxes, distances(boxes, labelled[:, :2]) - labelled[:, 2] > _LEAST_LEADER * sizes[:, 1]
 
 
-def _solve(
-    options: Sequence[Sequence[Box]],
-    discs: Sequence[Disc],
-    bounds: Box,
-    gap: float,
-    avoid: Sequence[tuple[float, float]],
-) -> tuple[list[Box], float]:
+def _solve(options: Sequence[_Array], discs: _Array, bounds: _Array, gap: float, avoid: _Array) -> tuple[_Array, float]:
     """Return one of the candidates of each label, and what all of them cost."""
-    alone = [
-        [_alone(index, box, discs, bounds, gap, avoid) + _LATER * turn for turn, box in enumerate(boxes)]
-        for index, boxes in enumerate(options)
-    ]
-    order = sorted(range(len(options)), key=lambda index: (-_crowd(discs[index], discs), index))
+    alone = [_alone(index, boxes, discs, bounds, gap, avoid) for index, boxes in enumerate(options)]
+    apart = np.hypot(*(discs[:, None, :2] - discs[None, :, :2]).transpose(2, 0, 1))
+    most_crowded_first = np.argsort(-np.sum(1 / (1 + apart), axis=1)[: len(options)], kind="stable")
     chosen: dict[int, int] = {}
-    costs: dict[int, float] = {}
+    costs = np.zeros(len(options))
     for _ in range(_SWEEPS):
         before = dict(chosen)
-        for index in order:
-            others = [options[other][best] for other, best in chosen.items() if other != index]
-            found = [cost + _between(box, others, gap) for cost, box in zip(alone[index], options[index], strict=True)]
-            chosen[index] = found.index(min(found))
-            costs[index] = min(found)
+        for index in map(int, most_crowded_first):
+            others = np.array([options[other][best] for other, best in chosen.items() if other != index]).reshape(-1, 4)
+            grown = options[index][:, None] + gap * np.array([-1, -0.5, 1, 0.5])
+            wide_and_tall = np.minimum(grown[..., 2:], others[:, 2:]) - np.maximum(grown[..., :2], others[:, :2])
+            total = alone[index] + _FORBIDDEN * np.sum((wide_and_tall > 0).all(axis=-1), axis=1)
+            chosen[index] = int(np.argmin(total))
+            costs[index] = total[chosen[index]]
         if chosen == before:
             break
-    return [options[index][chosen[index]] for index in range(len(options))], sum(costs.values())
+    return np.array([boxes[chosen[index]] for index, boxes in enumerate(options)]), float(np.sum(costs))
 
 
-def _around(disc: Disc, size: tuple[float, float], gap: float) -> Iterator[Box]:
-    """Yield rectangles around a marker, at growing distances."""
-    wide, tall = size
-    for step in range(_STEPS):
-        reach = disc.radius + gap + step * tall / 2
-        for turn in _DIRECTIONS:
-            across, up = cos(turn * pi), sin(turn * pi)
-            x = disc.x + across * reach + (_sign(across) - 1) * wide / 2
-            y = disc.y + up * reach + (_sign(up) - 1) * tall / 2
-            yield Box(x, y, x + wide, y + tall)
-            if not _sign(across):
-                for aside in (x - _ASIDE * wide, x + _ASIDE * wide):
-                    yield Box(aside, y, aside + wide, y + tall)
+def _around(disc: _Array, size: _Array, gap: float) -> _Array:
+    """Return boxes around a marker, at growing distances."""
+    reach = disc[2] + gap + np.arange(_STEPS)[:, None, None] * size[1] / 2
+    corners = disc[:2] + _SIDES[:, :2] * reach + (np.sign(_SIDES[:, :2]) - 1) * size / 2
+    corners[..., 0] += _SIDES[:, 2] * size[0]
+    return _boxes(corners.reshape(-1, 2), size)
 
 
-def _all_over(size: tuple[float, float], bounds: Box) -> Iterator[Box]:
-    """Yield a grid of rectangles."""
-    wide, tall = size
-    y = bounds.bottom
-    while y + tall <= bounds.top:
-        x = bounds.left
-        while x + wide <= bounds.right:
-            yield Box(x, y, x + wide, y + tall)
-            x += wide / 2
-        y += tall / 2
+def _all_over(size: _Array, bounds: _Array) -> _Array:
+    """Return a grid of boxes."""
+    steps = [np.arange(bounds[axis], bounds[axis + 2] - size[axis] + 1e-6, size[axis] / 2) for axis in (0, 1)]
+    return _boxes(np.stack(np.meshgrid(*steps), axis=-1).reshape(-1, 2), size)
 
 
-def _sign(value: float) -> int:
-    return 0 if abs(value) < 1e-9 else 1 if value > 0 else -1
+def _boxes(corners: _Array, size: _Array) -> _Array:
+    return np.hstack([corners, corners + size])
 
 
-def _alone(
-    index: int, box: Box, discs: Sequence[Disc], bounds: Box, gap: float, avoid: Sequence[tuple[float, float]]
-) -> float:
-    """Return what a place costs by itself."""
-    own, tall = discs[index], min(box.top - box.bottom, _TALL * gap)
-    away = max(box.distance(own.x, own.y) - own.radius, gap)
-    cost = away / tall + 0.15 * abs((box.bottom + box.top) / 2 - own.y) / tall
-    cost += 0 if box.inside(bounds) else _FORBIDDEN
-    for other, disc in enumerate(discs):
-        near = box.distance(disc.x, disc.y) - disc.radius
-        if near < gap / 2:
-            cost += _FORBIDDEN
-        elif other != index and near < away:
-            cost += 1.5
-    return cost + 0.4 * sum(box.distance(x, y) < gap / 2 for x, y in avoid)
-
-
-def _between(box: Box, others: Sequence[Box], gap: float) -> float:
-    grown = Box(box.left - gap, box.bottom - gap / 2, box.right + gap, box.top + gap / 2)
-    return _FORBIDDEN * sum(grown.overlap(other) > 0 for other in others)
-
-
-def _crowd(disc: Disc, discs: Sequence[Disc]) -> float:
-    return sum(1 / (1 + hypot(disc.x - other.x, disc.y - other.y)) for other in discs)
-
-
-def _placed(disc: Disc, box: Box) -> Placed:
-    away = box.distance(disc.x, disc.y) - disc.radius
-    return Placed(box, away > _LEAST_LEADER * (box.top - box.bottom))
+def _alone(index: int, boxes: _Array, discs: _Array, bounds: _Array, gap: float, avoid: _Array) -> _Array:
+    """Return what each of a label's places costs by itself."""
+    tall = np.minimum(boxes[:, 3] - boxes[:, 1], _TALL * gap)
+    near = distances(boxes[:, None], discs[:, :2]) - discs[:, 2]
+    away = np.maximum(near[:, index], gap)
+    covered, nearer = near < gap / 2, near < away[:, None]
+    nearer[:, index] = False
+    outside = (boxes[:, :2] < bounds[:2]).any(axis=1) | (boxes[:, 2:] > bounds[2:]).any(axis=1)
+    crossed = np.sum(distances(boxes[:, None], avoid) < gap / 2, axis=1)
+    lifted = np.abs((boxes[:, 1] + boxes[:, 3]) / 2 - discs[index, 1])
+    cost: _Array = away / tall + 0.15 * lifted / tall + 1.5 * np.sum(nearer & ~covered, axis=1) + 0.4 * crossed
+    cost += _LATER * np.arange(len(boxes)) + _FORBIDDEN * (outside + np.sum(covered, axis=1))
+    return cost

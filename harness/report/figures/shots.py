@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.data.splits import SHOTS
 from harness.report.figures.colours import Look, looks_of
-from harness.report.figures.data import FigureData
+from harness.report.figures.data import FigureData, Series
 from harness.report.figures.legend import Entry, Legend
-from harness.report.figures.shots_data import ShotsCurve
+from harness.report.figures.shots_data import ShotsPoint
 from harness.report.figures.style import Width, accuracy_axis, artist_id, house_style, metric_label, new_frame
 
 if TYPE_CHECKING:
@@ -24,24 +24,12 @@ _SPREAD = 0.045
 
 
 @house_style()
-def draw_shots(data: FigureData[ShotsCurve], width: Width = "column", *, title: bool = True) -> Figure:
+def draw_shots(data: FigureData[Series[ShotsPoint]], width: Width = "column") -> Figure:
     """Draw a metric against the number of training samples.
 
     Published curves are dashed with hollow markers, measured ones filled, with the interval over splits as a bar.
 
-    Parameters
-    ----------
-    data
-        At least one curve.
-    width
-        ``column`` or ``page`` of a two-column paper.
-    title
-        Whether to say above the axes what holds for all curves.
-
-    Returns
-    -------
-    Figure
-        Curves have the gid ``measured/<label>`` or ``published/<label>``.
+    Curves have the gid ``measured/<label>`` or ``published/<label>``.
     """
     looks = looks_of(curve.label for curve in data.parts)
     measured, published = (any(curve.published == source for curve in data.parts) for source in (False, True))
@@ -51,25 +39,21 @@ def draw_shots(data: FigureData[ShotsCurve], width: Width = "column", *, title: 
         entries += [Entry("measured", line="-", marker="o")]
         entries += [Entry("as published", line=_DASHES, marker="o", fill="white")]
     legend = Legend(width, entries)
-    frame = new_frame(width, _HEIGHT[width], legend.height, data.title if title else "")
+    frame = new_frame(width, _HEIGHT[width], legend.height, data.title)
     (axes,) = frame.axes
     for curve in data.parts:
         _draw_curve(axes, curve, looks[curve.label], sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
-    measured_at = {point.shots for curve in data.parts for point in curve.points}
-    ticks = {
-        place: "all" if shots == "full" else str(shots) for place, shots in enumerate(SHOTS) if shots in measured_at
-    }
-    axes.set_xticks(list(ticks), list(ticks.values()))
-    axes.set_xlim(min(ticks) - 0.25, max(ticks) + 0.25)
-    axes.grid(visible=False, axis="x")
-    axes.set_xlabel("Training samples of a category")
+    ticks = sorted({SHOTS.index(point.shots) for curve in data.parts for point in curve.points})
+    axes.set_xticks(ticks, [str(SHOTS[tick]).replace("full", "all") for tick in ticks])
+    axes.set(xlim=(min(ticks) - 0.25, max(ticks) + 0.25), xlabel="Training samples of a category")
     axes.set_ylabel(metric_label(data.shows))
+    axes.grid(visible=False, axis="x")
     accuracy_axis(axes, *axes.get_ylim())
     legend.draw(frame)
     return frame.figure
 
 
-def _draw_curve(axes: Axes, curve: ShotsCurve, look: Look, turn: float) -> None:
+def _draw_curve(axes: Axes, curve: Series[ShotsPoint], look: Look, turn: float) -> None:
     across = [SHOTS.index(point.shots) + turn * _SPREAD for point in curve.points]
     axes.plot(
         across,

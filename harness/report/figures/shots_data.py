@@ -9,7 +9,7 @@ from harness.data.base import dataset_title
 from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
-from harness.report.figures.data import FigureData
+from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords, setting_title
 from harness.report.pivot import Cut, measured_value
 from harness.report.uncertainty import seed_interval
@@ -17,7 +17,7 @@ from harness.store.published import MEAN, Published
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.query import RecordQuery
 
-__all__ = ["ShotsCurve", "ShotsPoint", "measured_shots", "published_shots", "random_splits"]
+__all__ = ["ShotsPoint", "measured_shots", "published_shots", "random_splits"]
 
 _RANDOM = "0-4"
 """In place of a split's name: all random lists of training samples, with an interval over them."""
@@ -46,16 +46,7 @@ class ShotsPoint:
     splits: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ShotsCurve:
-    """A method's points by number of training samples, measured or published."""
-
-    label: str
-    published: bool
-    points: tuple[ShotsPoint, ...]
-
-
-def measured_shots(groups: Sequence[Group], published: Published | None, metric: str) -> FigureData[ShotsCurve]:
+def measured_shots(groups: Sequence[Group], published: Published | None, metric: str) -> FigureData[Series[ShotsPoint]]:
     """Return measured curves of one protocol, after the published ones where these are comparable.
 
     Splits are never mixed in a curve. Without ``--split`` the random ones are drawn where more than one of them is
@@ -77,7 +68,7 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
     notes: list[str] = []
     labels = sorted({method.label for group in kept for method in group.methods})
     curves = [
-        ShotsCurve(label, False, points) for label in labels if (points := _points(label, kept, covered, metric, notes))
+        Series(label, False, points) for label in labels if (points := _points(label, kept, covered, metric, notes))
     ]
     if others := {group.split for group in groups if group.shots != "full"} - {group.split for group in kept}:
         notes.append(f"Not drawn: the splits {', '.join(sorted(others))}; choose with --split.")
@@ -95,7 +86,7 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
     return FigureData(title, tuple(curves), metric, tuple(notes))
 
 
-def published_shots(published: Published, query: RecordQuery, metric: str) -> FigureData[ShotsCurve]:
+def published_shots(published: Published, query: RecordQuery, metric: str) -> FigureData[Series[ShotsPoint]]:
     """Return the published curves alone; raise UsageError where none is published for the query."""
     dataset = query.dataset or "mvtec3d"
     curves = () if query.categories else _published_curves(dataset, published, query, metric)
@@ -119,7 +110,7 @@ def random_splits(rows: Iterable[tuple[str, Group, MethodRecords]]) -> list[tupl
     Returns
     -------
     list of tuple
-        Names of the rows that a mean is taken of, all of one protocol over the same categories, and the means by metric.
+        Names of the rows of a mean, which are of one protocol over the same categories, and the means by metric.
     """
     families: dict[tuple[object, ...], list[tuple[str, Group, MethodRecords]]] = {}
     for name, group, method in rows:
@@ -166,13 +157,15 @@ def _mean_over_splits(shots: Shots, values: Sequence[float]) -> ShotsPoint:
     return ShotsPoint(shots, interval.value, interval.low, interval.high, len(values))
 
 
-def _published_curves(dataset: str, published: Published, query: RecordQuery, metric: str) -> tuple[ShotsCurve, ...]:
+def _published_curves(
+    dataset: str, published: Published, query: RecordQuery, metric: str
+) -> tuple[Series[ShotsPoint], ...]:
     curves = []
     for label in sorted(filter(query.keeps_label, published.methods)):
         rows = [(shots, published.find(dataset, [label], shots, MEAN, metric)) for shots in SHOTS]
         points = tuple(ShotsPoint(shots, row.value) for shots, row in rows if row is not None)
         if len(points) > 1:
-            curves.append(ShotsCurve(label, True, points))
+            curves.append(Series(label, True, points))
     return tuple(curves)
 
 

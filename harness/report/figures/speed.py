@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import hypot, log10, pi, sqrt
+from math import log10, pi, sqrt
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.report.figures.colours import MUTED, colour_of, readable
-from harness.report.figures.data import FigureData
+from harness.report.figures.data import FigureData, Series
 from harness.report.figures.legend import Entry, Legend
-from harness.report.figures.placement import Box, Disc, place_labels
-from harness.report.figures.speed_data import SpeedPoint, SpeedSeries
+from harness.report.figures.placement import place_labels
+from harness.report.figures.speed_data import SpeedPoint, front_of
 from harness.report.figures.style import (
     POINTS,
     Frame,
@@ -32,6 +35,7 @@ from harness.report.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
 __all__ = ["draw_speed"]
@@ -71,7 +75,7 @@ class _Marker:
     """A point of the figure as it is drawn."""
 
     point: SpeedPoint
-    series: SpeedSeries
+    series: Series[SpeedPoint]
     symbol: str
     size: float
 
@@ -82,82 +86,63 @@ class _Marker:
 
 
 @house_style()
-def draw_speed(data: FigureData[SpeedSeries], width: Width = "column", *, title: bool = True) -> Figure:
+def draw_speed(data: FigureData[Series[SpeedPoint]], width: Width = "column") -> Figure:
     """Draw accuracy against frame rate.
 
     Published markers are hollow, measured ones filled, with a symbol for each device; the area is the memory of
     parameters and bank. A line is the Pareto front of one series: speeds of different devices share none.
 
-    Parameters
-    ----------
-    data
-        At least one series with a point.
-    width
-        ``column`` or ``page`` of a two-column paper.
-    title
-        Whether to say above the axes what holds for all points.
-
-    Returns
-    -------
-    Figure
-        Markers have the gid ``<series>/<label>``, labels ``label/<series>/<label>``; spaces are ``_``.
+    Markers have the gid ``<series>/<label>``, labels ``label/<series>/<label>``; spaces are ``_``.
     """
     unused = iter(_SYMBOLS * len(data.parts))
-    symbols = {series.name: "o" if series.published else next(unused) for series in data.parts}
+    symbols = {series.label: "o" if series.published else next(unused) for series in data.parts}
     most = max((point.memory_mb or 0 for series in data.parts for point in series.points), default=0) or 1
     scale = _LARGEST[width] ** 2 * _FILL["o"] / most
     markers = [
-        _Marker(point, series, symbols[series.name], sqrt((point.memory_mb or 0) * scale / _FILL[symbols[series.name]]))
-        for series in data.parts
+        _Marker(point, series, symbol, sqrt((point.memory_mb or 0) * scale / _FILL[symbol]))
+        for series, symbol in zip(data.parts, symbols.values(), strict=True)
         for point in series.points
     ]
     legend = Legend(width, *_entries(data.parts, symbols, scale))
-    frame = new_frame(width, _HEIGHT[width], legend.height, data.title if title else "")
+    frame = new_frame(width, _HEIGHT[width], legend.height, data.title)
     (axes,) = frame.axes
     _scale_axes(axes, markers)
-    axes.set_xlabel("Frame rate (frames a second)")
-    axes.set_ylabel(metric_label(data.shows))
+    axes.set(xlabel="Frame rate (frames a second)", ylabel=metric_label(data.shows))
     for series in data.parts:
-        if len(series.front) > 1:
-            front = [(point.fps, point.value) for point in series.front]
-            line, gid = _DASHES if series.published else "-", artist_id("front", series.name)
-            axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=0.7, linestyle=line, zorder=1.5, gid=gid)
+        if len(front := front_of(series)) > 1:
+            corners = zip(*((point.fps, point.value) for point in front), strict=True)
+            line, gid = _DASHES if series.published else "-", artist_id("front", series.label)
+            axes.plot(*corners, color=MUTED, linewidth=0.7, linestyle=line, zorder=1.5, gid=gid)
+    fronts = list(axes.lines)
     for marker in sorted(markers, key=lambda marker: -marker.size):
         _draw_marker(axes, marker)
-    _draw_labels(frame, axes, markers, data.parts)
+    _draw_labels(frame, axes, markers, fronts)
     legend.draw(frame)
     return frame.figure
 
 
 def _entries(
-    all_series: Sequence[SpeedSeries], symbols: Mapping[str, str], scale: float
+    all_series: Sequence[Series[SpeedPoint]], symbols: Mapping[str, str], scale: float
 ) -> tuple[list[Entry], list[Entry]]:
     """Return what symbols and lines mean, and up to three round numbers of MB that span what is shown, as areas."""
     entries = []
     for series in all_series:
         timed = "speed as its authors timed it" if series.published else "inference alone"
-        text = "\n".join(wrap(f"{series.name}: {timed}", _LETTERS))
-        symbol, fill = symbols[series.name], "white" if series.published else f"{MUTED}b0"
+        text = "\n".join(wrap(f"{series.label}: {timed}", _LETTERS))
+        symbol, fill = symbols[series.label], "white" if series.published else f"{MUTED}b0"
         entries.append(Entry(text, marker=symbol, size=sqrt(20 / _FILL[symbol]), fill=fill))
-    fronts = dict.fromkeys(series.published for series in all_series if len(series.front) > 1)
+    fronts = dict.fromkeys(series.published for series in all_series if len(front_of(series)) > 1)
     for published in fronts:
         which = f", {'published' if published else 'measured'}" if len(fronts) > 1 else ""
-        entries.append(Entry(f"Pareto front{which}", line=_DASHES if published else "-"))
+        entries.append(Entry(f"Pareto front{which}", line=_DASHES if published else "-", thickness=0.7))
     known = [point.memory_mb for series in all_series for point in series.points if point.memory_mb]
     if not known:
         return entries, []
     steps = one_two_five(min(known), max(known)) or one_two_five(max(known) / 10, max(known))[-1:]
     sizes = steps if len(steps) <= _STEPS else [steps[0], steps[len(steps) // 2], steps[-1]]
-    areas = [
-        Entry(
-            f"{mb / 1000:g} GB" if mb >= 1000 else f"{mb:g} MB",
-            marker="o",
-            size=sqrt(scale * mb / _FILL["o"]),
-            fill="white",
-        )
-        for mb in sizes
-    ]
-    return entries, [Entry("memory:", size=0), *areas]
+    areas = {f"{mb / 1000:g} GB" if mb >= 1000 else f"{mb:g} MB": sqrt(scale * mb / _FILL["o"]) for mb in sizes}
+    rings = [Entry(text, marker="o", size=size, fill="white") for text, size in areas.items()]
+    return entries, [Entry("memory:", size=0), *rings]
 
 
 def _scale_axes(axes: Axes, markers: Sequence[_Marker]) -> None:
@@ -193,38 +178,32 @@ def _draw_marker(axes: Axes, marker: _Marker) -> None:
         linewidths=0.9,
         zorder=2,
         clip_on=False,
-        gid=artist_id(marker.series.name, marker.point.label),
+        gid=artist_id(marker.series.label, marker.point.label),
     )
     if known and not _DOT < marker.size < _DOT_FROM:
         dot = "white" if marker.size > _DOT and not marker.series.published else colour
         axes.scatter(*at, s=_DOT**2, color=dot, linewidths=0, zorder=3, clip_on=False)
 
 
-def _draw_labels(frame: Frame, axes: Axes, markers: Sequence[_Marker], all_series: Sequence[SpeedSeries]) -> None:
+def _draw_labels(frame: Frame, axes: Axes, markers: Sequence[_Marker], fronts: Sequence[Line2D]) -> None:
     """Write the name of each method beside its marker, in its colour."""
-    figure = frame.figure
-    unit = figure.dpi / POINTS
-    renderer = frame.renderer
+    unit, to_data = frame.figure.dpi / POINTS, axes.transData.inverted().transform
     texts = [_label(axes, marker) for marker in markers]
-    extents = [text.get_window_extent(renderer) for text in texts]
-    centres = [axes.transData.transform((marker.point.fps, marker.point.value)) for marker in markers]
-    discs = [Disc(x, y, marker.reach * unit) for (x, y), marker in zip(centres, markers, strict=True)]
-    window = axes.get_window_extent(renderer)
-    bounds = Box(window.x0 + 2 * unit, window.y0 + 2 * unit, window.x1, window.y1)
-    placed = place_labels(
-        discs,
+    extents = [text.get_window_extent() for text in texts]
+    centres = axes.transData.transform([(marker.point.fps, marker.point.value) for marker in markers])
+    window = axes.get_window_extent()
+    boxes, far = place_labels(
+        [(*centre, marker.reach * unit) for centre, marker in zip(centres, markers, strict=True)],
         [(extent.width, extent.height) for extent in extents],
-        bounds,
+        (window.x0 + 2 * unit, window.y0 + 2 * unit, window.x1, window.y1),
         gap=_GAP * unit,
-        avoid=_along_fronts(axes, all_series, 6 * unit),
+        avoid=_along(fronts, 6 * unit),
     )
-    for marker, text, disc, place in zip(markers, texts, discs, placed, strict=True):
-        x, y = axes.transData.inverted().transform((place.box.left, place.box.bottom))
-        text.set_position((x, y))
-        if place.leader:
-            end = axes.transData.inverted().transform(place.box.nearest(disc.x, disc.y))
-            colour = colour_of(marker.point.label)
-            axes.plot([marker.point.fps, end[0]], [marker.point.value, end[1]], color=colour, linewidth=0.4, zorder=2.5)
+    for marker, text, centre, box, leader in zip(markers, texts, centres, boxes, far, strict=True):
+        text.set_position(tuple(to_data(box[:2])))
+        if leader:
+            ends = zip(to_data(centre), to_data(centre.clip(box[:2], box[2:])), strict=True)
+            axes.plot(*ends, color=colour_of(marker.point.label), linewidth=0.4, zorder=2.5)
 
 
 def _label(axes: Axes, marker: _Marker) -> Text:
@@ -234,20 +213,17 @@ def _label(axes: Axes, marker: _Marker) -> Text:
         point.value,
         broken(point.label),
         color=readable(colour_of(point.label)),
-        fontsize=6.5,
         fontstyle="italic" if marker.series.published else "normal",
-        ha="left",
         va="bottom",
         zorder=4,
-        gid=artist_id("label", marker.series.name, point.label),
+        gid=artist_id("label", marker.series.label, point.label),
     )
 
 
-def _along_fronts(axes: Axes, all_series: Sequence[SpeedSeries], step: float) -> list[tuple[float, float]]:
-    points: list[tuple[float, float]] = []
-    for series in all_series:
-        corners = [axes.transData.transform((point.fps, point.value)) for point in series.front]
-        for (x0, y0), (x1, y1) in pairwise(corners):
-            count = max(1, int(hypot(x1 - x0, y1 - y0) / step))
-            points += [(x0 + (x1 - x0) * part / count, y0 + (y1 - y0) * part / count) for part in range(count + 1)]
-    return points
+def _along(lines: Sequence[Line2D], step: float) -> NDArray[np.float64]:
+    """Return points on lines, about a step apart, in pixels."""
+    points = [np.empty((0, 2))]
+    for line in lines:
+        for start, end in pairwise(line.get_transform().transform(line.get_xydata())):
+            points.append(np.linspace(start, end, max(1, int(np.hypot(*(end - start)) / step)) + 1))
+    return np.vstack(points)

@@ -9,14 +9,14 @@ from harness.data.base import DATASETS
 from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
-from harness.report.figures.data import FigureData
+from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import Cut, label_of, measured_value
 from harness.store.published import MEAN, Published
 from harness.store.quantities import machines_of, quantity
 from harness.store.query import RecordQuery
 
-__all__ = ["SpeedPoint", "SpeedSeries", "measured_speeds", "pareto_front", "published_speeds"]
+__all__ = ["SpeedPoint", "front_of", "measured_speeds", "pareto_front", "published_speeds"]
 
 _AS_PUBLISHED = "as published"
 """Name of the published series: the published numbers name no device."""
@@ -52,23 +52,7 @@ class SpeedPoint:
     categories: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedSeries:
-    """Points by frame rate whose speeds may be compared: of one device, or of one publication."""
-
-    name: str
-    published: bool
-    points: tuple[SpeedPoint, ...]
-
-    @property
-    def front(self) -> tuple[SpeedPoint, ...]:
-        """The points that no other one beats in both, by rising frame rate; of those with the most categories."""
-        most = max(self.points, key=lambda point: len(point.categories)).categories
-        alike = [point for point in self.points if point.categories == most]
-        return tuple(alike[index] for index in pareto_front([(point.fps, point.value) for point in alike]))
-
-
-def measured_speeds(group: Group, published: Published | None, metric: str) -> FigureData[SpeedSeries]:
+def measured_speeds(group: Group, published: Published | None, metric: str) -> FigureData[Series[SpeedPoint]]:
     """Return a series for each device, after the published one where its numbers are comparable.
 
     Parameters
@@ -89,22 +73,23 @@ def measured_speeds(group: Group, published: Published | None, metric: str) -> F
         else:
             (device,) = machines_of(method.among(group.categories).values())
             by_device.setdefault(device, []).append(point)
-    series = [SpeedSeries(f"measured on {device}", False, _by_speed(points)) for device, points in by_device.items()]
+    series = [Series(f"measured on {device}", False, _by_speed(points)) for device, points in by_device.items()]
     if series and published is not None:
         whole = group.categories == group.all_categories
         points = _published_points(published, group.dataset, group.shots, group.query, metric) if whole else ()
         if warning := why_not_comparable(group, published):
             notes.append(warning)
         elif points:
-            series.insert(0, SpeedSeries(_AS_PUBLISHED, True, points))
+            series.insert(0, Series(_AS_PUBLISHED, True, points))
         else:
             notes.append(f"Nothing is published beside: {_ONLY_PUBLISHED}.")
     return FigureData(group.title, tuple(series), metric, tuple(notes))
 
 
-def published_speeds(published: Published, query: RecordQuery, metric: str) -> FigureData[SpeedSeries]:
+def published_speeds(published: Published, query: RecordQuery, metric: str) -> FigureData[Series[SpeedPoint]]:
     """Return the published points alone; raise UsageError where none is published for the query."""
-    dataset, shots = query.dataset or "mvtec3d", next(iter(query.shots), "full")
+    dataset = query.dataset or "mvtec3d"
+    shots: Shots = query.shots[0] if query.shots else "full"
     points = _published_points(published, dataset, shots, query, metric)
     if not points or query.categories:
         categories = f", {'+'.join(query.categories)}" if query.categories else ""
@@ -113,7 +98,14 @@ def published_speeds(published: Published, query: RecordQuery, metric: str) -> F
             f"{_ONLY_PUBLISHED}."
         )
     title = f"{DATASETS[dataset].title}, all training samples; as published by Costanzino et al., CVPR 2024, Table 5"
-    return FigureData(title, (SpeedSeries(_AS_PUBLISHED, True, points),), metric)
+    return FigureData(title, (Series(_AS_PUBLISHED, True, points),), metric)
+
+
+def front_of(series: Series[SpeedPoint]) -> list[SpeedPoint]:
+    """Return the points that no other one beats in both, by rising frame rate; of those with the most categories."""
+    most = max(series.points, key=lambda point: len(point.categories)).categories
+    alike = [point for point in series.points if point.categories == most]
+    return [alike[index] for index in pareto_front([(point.fps, point.value) for point in alike])]
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:

@@ -14,7 +14,6 @@ from harness.store.quantities import quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -115,9 +114,7 @@ class Frame:
     Parameters
     ----------
     figure
-        With a canvas of Agg.
-    renderer
-        By which text is measured.
+        With a canvas of Agg, by which text is measured.
     axes
         From left to right.
     key
@@ -125,7 +122,6 @@ class Frame:
     """
 
     figure: Figure
-    renderer: RendererAgg
     axes: tuple[Axes, ...]
     key: Axes
 
@@ -163,7 +159,7 @@ def new_frame(
     lines = wrap(title, int((wide - 10) / (_SMALL * _LETTER)))
     tall = 1.35 * _SMALL * len(lines) + 6 + height + below + key
     figure = Figure(figsize=(wide / POINTS, tall / POINTS))
-    canvas: Any = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     each = (wide - left - right - between * (panels - 1)) / panels
     axes = tuple(
         figure.add_axes(((left + panel * (each + between)) / wide, (key + below) / tall, each / wide, height / tall))
@@ -172,7 +168,7 @@ def new_frame(
     strip = figure.add_axes((0, 0, 1, key / tall), xlim=(0, wide), ylim=(0, key))
     strip.set_axis_off()
     figure.text(5 / wide, 1 - 3 / tall, "\n".join(lines), va="top", fontsize=_SMALL, color=MUTED, linespacing=1.25)
-    return Frame(figure, canvas.get_renderer(), axes, strip)
+    return Frame(figure, axes, strip)
 
 
 def extent(axes: Axes) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What the scripts of the leaderboard know: columns, sections, rows, the numbers of each record, and what plots show."""
+"""What the scripts of the leaderboard know: columns, sections, rows, numbers of each record, what plots show."""
 
 from __future__ import annotations
 
@@ -108,14 +108,9 @@ def _colours(colour: str) -> list[str]:
 def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:
     return {
         "id": section_id(index),
-        "title": section.title,
-        "dataset": section.dataset,
+        **{name: getattr(section, name) for name in ("title", "dataset", "split", "preset", "weights", "warning")},
         "shots": str(section.shots),
-        "split": section.split,
-        "preset": section.preset,
-        "weights": section.weights,
         "categories": list(section.categories),
-        "warning": section.warning,
         "lines": [
             _line(line_id(index, number), line, pages) | _plots(section.group, line.method, store)
             for number, line in enumerate(section.lines)
@@ -168,7 +163,7 @@ def _plots(group: Group | None, method: MethodRecords | None, store: Store | Non
 
 
 def _curves(group: Group, method: MethodRecords, store: Store) -> tuple[dict[str, list[float]], str]:
-    """Return a row's curves by kind at :func:`curve_rates`, PRO up to 30%; none, with the reason, where one is missing."""
+    """Return a row's curves by kind at :func:`curve_rates`, PRO up to 30%; none and the reason where one lacks."""
     curves: dict[str, list[float]] = {}
     rates = curve_rates()
     try:
