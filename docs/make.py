@@ -36,10 +36,10 @@ LEGENDS = ("Best in bold", "≈ ", "Exact AUPRO is")
 
 BLOCKS = {
     "run": ("code", ("run", "--methods", CFM, *TOY, *RANDOM)),
-    "toy": ("markdown", ("tables", *TOY, "--table", "exact", "--source", "measured")),
+    "toy": ("markdown", ("tables", *TOY, "--table", "accuracy", "--source", "measured")),
     "toy-speed": ("markdown", ("tables", *TOY, "--table", "5", "--source", "measured")),
     "defects": ("markdown", ("tables", *TOY, "--table", "defects", "--metric", "i_auroc,aupro_1")),
-    "candycane": ("markdown", ("tables", *CANDY, "--table", "exact", "--source", "measured")),
+    "candycane": ("markdown", ("tables", *CANDY, "--table", "accuracy", "--source", "measured")),
 }
 FIRST = ("toy", "defects")
 """Blocks that others on the same cells follow."""
@@ -117,9 +117,9 @@ def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
     machines = sorted({f"{record.environment.cpu}, {record.environment.cores} cores" for record in chosen})
     minutes = sum(record.wall_seconds - record.seconds.get("maps", 0) for record in chosen) / 60
     busy = sum(record.environment.contended for record in chosen)
-    told = f"Measured on {' to '.join(dict.fromkeys((days[0], days[-1])))}, {' and '.join(machines)}, no GPU: "
-    told += f"{len(chosen)} cells, {minutes:.1f} minutes"
-    return f"{told}, {busy} of them while something else kept the machine busy." if busy else f"{told}."
+    text = f"Measured on {' to '.join(dict.fromkeys((days[0], days[-1])))}, {' and '.join(machines)}, no GPU: "
+    text += f"{len(chosen)} cells, {minutes:.1f} minutes"
+    return f"{text}, {busy} of them while something else kept the machine busy." if busy else f"{text}."
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def make_record(method: str = "cfm", category: str = "bagel", **changes: Any) ->
     """Build a record; changes go to the cell or to the record, ``shift`` is added to all metrics."""
     cell = make_cell(method, category, **{name: changes.pop(name) for name in _OF_CELL if name in changes})
     if changes.get("status", "ok") != "ok":
-        return Record(cell=cell, created="2026-01-01T00:00:00+00:00", **changes)
+        return Record(cell=cell, **{"created": "2026-01-01T00:00:00+00:00", **changes})
     shift = changes.pop("shift", 0.0)
     metrics = {name: value + shift for name, value in METRICS.items()}
     defects = changes.pop("defects", ("crack", "hole"))

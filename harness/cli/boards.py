@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.options import FOLDER, variable_option
+from harness.cli.query_options import folders_to_name
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest
@@ -122,7 +123,6 @@ def command_text(verb: str, board: Board, store: Store) -> str:
         Its folders become options where they are not the default one.
     """
     words = ["harness", *verb.split(), "--dataset", board.dataset, "--preset", board.preset]
-    if store.folders_read != (Path("results"),):
-        words += [word for folder in store.folders_read for word in ("--results", str(folder))]
+    words += [word for folder in folders_to_name(store) for word in ("--results", str(folder))]
     words += ["--leaderboard", str(board.folder)] if board.folder != _DEFAULT_FOLDER else []
     return shlex.join(words)

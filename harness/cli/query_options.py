@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["nothing_measured", "query_options", "query_text", "start_advice"]
+__all__ = ["folders_to_name", "nothing_measured", "query_options", "query_text", "start_advice"]
 
 _Function = Callable[..., Any]
 
@@ -56,6 +56,11 @@ _OPTIONS = (
         help="Folder of records; may be given more than once.",
     ),
 )
+
+
+def folders_to_name(store: Store) -> tuple[Path, ...]:
+    """Return the results folders that a command must name to read the same records; none for the default one."""
+    return () if store.folders_read == (Path("results"),) else store.folders_read
 
 
 def query_options(function: _Function) -> _Function:

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import choice_option, json_option, names_option, source_option
 from harness.cli.output import console, echo_notes, listing, print_json
-from harness.cli.query_options import nothing_measured, query_options
+from harness.cli.query_options import folders_to_name, nothing_measured, query_options
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
@@ -142,7 +142,7 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store)
     from harness.report.uncertainty import Uncertainty
 
     with stderr.status(_COMPARING):
-        screen = overview(records, query, Uncertainty(store))
+        screen = overview(records, query, Uncertainty(store), folders_to_name(store))
     console().print(as_rich(screen.grid))
     console().print(screen.verdict, markup=False)
     for sentence in legend([screen.grid]):

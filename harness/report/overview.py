@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.report.grid import Grid, Value
 from harness.report.groups import Group, group_records
@@ -42,7 +44,9 @@ class Overview:
     others: tuple[str, ...]
 
 
-def overview(records: Iterable[Record], query: RecordQuery, intervals: Uncertainty) -> Overview:
+def overview(
+    records: Iterable[Record], query: RecordQuery, intervals: Uncertainty, folders: Sequence[Path] = ()
+) -> Overview:
     """Return the screen of the fullest setting that a query leaves, of equally full ones the newest.
 
     Parameters
@@ -53,23 +57,34 @@ def overview(records: Iterable[Record], query: RecordQuery, intervals: Uncertain
         What was asked for.
     intervals
         Decides ties.
+    folders
+        Results folders that a command must name; none where it finds the records without.
     """
     groups = typical_groups([group for group in group_records(records, query) if group.cells])
     group = max(groups, key=lambda candidate: (candidate.cells, _newest(candidate)))
     cuts = [Cut(quantity(id)) for id in _COLUMNS]
     grid = mark_ties(pivot(group, "overview", "Best methods", cuts, note=measured_on), intervals.tied)
-    return Overview(grid, _verdict(grid), tuple(_other_settings(groups, group)))
+    return Overview(grid, _verdict(grid), tuple(_other_settings(groups, group, _options(query, folders))))
 
 
 def _verdict(grid: Grid) -> str:
-    """Return who is best in the metric that separates methods best, or who share the lead."""
+    """Return who is best in the metric that separates methods best, or who share the lead.
+
+    Methods are judged that cover the same categories; of several sets of them, the widest that two methods share.
+    """
     position = _COLUMNS.index(_DECIDING)
     title = quantity(_DECIDING).title
-    values = [
-        (row.keys["method"], row.values[position]) for row in grid.rows if row.values[position].number is not None
-    ]
-    if not values:
+    by_categories: dict[str, list[tuple[str, Value]]] = {}
+    for row in grid.rows:
+        value = row.values[position]
+        if value.number is not None:
+            by_categories.setdefault(value.over, []).append((row.keys["method"], value))
+    if not by_categories:
         return f"{title} is undefined for every method."
+    widths = {over: len(over.split("+")) for over in by_categories}
+    over = max(by_categories, key=lambda over: (len(by_categories[over]) > 1, widths[over], len(by_categories[over])))
+    values = by_categories[over]
+    title += f" over {_count(widths[over], 'category', 'categories')}" if len(widths) > 1 else ""
     tied = [label for label, value in values if value.tied]
     if tied:
         return f"No single best method in {title}: {_listed(tied)} can't be separated on these test images."
@@ -83,16 +98,33 @@ def _with_value(label: str, value: Value) -> str:
     return f"{label} ({value.text})"
 
 
+def _count(number: int, noun: str, plural: str) -> str:
+    return f"{number} {noun if number == 1 else plural}"
+
+
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _other_settings(groups: Sequence[Group], shown: Group) -> Iterable[str]:
+def _options(query: RecordQuery, folders: Sequence[Path]) -> list[str]:
+    """Return the options beside a setting's own that a command needs to choose among the same records."""
+    named = {
+        "--methods": query.methods,
+        "--categories": query.categories,
+        "--device": (query.device,) if query.device else (),
+        "--status": query.statuses,
+    }
+    options = [word for name, values in named.items() if values for word in (name, ",".join(values))]
+    return options + [word for folder in folders for word in ("--results", str(folder))]
+
+
+def _other_settings(groups: Sequence[Group], shown: Group, options: Sequence[str]) -> Iterable[str]:
     others = [group for group in groups if group is not shown]
     if others:
         yield "Other settings:"
         for group in others[:_OTHERS]:
-            yield f"  harness tables {group.options}    ({group.cells} cells)"
+            command = shlex.join(["harness", "tables", *group.options.split(), *options])
+            yield f"  {command}    ({_count(group.cells, 'cell', 'cells')})"
         if len(others) > _OTHERS:
             yield f"  and {len(others) - _OTHERS} more: harness status"
     yield "Other tables: harness tables --list, all of them: harness tables --table all"

@@ -279,9 +279,8 @@ class _Layout:
 
     def _difference(self, measured: Value, printed: Value, cut: _PaperCut) -> Value:
         """Return measured minus published; nothing for a mean that lacks categories."""
-        whole = (
-            self._series.groups[cut.shots].all_categories if self._series and cut.shots in self._series.groups else ()
-        )
+        series = self._series
+        whole = series.groups[cut.shots].all_categories if series and cut.shots in series.groups else ()
         if cut.category == MEAN and measured.over != "+".join(whole):
             return Value("")
         return difference(measured, printed, cut.quantity)
@@ -290,8 +289,7 @@ class _Layout:
         """Return the published numbers of a line, with what is doubtful about them; none where it has none."""
         if self._printed is None or not label:
             return []
-        rows = self._printed[label]
-        values = [_printed_value(rows, cut) for cut in cuts]
+        values = [_printed_value(self._printed[label], cut) for cut in cuts]
         doubts = [self._table.doubts.get((label, cut.quantity.id), "") for cut in cuts]
         return [replace(value, note=value.note or doubt) for value, doubt in zip(values, doubts, strict=True)]
 

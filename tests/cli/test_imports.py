@@ -9,6 +9,8 @@ from harness.store.store import Store
 
 MODULES = (
     "harness.cli.main",
+    "harness.cli.leaderboard",
+    "harness.cli.check",
     "harness.cli.plot",
     "harness.cli.report",
     "harness.cli.run",
@@ -31,6 +33,10 @@ MODULES = (
     "harness.report.html.writing",
     "harness.report.status",
     "harness.report.console",
+    "harness.report.tables",
+    "harness.report.overview",
+    "harness.store.query",
+    "harness.store.quantities",
     "harness.store.store",
 )
 

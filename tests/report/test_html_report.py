@@ -152,6 +152,18 @@ def test_published_rows_are_those_of_the_file_and_marked(tmp_path):
     assert sum(text == "published" for _, text in page.texts) == len(page.all("tr")) - 2 - len(page.data["sections"])
 
 
+def test_published_sections_are_those_of_the_dataset_the_methods_and_the_samples_that_are_asked_for():
+    def shown(**query):
+        sections = make_sections([], read_published(), RecordQuery(**query))
+        return {(section.dataset, section.shots) for section in sections}, {
+            line.label for section in sections for line in section.lines
+        }
+
+    assert shown()[0] == {("mvtec3d", shots) for shots in (5, 10, 50, "full")} | {("eyecandies", "full")}
+    assert shown(dataset="eyecandies")[0] == {("eyecandies", "full")}
+    assert shown(methods=("btf",), shots=(5, 10)) == ({("mvtec3d", 5), ("mvtec3d", 10)}, {"btf"})
+
+
 def test_published_stand_beside_comparable_records_only(tmp_path):
     toy = make_record(category="bump", dataset="toy", shots=10, preset="quick", weights="random")
     data = read(report(tmp_path, [make_record(), toy])).data

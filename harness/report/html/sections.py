@@ -111,7 +111,8 @@ def make_sections(
         Decides whether two measured methods are tied; None marks the best by what is printed.
     """
     query = query or RecordQuery()
-    chosen = replace(published, rows=tuple(row for row in published.rows if query.keeps_label(row.method)))
+    rows = [row for row in published.rows if query.keeps_label(row.method)]
+    chosen = replace(published, rows=tuple(row for row in rows if not query.shots or row.shots in query.shots))
     sections = [_measured(group, chosen, test) for group in group_records(records, query)]
     beside = {(section.dataset, section.shots) for section in sections if not section.warning}
     wanted = dict.fromkeys((row.dataset, row.shots) for row in chosen.rows if query.dataset in ("", row.dataset))

@@ -74,13 +74,15 @@ def runs_with_maps(store: Store, request: ShowRequest) -> list[tuple[Group, tupl
     Raises
     ------
     UsageError
-        For an unknown method.
+        For an unknown name.
     MapsMissingError
         Where there is no such run.
     """
     query = request.query
     any_method = replace(query, methods=(), categories=())
-    fitting = [record for record in any_method.select(store.all()) if record.status == "ok"]
+    records = store.all()
+    any_method.check(records)
+    fitting = [record for record in any_method.select(records) if record.status == "ok"]
     known = {*method_names(), *(record.cell.label for record in fitting)}
     for name in request.query.methods:
         if not any(label_matches(name, label) for label in known) and base_name(name) not in known:
