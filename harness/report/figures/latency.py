@@ -54,7 +54,7 @@ def draw_latency(data: FigureData[LatencyRow], width: Width = "column") -> Figur
         text.set_color(readable(colour_of(row.label)))
     small: dict[str, Any] = {"va": "center", "color": MUTED, "fontsize": 6}
     for device, place in headings:
-        ground: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
         words, gid = f"measured on {device}", artist_id("device", device)
         frame.axes[0].annotate(words, (5, place), xycoords=("figure points", "data"), bbox=ground, gid=gid, **small)
     frame.key.text(5, 10, _explained(rows), linespacing=1.25, **small)
@@ -95,13 +95,16 @@ def _draw_row(axes: Axes, row: LatencyRow, window: Window, place: float) -> None
     shown = [i for i, time in enumerate(times) if len(times) <= _MOST_CALLS or not low <= time <= high]
     spread = [place + 5 * (i * _GOLDEN % 1 - 0.5) + 0.5 for i in shown]
     calls, median = (artist_id(name, window, row.device, row.label) for name in ("calls", "median"))
-    dots: dict[str, Any] = {"s": 1.8, "alpha": 0.55, "linewidths": 0, "zorder": 2, "gid": calls}
-    axes.scatter([times[i] for i in shown], spread, color=colour, **dots)
+    axes.scatter([times[i] for i in shown], spread, s=1.8, color=colour, alpha=0.55, linewidths=0, zorder=2, gid=calls)
     axes.plot([low, high], [place, place], color=colour, linewidth=0.8, zorder=2.5, solid_capstyle="butt")
-    box: dict[str, Any] = {"facecolor": f"{colour}30", "edgecolor": colour, "linewidth": 0.7, "zorder": 2.2}
-    axes.fill_between([first, third], place - 4, place + 4, **box)
-    line: dict[str, Any] = {"linewidth": 1.6, "zorder": 3, "solid_capstyle": "butt", "gid": median}
-    axes.plot([middle, middle], [place - 4, place + 4], color=readable(colour), **line)
+    low_edge, high_edge = place - 4, place + 4
+    axes.fill_between(
+        [first, third], low_edge, high_edge, facecolor=f"{colour}30", edgecolor=colour, linewidth=0.7, zorder=2.2
+    )
+    dark = readable(colour)
+    axes.plot(
+        [middle, middle], [low_edge, high_edge], color=dark, linewidth=1.6, zorder=3, solid_capstyle="butt", gid=median
+    )
 
 
 def _explained(rows: Sequence[LatencyRow]) -> str:
