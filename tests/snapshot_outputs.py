@@ -31,14 +31,9 @@ Rename = Callable[[str], str]
 
 # Outputs
 
-TABLES = (*"1234567", "exact", "defects", "timing", "memory", "rank", "seeds", "categories", "costs", "differences")
+TABLES = (*"1234567", "accuracy", "defects", "timing", "memory", "rank", "seeds", "categories", "costs", "differences")
 FORMATS = ("rich", "markdown", "latex", "csv", "json", "html")
-FRAME = """
-from pathlib import Path
-from harness.report.frame import records_frame
-from harness.store.store import Store
-print(records_frame(Store(Path("records")).all()).to_csv(index=False))
-"""
+FRAME = "import harness; print(harness.results('records').to_pandas().to_csv(index=False))"
 UPDATE = "leaderboard update --leaderboard {}/board"
 _TOY = "--dataset toy --preset quick"
 _PLOTS = (
