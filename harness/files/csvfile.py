@@ -13,7 +13,12 @@ __all__ = ["csv_number", "read_csv"]
 
 
 def read_csv(
-    path: Path, columns: Sequence[str], what: str, old_names: Mapping[str, str] | None = None
+    path: Path,
+    columns: Sequence[str],
+    what: str,
+    old_names: Mapping[str, str] | None = None,
+    *,
+    skip_empty: bool = False,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every line of a CSV file below its heading.
 
@@ -27,6 +32,8 @@ def read_csv(
         What the file holds, for messages: ``a leaderboard``.
     old_names
         Names of columns in files of earlier versions, to those of today.
+    skip_empty
+        Whether empty lines are left out; each is an error otherwise.
 
     Yields
     ------
@@ -51,6 +58,8 @@ def read_csv(
         )
     for number, fields in lines[1:]:
         where = f"{path}, line {number},"
+        if skip_empty and not fields:
+            continue
         if len(fields) != len(columns):
             raise DataError(f"{where} has {len(fields)} fields instead of {len(columns)}: correct the line.")
         yield where, dict(zip(columns, fields, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.metrics.auroc import auroc, auroc_of_ranks
-from harness.metrics.inputs import Images, check_count, image_labels
+from harness.metrics.inputs import Images, check_count, equal_images, image_labels
 from harness.metrics.pro import aupro_of_ranks, official_aupro_of_ranks
 from harness.metrics.ranks import PixelRanks, find_regions, rank_pixels
 from harness.metrics.testset import RankedTestSet, images_of
@@ -79,7 +78,7 @@ def evaluate_with_reasons(
     area = auroc(anomalous, scores)
     regions = find_regions(masks)
     ranks = rank_pixels(maps, regions)
-    if pixel_maps is None or _same_images(maps, pixel_maps):
+    if pixel_maps is None or equal_images(maps, pixel_maps):
         return _evaluation(anomalous, area, ranks, ranks)
     return _evaluation(anomalous, area, ranks, rank_pixels(pixel_maps, regions, "pixel_maps"))
 
@@ -135,8 +134,3 @@ def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, di
         area = auroc(labels[chosen], scores[chosen])
         by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect]).values
     return _evaluation(labels, auroc(labels, scores), maps.whole, pixel_maps.whole), by_defect
-
-
-def _same_images(first: Images, second: Images) -> bool:
-    """Tell whether two sets hold the same array objects, which need no second ranking."""
-    return len(first) == len(second) and all(map(operator.is_, first, second))

@@ -13,6 +13,7 @@ __all__ = [
     "check_count",
     "check_limit",
     "check_same_images",
+    "equal_images",
     "foregrounds",
     "image_labels",
     "image_scores",
@@ -73,6 +74,13 @@ def score_maps(maps: Images, name: str = "maps") -> tuple[list[NDArray[Any]], np
     if common == np.float16:
         return images, np.dtype(np.float32)
     return images, common.newbyteorder("=")
+
+
+def equal_images(images: Images, others: Images) -> bool:
+    """Return whether two sets hold the same values, so that one ranking serves both."""
+    return len(images) == len(others) and all(
+        image is other or np.array_equal(image, other) for image, other in zip(images, others, strict=True)
+    )
 
 
 def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:

@@ -13,6 +13,7 @@ from harness.metrics.inputs import (
     Images,
     check_count,
     check_same_images,
+    equal_images,
     foregrounds,
     image_labels,
     image_scores,
@@ -115,7 +116,7 @@ class RankedTestSet:
         truth = [_Truth.of(mask) for mask in foregrounds(masks)]
         names = tuple(map(str, defects))
         others = ranked = _rank(maps, truth, names)
-        if pixel_maps is not None and not _equal(maps, pixel_maps):
+        if pixel_maps is not None and not equal_images(maps, pixel_maps):
             others = _rank(pixel_maps, truth, names, "pixel_maps")
         region_image = np.repeat(np.arange(len(truth)), [mask.regions for mask in truth])
         return cls(anomalous, checked, names, region_image, ranked, others)
@@ -137,12 +138,6 @@ class _Truth:
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> _Truth:
         return cls(mask, *label_components(mask))
-
-
-def _equal(maps: Images, others: Images) -> bool:
-    return len(maps) == len(others) and all(
-        image is other or np.array_equal(image, other) for image, other in zip(maps, others, strict=True)
-    )
 
 
 def _rank(maps: Images, truth: Sequence[_Truth], defects: Sequence[str], name: str = "maps") -> RankedMaps:

@@ -6,8 +6,7 @@ decimals that the source prints.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -17,6 +16,7 @@ from harness.data.base import DATASETS
 from harness.data.splits import Shots, parse_shots
 from harness.errors import DataError, HarnessError
 from harness.files.bundled import published_dir
+from harness.files.csvfile import read_csv
 from harness.registry import parse_label, split_list
 from harness.store.quantities import QUANTITIES
 
@@ -112,7 +112,8 @@ def read_published(folder: Path | None = None) -> Published:
     rows: dict[PublishedRow, None] = {}
     seen: dict[tuple[object, ...], str] = {}
     for path in sorted(folder.glob("*.csv")):
-        for where, row in _read_file(path):
+        for where, line in read_csv(path, _COLUMNS, "a table of published numbers", skip_empty=True):
+            row = _row(where, line)
             key = (row.source, row.table, row.dataset, row.method, row.shots, row.category, row.metric)
             if key in seen:
                 raise DataError(f"{where} repeats what {seen[key]} says: remove one of the lines.")
@@ -127,26 +128,9 @@ def canonical_label(method: str) -> str:
     return f"{name}[{','.join(sorted(split_list(parameters)))}]" if parameters else name
 
 
-def _read_file(path: Path) -> Iterator[tuple[str, PublishedRow]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            lines = [(reader.line_num, fields) for fields in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} can't be read as a table of published numbers ({error}): restore the file.") from error
-    if not lines or tuple(lines[0][1]) != _COLUMNS:
-        raise DataError(f"{path}, line 1, must name the columns {','.join(_COLUMNS)}: restore the file.")
-    for number, fields in lines[1:]:
-        where = f"{path}, line {number},"
-        if fields:
-            yield where, _row(where, fields)
-
-
-def _row(where: str, fields: Sequence[str]) -> PublishedRow:
-    if len(fields) != len(_COLUMNS):
-        raise DataError(f"{where} has {len(fields)} fields and not {len(_COLUMNS)}: mend the line.")
-    source, table, dataset, method, shots, category, metric, text = fields
-    for name, value in zip(_COLUMNS, fields, strict=True):
+def _row(where: str, line: Mapping[str, str]) -> PublishedRow:
+    source, table, dataset, method, shots, category, metric, text = (line[name] for name in _COLUMNS)
+    for name, value in line.items():
         if not value or value != value.strip():
             raise DataError(f"{where} has an empty or padded {name}: mend the line.")
     if not table.isdecimal():
