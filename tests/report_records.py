@@ -10,8 +10,12 @@ from typing import Any, get_type_hints
 import msgspec
 
 from harness.cell import Cell
+from harness.data.base import DATASETS
 from harness.protocol import Protocol
 from harness.registry import parse, resolve
+from harness.report.grid import Grid
+from harness.report.groups import Group, group_records
+from harness.report.render.text import entries
 from harness.store.record import ImageScore, Record, TestImages
 
 METRICS = {
@@ -145,3 +149,24 @@ def _window(draw: random.Random, calls: int) -> dict[str, Any]:
         "max_ms": max(raw),
     }
     return {"calls": calls, "median_ms": middle, **bounds, "p95_ms": high, "fps": 1000 / middle}
+
+
+def complete(method: str = "cfm", **changes: Any) -> list[Record]:
+    """Build a record for each category of MVTec 3D-AD."""
+    return [make_record(method, category, **changes) for category in DATASETS["mvtec3d"].categories]
+
+
+def group_of(*records: Record) -> Group:
+    """Return the only group of some records."""
+    (group,) = group_records(records)
+    return group
+
+
+def cells(grid: Grid) -> dict[tuple[str, str, str], str]:
+    """Return method, source and metric of every number with its printed text."""
+    return {(entry["method"], entry["source"], entry["metric"]): entry["text"] for entry in entries(grid)}
+
+
+def notes(grid: Grid) -> dict[tuple[str, str, str], str]:
+    """Return method, source and metric of every number with its note."""
+    return {(e["method"], e["source"], e.get("metric", "")): e["note"] for e in entries(grid)}

@@ -1,23 +1,12 @@
 from dataclasses import replace
 
 import pytest
-from report_records import make_record
+from report_records import group_of, make_record
 
 from harness.report.compare import difference, published_labels, why_not_comparable
 from harness.report.grid import Value
 from harness.report.groups import group_records
-from harness.store.published import read_published
 from harness.store.quantities import quantity
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
-
-
-def group_of(*records):
-    (group,) = group_records(records)
-    return group
 
 
 @pytest.mark.parametrize(

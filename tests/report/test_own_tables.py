@@ -1,14 +1,12 @@
 from dataclasses import replace
 
 import pytest
-from report_records import full_record, make_record
+from report_records import cells, complete, full_record, group_of, make_record, notes
 
 from harness.data.base import DATASETS
-from harness.report.groups import group_records
 from harness.report.own_tables import cost_grid, defect_grid, memory_grid, timing_grid
 from harness.report.render.text import entries
 from harness.store.environment import Environment
-from harness.store.published import read_published
 from harness.store.quantities import WINDOWS, quantity
 
 MVTEC = DATASETS["mvtec3d"].categories
@@ -24,29 +22,6 @@ BUSY = {
 
 
 OTHER = {"device": "cuda:0", "device_name": "GPU A"}
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
-
-
-def group_of(*records):
-    (group,) = group_records(records)
-    return group
-
-
-def complete(method="cfm", **changes):
-    return [make_record(method, category, **changes) for category in MVTEC]
-
-
-def cells(grid):
-    """Return method, source and metric of every number with its printed text."""
-    return {(entry["method"], entry["source"], entry["metric"]): entry["text"] for entry in entries(grid)}
-
-
-def notes(grid):
-    return {(e["method"], e["source"], e.get("metric", "")): e["note"] for e in entries(grid)}
 
 
 def test_by_defect_each_column_covers_the_categories_that_have_the_defect():

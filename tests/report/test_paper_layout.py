@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from report_records import make_record
+from report_records import complete, make_record
 
 from harness.data.base import DATASETS
 from harness.report.grid import Value
@@ -9,20 +9,11 @@ from harness.report.groups import group_records
 from harness.report.render.text import entries
 from harness.report.tables import TableRequest, measured_grids
 from harness.store.paper import PAPER_TABLES
-from harness.store.published import MEAN, read_published
+from harness.store.published import MEAN
 from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 OTHER_MACHINE = {"device": "cuda:0", "device_name": "GPU A"}
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
-
-
-def complete(method="cfm", **changes):
-    return [make_record(method, category, **changes) for category in MVTEC]
 
 
 def tables(records, published, number, **request):

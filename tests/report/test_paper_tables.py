@@ -6,17 +6,12 @@ from harness.data.base import DATASETS
 from harness.report.render.text import entries
 from harness.report.tables import TableRequest, published_grids
 from harness.store.paper import PAPER_TABLES
-from harness.store.published import MEAN, read_published
+from harness.store.published import MEAN
 from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
 LEGACY = ["depth-gan", "depth-ae", "depth-vm", "voxel-gan", "voxel-ae", "voxel-vm"]
 FOUR = ["i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"]
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
 
 
 @pytest.fixture(scope="module")

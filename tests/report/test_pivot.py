@@ -1,38 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from report_records import METRICS, make_record
+from report_records import METRICS, cells, complete, group_of, make_record, notes
 
 from harness.data.base import DATASETS
-from harness.report.groups import group_records
 from harness.report.own_tables import accuracy_grid, cost_grid
 from harness.report.render.text import entries
-from harness.store.published import read_published
-
-MVTEC = DATASETS["mvtec3d"].categories
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
-
-
-def group_of(*records):
-    (group,) = group_records(records)
-    return group
-
-
-def complete(method="cfm", **changes):
-    return [make_record(method, category, **changes) for category in MVTEC]
-
-
-def cells(grid):
-    """Return method, source and metric of every number with its printed text."""
-    return {(entry["method"], entry["source"], entry["metric"]): entry["text"] for entry in entries(grid)}
-
-
-def notes(grid):
-    return {(e["method"], e["source"], e.get("metric", "")): e["note"] for e in entries(grid)}
 
 
 def test_measured_published_and_difference(published):

@@ -2,22 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_records import make_record
+from report_records import complete, group_of, make_record
 
 from harness.data.base import DATASETS
-from harness.report.groups import group_records
 from harness.report.rank import critical_difference, rank_grid, rank_methods
 
 MVTEC = DATASETS["mvtec3d"].categories
-
-
-def group_of(*records):
-    (group,) = group_records(records)
-    return group
-
-
-def complete(method="cfm", **changes):
-    return [make_record(method, category, **changes) for category in MVTEC]
 
 
 def shown(grid, column=0):

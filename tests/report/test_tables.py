@@ -4,7 +4,6 @@ from report_records import make_record
 from harness.data.base import DATASETS
 from harness.errors import ExitCode, UsageError
 from harness.report.tables import TABLES, NothingMeasuredError, TableRequest, measured_grids, published_grids
-from harness.store.published import read_published
 from harness.store.query import RecordQuery
 
 MVTEC = DATASETS["mvtec3d"].categories
@@ -15,11 +14,6 @@ RECORDS = [
     make_record("cfm[aggregate=2d]"),
     make_record(dataset="toy", category="bump"),
 ]
-
-
-@pytest.fixture(scope="module")
-def published():
-    return read_published()
 
 
 @pytest.mark.parametrize(

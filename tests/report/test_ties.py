@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from report_records import make_record
+from report_records import complete, make_record
 
 from harness.data.base import DATASETS
 from harness.report.groups import group_records
@@ -16,10 +16,6 @@ from harness.store.published import MEAN, read_published
 from harness.store.quantities import quantity
 
 MVTEC = DATASETS["mvtec3d"].categories
-
-
-def complete(method, **changes):
-    return [make_record(method, category, **changes) for category in MVTEC]
 
 
 RECORDS = [
