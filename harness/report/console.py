@@ -68,7 +68,7 @@ def _plan_title(plan: Plan) -> str:
 def _plan_table(plan: Plan) -> Table:
     """Return a table of all cells; a column that would say the same of all is left to the title."""
     cells = [planned.job.cell for planned in plan.cells]
-    datasets = {cell.dataset: {one.category for one in cells if one.dataset == cell.dataset} for cell in cells}
+    datasets = {cell.dataset: {other.category for other in cells if other.dataset == cell.dataset} for cell in cells}
     several_splits = len({cell.split for cell in cells}) > 1
     shown = {"method": True, "dataset": len(datasets) > 1, "category": True, "shots": True, "split": several_splits}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -103,11 +103,11 @@ def _print_time(time: Estimate) -> None:
     table.add_column("cells", str(len(time.cells)), justify="right")
     table.add_column("time", f"{least}{duration_text(time.seconds)}")
     table.add_column("estimated from", overflow="fold")
-    for one in time.by_method:
-        least = "at least " if one.unknown else "about "
-        known = f"{least}{duration_text(one.seconds)}" if one.unknown < one.cells else "not known"
-        basis = "; ".join(f"{_BASES[kind]} ({count})" for kind, count in one.basis.items())
-        table.add_row(escape(one.label), str(one.cells), known, basis)
+    for method in time.by_method:
+        least = "at least " if method.unknown else "about "
+        known = f"{least}{duration_text(method.seconds)}" if method.unknown < method.cells else "not known"
+        basis = "; ".join(f"{_BASES[kind]} ({count})" for kind, count in method.basis.items())
+        table.add_row(escape(method.label), str(method.cells), known, basis)
     stdout.print(table)
     least = "at least" if time.unknown else "about"
     stdout.print(f"Time on {where}: {least} {duration_text(time.elapsed_seconds)}", end="")

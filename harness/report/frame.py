@@ -43,17 +43,17 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
                 "shots": str(record.cell.shots),
                 "device": record.environment.hardware,
             }
-            for one in QUANTITIES.values():
-                value = one.number(record)
-                note = "" if value is not None else one.why_missing(record)
-                yield {**keys, "defect": "", "quantity": one.id, "value": value, "note": note}
+            for each in QUANTITIES.values():
+                value = each.number(record)
+                note = "" if value is not None else each.why_missing(record)
+                yield {**keys, "defect": "", "quantity": each.id, "value": value, "note": note}
             for defect in record.by_defect:
-                for one in quantities_of("accuracy"):
+                for each in quantities_of("accuracy"):
                     yield {
                         **keys,
                         "defect": defect,
-                        "quantity": one.id,
-                        "value": one.number(record, defect),
+                        "quantity": each.id,
+                        "value": each.number(record, defect),
                         "note": "",
                     }
     for row in published.rows if published else ():
@@ -82,7 +82,7 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
             **record.cell.keys,
             "shots": str(record.cell.shots),
             "status": record.status,
-            **{one.id: one.number(record) for one in QUANTITIES.values()},
+            **{each.id: each.number(record) for each in QUANTITIES.values()},
             "contended": record.environment.contended,
             "created": record.created,
         }

@@ -59,7 +59,9 @@ def accuracy_grid(group: Group, published: Published | None, metrics: Sequence[s
     metrics
         These only; all where empty.
     """
-    return pivot(group, "accuracy", "Accuracy", [Cut(one) for one in chosen_metrics(metrics)], published=published)
+    return pivot(
+        group, "accuracy", "Accuracy", [Cut(metric) for metric in chosen_metrics(metrics)], published=published
+    )
 
 
 def category_grid(group: Group, metric: Quantity) -> Grid:
@@ -137,7 +139,9 @@ def timing_grid(group: Group) -> Grid:
     """
     windows = {window: [quantity(f"{window}_{name}_ms") for name in _STATISTICS] for window in WINDOWS}
     records = group_records_of(group)
-    timed = [name for name, (median, *_) in windows.items() if any(median.number(one) is not None for one in records)]
+    timed = [
+        name for name, (median, *_) in windows.items() if any(median.number(record) is not None for record in records)
+    ]
     rows: list[Row] = []
     for method in group.methods:
         for position, window in enumerate(timed):
@@ -184,18 +188,20 @@ def summary_grid(group: Group) -> Grid:
         recorded = [category for category in group.categories if category in method.records]
         for position, category in enumerate(recorded):
             record = method.records[category]
-            values = [measured_value(group, method, Cut(one, category=category)) for one in _SUMMARY]
+            values = [measured_value(group, method, Cut(quantity, category=category)) for quantity in _SUMMARY]
             if record.status != "ok":
                 values = [missing(f"{record.status}: {record.reason}")] * len(_SUMMARY)
             rows.append(_summary_row(method, category, values, first=not position))
         if len(recorded) > 1:
             failed = [category for category in recorded if category not in method.ok]
-            values = [measured_value(group, method, Cut(one), recorded) for one in _SUMMARY]
+            values = [measured_value(group, method, Cut(quantity), recorded) for quantity in _SUMMARY]
             if failed:
                 values = [missing(f"no mean without {', '.join(failed)}")] * len(_SUMMARY)
             rows.append(_summary_row(method, f"mean of {len(recorded)}", values, group="mean"))
     return replace(
-        group_grid(group, "results", "Results", [Cut(one).column for one in _SUMMARY], rows, second="category"),
+        group_grid(
+            group, "results", "Results", [Cut(quantity).column for quantity in _SUMMARY], rows, second="category"
+        ),
         caption="",
     )
 

@@ -241,7 +241,7 @@ class _Layout:
         if self._table.across == "shots":
             return tuple(_PaperCut(first, str(shots), {"shots": str(shots)}, shots=shots) for shots in SHOTS)
         quantities = map(quantity, block)
-        return tuple(_PaperCut(one, one.short or one.heading, shots=self._shots) for one in quantities)
+        return tuple(_PaperCut(each, each.short or each.heading, shots=self._shots) for each in quantities)
 
     def _rows(self, line: _Line, cuts: Sequence[_PaperCut]) -> list[Row]:
         measured = [self._measured(line.measured, cut) for cut in cuts] if line.measured else []

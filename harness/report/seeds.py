@@ -102,7 +102,7 @@ def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
 
     def tied(best: int, other: int, column: int) -> bool:
         pairs = zip(_numbers(series[best], column), _numbers(series[other], column), strict=True)
-        return seed_interval([one - two for one, two in pairs]).holds_zero
+        return seed_interval([a - b for a, b in pairs]).holds_zero
 
     return mark_tied_with_best(grid, tied)
 

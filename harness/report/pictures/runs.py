@@ -94,7 +94,9 @@ def runs_with_maps(store: Store, request: ShowRequest) -> list[tuple[Group, tupl
     for group in group_records(measured):
         methods = tuple(filter(None, (_shown(store, method) for method in group.methods)))
         if methods and not _without(request.query.methods, [method.cell for method in methods]):
-            ordered = [one for name in request.query.methods for one in methods if label_matches(name, one.cell.label)]
+            ordered = [
+                method for name in request.query.methods for method in methods if label_matches(name, method.cell.label)
+            ]
             runs.append((group, tuple({method.label: method for method in ordered or methods}.values())))
     if not runs:
         raise MapsMissingError(_what_is_missing(store, request, measured))

@@ -155,7 +155,7 @@ def _mark(value: Value, notes: Sequence[str]) -> str:
 
 def _markdown(grid: Grid) -> str:
     notes = grid.notes
-    heading = [escape_markdown(text) for text in (*grid.label_headings, *(one.heading for one in grid.columns))]
+    heading = [escape_markdown(text) for text in (*grid.label_headings, *(column.heading for column in grid.columns))]
     rules = [*("---" for _ in grid.label_headings), *("---:" for _ in grid.columns)]
     lines = [[_markdown_value(value, notes) for value in (*row.labels, *row.values)] for row in grid.rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heading, rules, *lines))
