@@ -17,6 +17,7 @@ __all__ = [
     "foregrounds",
     "image_labels",
     "image_scores",
+    "require_exact",
     "score_maps",
 ]
 
@@ -63,17 +64,36 @@ def score_maps(maps: Images, name: str = "maps") -> tuple[list[NDArray[Any]], np
     Raises
     ------
     ValueError
-        Where a map is not (H, W), empty, not real, or holds NaN or infinity.
+        Where a map is not (H, W), empty, not real, holds NaN or infinity, or where no dtype holds all values.
     """
     images = _images(maps, name)
     for index, image in enumerate(images):
         _check_finite(image, f"{name}[{index}]")
     common = np.result_type(*{image.dtype for image in images})
+    for index, image in enumerate(images):
+        try:
+            require_exact(image, common)
+        except ValueError as error:
+            raise ValueError(f"{name}[{index}] {error}.") from error
     if common == np.bool_:
         return images, np.dtype(np.uint8)
     if common == np.float16:
         return images, np.dtype(np.float32)
     return images, common.newbyteorder("=")
+
+
+def require_exact(values: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Raise ValueError, without name and full stop, where a float dtype of at least their range changes real values."""
+    if dtype.kind != "f":
+        return
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            same = values.dtype <= dtype or np.array_equal(values.astype(dtype), values, equal_nan=True)
+    else:
+        largest = 2 ** (np.finfo(dtype).nmant + 1)
+        same = -largest <= int(values.min()) <= int(values.max()) <= largest
+    if not same:
+        raise ValueError(f"has dtype {values.dtype} with values that {dtype} changes")
 
 
 def equal_images(images: Images, others: Images) -> bool:

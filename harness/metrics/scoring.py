@@ -13,6 +13,7 @@ from PIL import Image
 
 from harness.contract import MethodError, Prediction, Sample
 from harness.geometry import square_pad
+from harness.metrics.inputs import require_exact
 from harness.metrics.testset import RankedTestSet
 
 __all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "resize_map"]
@@ -31,13 +32,36 @@ def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
     return mask
 
 
-def resize_map(anomaly_map: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
-    """Resize a square map bilinearly (pixel centres aligned, no antialiasing) to (size, size); same dtype."""
-    if anomaly_map.shape == (size, size):
-        return anomaly_map
-    rows = _axis_weights(anomaly_map.shape[0], size)
-    columns = _axis_weights(anomaly_map.shape[1], size)
-    return (rows @ anomaly_map.astype(np.float64) @ columns.T).astype(anomaly_map.dtype)
+def resize_map(anomaly_map: NDArray[Any], size: int) -> NDArray[np.floating[Any]]:
+    """Resize a square map bilinearly (pixel centres aligned, no antialiasing) to (size, size).
+
+    Maps of equal values give equal maps, whatever their dtype: the result is in single precision where this holds the
+    map's values, else in double.
+
+    Raises
+    ------
+    ValueError
+        Where the map is not real, or double precision does not hold its values.
+    """
+    values = _as_float(anomaly_map)
+    if values.shape == (size, size):
+        return values
+    rows = _axis_weights(values.shape[0], size)
+    columns = _axis_weights(values.shape[1], size)
+    return (rows @ values.astype(np.float64) @ columns.T).astype(values.dtype)
+
+
+def _as_float(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Return the same values as float32 or, where it can't hold them, as float64; NaN stays NaN."""
+    if values.dtype == np.float32:
+        return values
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"has dtype {values.dtype}, and only real numbers can be scored")
+    require_exact(values, np.dtype(np.float64))
+    double = values.astype(np.float64)
+    with np.errstate(over="ignore"):
+        single = double.astype(np.float32)
+    return single if np.array_equal(single, double, equal_nan=True) else double
 
 
 def _axis_weights(source: int, target: int) -> NDArray[np.float64]:
@@ -52,13 +76,17 @@ def _axis_weights(source: int, target: int) -> NDArray[np.float64]:
 
 
 def check_prediction(prediction: Prediction, sample_id: str) -> None:
-    """Raise MethodError where a prediction can't be scored: wrong dimensions, NaN or infinity."""
+    """Raise MethodError where a prediction can't be scored: wrong dimensions or dtype, NaN or infinity."""
     maps = {"anomaly_map": prediction.anomaly_map}
     if prediction.pixel_map is not None:
         maps["pixel_map"] = prediction.pixel_map
     for name, values in maps.items():
         if values.ndim != 2 or values.shape[0] != values.shape[1]:
             raise MethodError(f"The {name} of sample {sample_id} has shape {values.shape} and is not square.")
+        try:
+            _as_float(values)
+        except ValueError as error:
+            raise MethodError(f"The {name} of sample {sample_id} {error}.") from error
         if not np.isfinite(values).all():
             raise MethodError(f"The {name} of sample {sample_id} holds NaN or infinity.")
     if not np.isfinite(prediction.score):

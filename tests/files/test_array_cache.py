@@ -267,3 +267,14 @@ def test_a_limit_that_is_no_size(monkeypatch, text) -> None:
 def test_a_limit_of_nothing_keeps_nothing_and_says_nothing(tmp_path, capsys) -> None:
     assert not ArrayCache(tmp_path, 0).put("k", block(), {})
     assert capsys.readouterr().err == ""
+
+
+def test_the_same_bytes_of_another_dtype_or_shape_are_damaged(cache: ArrayCache) -> None:
+    path = cache.folder / "k.safetensors"
+    for old, new in ((b'"F32","shape":[2,4]', b'"I32","shape":[2,4]'), (b'"shape":[2,4]', b'"shape":[4,2]')):
+        assert cache.put("k", {"a": np.arange(8, dtype=np.float32).reshape(2, 4)}, {})
+        content = path.read_bytes()
+        assert old in content
+        path.write_bytes(content.replace(old, new))
+        assert cache.get("k", ["a"]) is None
+        assert not path.exists()

@@ -53,6 +53,7 @@ def test_masks_of_one_and_of_255_in_one_set():
         (MAPS[..., None], MASKS, LABELS, SCORES, r"maps\[0\] has shape \(2, 3, 1\)"),
         (MAPS[:, :0], MASKS[:, :0], LABELS, SCORES, "not empty"),
         (MAPS + 1j, MASKS, LABELS, SCORES, "only real numbers"),
+        ([MAPS[0], np.full((2, 3), 2**53 + 1)], MASKS, LABELS, SCORES, r"maps\[1\] has dtype int64"),
         (MAPS.astype(str), MASKS, LABELS, SCORES, "only real numbers"),
         (MAPS, MASKS.astype(str), LABELS, SCORES, "only real numbers"),
         (MAPS, MASKS, [0, 1, 1], SCORES, "scores has shape|maps holds 2"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from samples import make_sample
 
 from harness.contract import MethodError, Prediction
 from harness.geometry import resize_nearest, square_pad
+from harness.metrics import evaluate_test_set
 from harness.metrics.scoring import Scored, ground_truth, resize_map
 
 
@@ -50,9 +53,30 @@ def test_maps_are_resized_bilinearly_as_torch_does(source: int, target: int) -> 
     assert resize_map(values, target).dtype == np.float32
 
 
-def test_ground_truth_is_padded_with_zeros() -> None:
-    from dataclasses import replace
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([bool, np.uint8, np.int16, np.uint64, np.float16, np.float64]))
+def test_maps_of_equal_values_give_equal_metrics_whatever_their_dtype(seed: int, dtype: type) -> None:
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 2 if dtype is bool else 200, (4, 8, 8)).astype(dtype)
+    found = []
+    for maps in (coarse, coarse.astype(np.float32)):
+        scored = Scored(20)
+        for index, values in enumerate(maps):
+            sample = make_sample(index, height=40, width=40, radius=9)
+            if index % 2:
+                sample = replace(sample, defect="bump", anomalous=True, mask=~sample.plane)
+            scored.add(sample, Prediction(values, float(index)))
+        found.append(evaluate_test_set(scored.ranked()))
+    assert found[0] == found[1]
 
+
+def test_values_that_single_precision_does_not_hold_stay() -> None:
+    fine = np.array([[1, 1 + 1e-12]] * 2)
+    assert np.array_equal(resize_map(fine, 2), fine)
+    assert np.array_equal(resize_map(np.array([[2**53, 2**53 - 1]] * 2), 2), [[2.0**53, 2.0**53 - 1]] * 2)
+
+
+def test_ground_truth_is_padded_with_zeros() -> None:
     sample = make_sample(0, height=100, width=300)
     mask = ground_truth(replace(sample, mask=np.ones((100, 300), bool)), 224)
     assert mask.shape == (224, 224)
@@ -65,6 +89,9 @@ def test_ground_truth_is_padded_with_zeros() -> None:
     [
         (Prediction(np.zeros((3, 4), np.float32), 0.0), r"shape \(3, 4\)"),
         (Prediction(np.full((4, 4), np.nan, np.float32), 0.0), "NaN or infinity"),
+        (Prediction(np.full((4, 4), 2**53 + 1), 0.0), "dtype int64"),
+        (Prediction(np.full((4, 4), "1"), 0.0), "real numbers"),
+        (Prediction(np.full((4, 4), 1j), 0.0), "real numbers"),
         (Prediction(np.zeros((4, 4), np.float32), float("inf")), "score"),
         (Prediction(np.zeros((4, 4), np.float32), 0.0, np.full((4, 4), np.inf, np.float32)), "pixel_map"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,6 +267,22 @@ def test_a_gallery_has_thumbnails_of_some_samples_of_each_category(store, datase
             assert drawn.size == (168, 168)
     drawn = np.asarray(Image.open(tmp_path / "gallery" / bagel[0]["files"]["cfm"]))
     assert (drawn == (0, 229, 255)).all(-1).any()
+
+
+def test_samples_whose_names_differ_in_unsafe_characters_have_their_own_pictures(
+    store, dataset, tmp_path: Path
+) -> None:
+    root, defects = tmp_path / "mvtec3d", ("孔", "裂", "cut a", "cut_a")
+    shutil.copytree(dataset.root / "bagel/test/good", root / "bagel/test/good")
+    for defect in defects:
+        shutil.copytree(dataset.root / "bagel/test/hole", root / "bagel/test" / defect)
+    own = open_dataset("mvtec3d", root)
+    entries = draw_gallery(store, [keep_maps(store, own)], own, tmp_path / "gallery", samples_per_category=5)
+    assert {one["defect"] for one in entries} == {"good", *defects}
+    files = [name for one in entries for name in one["files"].values()]
+    assert {path.name for path in (tmp_path / "gallery").iterdir()} == set(files)
+    assert len(set(files)) == len(files) == 4 * len(entries)
+    assert all(name.isascii() for name in files)
 
 
 def test_a_gallery_of_nothing_is_empty(store, dataset, tmp_path: Path) -> None:

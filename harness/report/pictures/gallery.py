@@ -14,6 +14,7 @@ from PIL import Image
 
 from harness.data.base import Dataset, SampleRef
 from harness.files.atomic import write_atomically
+from harness.files.digest import digest
 from harness.report.groups import group_records
 from harness.report.pictures.choose import spread_samples
 from harness.report.pictures.panels import HEAT, Panel, sample_panels, value_range
@@ -138,7 +139,8 @@ def _scores(store: Store, ref: SampleRef, methods: Mapping[str, Record]) -> dict
 
 
 def _write(folder: Path, ref: SampleRef, what: str, panel: Panel) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{ref.category}--{ref.id}--{what}.png".replace("/", "-"))
+    readable = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{ref.category}--{ref.id}--{what}".replace("/", "-"))
+    name = f"{readable}--{digest([ref.category, ref.id, what])}.png"
     stream = io.BytesIO()
     Image.fromarray(panel.pixels()).save(stream, "PNG", optimize=True)
     write_atomically(folder / name, stream.getvalue())
