@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Protocol
 
 from harness.contract import Sample
-from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, status_bytes
+from harness.measure.host import give_back, large_blocks_mapped, reset_high_water, settle, small_pages, status_bytes
 from harness.measure.reach import reachable_bytes
 from harness.store.measurements import Size
 
@@ -73,7 +73,7 @@ def measure_peak(
         ``peak_inference``, ``peak_inference_reserved`` and ``device_delta``, with the number of ``calls`` and, where
         the time was over before the last sample, ``stopped``.
     """
-    with large_blocks_mapped():
+    with large_blocks_mapped(), small_pages():
         return _measured_peak(predict, samples, meter, max_seconds)
 
 
