@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from harness.data.splits import parse_shots
 from harness.errors import UsageError
@@ -34,6 +34,7 @@ __all__ = ["Results", "datasets", "evaluate", "methods", "placed_jobs", "results
 
 _Folder = str | Path
 _Sizes = Iterable[int | str]
+_Value = TypeVar("_Value")
 
 
 class Results(Sequence[Record]):
@@ -145,13 +146,14 @@ def run(
     """
     from harness.running.devices import choose_devices
 
+    chosen = choose_devices(_listed(devices))
     selection = Selection(
         methods=_listed(methods),
         dataset=dataset,
         data=None if data is None else Path(data),
         categories=_listed(categories),
-        shots=tuple(parse_shots(str(size)) for size in shots),
-        splits=_listed(splits),
+        shots=_at_least_one("shots", tuple(parse_shots(str(size)) for size in shots)),
+        splits=_at_least_one("splits", _listed(splits)),
         preset=preset,
         weights=weights,
         rerun=_listed(rerun),
@@ -163,7 +165,7 @@ def run(
     return run_plan(
         plan,
         store,
-        devices=choose_devices(_listed(devices)),
+        devices=chosen,
         timeout=timeout,
         save_fitted=selection.save_fitted,
         save_maps=selection.save_maps,
@@ -321,6 +323,12 @@ def datasets() -> tuple[str, ...]:
 
 def _listed(texts: str | Iterable[str]) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _at_least_one(name: str, values: tuple[_Value, ...]) -> tuple[_Value, ...]:
+    if not values:
+        raise UsageError(f"'{name}' names nothing, so nothing would be run: give at least one, or leave it out.")
+    return values
 
 
 def _query(fields: dict[str, Any]) -> RecordQuery:

@@ -57,11 +57,23 @@ class _Verbs(click.Group):
             from harness.registry import nearest_names
 
             raise click.UsageError(f"There is no verb '{args[0]}': {nearest_names(args[0], _VERBS)}", ctx)
+        _refuse_empty(args, ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(_VERBS.items()))
+
+
+def _refuse_empty(args: list[str], ctx: click.Context) -> None:
+    """Raise a usage error for an empty value, as an unset variable of a shell gives: nothing is named by it."""
+    for before, argument in zip(["", *args], args, strict=False):
+        name, equals, value = argument.partition("=")
+        if equals and name.startswith("--"):
+            before, argument = name, value
+        if not argument.strip():
+            subject = f"Option '{before}'" if before.startswith("-") else "An argument"
+            raise click.UsageError(f"{subject} has an empty value: give one, or leave it out.", ctx)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -48,8 +48,13 @@ class NameList(_Names):
     name = "names"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Split a text; pass a tuple on."""
-        return value if isinstance(value, tuple) else tuple(split_list(str(value)))
+        """Split a text; pass a tuple on. A list without a name is no list: it would choose nothing, or everything."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(split_list(str(value)))
+        if not names:
+            self.fail(f"'{value}' names nothing: give at least one name, or leave it out.", param, ctx)
+        return names
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """Return how help shows the value."""

@@ -26,10 +26,12 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        For a name that is no device.
+        For a name that is no device, and where none is named.
     PrerequisiteError
         For a CUDA device that this machine, or this torch, does not have.
     """
+    if not names:
+        raise UsageError("No device is named: use cpu, cuda:0, all or auto.")
     count = _cuda_devices() if any(name != "cpu" for name in names) else 0
     chosen: dict[str, None] = {}
     for name in names:

@@ -53,7 +53,7 @@ def run_jobs(
     on_event
         Called with every event, from several threads; the job carries its device.
     devices
-        Torch device names; each runs a single job at a time.
+        Torch device names, at least one; each runs a single job at a time.
     timeout
         Seconds a cell may take from the start of its process; None for no limit.
 
@@ -62,6 +62,8 @@ def run_jobs(
     PrerequisiteError
         Where a record can't be written: the disk is full or the folder is gone.
     """
+    if not devices:
+        raise ValueError("no device is named, so no job would ever end")
     scheduler = _Scheduler(jobs, on_event, timeout)
     threads = [threading.Thread(target=scheduler.serve, args=(device,), daemon=True) for device in devices]
     try:
