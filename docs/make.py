@@ -79,7 +79,7 @@ def main(results: Path, data: Path | None) -> None:
 
 def harness(*arguments: str, results: Path, form: str = "") -> str:
     """Return what a command prints, as it stands in a page."""
-    command = [sys.executable, "-m", "harness", *arguments, "--results", str(results)]
+    command = [sys.executable, "-P", "-m", "harness", *arguments, "--results", str(results)]
     if form == "markdown":
         command += ["--format", "markdown"]
     environment = os.environ | {"COLUMNS": "80"}

@@ -33,7 +33,8 @@ def workers_of(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cwd").readlink() == folder and b"worker" in (process / "cmdline").read_bytes().split(b"\0"):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if (process / "cwd").readlink() == folder and b"harness.running" in words:
                 found.append(int(process.name))
         except OSError:
             continue

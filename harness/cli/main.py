@@ -1,8 +1,7 @@
-"""Entry point of the ``harness`` command. A verb's module is imported when the verb is called."""
+"""The command line that :mod:`harness.__main__` starts. A verb's module is imported when the verb is called."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from importlib import import_module
 
@@ -10,7 +9,6 @@ import click
 
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
-from harness.running.interrupts import watch
 
 __all__ = ["cli", "main"]
 
@@ -95,8 +93,13 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with its code; an error that a user can correct is one sentence."""
-    watch((signal.SIGINT,))
+    """Run the command line and exit with its code; an error that a user can correct is one sentence.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where it was interrupted.
+    """
     try:
         result = cli.main(prog_name="harness", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)
@@ -106,9 +109,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("harness: interrupted; every finished cell is kept, run the same command again to go on.", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
+    except click.Abort:  # what click makes of a KeyboardInterrupt
+        raise KeyboardInterrupt from None
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.OK)

@@ -16,7 +16,7 @@ from harness.conformance.outcome import Outcome
 from harness.conformance.process import read_request
 from harness.conformance.suite import run_suite, toy_subject
 from harness.running.events import EventWriter
-from harness.running.process import die_with_parent
+from harness.running.lifeline import die_with_parent
 
 __all__ = ["main"]
 

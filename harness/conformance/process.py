@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import IO
-from uuid import uuid4
 
 from harness import registry
 from harness.conformance.outcome import Outcome, Verdict
 from harness.conformance.suite import CHECKS
 from harness.data.toy import ensure_toy
-from harness.running.events import Event, parse_event
+from harness.running.events import Event
 from harness.running.post_mortem import last_lines
-from harness.running.process import MARK, end_marked
+from harness.running.process import WorkerProcess
 
 __all__ = ["Request", "read_request", "verify_method"]
 
 OnEvent = Callable[[Event], None]
-
-_READER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +89,8 @@ def verify_method(
 
 def _run(request: Path, log: Path, timeout: float | None, on_event: OnEvent) -> int | None:
     """Run the process and return its exit code; None where it ran out of time."""
-    token = uuid4().hex
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness.conformance", str(request)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-            env=os.environ | {MARK: token},
-        )
-    with process:
-        assert process.stdout is not None
-        reader = threading.Thread(target=_pass_on, args=(process.stdout, on_event), daemon=True)
-        reader.start()
-        try:
-            return process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            process.kill()
-            end_marked(token)
-            reader.join(_READER_SECONDS)
-
-
-def _pass_on(stream: IO[str], on_event: OnEvent) -> None:
-    for line in stream:
-        event = parse_event(line)
-        if event is not None:
-            on_event(event)
+    with closing(WorkerProcess("harness.conformance", request, log, on_event)) as process:
+        return process.wait(timeout)
 
 
 def _read(path: Path) -> list[Outcome]:

@@ -1,13 +1,25 @@
-"""Ctrl-C is never lost: Python drops a KeyboardInterrupt that is raised inside a callback, such as imports use."""
+"""Signals that end a command: each is a KeyboardInterrupt, which is never lost, one sentence and one exit code.
+
+Python drops a KeyboardInterrupt that is raised inside a callback, such as imports use; here it is remembered.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
-__all__ = ["raise_if_interrupted", "watch"]
+from harness.errors import ExitCode
+
+__all__ = ["SIGNALS", "exit_interrupted", "raise_if_interrupted", "watch"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command as Ctrl-C does."""
+
+_GO_ON = "every finished cell is kept, run the same command again to go on."
 
 _received: list[int] = []
 
@@ -30,6 +42,15 @@ def raise_if_interrupted() -> None:
     """Raise KeyboardInterrupt where a watched signal was received, in case Python dropped the first."""
     if _received:
         raise KeyboardInterrupt
+
+
+def exit_interrupted() -> NoReturn:
+    """End this process as an interrupted command ends; further signals change nothing."""
+    for sign in SIGNALS:
+        signal.signal(sign, signal.SIG_IGN)
+    with suppress(OSError):  # nobody reads any more
+        print(f"harness: interrupted; {_GO_ON}", file=sys.stderr, flush=True)
+    sys.exit(ExitCode.INTERRUPTED)
 
 
 def _report(dropped: sys.UnraisableHookArgs) -> None:

@@ -16,7 +16,7 @@ from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries
 from harness.plan.job import Job, write_job
 from harness.running.events import Event
-from harness.running.interrupts import raise_if_interrupted
+from harness.running.interrupts import SIGNALS, raise_if_interrupted
 from harness.running.post_mortem import failure_record, last_lines, oom_kills, record_of_dead_worker
 from harness.running.process import WorkerProcess
 from harness.store.claims import Claim
@@ -194,7 +194,7 @@ class _Scheduler:
     def _worker(self, path: Path, log: Path, watch: _Watch) -> Iterator[WorkerProcess | None]:
         """Start a worker that :meth:`stop` can end; None once :meth:`stop` was called."""
         with self._lock:
-            worker = None if self._stopping.is_set() else WorkerProcess(path, log, watch)
+            worker = None if self._stopping.is_set() else WorkerProcess("harness.running", path, log, watch)
             if worker is not None:
                 self._workers.add(worker)
         try:
@@ -243,10 +243,9 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(sign, signal.SIG_IGN) for sign in signals]
+    before = [signal.signal(sign, signal.SIG_IGN) for sign in SIGNALS]
     try:
         yield
     finally:
-        for sign, handler in zip(signals, before, strict=True):
+        for sign, handler in zip(SIGNALS, before, strict=True):
             signal.signal(sign, handler)

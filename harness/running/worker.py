@@ -1,4 +1,4 @@
-"""One cell from start to record, in a process of its own: ``harness worker JOB.json``.
+"""One cell from start to record: what ``python -m harness.running JOB.json`` and ``harness worker JOB.json`` do.
 
 Standard output carries one JSON object a line (:mod:`harness.running.events`); everything else goes to standard error.
 """
@@ -18,7 +18,6 @@ from harness.measure import environment
 from harness.plan.job import Job, read_job
 from harness.running.events import EventWriter
 from harness.running.post_mortem import means_out_of_memory
-from harness.running.process import MARK, die_with_parent
 from harness.running.stages import CellRun
 from harness.store.record import Record, Status
 from harness.store.store import Store
@@ -75,15 +74,10 @@ def main(path: Path) -> int:
     PrerequisiteError
         Where the record can't be written.
     """
-    die_with_parent()
     job = read_job(path)
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         events = EventWriter(channel)
         record = run_job(job, events)
         events.finished(record.status)
-    code = ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK
-    if MARK in os.environ:
-        sys.stderr.flush()
-        os._exit(code)  # a thread that a method left behind must not hold the device
-    return code
+    return ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK

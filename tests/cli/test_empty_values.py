@@ -1,4 +1,4 @@
-"""An option or argument without a value names nothing: a usage error, never everything, the current folder or a hang."""
+"""An empty option or argument names nothing: a usage error, never everything, the current folder or a hang."""
 
 from __future__ import annotations
 

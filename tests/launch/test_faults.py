@@ -7,11 +7,14 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from launch_helpers import alive, wait_for, workers_of
+
+from harness.running.lifeline import MARK
 
 WRONG = {
     "raise": ("failed", "RuntimeError: the method broke"),
@@ -158,16 +161,51 @@ def test_a_worker_ends_with_the_run_that_was_killed(start, tmp_path: Path) -> No
     wait_for(lambda: not alive([*started, *children]))
 
 
+def guards() -> list[int]:
+    """Return the process ids of the guards of workers, of any run."""
+    words = {path: path.read_bytes().split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline")}
+    return alive([int(path.parent.name) for path, found in words.items() if b"harness.running.lifeline" in found])
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard killed too"])
+def test_a_worker_in_native_code_ends_with_the_run_that_was_killed(start, tmp_path: Path, guarded: bool) -> None:
+    where = tmp_path / "children"
+    before = guards()
+    process = start(f"misbehaving[how=hold,category=bagel,where={where}]")
+    wait_for(lambda: where.exists() and len(where.read_text().split()) == 2)
+    (worker,), children = workers_of(tmp_path), [int(line) for line in where.read_text().split()]
+    (guard,) = set(guards()) - set(before)
+    if not guarded:
+        os.kill(guard, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not alive([worker, guard, *(children if guarded else [])]))
+    for child in alive(children):
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_worker_whose_run_is_dead_already_ends_before_any_work() -> None:
+    run = subprocess.Popen(["true"])
+    run.wait()
+    command = [sys.executable, "-P", "-m", "harness.running", "no-job.json"]
+    done = subprocess.run(command, env=os.environ | {MARK: f"{run.pid}-0"}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, b"")
+
+
 @pytest.mark.parametrize(
-    ("sign", "asleep", "finished"),
-    [(signal.SIGINT, "carrot", ["bagel"]), (signal.SIGTERM, "bagel", []), (signal.SIGHUP, "bagel", [])],
-    ids=["SIGINT", "SIGTERM", "SIGHUP"],
+    ("sign", "how", "asleep", "finished"),
+    [
+        (signal.SIGINT, "sleep", "carrot", ["bagel"]),
+        (signal.SIGTERM, "sleep", "bagel", []),
+        (signal.SIGHUP, "sleep", "bagel", []),
+        (signal.SIGTERM, "hold", "bagel", []),
+    ],
 )
 def test_a_signal_keeps_finished_cells_and_leaves_nothing_running(
-    start, records, tmp_path: Path, sign: signal.Signals, asleep: str, finished: list[str]
+    start, records, tmp_path: Path, sign: signal.Signals, how: str, asleep: str, finished: list[str]
 ) -> None:
     where = tmp_path / "children"
-    process = start(f"misbehaving[how=sleep,category={asleep},where={where}]")
+    process = start(f"misbehaving[how={how},category={asleep},where={where}]")
     wait_for(lambda: where.exists() and len(where.read_text().split()) == 2)
     process.send_signal(sign)
     _, said = process.communicate(timeout=60)

@@ -1,5 +1,6 @@
 """A method that goes wrong on demand."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ class Misbehaving(ColourDistance):
             "die-writing",
             "die-counting",
             "sleep",
+            "hold",
             "allocate",
             "fill",
             "litter",
@@ -53,6 +55,7 @@ class Misbehaving(ColourDistance):
             "die-writing": lambda: self._die_writing("cells"),
             "die-counting": lambda: self._die_writing("counts"),
             "sleep": self._sleep_with_children,
+            "hold": self._hold_the_interpreter,
             "litter": self._start_children,
             "allocate": self._allocate,
             "fill": self._fill_disk,
@@ -100,6 +103,10 @@ class Misbehaving(ColourDistance):
             self._start_children()
         print("sleeping now", flush=True)
         time.sleep(self.seconds)
+
+    def _hold_the_interpreter(self):
+        self._start_children()
+        ctypes.PyDLL(None).sleep(int(self.seconds))  # native code that does not release the interpreter lock
 
     def _allocate(self):
         blocks = []

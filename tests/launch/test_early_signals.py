@@ -1,0 +1,51 @@
+"""A signal ends a command with the documented exit code and sentence while its modules are still being imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("module", ["click", "msgspec", "numpy", "rich"])
+@pytest.mark.parametrize("sign", SIGNALS, ids=lambda sign: sign.name)
+def test_a_signal_during_imports(tmp_path: Path, sign: signal.Signals, module: str) -> None:
+    """Each module in turn sends the signal to the process that imports it, and sleeps."""
+    (tmp_path / f"{module}.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(sign)})\ntime.sleep(60)\n")
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "tables"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in SIGNALS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert "harness: interrupted" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    """As nohup and shells without job control demand."""
+    (tmp_path / "click.py").write_text("import os\nfor each in (1, 2, 15):\n    os.kill(os.getpid(), each)\nhere")
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "harness"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_IGN) for each in SIGNALS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "NameError: name 'here'" in done.stderr
