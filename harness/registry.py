@@ -21,12 +21,14 @@ from typing import Any, Literal, get_args, get_origin
 
 from harness.contract import Meta, Method, ParameterValue
 from harness.errors import UsageError
-from harness.files.imports import ImportedClass, import_class
+from harness.files.imports import ImportedClass, import_class, named_errors
+from harness.protocol import PRESETS
 
 __all__ = [
     "MethodSpec",
     "Parameter",
     "base_name",
+    "entry_of",
     "imported_class",
     "label",
     "load",
@@ -39,6 +41,7 @@ __all__ = [
     "reference_of",
     "resolve",
     "split_list",
+    "usable_names",
 ]
 
 GROUP = "harness.methods"
@@ -46,7 +49,11 @@ GROUP = "harness.methods"
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+|[^\[\]]+:[^\[\]]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
+_OWN = "harness"
+"""The distribution of this package, whose methods are the built-in ones."""
 _references: dict[str, ImportedClass] = {}
+_ambiguous: dict[str, str] = {}
+"""Names that several plugins register, with these plugins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +123,55 @@ def nearest_names(wrong: str, known: Iterable[str]) -> str:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
+    """Return who registers each method: this package for its own, which no plugin can replace, else the first."""
     entries: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
+    _ambiguous.clear()
+    for entry in sorted(entry_points(group=GROUP), key=_is_built_in, reverse=True):
+        if entry.name == "all" or not _NAME.fullmatch(entry.name):
+            _log.warning("%s registers '%s', which is no name for a method: it is left out.", _who(entry), entry.name)
+            continue
         used = entries.setdefault(entry.name, entry)
-        if used.value != entry.value:
-            _log.warning(
-                "Two plugins register a method '%s': %s is used, %s is not.", entry.name, used.value, entry.value
-            )
+        if used.value == entry.value:
+            continue
+        if _is_built_in(used):
+            _log.warning("%s registers '%s' (%s): the built-in one is used.", _who(entry), entry.name, entry.value)
+        else:
+            _ambiguous[entry.name] = f"{_who(used)} ({used.value}) and {_who(entry)} ({entry.value})"
     return entries
+
+
+def _is_built_in(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == _OWN
+
+
+def _who(entry: EntryPoint) -> str:
+    return f"The package {entry.dist.name}" if entry.dist is not None else "A package"
 
 
 def method_names() -> tuple[str, ...]:
     """Return all registered names without importing any method."""
     return tuple(sorted(_entries()))
+
+
+def usable_names() -> tuple[str, ...]:
+    """Return the names of the methods that can be imported and made; the others are named in warnings, once each."""
+    return tuple(name for name in method_names() if _is_usable(name))
+
+
+@cache
+def _is_usable(name: str) -> bool:
+    try:
+        for preset in PRESETS:
+            resolve(MethodSpec(name, {}), preset)
+    except UsageError as error:
+        _log.warning("%s It is left out.", error)
+        return False
+    return True
+
+
+def entry_of(name: str) -> EntryPoint | None:
+    """Return the entry point of an installed method."""
+    return _entries().get(name)
 
 
 @cache
@@ -145,14 +188,11 @@ def load(name: str) -> type[Method]:
     if name not in _entries():
         raise UsageError(f"There is no method '{name}': {nearest_names(name, method_names())}")
     entry = _entries()[name]
-    try:
-        method = entry.load()
-    except Exception as error:  # a broken plugin is named, whatever it raises
-        raise UsageError(
-            f"Method '{name}' can't be imported from {entry.value} ({type(error).__name__}: {error}): "
-            "mend or uninstall the package that registers it."
-        ) from error
-    return _require_contract(method, f"Method '{name}' from {entry.value}")
+    if name in _ambiguous:
+        raise UsageError(f"Two packages register a method '{name}', {_ambiguous[name]}: uninstall one of them.")
+    remedy = "mend or uninstall the package that registers it"
+    with named_errors(f"Method '{name}' can't be imported from {entry.value}", remedy):
+        return _require_contract(entry.load(), f"Method '{name}' from {entry.value}")
 
 
 def _require_contract(method: Any, subject: str) -> type[Method]:
@@ -211,7 +251,8 @@ def parameters_of(name: str) -> dict[str, Parameter]:
     constructor = load(name).__init__
     if constructor is object.__init__:
         return {}
-    hints = typing.get_type_hints(constructor)
+    with named_errors(f"Method '{name}' breaks the contract: its constructor's types can't be read", "mend it"):
+        hints = typing.get_type_hints(constructor)
     parameters = {}
     for argument in list(inspect.signature(constructor).parameters.values())[1:]:
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
@@ -278,10 +319,15 @@ def _names(pattern: str) -> list[str]:
         return [load_reference(pattern)]
     if pattern in _references:
         return [pattern]
+    if pattern in method_names():
+        return [pattern]
     names = [name for name in method_names() if fnmatchcase(name, "*" if pattern == "all" else pattern)]
     if not names:
         raise UsageError(f"There is no method '{pattern}': {nearest_names(pattern, method_names())}")
-    return names
+    usable = [name for name in names if _is_usable(name)]
+    if not usable:
+        raise UsageError(f"None of the methods that '{pattern}' stands for can be used: {', '.join(names)}.")
+    return usable
 
 
 def _parse_parameters(name: str, text: str) -> dict[str, ParameterValue]:
@@ -330,8 +376,9 @@ def resolve(spec: MethodSpec, preset: str) -> dict[str, ParameterValue]:
     method = load(spec.name)
     defaults = {name: parameter.default for name, parameter in parameters_of(spec.name).items()}
     values = defaults | dict(method.meta.presets.get(preset, {})) | dict(spec.parameters)
-    try:
-        method(**values)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"Method '{spec}' can't be made: {error}.") from error
+    with named_errors(f"Method '{spec}' can't be made", "mend its constructor"):
+        try:
+            method(**values)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"Method '{spec}' can't be made: {error}.") from error
     return values

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument
-from harness.cli.output import console, listing, print_json, warn
-from harness.errors import UsageError
+from harness.cli.output import console, listing, print_json
 
 if TYPE_CHECKING:
     from harness.contract import Meta, ParameterValue
@@ -25,7 +24,7 @@ _FILE_FACTS = ("name", "size", "sha256", "licence", "url")
 def command(names: tuple[str, ...], as_json: bool) -> None:
     """List all methods; with NAMES (globs allowed) their parameters and what each preset fills in.
 
-    A plugin that can't be imported is named in a warning; the others are listed.
+    A plugin that can't be imported or made is named in a warning; the others are listed.
 
     \b
     harness methods
@@ -33,26 +32,17 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
     """
     from harness import registry
 
-    chosen = dict.fromkeys(spec.name for spec in registry.parse(names)) if names else registry.method_names()
-    described: dict[str, dict[str, object]] = {}
-    for name in chosen:
-        try:
-            described[name] = _plain(name)
-        except UsageError as error:
-            if names:
-                raise
-            warn(str(error))
-            described[name] = {"name": name, "error": str(error)}
+    chosen = dict.fromkeys(spec.name for spec in registry.parse(names)) if names else registry.usable_names()
     if as_json:
-        print_json(list(described.values()))
+        print_json([_plain(name) for name in chosen])
     elif names:
-        _print_details(described)
+        _print_details(chosen)
     else:
-        _print_list(described, [name for name, facts in described.items() if "error" in facts])
+        _print_list(chosen)
 
 
 def _plain(name: str) -> dict[str, object]:
-    """Return what JSON says of a method; raise UsageError where it can't be imported or breaks the contract."""
+    """Return what JSON says of a method."""
     from harness import registry
 
     meta, presets = registry.load(name).meta, _presets(name)
@@ -99,16 +89,13 @@ def _needs(meta: Meta) -> str:
     return ", ".join([*(file.name for file in meta.weights), *(f"harness\\[{name}]" for name in meta.extras)]) or "-"
 
 
-def _print_list(names: Collection[str], broken: Collection[str]) -> None:
+def _print_list(names: Collection[str]) -> None:
     from harness import registry
 
     table = listing(("name", "title", "family", "paper", "needs"))
     for name in names:
-        if name in broken:
-            table.add_row(name, "[yellow]broken[/]")
-        else:
-            meta = registry.load(name).meta
-            table.add_row(name, meta.title, meta.family, meta.paper, _needs(meta))
+        meta = registry.load(name).meta
+        table.add_row(name, meta.title, meta.family, meta.paper, _needs(meta))
     console().print(table)
     console().print("\nParameters: harness methods NAME. Weights: harness weights.", style="dim")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument, weights_dir_option
-from harness.cli.output import console, echo_notes, fact_table, print_json, warn
+from harness.cli.output import console, echo_notes, fact_table, print_json
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -76,17 +76,12 @@ def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | No
 
 
 def _files() -> dict[WeightFile, list[str]]:
-    """Return all files that methods declare and the names of these methods; a broken plugin is a warning."""
+    """Return all files that methods declare and the names of these methods."""
     from harness import registry
 
     users: dict[WeightFile, list[str]] = {}
-    for name in registry.method_names():
-        try:
-            files = registry.load(name).meta.weights
-        except UsageError as error:
-            warn(str(error))
-            continue
-        for file in files:
+    for name in registry.usable_names():
+        for file in registry.load(name).meta.weights:
             users.setdefault(file, []).append(name)
     return users
 

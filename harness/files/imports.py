@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 
-__all__ = ["ImportedClass", "import_class"]
+__all__ = ["ImportedClass", "import_class", "named_errors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def import_class(reference: str) -> ImportedClass:
         place, module = str(path), _import_file(path)
     elif re.fullmatch(r"\w+(\.\w+)*", place):
         _search_in(Path.cwd())
-        with _named_errors(f"The module '{place}'", "give it as FILE.py:CLASS, or add its folder to PYTHONPATH"):
+        remedy = "give it as FILE.py:CLASS, or add its folder to PYTHONPATH"
+        with named_errors(f"The module '{place}' can't be imported", remedy):
             module = import_module(place)
     else:
         raise UsageError(f"'{place}' in '{reference}' is neither a file that ends in .py nor the name of a module.")
@@ -82,7 +83,7 @@ def _import_file(path: Path) -> ModuleType:
         _search_in(path.parent)
         sys.modules[name] = module = ModuleType(name)
         module.__file__ = str(path)
-        with _named_errors(f"The file {path}", "correct it"):
+        with named_errors(f"The file {path} can't be imported", "correct it"):
             try:
                 exec(compile(content, path, "exec", dont_inherit=True), vars(module))
             except BaseException:
@@ -105,11 +106,22 @@ def _search_in(folder: Path) -> None:
 
 
 @contextmanager
-def _named_errors(place: str, remedy: str) -> Iterator[None]:
+def named_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turn whatever the code of others raises inside the block, also to end the interpreter, into a UsageError.
+
+    Parameters
+    ----------
+    what
+        What can't be done, the beginning of the sentence.
+    remedy
+        Its end.
+    """
     try:
         yield
-    except (Exception, SystemExit) as error:  # whatever the code raises
-        raise UsageError(f"{place} can't be imported ({type(error).__name__}: {error}): {remedy}.") from error
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UsageError(f"{what} ({type(error).__name__}: {error}): {remedy}.") from error
 
 
 def _sha256(content: bytes) -> str:

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness import registry
@@ -56,10 +56,8 @@ def provider_of(method: str) -> Provider | None:
     imported = registry.imported_class(method)
     if imported is not None:
         return Provider(imported.reference, imported.sha256)
-    for entry in entry_points(group=registry.GROUP, name=method):
-        if entry.dist is not None:
-            return Provider(entry.dist.name, entry.dist.version)
-    return None
+    entry = registry.entry_of(method)
+    return Provider(entry.dist.name, entry.dist.version) if entry is not None and entry.dist is not None else None
 
 
 def describe_torch(environment: Environment, device: str) -> Environment:

@@ -23,9 +23,6 @@ class Plain:
     def prepare(self, sample): ...
     def infer(self, inputs): ...
     def state_bytes(self): ...
-
-class Halfway:
-    meta = Meta(name="halfway", title="Halfway", family="plain")
 """
 
 
@@ -81,25 +78,6 @@ def test_a_plugin_takes_part(call, plugin):
     out = call("methods", "plain").out
     assert "harness[faiss-cpu]" in out
     assert "false" in out
-
-
-def test_a_broken_plugin_is_a_warning_that_names_it(call, plugin):
-    plugin(PLUGIN, {"plain": "some_plugin:Plain", "gone": "some_plugin:Gone", "halfway": "some_plugin:Halfway"})
-    outcome = call("methods")
-    assert outcome.code == 0
-    warnings = " ".join(outcome.err.split())
-    assert "warning: Method 'gone' can't be imported from some_plugin:Gone" in warnings
-    assert "warning: Method 'halfway' from some_plugin:Halfway breaks the contract: it has no fit" in warnings
-    assert "\nplain " in outcome.out
-    assert "\ngone " in outcome.out
-    assert "\ncfm " in outcome.out
-
-
-def test_json_of_a_broken_plugin_is_its_error(call, plugin):
-    plugin("raise RuntimeError('no such device')", {"broken": "some_plugin:Broken"})
-    found = {method["name"]: method for method in json.loads(call("methods", "--json").out)}
-    assert "RuntimeError: no such device" in found["broken"]["error"]
-    assert set(BUILT_IN) <= set(found)
 
 
 def test_a_broken_plugin_asked_for_by_name_is_an_error(call, plugin):

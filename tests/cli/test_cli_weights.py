@@ -108,10 +108,3 @@ def test_an_unknown_name_is_an_error_with_the_nearest(call, server):
     assert (outcome.code, outcome.out) == (2, "")
     assert "did you mean 'good.pth'" in outcome.err
     assert server.requests == []
-
-
-def test_a_broken_plugin_does_not_hide_the_others(call, plugin):
-    plugin("raise ImportError('no')", {"broken": "some_plugin:Broken"})
-    outcome = call("weights", "--json")
-    assert DINO_VIT_B8.name in outcome.out
-    assert "Method 'broken' can't be imported" in outcome.err
