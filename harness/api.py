@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -23,7 +24,7 @@ from harness.store.pending import drop_finished, save_pending
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
 from harness.store.record import Record
-from harness.store.store import Store, open_store
+from harness.store.store import Store, left_out_records_text, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,6 +251,8 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
     places = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
     store = open_store(places)
     records = store.all()
+    if store.left_out:
+        warnings.warn(left_out_records_text(store), stacklevel=2)
     chosen = _query(query)
     chosen.check(records)
     return Results(chosen.select(records), store)

@@ -18,6 +18,9 @@ from harness.protocol import Protocol
 
 __all__ = ["Cell"]
 
+_LONGEST = 200
+"""Characters of a file name's readable parts; file systems take names of up to 255 with all that is added."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -92,8 +95,9 @@ class Cell:
     @property
     def stem(self) -> str:
         """File name of the record, without suffix: readable parts, made unique by the id."""
-        parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split, self.id)
-        return "--".join(re.sub(r"[^A-Za-z0-9_.-]", "_", str(part)) for part in parts)
+        parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split)
+        readable = "--".join(re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in parts)
+        return f"{readable[:_LONGEST]}--{self.id}"
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import FOLDER, names_option, variable_option
+from harness.cli.output import echo_notes
 
 if TYPE_CHECKING:
     from harness.report.tables import NothingMeasuredError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["folders_to_name", "nothing_measured", "query_options", "query_text", "start_advice"]
+__all__ = ["folders_to_name", "nothing_measured", "query_options", "query_text", "start_advice", "tell_left_out"]
 
 _Function = Callable[..., Any]
 
@@ -77,11 +78,23 @@ def query_options(function: _Function) -> _Function:
         for split in chosen["splits"]:
             require_split_name(split)
         query = RecordQuery(**{**chosen, "shots": tuple(map(parse_shots, chosen["shots"]))})
-        return function(*arguments, query=query, store=open_store(results), **options)
+        store = open_store(results)
+        try:
+            return function(*arguments, query=query, store=store, **options)
+        finally:
+            tell_left_out(store)
 
     for option in reversed(_OPTIONS):
         wrapper = option(wrapper)
     return wrapper
+
+
+def tell_left_out(store: Store) -> None:
+    """Say on standard error, once and in one sentence, which files of the results folders can't be used."""
+    from harness.store.store import left_out_records_text
+
+    if store.left_out:
+        echo_notes([left_out_records_text(store)])
 
 
 def query_text(query: RecordQuery) -> str:

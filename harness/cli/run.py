@@ -20,6 +20,7 @@ from harness.cli.options import (
     weights_dir_option,
 )
 from harness.cli.output import print_json
+from harness.cli.query_options import tell_left_out
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -148,6 +149,7 @@ def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float
     from harness.report.console import print_notes, print_summary, stderr
 
     print_notes(plan)
+    tell_left_out(store)
     if not plan.to_run:
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
     records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
@@ -170,6 +172,7 @@ def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: 
     from harness.store.pending import save_pending
 
     print_notes(plan)
+    tell_left_out(store)
     jobs = placed_jobs(plan, store, **keep)
     if jobs:
         save_pending(store.folder, [job.cell for job in jobs])
@@ -237,6 +240,7 @@ def _show(plan: Plan, store: Store, devices: Sequence[str], *, as_json: bool) ->
     from harness.report.console import print_notes, print_plan
 
     time = estimate(plan, store.all(), devices)
+    tell_left_out(store)
     if as_json:
         print_notes(plan)
         return print_json({**plan.to_json(), "time": time.to_json()})

@@ -48,7 +48,13 @@ def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> No
     states = _chosen(store, query)
     if as_json:
         shown = [state for state in states if state.went_wrong or not failed]
-        print_json({"counts": count_states(shown), "cells": [state.to_json() for state in shown]})
+        print_json(
+            {
+                "counts": count_states(shown),
+                "cells": [state.to_json() for state in shown],
+                "left_out": [one.to_json() for one in store.left_out],
+            }
+        )
     elif failed:
         _print_wrong(states)
     else:

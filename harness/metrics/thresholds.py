@@ -17,6 +17,7 @@ MOST_DISTINCT = 1024
 """Up to so many distinct scores, each is a threshold, and the counts are exact."""
 
 _SMALLEST_POOL = 400_000
+_MOST_PIXELS = 2**40
 _TOP_IMAGES = 16
 _EXACT_UP_TO = 3.2
 _OFFICIAL_STEP = 1 / (OFFICIAL_THRESHOLDS - 1)
@@ -58,11 +59,15 @@ class ThresholdCounts:
         thresholds, single = arrays[f"{name}_thresholds"], arrays[f"{name}_single"]
         if thresholds.ndim != 1 or single.shape != thresholds.shape or not thresholds.size:
             raise ValueError(f"{name}_thresholds has shape {thresholds.shape}")
+        if thresholds.dtype.kind != "f" or single.dtype != bool or not (np.diff(thresholds) <= 0).all():
+            raise ValueError(f"{name}_thresholds do not descend")
         counts = {}
         for kind, length in (("normal", images), ("found", rows)):
             packed = arrays[f"{name}_{kind}"]
             if packed.shape != (length, thresholds.size) or packed.dtype.kind != "u":
                 raise ValueError(f"{name}_{kind} holds {packed.dtype} of shape {packed.shape}")
+            if packed.max(initial=0) > _MOST_PIXELS:
+                raise ValueError(f"{name}_{kind} holds more pixels than an image can have")
             counts[kind] = np.cumsum(packed, axis=1, dtype=np.int64)
         return cls(thresholds.astype(np.float64), counts["normal"], counts["found"], single.astype(bool))
 

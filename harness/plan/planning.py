@@ -284,6 +284,8 @@ def _is_edited(record: Record) -> bool:
 def _decide(job: Job, store: Store, selection: Selection) -> PlannedCell:
     record = store.read(job.cell)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
+    if record is None and any(one.path == store.path(job.cell) for one in store.left_out):
+        return PlannedCell(job, "run", "what lies in the place of its record can't be used and is kept in 'aside'")
     if record is None:
         only_failed = "failed" in selection.rerun and not repeated
         return PlannedCell(job, "skip" if only_failed else "run", "no record yet")

@@ -75,11 +75,6 @@ def bootstrap_cell(
     dict or None
         For each metric of the record (replicates,) float64 in [0, 1], with NaN where a draw leaves it undefined. What
         thresholds lose on the whole test set is added to every replicate. None where no counts belong to the record.
-
-    Raises
-    ------
-    DataError
-        Where the counts are damaged.
     """
     from harness.metrics.evaluation import METRICS
 

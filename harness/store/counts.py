@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.errors import DataError
-from harness.files.arrays import BAD_ARCHIVE, open_arrays
+from harness.files.arrays import read_arrays
 from harness.metrics.evaluation import METRICS
 from harness.metrics.inputs import check_count
 from harness.metrics.testset import RankedTestSet
 from harness.metrics.thresholds import ThresholdCounts, narrow
 from harness.metrics.weighted import mean_below, official_points, weighted_auroc
+from harness.store.details import image_columns
 
 __all__ = ["ImageCounts", "count_images"]
 
@@ -206,35 +206,33 @@ class ImageCounts:
 
         Raises
         ------
-        DataError
+        OSError, ValueError
             Where the file is missing, damaged, or of another version.
         """
+        arrays = read_arrays(path)
+        if "version" not in arrays:
+            return None
         try:
-            with open_arrays(path) as archive:
-                return cls._of_arrays(dict(archive)) if "version" in archive.files else None
-        except BAD_ARCHIVE as error:
-            raise DataError(
-                f"The counts {path} can't be read ({type(error).__name__}: {error}): "
-                "remove the file, or write it again with 'harness run --rerun all'."
-            ) from error
+            return cls._of_arrays(arrays)
+        except (KeyError, TypeError, IndexError, OverflowError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
     @classmethod
     def _of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ImageCounts:
-        if int(arrays["version"]) != _VERSION:
-            raise ValueError(f"version {int(arrays['version'])} instead of {_VERSION}")
-        ids = tuple(arrays["ids"].tolist())
-        region_image = arrays["region_image"].astype(np.int64)
+        if arrays["version"].tolist() != _VERSION:
+            raise ValueError(f"version {arrays['version'].tolist()} instead of {_VERSION}")
+        ids, defects, labels, scores = image_columns(arrays)
+        region_image = arrays["region_image"]
+        if region_image.dtype.kind != "u" or region_image.ndim != 1 or (region_image >= len(ids)).any():
+            raise ValueError("a region of an image that is not there")
+        region_image = region_image.astype(np.int64)
         regions = ThresholdCounts.unpack("regions", arrays, len(ids), region_image.size)
+        if not regions.anomalous[:, -1].all():
+            raise ValueError("a region without pixels")
         shared = "pixels_normal" not in arrays
         pixels = (
             _by_image(regions, region_image) if shared else ThresholdCounts.unpack("pixels", arrays, len(ids), len(ids))
         )
-        labels, scores = arrays["labels"].astype(bool), arrays["scores"].astype(np.float64)
-        defects = tuple(arrays["defects"].tolist())
-        if not len(ids) == len(defects) == labels.size == scores.size:
-            raise ValueError("not one id, defect, label and score for each image")
-        if region_image.size and region_image.max() >= len(ids):
-            raise ValueError("a region of an image that is not there")
         return cls(ids, defects, labels, scores, region_image, regions, pixels, shared)
 
 

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.cell import Cell
-from harness.errors import DataError
-from harness.files.arrays import BAD_ARCHIVE, open_arrays
+from harness.files.arrays import read_arrays
 from harness.files.atomic import write_atomically
-from harness.files.digest import digest, file_sha256
+from harness.files.digest import digest
+from harness.files.reading import open_regular
+from harness.store.measurements import Amount
 from harness.store.record import ImageScore, Record
-from harness.store.store import Store
+from harness.store.store import Store, read_record_file
 
 if TYPE_CHECKING:
     from harness.store.counts import ImageCounts
 
-__all__ = ["Details", "counts_digest", "read_counts", "read_details", "write_details"]
+__all__ = ["Details", "counts_digest", "image_columns", "read_counts", "read_details", "write_details"]
 
+_T = TypeVar("_T")
+
+_KINDS = {"ids": "U", "defects": "U", "labels": "b", "scores": "f"}
+"""Kinds of the arrays that say what images there are."""
 _RAW = "raw_ms_"
 """Prefix of the arrays of raw times."""
 
@@ -76,38 +82,17 @@ def write_details(store: Store, cell: Cell, details: Details, counts: ImageCount
 
 
 def read_details(store: Store, record: Record) -> Details:
-    """Return scores and raw times of a record; empty where none belong to it.
+    """Return scores and raw times of a record; empty where none belong to it, or the archive is left out as damaged.
 
     Records of schema 1 hold them in their own file.
-
-    Raises
-    ------
-    DataError
-        Where the archive is damaged.
     """
     if record.schema == 1:
         return _inside_record(store, record)
-    path = store.counts_path(record.cell)
-    if not _belongs(store, record):
-        return Details()
-    try:
-        with open_arrays(path) as archive:
-            columns = (archive[name].tolist() for name in ("ids", "defects", "labels", "scores"))
-            images = tuple(
-                ImageScore(name, defect, int(label), float(score))
-                for name, defect, label, score in zip(*columns, strict=True)
-            )
-            raw = {name.removeprefix(_RAW): archive[name] for name in archive.files if name.startswith(_RAW)}
-            return Details(images, {name: times.astype(np.float64) for name, times in raw.items()})
-    except BAD_ARCHIVE as error:
-        raise DataError(
-            f"The archive {path} can't be read ({type(error).__name__}: {error}): "
-            "remove the file, or write it again with 'harness run --rerun all'."
-        ) from error
+    return _from_archive(store, record, _details_of) or Details()
 
 
 def read_counts(store: Store, record: Record) -> ImageCounts | None:
-    """Return the counts that belong to a record; None where there are none, or those of another run of the cell.
+    """Return the counts that belong to a record.
 
     Parameters
     ----------
@@ -116,54 +101,102 @@ def read_counts(store: Store, record: Record) -> ImageCounts | None:
     record
         Of an ok cell.
 
-    Raises
-    ------
-    DataError
-        Where the archive is damaged.
+    Returns
+    -------
+    ImageCounts or None
+        None where there are none, those of another run of the cell, or an archive that is left out as damaged.
     """
-    path = store.counts_path(record.cell)
-    if not path.exists():
-        return None
     from harness.store.counts import ImageCounts
 
-    counts = ImageCounts.read(path)
+    counts = _from_archive(store, record, ImageCounts.read)
     if counts is None or record.schema != 1:
-        return counts if _belongs(store, record) else None
+        return counts
     rows = zip(counts.ids, counts.labels.tolist(), counts.scores.tolist(), strict=True)
     images = _inside_record(store, record).images
     return counts if list(rows) == [(image.id, bool(image.label), image.score) for image in images] else None
 
 
 def counts_digest(store: Store, record: Record) -> str:
-    """Return a digest of a cell's archive and of what makes it the record's; empty where it is another run's.
+    """Return a digest of a cell's archive and of what makes it the record's.
 
     Whether an archive belongs to a record of schema 1 shows in its scores alone, so they are part of it.
 
+    Returns
+    -------
+    str
+        Empty where there is none, that of another run, or one that is left out as damaged.
+    """
+    if record.schema != 1:
+        return _from_archive(store, record, lambda path: record.details) or ""
+    found = _archive_sha256(store, store.counts_path(record.cell))
+    images = _inside_record(store, record).images
+    return digest([found, [[image.id, bool(image.label), image.score] for image in images]], 32) if found else ""
+
+
+def image_columns(
+    arrays: Mapping[str, NDArray[Any]],
+) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return ids, defects, labels and scores of the images of an archive, (n,) each.
+
     Raises
     ------
-    DataError
-        Where the archive is not the record's because it is damaged.
+    KeyError, ValueError
+        Where one is missing or of another type or length, or a score is not finite.
     """
+    columns = {name: arrays[name] for name in ("ids", "defects", "labels", "scores")}
+    if {name: column.dtype.kind for name, column in columns.items()} != _KINDS:
+        raise ValueError("ids, defects, labels or scores of another type")
+    if any(column.shape != (columns["ids"].size,) for column in columns.values()):
+        raise ValueError("not one id, defect, label and score for each image")
+    if not np.isfinite(columns["scores"]).all():
+        raise ValueError("a score that is not finite")
+    ids, defects = (tuple(columns[name].tolist()) for name in ("ids", "defects"))
+    return ids, defects, columns["labels"], columns["scores"].astype(np.float64)
+
+
+def _from_archive(store: Store, record: Record, read: Callable[[Path], _T | None]) -> _T | None:
+    """Return what is read from the archive of a record; None where that is missing, another run's, or left out."""
     path = store.counts_path(record.cell)
-    if not path.exists():
-        return ""
-    if record.schema != 1:
-        return record.details if _belongs(store, record) or read_counts(store, record) else ""
-    images = _inside_record(store, record).images
-    return digest([file_sha256(path), [[image.id, bool(image.label), image.score] for image in images]], 32)
-
-
-def _belongs(store: Store, record: Record) -> bool:
-    """Return whether the archive of a cell was written with its record."""
+    found = _archive_sha256(store, path)
+    if not found:
+        return None
     try:
-        return bool(record.details) and file_sha256(store.counts_path(record.cell)) == record.details
+        if record.schema == 1 or found == record.details:
+            return read(path)
+        image_columns(read_arrays(path))  # another run's is passed over, a damaged one is told
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        store.leave_out(path, error)
+    return None
+
+
+def _archive_sha256(store: Store, path: Path) -> str:
+    """Return the SHA-256 of an archive; empty where there is none, or it can't be opened and is left out."""
+    try:
+        with open_regular(path) as stream:
+            return file_digest(stream, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return ""
+    except OSError as error:
+        store.leave_out(path, error)
+        return ""
+
+
+def _details_of(path: Path) -> Details:
+    arrays = read_arrays(path)
+    ids, defects, labels, scores = image_columns(arrays)
+    images = map(ImageScore, ids, defects, labels.astype(int).tolist(), scores.tolist())
+    raw = {name.removeprefix(_RAW): times for name, times in arrays.items() if name.startswith(_RAW)}
+    for window, times in raw.items():
+        if times.ndim != 1 or times.dtype.kind != "f" or not (np.isfinite(times) & (times >= 0)).all():
+            raise ValueError(f"the times of {window} are no list of numbers from 0 on")
+    return Details(tuple(images), {window: times.astype(np.float64) for window, times in raw.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    raw_ms: tuple[float, ...] = ()
+    raw_ms: tuple[Amount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +206,10 @@ class _RecordOfSchema1:
 
 
 def _inside_record(store: Store, record: Record) -> Details:
-    """Return what a record of schema 1 holds itself."""
+    """Return what a record of schema 1 holds itself; nothing where it is gone or replaced meanwhile."""
     try:
-        old = msgspec.json.decode(store.path(record.cell).read_bytes(), type=_RecordOfSchema1)
-    except (OSError, ValueError):  # gone or replaced meanwhile
+        old = msgspec.json.decode(read_record_file(store.path(record.cell)), type=_RecordOfSchema1)
+    except (OSError, ValueError, RecursionError):
         return Details()
     raw: Mapping[str, Sequence[float]] = {name: window.raw_ms for name, window in old.latency.items()}
     return Details(old.images, {name: np.array(times) for name, times in raw.items() if times})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.store.measurements import Amount, Count
+
 __all__ = ["CacheUse", "Environment", "Git", "Gpu", "Provider"]
 
 
@@ -46,8 +48,8 @@ class Provider:
 class CacheUse:
     """How many arrays of training samples were read from the cache and how many were computed."""
 
-    read: int = 0
-    made: int = 0
+    read: Count = 0
+    made: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Environment:
     python: str | None = None
     system: str | None = None
     cpu: str | None = None
-    cores: int | None = None
+    cores: Count | None = None
     gpus: tuple[Gpu, ...] = ()
     gpus_reason: str = ""
     driver: str | None = None
@@ -93,8 +95,8 @@ class Environment:
     device_name: str | None = None
     cuda: str | None = None
     dtype: str | None = None
-    threads: int | None = None
-    interop_threads: int | None = None
+    threads: Count | None = None
+    interop_threads: Count | None = None
     tf32: bool | None = None
     tf32_matmul: bool | None = None
     tf32_cudnn: bool | None = None
@@ -102,10 +104,10 @@ class Environment:
     cudnn_deterministic: bool | None = None
     deterministic_algorithms: bool | None = None
     cublas_workspace_config: str | None = None
-    load_average: float | None = None
+    load_average: Amount | None = None
     contended: bool = False
     contention: str = ""
-    other_load_cores: float | None = None
+    other_load_cores: Amount | None = None
     cache: CacheUse | None = None
 
     @property

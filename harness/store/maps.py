@@ -29,12 +29,14 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Explained, MethodError
-from harness.errors import HarnessError, PrerequisiteError
-from harness.files.arrays import open_arrays
+from harness.errors import PrerequisiteError
+from harness.files.arrays import read_arrays
 from harness.files.atomic import write_atomically
 from harness.metrics.scoring import resize_map
+from harness.store.record import Record
+from harness.store.store import Store
 
-__all__ = ["ANOMALY_MAP", "ImageMaps", "MapFile", "save_maps", "size_note"]
+__all__ = ["ANOMALY_MAP", "ImageMaps", "MapFile", "kept_maps", "save_maps", "size_note"]
 
 ANOMALY_MAP = "anomaly_map"
 """Name of the map that every image has."""
@@ -78,8 +80,11 @@ class _Image:
 @dataclass(frozen=True, slots=True)
 class _Header:
     format: int
-    cell: Mapping[str, object]
+    cell: Cell
     images: Mapping[str, _Image]
+
+
+_HEADERS = msgspec.json.Decoder(_Header)
 
 
 def size_note(test_samples: Sequence[tuple[str, int]]) -> str:
@@ -127,7 +132,7 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
                 packed, scales[name] = _packed(_in_geometry(image.id, name, values, cell.protocol.eval_size))
                 _write(archive, f"{image.id}/{name}", packed)
             index[image.id] = _Image(float(image.score), scales)
-        header = _Header(_FORMAT, cell.to_json(), index)
+        header = _Header(_FORMAT, cell, index)
         _write(archive, "header", np.array(json.dumps(msgspec.to_builtins(header))))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, stream.getvalue())
@@ -148,19 +153,22 @@ class MapFile:
     @cached_property
     def _header(self) -> _Header:
         try:
-            with open_arrays(self.path) as archive:
-                header = msgspec.convert(json.loads(str(archive["header"])), _Header)
-            Cell.from_json(header.cell)
+            text = read_arrays(self.path, ("header",))["header"]
+            if text.dtype.kind != "U" or text.ndim:
+                raise ValueError("its header is no text")
+            header = _HEADERS.decode(str(text).encode())
             if header.format != _FORMAT:
                 raise ValueError(f"format {header.format}")
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, HarnessError) as error:
+            if any(ANOMALY_MAP not in image.scales for image in header.images.values()):
+                raise ValueError(f"an image without {ANOMALY_MAP}")
+        except (OSError, ValueError, RecursionError) as error:
             raise self._unreadable(error) from error
         return header
 
     @property
     def cell(self) -> Cell:
         """The cell that the maps belong to."""
-        return Cell.from_json(self._header.cell)
+        return self._header.cell
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -168,12 +176,12 @@ class MapFile:
         return tuple(self._header.images)
 
     def names(self, sample_id: str) -> tuple[str, ...]:
-        """Return the names of an image's maps; raise KeyError for an unknown image."""
-        return tuple(self._header.images[sample_id].scales)
+        """Return the names of an image's maps; raise PrerequisiteError where it has none."""
+        return tuple(self._image(sample_id).scales)
 
     def score(self, sample_id: str) -> float:
-        """Return the anomaly score of an image; raise KeyError for an unknown image."""
-        return self._header.images[sample_id].score
+        """Return the anomaly score of an image; raise PrerequisiteError where it has none."""
+        return self._image(sample_id).score
 
     def read(self, sample_id: str, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return the maps of an image by name, (S, S) float32 each, S the side of the evaluation geometry.
@@ -187,27 +195,52 @@ class MapFile:
 
         Raises
         ------
-        KeyError
-            For an unknown image or map.
         PrerequisiteError
-            Where the file can't be read.
+            Where the file can't be read, or holds no such image or map.
         """
-        scales = self._header.images[sample_id].scales
-        wanted = {name: scales[name] for name in (scales if names is None else names)}
+        scales = self._image(sample_id).scales
+        lacking = [name for name in names or () if name not in scales]
+        if lacking:
+            raise self._unreadable(ValueError(f"image {sample_id} has no map '{lacking[0]}'"))
+        wanted = {f"{sample_id}/{name}": scales[name] for name in (scales if names is None else names)}
+        side = self.cell.protocol.eval_size
         try:
-            with open_arrays(self.path) as archive:
-                return {
-                    name: (archive[f"{sample_id}/{name}"] * np.float64(scale)).astype(np.float32)
-                    for name, scale in wanted.items()
-                }
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            maps = read_arrays(self.path, wanted)
+            if any(values.dtype != np.float16 or values.shape != (side, side) for values in maps.values()):
+                raise ValueError(f"the maps of {sample_id} are not {side} x {side} float16")
+        except (OSError, ValueError) as error:
             raise self._unreadable(error) from error
+        return {
+            place.removeprefix(f"{sample_id}/"): (maps[place] * np.float64(scale)).astype(np.float32)
+            for place, scale in wanted.items()
+        }
+
+    def _image(self, sample_id: str) -> _Image:
+        if sample_id not in self._header.images:
+            raise self._unreadable(ValueError(f"it has no image {sample_id}"))
+        return self._header.images[sample_id]
 
     def _unreadable(self, error: Exception) -> PrerequisiteError:
         return PrerequisiteError(
             f"The maps in {self.path} can't be read ({type(error).__name__}: {error}): "
             "remove the file and make it again with 'harness run ... --save-maps'."
         )
+
+
+def kept_maps(store: Store, record: Record) -> MapFile | None:
+    """Return the maps of a record; None where none were kept, or where the file is left out as damaged."""
+    path = store.maps_path(record.cell)
+    file = MapFile(path)
+    try:
+        if not path.exists():
+            return None
+        if file.cell.id != record.cell.id:
+            store.leave_out(path, "it holds the maps of another cell")
+            return None
+    except (OSError, PrerequisiteError) as error:
+        store.leave_out(path, error.__cause__ or error)
+        return None
+    return file
 
 
 def _in_geometry(sample: str, name: str, values: NDArray[Any], size: int) -> NDArray[Any]:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-__all__ = ["Latency", "LatencyWindow", "Memory", "Size", "StateCheck", "StateSizes"]
+from msgspec import Meta
+
+__all__ = ["Amount", "Count", "Latency", "LatencyWindow", "Memory", "Share", "Size", "StateCheck", "StateSizes"]
+
+Amount = Annotated[float, Meta(ge=0)]
+"""A number from 0 on; JSON has no infinite one."""
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +37,16 @@ class LatencyWindow:
         Why there are fewer calls than the protocol asks for.
     """
 
-    calls: int | None = None
-    median_ms: float | None = None
-    low_ms: float | None = None
-    high_ms: float | None = None
-    mean_ms: float | None = None
-    min_ms: float | None = None
-    max_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    fps: float | None = None
+    calls: Count | None = None
+    median_ms: Amount | None = None
+    low_ms: Amount | None = None
+    high_ms: Amount | None = None
+    mean_ms: Amount | None = None
+    min_ms: Amount | None = None
+    max_ms: Amount | None = None
+    p95_ms: Amount | None = None
+    p99_ms: Amount | None = None
+    fps: Amount | None = None
     reason: str = ""
     stopped: str = ""
 
@@ -86,10 +94,10 @@ class Size:
         Why these are fewer than planned.
     """
 
-    mb: float | None = None
+    mb: Amount | None = None
     source: str = ""
     reason: str = ""
-    calls: int | None = None
+    calls: Count | None = None
     stopped: str = ""
 
 
@@ -97,9 +105,9 @@ class Size:
 class StateSizes:
     """What a fitted method reports to hold, in MB (1e6 bytes)."""
 
-    weights_mb: float | None = None
-    bank_mb: float | None = None
-    other_mb: float | None = None
+    weights_mb: Amount | None = None
+    bank_mb: Amount | None = None
+    other_mb: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ class Memory:
     peak_fit_reserved: Size | None = None
     static: Size | None = None
     state: StateSizes | None = None
-    paper_mb: float | None = None
+    paper_mb: Amount | None = None
     state_check: StateCheck | None = None
     peak_inference: Size | None = None
     peak_inference_reserved: Size | None = None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Literal, cast
 
 import msgspec
 
 from harness.cell import Cell
 from harness.files.digest import digest
+from harness.files.names import bad_name_reason
+from harness.protocol import LatencyBudget, Protocol
 from harness.store.environment import Environment
-from harness.store.measurements import Latency, Memory
+from harness.store.measurements import Count, Latency, Memory, Share
 
 __all__ = [
     "SCHEMA",
@@ -40,8 +43,8 @@ _KNOWN_SCHEMAS = (1, SCHEMA)
 class SampleCounts:
     """Number of training and test samples."""
 
-    train: int | None = None
-    test: int | None = None
+    train: Count | None = None
+    test: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class TestImages:
     __test__ = False  # no test case, whatever its name
 
     digest: str = ""
-    defects: Mapping[str, int] = field(default_factory=dict)
+    defects: Mapping[str, Count] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: Iterable[ImageScore]) -> TestImages:
@@ -150,9 +153,9 @@ class Record:
     cell: Cell
     status: Status
     reason: str = ""
-    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    metrics: Mapping[str, Share | None] = field(default_factory=dict)
     undefined: Mapping[str, str] = field(default_factory=dict)
-    by_defect: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    by_defect: Mapping[str, Mapping[str, Share | None]] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
     memory: Memory = field(default_factory=Memory)
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -181,6 +184,7 @@ class Record:
 class _Header:
     schema: int
     id: str
+    cell: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +192,12 @@ class _Images:
     images: tuple[ImageScore, ...] = ()
 
 
+_Keys = Mapping[str, msgspec.Raw]
+
 _HEADERS = msgspec.json.Decoder(_Header)
 _RECORDS = msgspec.json.Decoder(Record)
 _IMAGES = msgspec.json.Decoder(_Images)
+_KEYS = msgspec.json.Decoder(_Keys)
 
 
 def encode_record(record: Record) -> bytes:
@@ -199,33 +206,69 @@ def encode_record(record: Record) -> bytes:
     Raises
     ------
     ValueError
-        Where a number is not finite, or the record was read from a file of an earlier schema: that file holds scores
-        and raw times, which would be lost.
+        Where :func:`decode_record` would refuse it, for example for a metric outside [0, 1] or a number that is not
+        finite, or where it was read from a file of an earlier schema: that file holds scores and raw times, which
+        would be lost.
     """
     if record.schema != SCHEMA:
         raise ValueError(f"a record of schema {record.schema} is copied as a file, not written again")
-    return (json.dumps(record.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    content = (json.dumps(record.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    decode_record(content)
+    return content
 
 
 def decode_record(content: bytes) -> Record:
-    """Return the record in a file's content.
+    """Return the record in a file's content, which may come from anyone.
 
     Raises
     ------
     ValueError
-        Where it is no JSON, of an unknown schema, of wrong types, or where its id is not that of its cell, which
-        another version of harness may have computed from more than this one knows.
+        Where it is no JSON, of an unknown schema, of wrong types, holds a number out of its range or a name that
+        could lead elsewhere, or where its id is not that of its cell, which another version of harness may have
+        computed from more than this one knows.
     """
-    header = _HEADERS.decode(content)
-    if header.schema not in _KNOWN_SCHEMAS:
-        raise ValueError(f"its schema is {header.schema}, and this version of harness reads {_list(_KNOWN_SCHEMAS)}")
-    record = _RECORDS.decode(content)
-    if record.cell.id != header.id:
-        raise ValueError(f"its id {header.id} is not that of its cell, {record.cell.id}")
-    if header.schema == 1:
-        images = _IMAGES.decode(content).images
-        return replace(record, test_images=TestImages.of(images)) if images else record
-    return record
+    try:
+        header = _HEADERS.decode(content)
+        if header.schema not in _KNOWN_SCHEMAS:
+            raise ValueError(
+                f"its schema is {header.schema}, and this version of harness reads {_list(_KNOWN_SCHEMAS)}"
+            )
+        _refuse_unknown_keys(header.cell)
+        record = _RECORDS.decode(content)
+        _check(record)
+        if record.cell.id != header.id:
+            raise ValueError(f"its id {header.id} is not that of its cell, {record.cell.id}")
+        images = _IMAGES.decode(content).images if header.schema == 1 else ()
+    except (RecursionError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+    return replace(record, test_images=TestImages.of(images)) if images else record
+
+
+def _refuse_unknown_keys(cell: msgspec.Raw) -> None:
+    """Raise ValueError where a cell was identified by more than this version of harness knows."""
+    keys = _KEYS.decode(cell)
+    protocol = _KEYS.decode(keys.get("protocol", b"{}"))
+    latency = _KEYS.decode(protocol.get("latency", b"{}"))
+    for kind, found in ((Cell, keys), (Protocol, protocol), (LatencyBudget, latency)):
+        if unknown := sorted(set(found) - {known.name for known in fields(kind)}):
+            raise ValueError(f"its cell has '{unknown[0]}', which this version of harness does not know")
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError for what types alone can't rule out."""
+    cell = record.cell
+    names = [("method", cell.method), ("dataset", cell.dataset), ("category", cell.category), ("split", cell.split)]
+    names += [("preset", cell.protocol.preset), *(("defect", name) for name in record.by_defect)]
+    names += [("defect", name) for name in record.test_images.defects]
+    for kind, name in names:
+        if reason := bad_name_reason(name):
+            raise ValueError(f"the name of its {kind} can't be used: {reason}")
+    if not cell.label.isprintable():
+        raise ValueError("the parameters in its label have control characters")
+    if cell.shots != "full" and cell.shots < 1:
+        raise ValueError(f"it has {cell.shots} shots")
+    if record.created:
+        datetime.fromisoformat(record.created)
 
 
 def _list(numbers: Iterable[int]) -> str:

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from operator import attrgetter
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.cell import Cell
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
+from harness.files.left_out import LeftOut, left_out_text
+from harness.files.reading import read_regular
 from harness.store.record import Record, decode_record, encode_record
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "left_out_records_text", "open_store", "read_record_file"]
 
 _LEAST_FREE = 16_000_000
+_LARGEST = 64_000_000
+"""Bytes of a record's file. One of schema 1 has about 100 for each test image and 10 for each call."""
 
 
 class Store:
     """The records of a results folder.
 
+    An ok record stays until a new ok one takes its place: an attempt to measure its cell again that goes wrong is kept
+    beside it. A file that is no record is never overwritten, and no reason to show nothing: it is left out.
+
     Parameters
     ----------
     folder
-        Usually ``results``; records lie in its ``cells``.
+        Usually ``results``; records lie in its ``cells``, failed attempts in ``failed``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells = folder / "cells"
+        self._left_out: dict[Path, LeftOut] = {}
 
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies once it is complete."""
         return self.cells / f"{cell.stem}.json"
+
+    def failed_path(self, cell: Cell) -> Path:
+        """Return where the last attempt at a cell lies that went wrong while its record stayed ok."""
+        return self.folder / "failed" / f"{cell.stem}.json"
 
     def fitted_path(self, cell: Cell) -> Path:
         """Return where a cell's fitted method is kept, where that was asked for."""
@@ -56,7 +68,25 @@ class Store:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where workers write: records, and what is kept beside them."""
-        return (self.cells, *(self.folder / name for name in ("counts", "maps", "fitted")))
+        return (self.cells, *(self.folder / name for name in ("failed", "counts", "maps", "fitted")))
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The files that were met so far and can't be used, each once."""
+        return tuple(self._left_out.values())
+
+    def leave_out(self, path: Path, why: object) -> None:
+        """Remember that a file can't be used.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        why
+            A clause, or the error that says so.
+        """
+        text = (why.strerror or str(why)) if isinstance(why, OSError) else str(why) or type(why).__name__
+        self._left_out[path] = LeftOut(path, text)
 
     def ensure_writable(self) -> None:
         """Raise PrerequisiteError, before any work, where no record could be written or the disk is almost full."""
@@ -77,16 +107,40 @@ class Store:
             )
 
     def read(self, cell: Cell) -> Record | None:
-        """Return the record of a cell, None where there is none."""
-        return _read(self.path(cell))
+        """Return the record of a cell; None where there is none, or a file that is left out."""
+        return self._read(self.path(cell))
+
+    def read_failed(self, cell: Cell) -> Record | None:
+        """Return the last attempt at a cell that went wrong while its record stayed ok; None where there is none."""
+        return self._read(self.failed_path(cell))
 
     def write(self, record: Record) -> Path:
-        """Write a record: to a temporary name, then renamed; raise PrerequisiteError where the disk is full."""
-        path = self.path(record.cell)
+        """Write a record: to a temporary name, then renamed.
+
+        Returns
+        -------
+        Path
+            Where it lies: beside the record of its cell, where that is ok and the new one is not.
+
+        Raises
+        ------
+        ValueError
+            Where :func:`encode_record` refuses it.
+        PrerequisiteError
+            Where it can't be written, as on a full disk.
+        """
         content = encode_record(record)
+        path, failed = self.path(record.cell), self.failed_path(record.cell)
         try:
+            present = self._read(path)
+            if record.status != "ok" and present is not None and present.status == "ok":
+                path, present = failed, self._read(failed)
+            if present is None:
+                self._move_aside(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
+            if path != failed:
+                failed.unlink(missing_ok=True)
         except OSError as error:
             raise PrerequisiteError(
                 f"The record {path} can't be written ({error.strerror}): free some space or make its folder writable, "
@@ -95,12 +149,43 @@ class Store:
         return path
 
     def all(self) -> list[Record]:
-        """Return every record, in the order of file names; an unreadable one is an error that names it.
+        """Return every record, in the order of file names; what is no record is left out.
 
-        One that vanishes meanwhile, because another run is at work, is left out.
+        Names that begin with a dot are passed over: other systems leave such files. A record that vanishes meanwhile,
+        because another run is at work, is left out in silence.
         """
-        records = (_read(path) for path in sorted(self.cells.glob("*.json"), key=attrgetter("name")))
+        try:
+            names = sorted(path.name for path in self.cells.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self.leave_out(self.cells, error)
+            return []
+        records = (self._read(self.cells / name) for name in names)
         return [record for record in records if record is not None]
+
+    def _read(self, path: Path) -> Record | None:
+        """Return the record in a file; None where there is no file, or one that is left out."""
+        try:
+            record = decode_record(read_record_file(path))
+            if path.name != f"{record.cell.stem}.json":
+                raise ValueError(f"its name is not that of its cell, {record.cell.stem}.json")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            self.leave_out(path, error)
+            return None
+        self._left_out.pop(path, None)
+        return record
+
+    def _move_aside(self, path: Path) -> None:
+        """Move what lies in the place of a record, and is none, to the folder ``aside``."""
+        if not os.path.lexists(path):
+            return
+        aside = self.folder / "aside"
+        aside.mkdir(parents=True, exist_ok=True)
+        path.rename(aside / f"{path.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S.%f}{path.suffix}")
+        self._left_out.pop(path, None)
 
 
 class _ManyStores(Store):
@@ -133,9 +218,18 @@ class _ManyStores(Store):
         self._homes = {id: store for id, (_, _, store) in chosen.items()}
         return sorted((record for _, record, _ in chosen.values()), key=lambda record: record.cell.stem)
 
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The files of all folders that were met so far and can't be used."""
+        return (*(one for store in self._stores for one in store.left_out), *super().left_out)
+
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies that counts."""
         return Store.path(self._home(cell), cell)
+
+    def failed_path(self, cell: Cell) -> Path:
+        """Return where the failed attempt beside that record lies."""
+        return Store.failed_path(self._home(cell), cell)
 
     def counts_path(self, cell: Cell) -> Path:
         """Return where the archive of that record lies."""
@@ -149,27 +243,21 @@ class _ManyStores(Store):
         return self._homes.get(cell.id, self._stores[0])
 
 
+def read_record_file(path: Path) -> bytes:
+    """Return the content of a record's file; raise OSError where it is missing, no regular file or too large."""
+    return read_regular(path, _LARGEST)
+
+
+def left_out_records_text(store: Store) -> str:
+    """Return the sentence on the files that a store has left out, of which there is at least one."""
+    return left_out_text(
+        store.left_out,
+        "files",
+        "move such files away; 'harness run' measures a cell again whose record is missing, with --rerun METHOD also one "
+        "whose counts or maps are.",
+    )
+
+
 def open_store(folders: Sequence[Path]) -> Store:
     """Return the records of one or several results folders, read as one."""
     return Store(folders[0]) if len(folders) == 1 else _ManyStores(folders)
-
-
-def _read(path: Path) -> Record | None:
-    """Return the record in a file, None where there is none."""
-    with _errors_name(path):
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return decode_record(content)
-
-
-@contextmanager
-def _errors_name(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, HarnessError) as error:
-        raise PrerequisiteError(
-            f"The record {path} can't be read ({type(error).__name__}: {error}): "
-            "move it away and run its cell again with 'harness run'."
-        ) from error

@@ -82,10 +82,10 @@ def test_a_failed_cell_is_left_out_and_named(call, results, tmp_path):
 
 
 def test_of_two_records_of_one_cell_the_newest_is_taken_and_that_is_said(call, results, tmp_path):
-    results.write(toy_record(data_digest="other", shift=-0.5, created="2026-05-05T00:00:00+00:00"))
+    results.write(toy_record(data_digest="other", shift=-0.4, created="2026-05-05T00:00:00+00:00"))
     outcome = call("leaderboard", "update")
     assert "the newest counts: cfm bump 10-shot first random" in " ".join(outcome.err.split())
-    assert "cfm,bump,10,first,random,0.450000" in board(tmp_path).read_text()
+    assert "cfm,bump,10,first,random,0.550000" in board(tmp_path).read_text()
 
 
 def test_a_contended_measurement_is_told(call, results):

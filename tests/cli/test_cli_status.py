@@ -152,9 +152,12 @@ def test_errors(call, folder, arguments, code, sentence):
     assert sentence in outcome.err
 
 
-def test_a_record_that_cannot_be_read_is_named(call, folder):
-    path = next((folder / "cells").glob("*.json"))
+def test_a_record_that_cannot_be_read_is_left_out_and_named_once(call, folder):
+    path = next((folder / "cells").glob("*--Confetto--*.json"))
     path.write_text("{", encoding="utf-8")
-    outcome = call("status")
-    assert outcome.code == 5
-    assert path.name in outcome.err
+    outcome = call("status", "--json")
+    assert outcome.code == 0
+    assert outcome.err.count(path.name) == 1
+    found = json.loads(outcome.out)
+    assert found["counts"] == {"ok": 4, "timeout": 1, "running": 1, "planned": 2}
+    assert [one["path"] for one in found["left_out"]] == [str(path.relative_to(folder.parent))]

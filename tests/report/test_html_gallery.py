@@ -65,8 +65,9 @@ def test_without_maps_the_command_that_makes_them_is_told(toy, tmp_path):
 
 def test_a_dataset_that_is_not_at_hand_is_a_sentence(tmp_path):
     store, record = Store(tmp_path / "results"), make_record()
-    store.maps_path(record.cell).parent.mkdir(parents=True)
-    store.maps_path(record.cell).write_bytes(b"")
+    save_maps(
+        store.maps_path(record.cell), record.cell, [ImageMaps("test/good/0", 0.0, {ANOMALY_MAP: np.zeros((4, 4))})]
+    )
     page = draw(store, [record], tmp_path / "report")
     assert "No pictures: MVTec 3D-AD needs its files" in page
 

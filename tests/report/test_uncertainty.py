@@ -10,7 +10,6 @@ import pytest
 from count_records import keep_counts
 from scipy import stats
 
-from harness.errors import DataError
 from harness.metrics import METRICS, RankedTestSet
 from harness.metrics.evaluation import evaluate_by_defect
 from harness.report import replicates
@@ -248,11 +247,13 @@ def test_methods_of_other_categories_are_no_pair(store):
     assert Uncertainty(store, 50).tied(method_of(bagel), both, ["bagel"], "i_auroc") is True
 
 
-def test_damaged_counts_are_an_error_that_names_them(store):
+def test_damaged_counts_give_no_interval_and_are_named(store):
     record = measured(store, *draw_test_set(1))
     store.counts_path(record.cell).write_bytes(b"PK")
-    with pytest.raises(DataError, match=store.counts_path(record.cell).name):
-        Uncertainty(store, 50).of(method_of(record), ["bagel"], "i_auroc")
+    intervals = Uncertainty(store, 50)
+    assert intervals.of(method_of(record), ["bagel"], "i_auroc") is None
+    assert intervals.without_counts(method_of(record), ["bagel"]) == ("bagel",)
+    assert [one.path for one in store.left_out] == [store.counts_path(record.cell)]
 
 
 def test_replicates_are_remembered_on_disk(store, monkeypatch, tmp_path):

@@ -61,8 +61,11 @@ def test_images_scores_and_names_come_back_in_order(tmp_path: Path) -> None:
     assert file.names("test/hole/000") == (ANOMALY_MAP,)
     assert set(file.read("test/hole/001")) == {ANOMALY_MAP, "map_2d"}
     assert set(file.read("test/hole/001", ["map_2d"])) == {"map_2d"}
-    with pytest.raises(KeyError):
-        file.read("test/hole/003")
+    for read in (file.read, file.score, file.names):
+        with pytest.raises(PrerequisiteError, match=r"cell\.npz .*no image test/hole/003"):
+            read("test/hole/003")
+    with pytest.raises(PrerequisiteError, match="has no map 'map_2d'"):
+        file.read("test/hole/000", ["map_2d"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["cell.npz"]
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import full_record, make_cell, make_record
 
-from harness.errors import PrerequisiteError
 from harness.store.details import counts_digest, read_counts, read_details
 from harness.store.record import ImageScore, Record, TestImages
 from harness.store.store import Store
@@ -85,10 +88,10 @@ def changed(*place: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "ValidationError|DecodeError"),
+        ("", "truncated"),
         ("[1]", "array"),
         ("{}", "schema"),
-        ("\x00", "DecodeError"),
+        ("\x00", "malformed"),
         ('{"schema": 2, "id": "0"}', "cell"),
         (changed("schema", value=99), "schema is 99"),
         (changed("id", value="0123456789abcdef"), "0123456789abcdef"),
@@ -97,14 +100,117 @@ def changed(*place: str, value: Any) -> str:
         (changed("latency", "device", "median_ms", value="40"), r"latency\.device\.median_ms"),
         (changed("environment", "packages", "torch", value=2), r"environment\.packages"),
         (changed("status", value="fine"), r"\$\.status"),
+        (changed("metrics", "i_auroc", value=7.0), r"<= 1\.0 - at `\$\.metrics"),
+        (changed("metrics", "i_auroc", value=-0.1), r">= 0\.0 - at `\$\.metrics"),
+        (changed("metrics", "i_auroc", value=float("nan")), "malformed"),
+        (changed("by_defect", "bent", value={"i_auroc": 1.5}), r"by_defect"),
+        (changed("latency", "device", "median_ms", value=-1), r"latency\.device\.median_ms"),
+        (changed("latency", "device", "median_ms", value=float("inf")), "malformed"),
+        (changed("latency", "device", "calls", value=10**40), r"latency\.device\.calls"),
+        (changed("memory", "static", "mb", value=-3), r"memory\.static\.mb"),
+        (changed("samples", "train", value=-1), r"samples\.train"),
+        (changed("created", value="soon"), "isoformat"),
+        (changed("test_images", "defects", value={"a/b": 3}), "name of its defect"),
+        (changed("cell", "new", value=1), "'new'"),
+        (changed("cell", "protocol", "new", value=1), "'new'"),
+        (changed("cell", "protocol", "latency", value={"new": 1}), "'new'"),
+        ('{"schema": 2, "id": "0", "cell": ' + "[" * 100_000, "malformed|truncated|depth"),
+        (json.dumps(RECORD.to_json())[:-1] + ', "deep": ' + "[" * 100_000 + "]" * 100_000 + "}", "depth"),
     ],
 )
-def test_what_is_no_record_is_named(store, text, reason):
-    path = store.write(RECORD)
+def test_what_is_no_record_is_left_out_with_its_reason(store, text, reason):
+    path, other = store.write(RECORD), make_record("cfm-t")
+    store.write(other)
     path.write_text(text, encoding="utf-8")
-    for read in (store.all, lambda: store.read(RECORD.cell)):
-        with pytest.raises(PrerequisiteError, match=f"{path.name}.*({reason})"):
-            read()
+    assert (store.all(), store.read(RECORD.cell)) == ([other], None)
+    (left_out,) = store.left_out
+    assert left_out.path == path
+    assert re.search(reason, left_out.why)
+    store.write(RECORD)
+    assert len(store.all()) == 2
+    assert store.left_out == ()
+    (kept,) = (store.folder / "aside").iterdir()
+    assert kept.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": "../../escaped"},
+        {"dataset": "/tmp/escaped"},
+        {"dataset": ".."},
+        {"category": "a\\b"},
+        {"category": "a\x1b[31mb"},
+        {"category": ""},
+        {"split": "a\nb"},
+        {"given": {"size": "\x1b]0;title\x07"}},
+        {"shots": 0},
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_no_records(store, changes):
+    cell = make_cell(**changes)
+    record = replace(make_record(), cell=cell)
+    with pytest.raises(ValueError):
+        store.write(record)
+    store.cells.mkdir(exist_ok=True)
+    (store.cells / f"{cell.stem}.json").write_text(json.dumps(record.to_json()), encoding="utf-8")
+    assert store.all() == []
+    assert len(store.left_out) == 1
+
+
+def test_a_long_name_of_a_category_has_a_file_name_that_file_systems_take(store):
+    record = make_record(category="c" * 250)
+    assert len(store.write(record).name) < 240
+    assert store.all() == [record]
+
+
+def test_names_that_begin_with_a_dot_are_passed_over_and_copies_are_told(store):
+    path = store.write(RECORD)
+    (path.parent / f"._{path.name}").write_bytes(b"\0\5\26\7")
+    for name in (f"{path.name}.conflict.json", f"copy of {path.name}"):
+        (path.parent / name).write_bytes(path.read_bytes())
+    assert store.all() == [RECORD]
+    assert sorted(one.path.name for one in store.left_out) == sorted(
+        [f"{path.name}.conflict.json", f"copy of {path.name}"]
+    )
+    assert all("its name is not that of its cell" in one.why for one in store.left_out)
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "socket", "link to itself", "huge", "forbidden"])
+def test_what_is_no_file_that_can_be_read_is_left_out_and_replaced(store, what, monkeypatch):
+    path, other = store.write(RECORD), make_record("cfm-t")
+    store.write(other)
+    path.unlink()
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "socket":
+        monkeypatch.chdir(path.parent)  # a socket's address is short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("s")
+        (path.parent / "s").rename(path)
+    elif what == "link to itself":
+        path.symlink_to(path.name)
+    elif what == "huge":
+        with path.open("wb") as stream:
+            stream.truncate(10**12)
+    else:
+        path.write_bytes(b"")
+        real = os.open
+
+        def refusing(name, *arguments, **options):
+            if Path(name) == path:
+                raise PermissionError(13, "Permission denied")
+            return real(name, *arguments, **options)
+
+        monkeypatch.setattr(os, "open", refusing)
+    assert store.all() == [other]
+    assert [one.path for one in store.left_out] == [path]
+    monkeypatch.undo()
+    store.write(RECORD)
+    assert len(store.all()) == 2
+    assert len(list((store.folder / "aside").iterdir())) == 1
 
 
 def test_an_archive_of_another_run_belongs_to_no_record(store):

@@ -85,11 +85,6 @@ def mean_curve(
         Where counts lie.
     kind
         ``pro`` or ``roc``.
-
-    Raises
-    ------
-    DataError
-        Where a file of counts is damaged.
     """
     measured = method.among(group.categories)
     curves = {category: _values(store, record, kind) for category, record in measured.items()}

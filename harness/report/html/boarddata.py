@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError
 from harness.report.figures.colours import colour_of, on_dark, readable
 from harness.report.figures.curves_data import LIMITS, CurveKind, mean_curve
 from harness.report.figures.latency_data import WINDOWS, LatencyRow, method_latencies
@@ -166,15 +165,12 @@ def _curves(group: Group, method: MethodRecords, store: Store) -> tuple[dict[str
     """Return a row's curves by kind at :func:`curve_rates`, PRO up to 30%; none and the reason where one lacks."""
     curves: dict[str, list[float]] = {}
     rates = curve_rates()
-    try:
-        for kind in _KINDS if method.ok else ():
-            curve, lacking = mean_curve(group, method, store, kind)
-            if curve is None or lacking:
-                return {}, "not every category left counts"
-            shown = rates if kind == "roc" else rates[rates <= LIMITS["aupro_30"]]
-            curves[kind] = [round(float(value), _DIGITS) for value in curve.at(shown)]
-    except DataError as error:
-        return {}, str(error)
+    for kind in _KINDS if method.ok else ():
+        curve, lacking = mean_curve(group, method, store, kind)
+        if curve is None or lacking:
+            return {}, "not every category left counts"
+        shown = rates if kind == "roc" else rates[rates <= LIMITS["aupro_30"]]
+        curves[kind] = [round(float(value), _DIGITS) for value in curve.at(shown)]
     return curves, ""
 
 

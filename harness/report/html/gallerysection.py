@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.report.html.reproduce import reproduce
 from harness.report.html.sections import Section
 from harness.report.pictures.gallery import GalleryEntry, draw_gallery
+from harness.store.maps import kept_maps
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -67,7 +68,7 @@ def gallery_section(
 def _setting(
     store: Store, section: Section, records: Sequence[Record], folder: Path, place: str, data: Path | None
 ) -> GallerySetting:
-    if not any(store.maps_path(record.cell).is_file() for record in records):
+    if not any(kept_maps(store, record) for record in records):
         return GallerySetting(section.title, command=_command(records[0], store))
     try:
         entries = draw_gallery(store, records, open_dataset(section.dataset, data), folder / place)

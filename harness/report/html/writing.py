@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.errors import DataError, PrerequisiteError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.page import front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset
-from harness.store.details import Details, read_details
-from harness.store.record import Record
+from harness.store.details import read_details
 from harness.store.store import Store
 
 __all__ = ["check_folder", "write_report"]
@@ -71,7 +70,8 @@ def write_report(
                 siblings = {other: name for other, name in names.items() if other != category}
                 pages[record.cell.id] = f"cells/{names[category]}"
                 _write(
-                    folder / pages[record.cell.id], record_page(record, line.label, siblings, _details(store, record))
+                    folder / pages[record.cell.id],
+                    record_page(record, line.label, siblings, read_details(store, record) if store else None),
                 )
         index = folder / "index.html"
         _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store))
@@ -85,11 +85,3 @@ def write_report(
 
 def _write(path: Path, text: str) -> None:
     write_atomically(path, text.encode())
-
-
-def _details(store: Store | None, record: Record) -> Details:
-    """Return scores and raw times of a record; none where their archive is damaged."""
-    try:
-        return read_details(store, record) if store else Details()
-    except DataError:
-        return Details()

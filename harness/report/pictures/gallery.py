@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data.base import Dataset, SampleRef
+from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
 from harness.files.digest import digest
 from harness.report.groups import group_records
 from harness.report.pictures.choose import spread_samples
 from harness.report.pictures.panels import HEAT, Panel, sample_panels, value_range
 from harness.store.details import read_details
-from harness.store.maps import ANOMALY_MAP, MapFile
+from harness.store.maps import ANOMALY_MAP, kept_maps
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -67,7 +68,7 @@ def draw_gallery(
     Raises
     ------
     DataError, PrerequisiteError
-        Where a sample or a file of maps can't be read.
+        Where a sample can't be read.
 
     Notes
     -----
@@ -122,11 +123,14 @@ def _category(
 
 def _maps(store: Store, dataset: Dataset, record: Record, refs: Sequence[SampleRef]) -> dict[str, NDArray[np.float32]]:
     """Return the anomaly maps of some samples, none where they were not kept or belong to other files."""
-    path = store.maps_path(record.cell)
-    if not path.is_file() or record.cell.data_digest != dataset.digest(record.cell.category):
+    if record.cell.data_digest != dataset.digest(record.cell.category):
         return {}
-    file = MapFile(path)
-    return {ref.id: file.read(ref.id, (ANOMALY_MAP,))[ANOMALY_MAP] for ref in refs}
+    file = kept_maps(store, record)
+    try:
+        return {ref.id: file.read(ref.id, (ANOMALY_MAP,))[ANOMALY_MAP] for ref in refs} if file else {}
+    except PrerequisiteError as error:
+        store.leave_out(store.maps_path(record.cell), error.__cause__ or error)
+        return {}
 
 
 def _scores(store: Store, ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from harness.data.base import Dataset
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import base_name, method_names, nearest_names
 from harness.report.groups import Group, MethodRecords, group_records
-from harness.store.maps import MapFile
+from harness.store.maps import MapFile, kept_maps
 from harness.store.query import RecordQuery, label_matches
 from harness.store.record import Record
 from harness.store.store import Store
@@ -145,15 +145,15 @@ def _without(names: Iterable[str], cells: Sequence[Cell]) -> list[str]:
 
 def _shown(store: Store, method: MethodRecords) -> ShownMethod | None:
     """Return a method with those of its categories that have maps, None where none has."""
-    records = {category: record for category, record in method.ok.items() if store.maps_path(record.cell).is_file()}
-    maps = {category: MapFile(store.maps_path(record.cell)) for category, record in records.items()}
-    return ShownMethod(method.label, records, maps) if records else None
+    found = {category: kept_maps(store, record) for category, record in method.ok.items()}
+    maps = {category: file for category, file in found.items() if file is not None}
+    return ShownMethod(method.label, {category: method.ok[category] for category in maps}, maps) if maps else None
 
 
 def _what_is_missing(store: Store, request: ShowRequest, measured: Sequence[Record]) -> str:
     """Return what is missing, and the command that makes it."""
     names = request.query.methods or tuple(dict.fromkeys(record.cell.label for record in measured)) or ("cfm",)
-    with_maps = [record.cell for record in measured if store.maps_path(record.cell).is_file()]
+    with_maps = [record.cell for record in measured if kept_maps(store, record)]
     missing = _without(names, with_maps)
     if not missing:
         command = _command(store, names, request, with_maps[0])
