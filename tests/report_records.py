@@ -111,7 +111,7 @@ _ENVIRONMENT = {
 def full_record(seed: int, method: str = "cfm", category: str = "bagel", **changes: Any) -> Record:
     """Build a record as long as one of the preset paper: 120 images, 5 defects, 100 raw times in each window."""
     draw = random.Random(seed)
-    record = make_record(method, category, defects=DEFECTS, shift=0.04 * draw.random(), **changes)
+    record = make_record(method, category, defects=DEFECTS, shift=0.01 * draw.random(), **changes)
     calls = {"device": 100, "end_to_end": 100, "decode": 16, "clean": 16}
     parts = {
         "latency": {

@@ -253,7 +253,7 @@ def left_out_records_text(store: Store) -> str:
     return left_out_text(
         store.left_out,
         "files",
-        "move such files away; 'harness run' measures a cell again whose record is missing, with --rerun METHOD also one "
+        "move such files away; 'harness run' measures a cell again that has no record, with --rerun METHOD also one "
         "whose counts or maps are.",
     )
 
