@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from harness.data.splits import parse_shots
 from harness.errors import UsageError
+from harness.files.paths import user_path
 from harness.metrics import evaluate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
@@ -36,6 +37,9 @@ __all__ = ["Results", "datasets", "evaluate", "methods", "placed_jobs", "results
 _Folder = str | Path
 _Sizes = Iterable[int | str]
 _Value = TypeVar("_Value")
+
+_PLACES = ("checkpoint", "weights_dir")
+"""Options that are folders."""
 
 
 class Results(Sequence[Record]):
@@ -148,19 +152,20 @@ def run(
     from harness.running.devices import choose_devices
 
     chosen = choose_devices(_listed(devices))
+    places: dict[str, Any] = {name: user_path(options[name]) for name in _PLACES if options.get(name)}
     selection = Selection(
         methods=_listed(methods),
         dataset=dataset,
-        data=None if data is None else Path(data),
+        data=None if data is None else user_path(data),
         categories=_listed(categories),
         shots=_at_least_one("shots", tuple(parse_shots(str(size)) for size in shots)),
         splits=_at_least_one("splits", _listed(splits)),
         preset=preset,
         weights=weights,
         rerun=_listed(rerun),
-        **options,
+        **{**options, **places},
     )
-    store = Store(Path(results))
+    store = Store(user_path(results))
     plan = make_plan(selection, store)
     store.ensure_writable()
     return run_plan(
@@ -248,8 +253,7 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
     UsageError
         For an unknown field or name.
     """
-    places = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
-    store = open_store(places)
+    store = open_store([user_path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)])
     records = store.all()
     if store.left_out:
         warnings.warn(left_out_records_text(store), stacklevel=2)

@@ -52,6 +52,7 @@ def counted_record(
     *,
     clarity: float = 1.5,
     anomalous: bool = True,
+    defect: str = "hole",
     **changes: Any,
 ) -> Record:
     """Write counts of twelve noisy maps with a brighter square in eight of them, and return their record."""
@@ -60,7 +61,7 @@ def counted_record(
     if anomalous:
         masks[4:, 10:20, 16:30] = True
     maps = rng.normal(size=masks.shape).astype(np.float32) + clarity * masks
-    defects = ["good"] * 4 + ["hole"] * 8
+    defects = ["good"] * 4 + [defect] * 8
     return keep_counts(store, maps, masks, maps.max(axis=(1, 2)), method, category, defects=defects, **changes)
 
 

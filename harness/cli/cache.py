@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import Duration, json_option, names_argument
-from harness.cli.output import bytes_text, console, counted, listing, print_json
+from harness.cli.output import bytes_text, console, counted, echo, listing, print_json
 from harness.errors import PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def show(name: str, as_json: bool) -> None:
         print_json({**facts, "groups": plain} if cache.name == "features" else facts)
         return
     limit = f" of at most {bytes_text(_limit())}" if cache.name == "features" else ""
-    click.echo(f"{cache.path}: {cache.holds}, made again by {cache.remade}")
-    click.echo(f"{_count(total.entries)}, {bytes_text(total.bytes)}{limit}")
+    echo(f"{cache.path}: {cache.holds}, made again by {cache.remade}")
+    echo(f"{_count(total.entries)}, {bytes_text(total.bytes)}{limit}")
     if groups:
         table = listing(("family", "dataset", "category", "entries", "size", "last used"), numbers=("entries", "size"))
         for keys, group in groups:
             table.add_row(*(key or "-" for key in keys), *group.texts())
-        click.echo()
+        echo("")
         console().print(table)
 
 
@@ -82,7 +82,7 @@ def clear(names: tuple[str, ...], older_than: float | None, as_json: bool) -> No
         cleared.append({"name": cache.name, "removed": len(removed), "removed_bytes": size, "kept": kept})
         if not as_json:
             removal = f"{_count(len(removed))} removed ({bytes_text(size)})"
-            click.echo(f"{cache.name}: {removal}, {kept} kept, in {cache.path}")
+            echo(f"{cache.name}: {removal}, {kept} kept, in {cache.path}")
     if as_json:
         print_json({"caches": cleared})
 
@@ -98,9 +98,9 @@ def _list(as_json: bool) -> None:
         print_json({"folder": cache_dir(), "bytes": size, "caches": caches})
         return
     if not any(contents.values()):
-        click.echo(f"Nothing is cached in {cache_dir()}.")
+        echo(f"Nothing is cached in {cache_dir()}.")
         return
-    click.echo(f"{cache_dir()}: {bytes_text(size)}\n")
+    echo(f"{cache_dir()}: {bytes_text(size)}\n")
     table = listing(("cache", "entries", "size", "last used", "holds"), numbers=("entries", "size"))
     for cache, total in totals.items():
         table.add_row(cache.name, *total.texts(), cache.holds + (", downloaded" if cache.downloaded else ""))

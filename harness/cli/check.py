@@ -122,17 +122,17 @@ def _plain_verdict(verdict: Verdict) -> dict[str, object]:
 
 
 def _print(checked: _Checked, store: Store) -> None:
+    from harness.report.console import print_grid
     from harness.report.gate import compared_text, moved_grids
-    from harness.report.render.text import as_rich
 
     comparison = checked.comparison
     for grid in moved_grids(checked.board, comparison, checked.tolerances):
-        console().print(as_rich(grid))
+        print_grid(grid)
     echo_notes(_notes(checked, store))
     worse = comparison.with_outcome("worse")
     cells = counted(len({verdict.key for verdict in worse}), "cell")
     verdict = f"{len(worse)} worse, in {cells}" if worse else "nothing is worse"
-    console().print(f"{checked.board.name}: {compared_text(comparison)}: {verdict}.", soft_wrap=True, markup=False)
+    console().print(f"{checked.board.name}: {compared_text(comparison)}: {verdict}.", soft_wrap=True)
 
 
 def _notes(checked: _Checked, store: Store) -> list[str]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FOLDER, json_option, names_option, variable_option
-from harness.cli.output import console, counted, listing, print_json
+from harness.cli.output import console, counted, echo, listing, print_json
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from harness.data.base import Split
     from harness.data.verify import CountRow, VerifyProgress, VerifyReport
 
@@ -78,7 +80,7 @@ def fetch(name: str, to: Path, categories: tuple[str, ...], yes: bool) -> None:
     from harness.data.fetch import fetch_dataset
 
     def confirm(notice: str) -> bool:
-        click.echo(notice, err=True)
+        echo(notice, err=True)
         if yes or not sys.stdin.isatty():
             return yes
         return click.confirm("Do you accept the licence and want to download it?", err=True)
@@ -86,8 +88,8 @@ def fetch(name: str, to: Path, categories: tuple[str, ...], yes: bool) -> None:
     with transfer_bars() as progress:
         result = fetch_dataset(name, to, confirm=confirm, progress=progress, categories=categories or None)
     for note in result.notes:
-        click.echo(note)
-    click.echo(f"Check it with: harness data verify {result.folder}")
+        echo(note)
+    echo(f"Check it with: harness data verify {result.folder}")
 
 
 @contextmanager
@@ -97,37 +99,42 @@ def _reading() -> Iterator[VerifyProgress]:
 
     from harness.report.console import stderr
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True) as bars:
         task = bars.add_task("reading", total=None)
         yield lambda category, done, total: bars.update(task, description=category, completed=done, total=total)
 
 
 def _print_report(report: VerifyReport, *, fast: bool) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     from harness.data.base import DATASETS
 
-    console().print(f"[bold]{DATASETS[report.dataset].title}[/] in {escape(str(report.root))}", soft_wrap=True)
+    title = (DATASETS[report.dataset].title, "bold")
+    console().print(Text.assemble(title, f" in {report.root}"), soft_wrap=True)
     console().print("number of samples, and the published one where it differs\n", style="dim")
     table = listing(("category", *_SPLITS), numbers=_SPLITS)
     for category in dict.fromkeys(row.category for row in report.counts):
         rows = {row.split: row for row in report.counts if row.category == category}
         table.add_row(category, *(_count_text(rows.get(split)) for split in _SPLITS))
     for category in report.missing_categories:
-        table.add_row(category, "[red]missing[/]")
+        table.add_row(category, Text("missing", "red"))
     console().print(table)
     for problem in report.problems:
-        console().print(f"[red]{problem.category} {problem.split}[/]: {escape(problem.message)}", soft_wrap=True)
+        place = (f"{problem.category} {problem.split}", "red")
+        console().print(Text.assemble(place, f": {problem.message}"), soft_wrap=True)
     scope = "names only, no file was read" if fast else f"{report.decoded} samples were read"
-    verdict = "[green]complete and usable[/]" if report.ok else f"[red]not usable as it is[/]: {_faults(report)}"
-    console().print(f"\n{verdict} ({scope})")
+    verdict = ("complete and usable", "green") if report.ok else ("not usable as it is", "red")
+    faults = "" if report.ok else f": {_faults(report)}"
+    console().print(Text.assemble("\n", verdict, f"{faults} ({scope})"))
 
 
-def _count_text(row: CountRow | None) -> str:
+def _count_text(row: CountRow | None) -> str | Text:
+    from rich.text import Text
+
     if row is None:
         return "-"
-    return str(row.found) if row.ok else f"[red]{row.found} of {row.published}[/]"
+    return str(row.found) if row.ok else Text(f"{row.found} of {row.published}", "red")
 
 
 def _faults(report: VerifyReport) -> str:

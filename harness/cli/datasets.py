@@ -14,6 +14,8 @@ from harness.cli.output import console, counted, listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from harness.data.base import Split
 
 __all__ = ["command"]
@@ -105,28 +107,31 @@ def _embedded(categories: Sequence[str]) -> tuple[Path, dict[Split, int]]:
 
 
 def _print(states: Sequence[_DatasetState]) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     table = listing(("dataset", "categories", *_SPLITS, "licence"), numbers=_SPLITS)
     for state in states:
         present = f"{len(state.categories)} of {len(state.categories) + len(state.missing)}"
         counts = (_count_text(state, split) for split in _SPLITS)
-        table.add_row(state.name, present if state.found else "[yellow]not found[/]", *counts, state.licence)
+        table.add_row(state.name, present if state.found else Text("not found", "yellow"), *counts, state.licence)
     console().print(table)
     console().print()
     for state in states:
-        console().print(f"[bold]{state.name}[/]  {escape(str(state.root or 'no folder'))}", soft_wrap=True)
+        place = str(state.root or "no folder")
+        console().print(Text.assemble((state.name, "bold"), "  ", place), soft_wrap=True)
         if state.missing and state.found:
             console().print(f"    missing: {', '.join(state.missing)}")
         if state.problems:
             unusable = counted(len(state.problems), "file")
-            console().print(f"    {unusable} can't be used, the first: {escape(state.problems[0])}")
+            console().print(f"    {unusable} can't be used, the first: {state.problems[0]}")
         if state.mend:
-            console().print(f"    [yellow]{escape(state.mend)}[/]", soft_wrap=True)
+            console().print(f"    {state.mend}", style="yellow", soft_wrap=True)
 
 
-def _count_text(state: _DatasetState, split: Split) -> str:
+def _count_text(state: _DatasetState, split: Split) -> str | Text:
+    from rich.text import Text
+
     samples, published = state.samples.get(split, 0), state.published.get(split)
     if not state.found:
         return "-"
-    return str(samples) if published in (None, samples) else f"[yellow]{samples} of {published}[/]"
+    return str(samples) if published in (None, samples) else Text(f"{samples} of {published}", "yellow")

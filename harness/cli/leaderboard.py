@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.output import console, print_json, warn
+from harness.cli.output import echo, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -78,7 +78,7 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     if as_json:
         return print_json([{**board.to_json(), **keys} for board, keys in updates])
     for board, keys in updates:
-        click.echo(f"{board.path}: {', '.join(f'{len(keys[change])} {change}' for change in _CHANGES)}")
+        echo(f"{board.path}: {', '.join(f'{len(keys[change])} {change}' for change in _CHANGES)}")
     return ExitCode.OK
 
 
@@ -88,7 +88,7 @@ def _was_typed(ctx: click.Context, name: str) -> bool:
 
 def _show(scope: Scope, as_json: bool) -> int:
     from harness.report.board import board_grids
-    from harness.report.render.text import as_rich
+    from harness.report.console import print_grid
 
     scope.check()
     boards = scope.boards()
@@ -102,7 +102,7 @@ def _show(scope: Scope, as_json: bool) -> int:
         return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
     for board, kept in rows.items():
         for grid in board_grids(board, kept):
-            console().print(as_rich(grid))
+            print_grid(grid)
     return ExitCode.OK
 
 

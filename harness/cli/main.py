@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 
+from harness.cli.output import WarningLines, echo, echo_notes
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
 
@@ -58,6 +64,13 @@ class _Verbs(click.Group):
         _refuse_empty(args, ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; that the reader of a pipe has seen enough ends it and is no error, as it is to click."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return ExitCode.OK
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(_VERBS.items()))
@@ -100,17 +113,44 @@ def main() -> None:
     KeyboardInterrupt
         Where it was interrupted.
     """
+    logging.lastResort = WarningLines(logging.WARNING)
+    code = _run()
+    _drop_unwritten_output()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         result = cli.main(prog_name="harness", standalone_mode=False)
-        sys.exit(result if isinstance(result, int) else ExitCode.OK)
+        return result if isinstance(result, int) else ExitCode.OK
     except HarnessError as error:
-        click.echo(f"harness: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _say(error, error.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue().rstrip("\n"), err=True)
+        return error.exit_code
     except click.Abort:  # what click makes of a KeyboardInterrupt
         raise KeyboardInterrupt from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(ExitCode.OK)
+    except OSError as error:
+        what = error.filename or "what the command prints"
+        return _say(
+            f"{what} can't be read or written ({error.strerror or error}): correct that, and run it again.",
+            ExitCode.PREREQUISITE,
+        )
+
+
+def _say(sentence: object, code: int) -> int:
+    """Print a sentence where standard error can take it; return the code."""
+    with suppress(OSError):
+        echo_notes([sentence])
+    return code
+
+
+def _drop_unwritten_output() -> None:
+    """Let nothing be written at exit that could not be written before: Python would end with another code."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed from the start
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

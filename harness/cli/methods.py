@@ -11,6 +11,8 @@ from harness.cli.options import json_option, names_argument
 from harness.cli.output import console, listing, print_json
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from harness.contract import Meta, ParameterValue
 
 __all__ = ["command"]
@@ -85,8 +87,8 @@ def _summary(name: str) -> str:
 
 
 def _needs(meta: Meta) -> str:
-    """Return the weight files and extras of a method, as markup."""
-    return ", ".join([*(file.name for file in meta.weights), *(f"harness\\[{name}]" for name in meta.extras)]) or "-"
+    """Return the weight files and extras of a method, in words."""
+    return ", ".join([*(file.name for file in meta.weights), *(f"harness[{name}]" for name in meta.extras)]) or "-"
 
 
 def _print_list(names: Collection[str]) -> None:
@@ -101,11 +103,13 @@ def _print_list(names: Collection[str]) -> None:
 
 
 def _print_details(names: Collection[str]) -> None:
+    from rich.text import Text
+
     from harness import registry
 
     for name in names:
         meta, presets = registry.load(name).meta, _presets(name)
-        console().print(f"[bold]{name}[/]  {meta.title}. {_summary(name)}")
+        console().print(Text.assemble((name, "bold"), f"  {meta.title}. {_summary(name)}"))
         console().print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
         parameters = registry.parameters_of(name).values()
         table = listing(("parameter", "type or choices", "default", *presets))
@@ -120,8 +124,10 @@ def _print_details(names: Collection[str]) -> None:
         console().print()
 
 
-def _preset_text(value: ParameterValue, default: ParameterValue) -> str:
-    return _text(value) if value == default else f"[bold]{_text(value)}[/]"
+def _preset_text(value: ParameterValue, default: ParameterValue) -> Text:
+    from rich.text import Text
+
+    return Text(_text(value), "" if value == default else "bold")
 
 
 def _text(value: ParameterValue) -> str:

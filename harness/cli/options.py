@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from harness.files.paths import user_path
 from harness.registry import split_list
 
 __all__ = [
@@ -30,9 +31,6 @@ __all__ = [
     "weights_dir_option",
 ]
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
 _Decorator = Callable[[Any], Any]
 
 if TYPE_CHECKING:
@@ -40,6 +38,21 @@ if TYPE_CHECKING:
     _Number = click.ParamType[float]
 else:  # generic only in recent versions of click
     _Names = _Number = click.ParamType
+
+
+class UserPath(click.Path):
+    """A path, in which ``~`` is the home folder also where no shell has expanded it."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raise UsageError where it can't be one."""
+        return super().convert(user_path(value), param, ctx)
+
+
+FILE = UserPath(dir_okay=False)
+FOLDER = UserPath(file_okay=False)
 
 
 class NameList(_Names):
@@ -104,7 +117,7 @@ def choice_option(*declarations: str, choices: Sequence[str], help: str) -> _Dec
 
 data_option = variable_option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     variable="HARNESS_DATA",
     help="Folder of the dataset, or its parent folder.",
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -10,12 +12,26 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import ExitCode
+from harness.report.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["bytes_text", "console", "counted", "echo_notes", "fact_table", "listing", "print_json", "warn"]
+__all__ = [
+    "WarningLines",
+    "bytes_text",
+    "console",
+    "counted",
+    "echo",
+    "echo_html",
+    "echo_json",
+    "echo_notes",
+    "fact_table",
+    "listing",
+    "print_json",
+    "warn",
+]
 
 
 def console() -> Console:
@@ -25,12 +41,47 @@ def console() -> Console:
     return stdout
 
 
+def echo(text: object, *, err: bool = False) -> None:
+    """Print text on standard output or standard error, as that can take it (:func:`printable`)."""
+    click.echo(printable(str(text), _encoding(err=err)), err=err)
+
+
+def echo_json(text: str) -> None:
+    """Print JSON on standard output; where that lacks a character, or one steers a terminal, in ASCII alone."""
+    if printable(text, _encoding()) != text:
+        text = "".join(c if " " <= c <= "~" or c == "\n" else _json_escape(c) for c in text)
+    click.echo(text)
+
+
+def echo_html(page: str) -> None:
+    """Print a page, which says that it is UTF-8, on standard output; elsewhere in ASCII alone."""
+    if printable(page, _encoding()) != page or (_encoding() or "utf-8").lower() not in ("utf-8", "utf8"):
+        page = page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    click.echo(page)
+
+
+def _json_escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1] if letter > "\x7f" else f"\\u{ord(letter):04x}"
+
+
+def _encoding(*, err: bool = False) -> str | None:
+    return getattr(sys.stderr if err else sys.stdout, "encoding", None)
+
+
+class WarningLines(logging.Handler):
+    """Prints what is logged as lines of this program on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one entry of the log."""
+        echo_notes([record.getMessage()])
+
+
 def print_json(value: object) -> ExitCode:
     """Print a value as JSON on standard output: plain values, dataclasses (by their fields) and paths; return OK."""
     from msgspec import to_builtins
 
     plain = to_builtins(value, enc_hook=_plain)
-    click.echo(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
+    echo_json(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
     return ExitCode.OK
 
 
@@ -42,17 +93,17 @@ def _plain(value: object) -> str:
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
-    from rich.markup import escape
+    from rich.text import Text
 
     from harness.report.console import stderr
 
-    stderr.print(f"[bold yellow]warning:[/] {escape(message)}")
+    stderr.print(Text.assemble(("warning:", "bold yellow"), " ", message))
 
 
 def echo_notes(notes: Sequence[object]) -> None:
     """Print sentences on standard error, each as one line of this program."""
     for note in notes:
-        click.echo(f"harness: {note}", err=True)
+        echo(f"harness: {' '.join(str(note).splitlines())}", err=True)
 
 
 def listing(headings: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:
@@ -75,15 +126,14 @@ def listing(headings: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:
 
 
 def fact_table(style: str, facts: Sequence[tuple[str, str]]) -> Table:
-    """Return a table of names, in a style, and their texts, which are printed as they are."""
-    from rich.markup import escape
+    """Return a table of names, in a style, and their texts."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style=style)
     table.add_column(overflow="fold")
     for name, text in facts:
-        table.add_row(name, escape(text))
+        table.add_row(name, text)
     return table
 
 

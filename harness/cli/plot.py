@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FILE, choice_option, source_option
-from harness.cli.output import echo_notes
+from harness.cli.output import echo, echo_notes
 from harness.cli.query_options import query_options
 from harness.errors import UsageError
 
@@ -71,4 +71,4 @@ def command(
     drawn = draw_kind(kind, store, read_published(), query, metric=metric, source=source, width=width, title=title)
     echo_notes(drawn.notes)
     write_figure(drawn.figure, path)
-    click.echo(path)
+    echo(path)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.options import FILE, device_option, unverified_option, weights_dir_option
+from harness.cli.output import echo
 
 __all__ = ["command"]
 
@@ -48,6 +49,6 @@ def command(method: str, fitted: Path, rgb: Path, xyz: Path, out: Path, no_clean
     picture = out.with_suffix(".png")
     figure = draw_prediction(predicted.cell, predicted.sample, predicted.anomaly_map, predicted.score)
     write_figure(figure, picture)
-    click.echo(f"score {predicted.score:.6g}")
-    click.echo(f"map {out}")
-    click.echo(f"picture {picture}")
+    echo(f"score {predicted.score:.6g}")
+    echo(f"map {out}")
+    echo(f"picture {picture}")

@@ -24,6 +24,8 @@ def command(as_json: bool) -> None:
     harness quantities
     harness quantities --json
     """
+    from rich.text import Text
+
     from harness.store.quantities import QUANTITIES, Kind, quantities_of
 
     if as_json:
@@ -35,7 +37,8 @@ def command(as_json: bool) -> None:
             best = _best(quantity)
             facts = [quantity.title, counted(quantity.digits, "digit"), *([f"{best} is best"] if best else ())]
             place = ".".join(quantity.place)
-            console().print(f"  [bold]{quantity.id}[/]: {', '.join(facts)}; in a record: {place}", soft_wrap=True)
+            described = f": {', '.join(facts)}; in a record: {place}"
+            console().print(Text.assemble("  ", (quantity.id, "bold"), described), soft_wrap=True)
             console().print(f"      {quantity.help}", style="dim", soft_wrap=True)
         console().print()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import FOLDER, choice_option, data_option
+from harness.cli.output import echo
 from harness.cli.query_options import query_options, query_text, start_advice
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
             f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
-    click.echo(index)
+    echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):
         click.launch(str(index.resolve()))
 

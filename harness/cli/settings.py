@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from harness.errors import UsageError
 
@@ -20,26 +19,38 @@ def read_settings() -> dict[str, str]:
     Raises
     ------
     UsageError
-        For a file that is no TOML, and for an unknown key.
+        For a file that is no TOML, an unknown key, and a value that is neither text nor number.
     """
     path = Path("harness.toml")
     table = _load(path)
     if not table:
         path = Path("pyproject.toml")
-        table = _load(path).get("tool", {}).get("harness", {})
-    values = {key.replace("-", "_"): str(value) for key, value in table.items()}
-    for key in values:
+        table = _table(_table(_load(path), "tool", path), "harness", path)
+    values = {key.replace("-", "_"): value for key, value in table.items()}
+    for key, value in values.items():
         if key not in _KEYS:
             from harness.registry import nearest_names
 
             raise UsageError(f"{path.absolute()} sets '{key}', which is no setting: {nearest_names(key, _KEYS)}")
-    return values
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise UsageError(f"{path.absolute()} sets '{key}' to neither a text nor a number: correct the value.")
+    return {key: str(value) for key, value in values.items()}
 
 
-def _load(path: Path) -> Any:
+def _table(table: dict[str, object], key: str, path: Path) -> dict[str, object]:
+    """Return a table inside a table, an empty one where there is none."""
+    inner = table.get(key, {})
+    if not isinstance(inner, dict):
+        raise UsageError(
+            f"'{key}' in {path.absolute()} is no table: write [tool.harness] once, with settings below it."
+        )
+    return inner
+
+
+def _load(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path.absolute()} can't be read ({error}): correct or remove it.") from error

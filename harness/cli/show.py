@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import FILE, choice_option, data_option, names_option
-from harness.cli.output import counted, warn
+from harness.cli.output import counted, echo, warn
 from harness.cli.query_options import query_options
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def command(
     draw = draw_features if figure == "6" else draw_methods
     write_figure(draw(choice, scale), path)
     labels = ", ".join(method.label for method in choice.methods)
-    click.echo(f"figure {path}: {counted(len(choice.samples), 'sample')}, {labels}")
+    echo(f"figure {path}: {counted(len(choice.samples), 'sample')}, {labels}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option
-from harness.cli.output import console, listing, print_json
+from harness.cli.output import console, echo, listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _print_ids(dataset: str, category: str, shots: str, name: str, as_json: bool
         place = {"dataset": dataset, "category": category, "shots": split.shots, "split": name}
         print_json({**place, "digest": split.digest, "ids": split.ids})
     else:
-        click.echo("\n".join(split.ids))
+        echo("\n".join(split.ids))
 
 
 def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) -> None:
@@ -74,12 +74,14 @@ def _print_rows(rows: Sequence[SplitRow], dataset: str | None, as_json: bool) ->
         print_json(rows)
         return
     if dataset is None:
+        from rich.text import Text
+
         table = listing(("dataset", "category", "lists", "shots", "digests"))
         for place in dict.fromkeys((row.dataset, row.category) for row in rows):
             own = [row for row in rows if (row.dataset, row.category) == place]
             names = dict.fromkeys(row.name for row in own)
             shots = sorted({row.shots for row in own})
-            table.add_row(*place, ", ".join(names), ", ".join(map(str, shots)), "[green]verified[/]")
+            table.add_row(*place, ", ".join(names), ", ".join(map(str, shots)), Text("verified", "green"))
     else:
         table = listing(("category", "list", *(f"{shots} shots" for shots in dict.fromkeys(row.shots for row in rows))))
         digests: dict[tuple[str, str], list[str]] = {}

@@ -80,7 +80,7 @@ def _print_tables(states: Sequence[CellState]) -> None:
     from harness.report.status import advice, count_states, counts_text, group_states
 
     for group in group_states(states):
-        console().print(group.title, style="bold", markup=False)
+        console().print(group.title, style="bold")
         console().print(counts_text(count_states(group.states)))
         if group.replaced:
             console().print(f"{group.replaced} older records of other data or splits are left out", style="dim")

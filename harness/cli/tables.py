@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import choice_option, json_option, names_option, source_option
-from harness.cli.output import console, echo_notes, listing, print_json
+from harness.cli.output import console, echo, echo_html, echo_json, echo_notes, listing, print_json
 from harness.cli.query_options import folders_to_name, nothing_measured, query_options
 
 if TYPE_CHECKING:
@@ -135,41 +135,45 @@ def _published_instead(
 
 def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
     """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
-    from harness.report.console import stderr
+    from harness.report.console import print_grid, stderr
     from harness.report.legend import legend
     from harness.report.overview import overview
-    from harness.report.render.text import as_rich
     from harness.report.uncertainty import Uncertainty
 
     with stderr.status(_COMPARING):
         screen = overview(records, query, Uncertainty(store), folders_to_name(store))
-    console().print(as_rich(screen.grid))
-    console().print(screen.verdict, markup=False)
+    print_grid(screen.grid)
+    console().print(screen.verdict)
     for sentence in legend([screen.grid]):
-        console().print(sentence, style="dim", markup=False)
+        console().print(sentence, style="dim")
     console().print()
     for sentence in screen.others:
-        console().print(sentence, style="dim", markup=False, soft_wrap=True)
+        console().print(sentence, style="dim", soft_wrap=True)
 
 
 def _print(grids: Sequence[Grid], form: _Format) -> None:
+    from harness.report.console import print_grid
     from harness.report.legend import legend
     from harness.report.render.latex import as_latex
     from harness.report.render.page import as_html
-    from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
+    from harness.report.render.text import as_csv, as_json, as_markdown
 
     explanations = legend(grids)
     if form == "rich":
         for grid in _warned_once(grids):
-            console().print(as_rich(grid))
+            print_grid(grid)
         for sentence in explanations:
-            console().print(sentence, style="dim", markup=False)
-    elif form in ("latex", "html"):
-        click.echo((as_latex if form == "latex" else as_html)(grids, explanations))
+            console().print(sentence, style="dim")
+    elif form == "latex":
+        echo(as_latex(grids, explanations))
+    elif form == "html":
+        echo_html(as_html(grids, explanations))
     elif form == "markdown":
-        click.echo("\n\n".join(filter(None, (as_markdown(grids), *explanations))))
+        echo("\n\n".join(filter(None, (as_markdown(grids), *explanations))))
+    elif form == "csv":
+        echo(as_csv(grids))
     else:
-        click.echo(as_csv(grids) if form == "csv" else as_json(grids))
+        echo_json(as_json(grids))
 
 
 def _warned_once(grids: Sequence[Grid]) -> Iterator[Grid]:

@@ -19,15 +19,15 @@ def transfer_bars() -> Iterator[TransferView]:
 
     from harness.report.console import stderr
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), Remaining())
-    bars = Progress(*columns, console=stderr)
+    name = TextColumn("{task.description}", markup=False)
+    bars = Progress(name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), Remaining(), console=stderr)
     tasks: dict[str, TaskID] = {}
 
-    def show(name: str, done: int, total: int | None) -> None:
-        if name not in tasks:
+    def show(transfer: str, done: int, total: int | None) -> None:
+        if transfer not in tasks:
             bars.start()
-            tasks[name] = bars.add_task(name, total=total)
-        bars.update(tasks[name], completed=done, total=total)
+            tasks[transfer] = bars.add_task(transfer, total=total)
+        bars.update(tasks[transfer], completed=done, total=total)
 
     try:
         yield show

@@ -100,14 +100,14 @@ class _Bar:
 
 
 def _print(verdict: Verdict) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     table = listing(("check", "result", "what"))
     for outcome in verdict.outcomes:
-        result = f"[{_STYLES[outcome.status]}]{outcome.status}[/]"
-        table.add_row(outcome.check, result, escape(outcome.sentence))
+        table.add_row(outcome.check, Text(outcome.status, _STYLES[outcome.status]), outcome.sentence)
     numbers = {status: len(verdict.with_status(status)) for status in ("pass", "fail", "skip")}
     counts = ", ".join(f"{number} {status}" for status, number in numbers.items() if number)
-    console().print(f"[bold]{escape(verdict.method)}[/]: {counts} ({verdict.seconds:.0f} s, {verdict.device})")
+    facts = f": {counts} ({verdict.seconds:.0f} s, {verdict.device})"
+    console().print(Text.assemble((verdict.method, "bold"), facts))
     console().print(table)
     console().print()

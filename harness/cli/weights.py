@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument, weights_dir_option
-from harness.cli.output import console, echo_notes, fact_table, print_json
+from harness.cli.output import console, echo, echo_notes, fact_table, print_json
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _STATES = {
-    ("present", True): "[green]present, verified[/]",
-    ("present", False): "[green]present[/], no sha256 of it is published",
-    ("unverified", False): "[red]differs from the published file[/]: fetch it again, or run with --unverified",
-    ("missing", False): "[yellow]missing[/]: harness weights fetch",
+    ("present", True): ("present, verified", "green", ""),
+    ("present", False): ("present", "green", ", no sha256 of it is published"),
+    ("unverified", False): ("differs from the published file", "red", ": fetch it again, or run with --unverified"),
+    ("missing", False): ("missing", "yellow", ": harness weights fetch"),
 }
 
 
@@ -59,7 +59,7 @@ def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | No
     files = _chosen(_files(), names)
     store = WeightStore(weights_dir or outer_dir)
     for file in files:
-        click.echo(f"{file.name}: licence {file.licence}, from {file.url}", err=True)
+        echo(f"{file.name}: licence {file.licence}, from {file.url}", err=True)
     failures: list[HarnessError] = []
     with transfer_bars() as show:
         for file in files:
@@ -70,7 +70,7 @@ def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | No
     for status in map(store.status, files):
         if status.state == "present":
             digest = "its sha256 is the published one" if status.verified else "no sha256 of it is published"
-            click.echo(f"{status.path}: {digest}")
+            echo(f"{status.path}: {digest}")
     echo_notes(failures)
     return failures[0].exit_code if failures else ExitCode.OK
 
@@ -100,7 +100,7 @@ def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> 
 
 
 def _list(weights_dir: Path | None, as_json: bool) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     from harness.data.weights import WeightStore
 
@@ -109,7 +109,7 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"folder": store.folder, "files": [_plain(*file) for file in files]})
         return
-    console().print(f"folder {escape(str(store.folder))}\n", soft_wrap=True)
+    console().print(f"folder {store.folder}\n", soft_wrap=True)
     for file, methods, status in files:
         facts = {
             "used by": ", ".join(methods),
@@ -120,7 +120,8 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
             "or": ", ".join(file.alternatives),
             "path": str(status.path or ""),
         }
-        console().print(f"[bold]{file.name}[/]  {_STATES[status.state, status.verified]}")
+        state, style, more = _STATES[status.state, status.verified]
+        console().print(Text.assemble((file.name, "bold"), "  ", (state, style), more))
         console().print(fact_table("dim", [(f"    {name}", fact) for name, fact in facts.items() if fact]))
         console().print()
 

@@ -18,6 +18,7 @@ from harness.errors import PrerequisiteError
 from harness.files.cache_dir import read_cached, write_cached
 from harness.files.caches import CACHES
 from harness.files.digest import file_sha256
+from harness.files.paths import user_path
 
 __all__ = ["ResolvedWeight", "WeightState", "WeightStatus", "WeightStore", "default_weights_dir"]
 
@@ -60,7 +61,7 @@ class ResolvedWeight:
 def default_weights_dir() -> Path:
     """Return ``$HARNESS_WEIGHTS_DIR``, else ``weights`` below the cache folder."""
     chosen = os.environ.get("HARNESS_WEIGHTS_DIR")
-    return Path(chosen).expanduser() if chosen else CACHES["weights"].path
+    return user_path(chosen) if chosen else CACHES["weights"].path
 
 
 class WeightStore:
@@ -148,7 +149,7 @@ class WeightStore:
     def _unverified(self, file: WeightFile, status: WeightStatus) -> str:
         return (
             f"{status.path} is not the published file (sha256 {status.sha256} instead of {file.sha256}): "
-            "delete it and run 'harness weights fetch', or pass --unverified to use it as it is."
+            "move it away and run 'harness weights fetch', or pass --unverified to use it as it is."
         )
 
 
@@ -171,8 +172,8 @@ class _DigestCache:
 
 def _parse_digests(content: bytes) -> dict[str, str]:
     digests = json.loads(content)
-    if not isinstance(digests, dict):
-        raise ValueError(f"it holds {type(digests).__name__}")
+    if not (isinstance(digests, dict) and all(isinstance(digest, str) for digest in digests.values())):
+        raise ValueError("it holds something else than digests")
     return digests
 
 

@@ -5,30 +5,44 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
+from harness.files.paths import user_path
 
 __all__ = ["cache_dir", "read_cached", "write_cached"]
 
 _Content = TypeVar("_Content")
 
 _log = logging.getLogger(__name__)
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def cache_dir() -> Path:
-    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``."""
+    """Return the folder of everything that can be made again: ``$HARNESS_CACHE``, else ``~/.cache/harness``.
+
+    Raises
+    ------
+    UsageError
+        Where a variable names no folder.
+    PrerequisiteError
+        Where there is neither variable nor home folder, as for a user of a container that has no entry in its list.
+    """
     chosen = os.environ.get("HARNESS_CACHE")
     if chosen:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "harness"
+    if base:
+        return user_path(base) / "harness"
+    try:
+        return Path.home() / ".cache" / "harness"
+    except RuntimeError as error:
+        raise PrerequisiteError(
+            "There is no home folder to keep the cache in: set HARNESS_CACHE to a folder that can be written."
+        ) from error
 
 
 def read_cached(path: Path, parse: Callable[[bytes], _Content]) -> _Content | None:
@@ -41,13 +55,13 @@ def read_cached(path: Path, parse: Callable[[bytes], _Content]) -> _Content | No
     path
         As :func:`write_cached` wrote it.
     parse
-        Raises ValueError, KeyError, EOFError, or an error of zip or zlib, for a damaged file.
+        Raises any error for a damaged file.
     """
     try:
         content = parse(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except _DAMAGED as error:
+    except Exception as error:  # the bytes may be anything, and decoders raise whatever they stumble over
         _log.warning("%s can't be read (%s) and is made again", path, error)
         return None
     with suppress(OSError):

@@ -142,4 +142,9 @@ def entries_of(paths: Iterable[Path], *, by_access: bool = False) -> list[Entry]
 
 def folder_size(path: Path) -> int:
     """Return the bytes of all files below a folder; 0 where there is none."""
-    return sum((Path(where) / name).lstat().st_size for where, _, names in os.walk(path) for name in names)
+    size = 0
+    for where, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):  # removed by another process meanwhile
+                size += (Path(where) / name).lstat().st_size
+    return size

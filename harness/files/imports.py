@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import HarnessError, UsageError
+from harness.files.paths import user_path
 
 __all__ = ["ImportedClass", "import_class", "named_errors"]
 
@@ -50,7 +51,7 @@ def import_class(reference: str) -> ImportedClass:
     """
     place, _, name = reference.rpartition(":")
     if place.endswith(".py"):
-        path = Path(place).expanduser().absolute()
+        path = user_path(place).absolute()
         place, module = str(path), _import_file(path)
     elif re.fullmatch(r"\w+(\.\w+)*", place):
         _search_in(Path.cwd())

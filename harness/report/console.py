@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from harness.cell import Cell
 from harness.data.base import DATASETS
 from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
+from harness.report.grid import Grid
 from harness.report.groups import group_records
 from harness.report.own_tables import summary_grid
+from harness.report.printable import printable
 from harness.report.render.text import as_rich
 from harness.store.record import Record
 
 if TYPE_CHECKING:
     from harness.plan.suites import OutlineRow
 
-__all__ = ["print_notes", "print_outcome", "print_outline", "print_plan", "print_summary", "stderr", "stdout"]
+__all__ = [
+    "SafeConsole",
+    "print_grid",
+    "print_notes",
+    "print_outcome",
+    "print_outline",
+    "print_plan",
+    "print_summary",
+    "stderr",
+    "stdout",
+]
 
-stderr = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
+
+class SafeConsole(Console):
+    """A console that shows every text as it is: no markup, nothing that steers the terminal or that it can't print."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False, **settings})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is printed; only what rich itself makes may steer the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text, self.encoding))
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """Return what is to be laid out, with the width that it will have."""
+        return super().render_str(printable(text, self.encoding), **settings)
+
+    def on_broken_pipe(self) -> None:
+        """Leave a closed pipe to who called: to rich it is a failure."""
+        raise BrokenPipeError
+
+
+stderr = SafeConsole(stderr=True)
+stdout = SafeConsole()
 
 _NAMED = 2
 """Categories that are named instead of counted."""
@@ -51,7 +85,7 @@ def print_plan(plan: Plan, time: Estimate) -> None:
         Of the same plan.
     """
     print_notes(plan)
-    stdout.print(_plan_title(plan), style="bold", markup=False)
+    stdout.print(_plan_title(plan), style="bold")
     stdout.print(_plan_table(plan))
     _print_time(time)
 
@@ -83,8 +117,8 @@ def _plan_table(plan: Plan) -> Table:
     for (label, dataset, shots, split, *end), categories in lines.items():
         whole = len(categories) > _NAMED and len(categories) == len(datasets[dataset])
         names = f"all {len(categories)}" if whole else ", ".join(categories)
-        values = zip((escape(label), dataset, names, shots, split), shown.values(), strict=True)
-        table.add_row(*(value for value, show in values if show), *map(escape, end))
+        values = zip((label, dataset, names, shots, split), shown.values(), strict=True)
+        table.add_row(*(value for value, show in values if show), *end)
     return table
 
 
@@ -107,7 +141,7 @@ def _print_time(time: Estimate) -> None:
         least = "at least " if method.unknown else "about "
         known = f"{least}{duration_text(method.seconds)}" if method.unknown < method.cells else "not known"
         basis = "; ".join(f"{_BASES[kind]} ({count})" for kind, count in method.basis.items())
-        table.add_row(escape(method.label), str(method.cells), known, basis)
+        table.add_row(method.label, str(method.cells), known, basis)
     stdout.print(table)
     least = "at least" if time.unknown else "about"
     stdout.print(f"Time on {where}: {least} {duration_text(time.elapsed_seconds)}", end="")
@@ -127,7 +161,7 @@ def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
     datasets = {row.dataset: row.categories for row in rows}
     titles = " and ".join(DATASETS[name].title for name in datasets)
     total = sum(row.cells for row in rows)
-    stdout.print(f"Cells of {titles} that would be planned: {total}", style="bold", markup=False)
+    stdout.print(f"Cells of {titles} that would be planned: {total}", style="bold")
     several_splits = any(len(row.splits) > 1 for row in rows)
     shown = {"method": True, "dataset": len(datasets) > 1, "shots": True, "split": several_splits}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
@@ -137,7 +171,7 @@ def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
     table.add_column("categories", justify="right")
     table.add_column("cells", str(total), justify="right")
     for row in rows:
-        texts = (escape(row.method), row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
+        texts = (row.method, row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
         values = (value for value, show in zip(texts, shown.values(), strict=True) if show)
         table.add_row(*values, str(row.categories), str(row.cells))
     stdout.print(table)
@@ -155,23 +189,28 @@ def print_notes(plan: Plan) -> None:
 
 
 def _print_note(note: str) -> None:
-    stderr.print(f"[bold yellow]{escape(note)}[/]")
+    stderr.print(note, style="bold yellow")
 
 
 def print_outcome(cell: Cell, record: Record) -> None:
     """Print one line for a finished cell."""
-    name = escape(f"{cell.label} {cell.category} {cell.shots}-shot {cell.split}")
+    name = f" {cell.label} {cell.category} {cell.shots}-shot {cell.split}: "
     if record.status == "ok":
-        seconds = record.wall_seconds
-        stderr.print(f"[green]ok[/] {name}: I-AUROC {_number(record.metrics.get('i_auroc'))}, {seconds:.0f} s")
+        how = f"I-AUROC {_number(record.metrics.get('i_auroc'))}, {record.wall_seconds:.0f} s"
+        stderr.print(Text.assemble(("ok", "green"), name, how))
     else:
-        stderr.print(f"[red]{record.status}[/] {name}: {escape(record.reason)}")
+        stderr.print(Text.assemble((record.status, "red"), name, record.reason))
 
 
 def print_summary(records: Sequence[Record]) -> None:
     """Print accuracy, speed and memory of every record, and means where a method has several categories."""
     for group in group_records(records):
-        stdout.print(as_rich(summary_grid(group)))
+        print_grid(summary_grid(group))
+
+
+def print_grid(grid: Grid) -> None:
+    """Print a table; where not even one column of numbers fits, lines are longer than the terminal is wide."""
+    stdout.print(as_rich(grid), crop=False)
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
 
 _EMPTY: Mapping[str, str] = {}
+_ONE_LINE = {ord("\n"): " ", ord("\t"): " "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,25 @@ class Grid:
         """Footnotes in the order in which a reader meets them, without repetitions."""
         notes = (value.note for row in self.rows for value in (*row.labels, *row.values))
         return tuple(dict.fromkeys(note for note in notes if note))
+
+    def with_texts(self, change: Callable[[str], str]) -> Grid:
+        """Return the table with every printed text changed; labels and values become one line each."""
+
+        def changed(value: Value) -> Value:
+            return replace(value, text=change(value.text.translate(_ONE_LINE)), note=change(value.note))
+
+        return replace(
+            self,
+            title=change(self.title),
+            caption=change(self.caption),
+            warning=change(self.warning),
+            label_headings=tuple(map(change, self.label_headings)),
+            columns=tuple(replace(column, heading=change(column.heading)) for column in self.columns),
+            rows=tuple(
+                replace(row, labels=tuple(map(changed, row.labels)), values=tuple(map(changed, row.values)))
+                for row in self.rows
+            ),
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one line for each number, with all that distinguishes it; raise PrerequisiteError without pandas."""

@@ -31,7 +31,7 @@ def run_with_progress(jobs: Sequence[Job], devices: Sequence[str], timeout: floa
         Seconds that a cell may take; None for no limit.
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -6,7 +6,6 @@ import io
 
 import pytest
 from report_records import make_cell, make_record
-from rich.console import Console
 
 from harness.data.base import DATASETS
 from harness.plan.estimate import estimate
@@ -27,7 +26,7 @@ def whole(method: str, **changes) -> list[PlannedCell]:
 def show(monkeypatch):
     def run(cells, records=(), devices=("cpu",), width=120) -> str:
         buffer = io.StringIO()
-        monkeypatch.setattr(console, "stdout", Console(file=buffer, width=width, highlight=False))
+        monkeypatch.setattr(console, "stdout", console.SafeConsole(file=buffer, width=width))
         plan = Plan(tuple(cells), ())
         console.print_plan(plan, estimate(plan, records, devices))
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

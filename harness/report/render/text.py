@@ -7,14 +7,16 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.grid import Column, Grid, Row, Value
+from harness.report.printable import printable
 
 __all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries", "escape_markdown"]
 
@@ -56,7 +58,15 @@ _GAPS = (2, 1)
 """Characters between two columns: the box has one; the narrower gap is taken where it saves a group of columns."""
 
 _UNFOLDED = 1000
-"""A width at which no method label breaks."""
+"""A width at which no label breaks."""
+
+_LEAST_LABEL = 8
+"""Characters that a column of labels keeps."""
+
+_BROKEN_LABELS = 32
+"""Characters that columns of labels keep together where breaking them more would show more numbers in a line."""
+
+_INDENT = "  "
 
 
 def entries(grid: Grid) -> Iterator[dict[str, str | float | bool | None]]:
@@ -173,19 +183,33 @@ def _markdown_value(value: Value, notes: Sequence[str]) -> str:
 
 
 class _Terminal:
-    """A grid that is laid out for the width it is given."""
+    """A grid that is laid out for the width, and written in the characters, of the terminal that it is given."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._notes = grid.notes
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield _Layouts(self._grid, options.encoding).render(options.max_width)
+
+
+class _Layouts:
+    """Ways to set a grid in a terminal."""
+
+    def __init__(self, grid: Grid, encoding: str) -> None:
+        self._encoding = encoding
+        self._grid = grid.with_texts(self._printable)
+        self._notes = self._grid.notes
         self._styles = _STYLES if len({row.keys.get("source") for row in grid.rows}) > 1 else {}
         self._marks = [
-            max((len(_mark(row.values[index], self._notes)) for row in grid.rows), default=0)
+            max((cell_len(self._mark(row.values[index])) for row in self._grid.rows), default=0)
             for index in range(len(grid.columns))
         ]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield self.render(options.max_width)
+    def _printable(self, text: str) -> str:
+        return printable(text, self._encoding)
+
+    def _mark(self, value: Value) -> str:
+        return self._printable(_mark(value, self._notes))
 
     def render(self, width: int) -> RenderableType:
         grid = self._grid
@@ -196,44 +220,66 @@ class _Terminal:
             parts.append(Text(grid.warning, style="bold yellow"))
         layout = self._layout(width)
         for chunk in layout.chunks:
-            parts += [Text(), self._table(chunk, layout)]
-        parts += [_footnote(number, note) for number, note in enumerate(self._notes, start=1)]
+            parts += [Text(), self._table(chunk, layout, width)]
+        parts += [self._footnote(number, note) for number, note in enumerate(self._notes, start=1)]
         return Group(*parts, Text())
 
     def _layout(self, width: int) -> _Layout:
-        """Return the layout that fits, with the fewest groups of columns; whole labels, wide gaps if possible."""
+        """Return the layout that fits, with the fewest groups of columns; whole labels, wide gaps if possible.
+
+        Labels are broken inside a word only where a number would have to be cut otherwise.
+        """
         layouts = []
         for gap in _GAPS:
-            needed = [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
-            others = self._labels_width(gap, 0)
-            for cost, fold in enumerate((_UNFOLDED, width - sum(needed) - others, width // 3)):
-                left = self._labels_width(gap, max(fold, 1))
-                chunks = _chunks(needed, left, width)
+            needed = self._needed(gap)
+            others = self._labels_width(_Layout((), self._folds(), gap)) - self._label_width(0, _UNFOLDED, hard=False)
+            soft = [self._folds(fold) for fold in (_UNFOLDED, width - sum(needed) - others, width // 3)]
+            rooms = (max(width - sum(needed), _BROKEN_LABELS), width - max(needed, default=0))
+            hard = [self._hard_folds(room, gap) for room in rooms]
+            for cost, folds in enumerate((*soft, *hard)):
+                layout = _Layout((), folds, gap, hard=cost >= len(soft))
+                left = self._labels_width(layout)
+                layout = replace(layout, chunks=_chunks(needed, left, width))
                 cut = left + max(needed, default=0) > width
-                layouts.append((cut, len(chunks), cost, _Layout(chunks, max(fold, 1), gap)))
-        return min(layouts, key=lambda layout: layout[:3])[3]
+                layouts.append((cut, layout.hard, len(layout.chunks), cost, layout))
+        return min(layouts, key=lambda each: each[:4])[4]
+
+    def _folds(self, first: int = _UNFOLDED) -> tuple[int, ...]:
+        return (max(first, 1), *[_UNFOLDED] * (len(self._grid.label_headings) - 1))
+
+    def _hard_folds(self, room: int, gap: int) -> tuple[int, ...]:
+        """Return widths of the label columns that take no more than some room, or as little as they can."""
+        count = len(self._grid.label_headings)
+        folds = [self._label_width(index, _UNFOLDED, hard=False) for index in range(count)]
+        while sum(folds) + gap * (count - 1) > room and max(folds) > _LEAST_LABEL:
+            folds[folds.index(max(folds))] -= 1
+        return tuple(folds)
+
+    def _needed(self, gap: int) -> list[int]:
+        """Return the characters of every column of numbers, with the gap before it."""
+        return [self._column_width(index, column) + gap for index, column in enumerate(self._grid.columns)]
 
     def _column_width(self, index: int, column: Column) -> int:
-        numbers = [len(row.values[index].text) + self._marks[index] for row in self._grid.rows]
-        return max([len(line) for line in column.heading.split("\n")] + numbers)
+        numbers = [cell_len(row.values[index].text) + self._marks[index] for row in self._grid.rows]
+        return max([cell_len(line) for line in column.heading.split("\n")] + numbers)
 
-    def _labels_width(self, gap: int, fold: int) -> int:
-        """Return the characters of all label columns, the first one folded (left out where ``fold`` is 0)."""
-        first = 0 if fold else 1
-        count = len(self._grid.label_headings)
-        return sum(self._label_width(index, fold) for index in range(first, count)) + gap * (count - 1)
+    def _labels_width(self, layout: _Layout) -> int:
+        """Return the characters of all label columns, with the gaps between them."""
+        widths = [self._label_width(index, fold, hard=layout.hard) for index, fold in enumerate(layout.folds)]
+        return sum(widths) + layout.gap * (len(widths) - 1)
 
-    def _label_width(self, index: int, fold: int) -> int:
-        labels = [line for row in self._grid.rows for line in self._label(row, index, fold).plain.split("\n")]
-        return max(len(text) for text in (self._grid.label_headings[index], *labels))
+    def _label_width(self, index: int, fold: int, *, hard: bool) -> int:
+        labels = [line for row in self._grid.rows for line in self._label_lines(row, index, fold, hard=hard)]
+        return max(cell_len(text) for text in (self._grid.label_headings[index], *labels))
 
-    def _label(self, row: Row, index: int, fold: int) -> Text:
-        value = row.labels[index]
-        text = "\n".join(_folded(value.text, fold)) if index == 0 else value.text
-        return Text(text + _mark(value, self._notes), style=self._styles.get(row.keys.get("source", ""), ""))
+    def _label_lines(self, row: Row, index: int, fold: int, *, hard: bool) -> list[str]:
+        mark = self._mark(row.labels[index])
+        lines = _folded(row.labels[index].text, fold - cell_len(mark) if hard else fold, hard=hard)
+        return [*lines[:-1], lines[-1] + mark]
 
-    def _table(self, chunk: Sequence[int], layout: _Layout) -> Table:
+    def _table(self, chunk: Sequence[int], layout: _Layout, width: int) -> Table:
         grid = self._grid
+        needed = self._labels_width(layout) + sum(self._needed(layout.gap)[index] for index in chunk)
         table = Table(
             box=SIMPLE_HEAD,
             show_edge=False,
@@ -241,6 +287,7 @@ class _Terminal:
             padding=(0, layout.gap - 1, 0, 0),
             collapse_padding=True,
             header_style="bold",
+            width=needed if needed > width else None,
         )
         for heading in grid.label_headings:
             table.add_column(heading, no_wrap=True, vertical="top")
@@ -249,25 +296,40 @@ class _Terminal:
         for position, row in enumerate(grid.rows):
             if row.starts and position:
                 table.add_section()
-            labels = [self._label(row, index, layout.fold) for index in range(len(grid.label_headings))]
+            lines = [self._label_lines(row, index, fold, hard=layout.hard) for index, fold in enumerate(layout.folds)]
+            labels = (Text("\n".join(label), self._style(row)) for label in lines)
             table.add_row(*labels, *(self._number(row, index) for index in chunk))
         return table
 
+    def _style(self, row: Row) -> str:
+        return self._styles.get(row.keys.get("source", ""), "")
+
     def _number(self, row: Row, index: int) -> Text:
         value = row.values[index]
-        mark = _mark(value, self._notes)
-        text = Text(style=self._styles.get(row.keys.get("source", ""), ""))
+        mark = self._mark(value)
+        text = Text(style=self._style(row))
         text.append(value.text, style=_PLACES.get(value.place, ""))
-        return text.append(mark + " " * (self._marks[index] - len(mark)))
+        return text.append(mark + " " * (self._marks[index] - cell_len(mark)))
+
+    def _footnote(self, number: int, note: str) -> RenderableType:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        mark = self._printable(str(number).translate(_SUPERSCRIPTS))
+        grid.add_row(Text(mark, style="dim"), Text(note, style="dim"))
+        return grid
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Groups of columns below each other, the width at which method labels break, characters between columns."""
+    """Groups of columns below each other, the widths at which labels break, characters between columns.
+
+    ``hard`` says that labels break anywhere.
+    """
 
     chunks: tuple[tuple[int, ...], ...]
-    fold: int
+    folds: tuple[int, ...]
     gap: int
+    hard: bool = False
 
 
 def _chunks(needed: Sequence[int], left: int, width: int) -> tuple[tuple[int, ...], ...]:
@@ -283,18 +345,24 @@ def _chunks(needed: Sequence[int], left: int, width: int) -> tuple[tuple[int, ..
     return tuple(map(tuple, chunks))
 
 
-def _folded(label: str, width: int) -> list[str]:
-    """Break a long method label after commas and before a bracket; what follows is indented."""
+def _folded(label: str, width: int, *, hard: bool) -> list[str]:
+    """Break a long label after commas and before a bracket, or anywhere where ``hard``; what follows is indented."""
     lines = [""]
     for part in re.split(r"(?<=,)|(?= \()", label):
-        if lines[-1].strip() and len(lines[-1]) + len(part) > width:
-            lines.append("  ")
+        if lines[-1].strip() and cell_len(lines[-1] + part) > width:
+            lines.append(_INDENT)
             part = part.lstrip()
         lines[-1] += part
+        if hard:
+            lines[-1:] = _chopped(lines[-1], width)
     return lines
 
 
-def _footnote(number: int, note: str) -> RenderableType:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(Text(str(number).translate(_SUPERSCRIPTS), style="dim"), Text(note, style="dim"))
-    return grid
+def _chopped(line: str, width: int) -> list[str]:
+    """Cut a line at the width; what follows is indented."""
+    lines = []
+    while cell_len(line) > width:
+        first = chop_cells(line, width)[0]
+        lines.append(first)
+        line = _INDENT + line[len(first) :]
+    return [*lines, line]
