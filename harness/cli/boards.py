@@ -95,7 +95,7 @@ class Scope:
         from harness.gate.leaderboard import find_boards
 
         boards = find_boards(self.folder) if self.query.methods or self.query.categories else ()
-        keys = [row.key for board in boards for row in board.read()]
+        keys = [row.key for board in boards for row in board.read().rows]
         self.query.check(records, [key.method for key in keys], [key.category for key in keys])
 
 

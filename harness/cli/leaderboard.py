@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option
-from harness.cli.output import echo, print_json, warn
+from harness.cli.output import echo, echo_notes, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -70,7 +70,7 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
         raise nothing_measured(query, store, [r for latest in newest.values() for r in latest.records.values()])
     updates = []
     for board, latest in newest.items():
-        merged = merge(board.read(), latest.rows, scope.keeps if prune else None)
+        merged = merge(board.read_all(), latest.rows, scope.keeps if prune else None)
         if merged.rows or board.path.exists():
             board.write(merged.rows)
             updates.append((board, {change: list(map(str, getattr(merged, change))) for change in _CHANGES}))
@@ -87,6 +87,7 @@ def _was_typed(ctx: click.Context, name: str) -> bool:
 
 
 def _show(scope: Scope, as_json: bool) -> int:
+    from harness.gate.leaderboard import left_out_lines_text
     from harness.report.board import board_grids
     from harness.report.console import print_grid
 
@@ -97,7 +98,10 @@ def _show(scope: Scope, as_json: bool) -> int:
             f"There is no leaderboard{query_text(scope.query)} in {scope.folder}: "
             "make one with 'harness leaderboard update'."
         )
-    rows = {board: [row for row in board.read() if scope.keeps(row.key)] for board in boards}
+    lines = {board: board.read() for board in boards}
+    rows = {board: [row for row in lines[board].rows if scope.keeps(row.key)] for board in boards}
+    if left_out := [one for board in boards for one in lines[board].left_out]:
+        echo_notes([left_out_lines_text(left_out)])
     if as_json:
         return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
     for board, kept in rows.items():

@@ -1,15 +1,38 @@
-"""Read committed CSV files strictly: a wrong line is an error that names it, and is never skipped."""
+"""Read committed CSV files strictly: a wrong line is an error that names it, and is never skipped in silence."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import NoReturn
 
 from harness.errors import DataError
+from harness.files.names import one_line
+from harness.files.reading import read_regular
 
-__all__ = ["csv_number", "read_csv"]
+__all__ = ["csv_number", "guarded", "read_csv", "unguarded"]
+
+_LARGEST = 64_000_000
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How a text begins that a spreadsheet takes for a formula, or that :func:`guarded` has changed."""
+
+
+def guarded(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: one that begins like it gets an apostrophe."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Undo :func:`guarded`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+
+
+def _raise(error: DataError) -> NoReturn:
+    raise error
 
 
 def read_csv(
@@ -19,6 +42,7 @@ def read_csv(
     old_names: Mapping[str, str] | None = None,
     *,
     skip_empty: bool = False,
+    refuse: Callable[[DataError], object] = _raise,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every line of a CSV file below its heading.
 
@@ -34,6 +58,8 @@ def read_csv(
         Names of columns in files of earlier versions, to those of today.
     skip_empty
         Whether empty lines are left out; each is an error otherwise.
+    refuse
+        Gets the error of a line with the wrong number of fields, which is then left out; raises it by default.
 
     Yields
     ------
@@ -46,9 +72,9 @@ def read_csv(
         Where the file can't be read, or a line has the wrong number of fields.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            lines = [(reader.line_num, fields) for fields in reader]
+        text = read_regular(path, _LARGEST).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, fields) for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read as {what} ({error}): restore the file.") from error
     renamed = old_names or {}
@@ -61,7 +87,8 @@ def read_csv(
         if skip_empty and not fields:
             continue
         if len(fields) != len(columns):
-            raise DataError(f"{where} has {len(fields)} fields instead of {len(columns)}: correct the line.")
+            refuse(DataError(f"{where} has {len(fields)} fields instead of {len(columns)}: correct the line."))
+            continue
         yield where, dict(zip(columns, fields, strict=True))
 
 
@@ -74,5 +101,5 @@ def csv_number(where: str, text: str) -> float | None:
     except ValueError:
         value = float("nan")
     if not (isfinite(value) and value >= 0):
-        raise DataError(f"{where} has '{text}' instead of a number from 0 on: correct the line.")
+        raise DataError(f"{where} has '{one_line(text)}' instead of a number from 0 on: correct the line.")
     return value

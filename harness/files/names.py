@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bad_name_reason", "printable"]
+__all__ = ["bad_name_reason", "one_line"]
 
 _LONGEST = 255
 _SEPARATORS = frozenset("/\\")
@@ -24,7 +24,7 @@ def bad_name_reason(name: str) -> str:
     return ""
 
 
-def printable(text: str, longest: int = 200) -> str:
+def one_line(text: str, longest: int = 200) -> str:
     """Return a text on one line without control characters, shortened in its middle where it is long."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
     half = longest // 2 - 2

@@ -76,6 +76,11 @@ class Comparison:
         """Whether anything is worse."""
         return any(verdict.outcome == "worse" for verdict in self.verdicts)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no number was compared and no cell is missing: that nothing is worse means nothing then."""
+        return not self.regressed and not any(self.compared(kind) for kind in KINDS if kind != "cell")
+
     def with_outcome(self, outcome: Outcome) -> tuple[Verdict, ...]:
         """Return the verdicts of one outcome."""
         return tuple(verdict for verdict in self.verdicts if verdict.outcome == outcome)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ from pathlib import Path
 from harness.errors import DataError, PrerequisiteError
 from harness.files.atomic import write_atomically
 from harness.files.csvfile import read_csv
+from harness.files.left_out import LeftOut, left_out_text
+from harness.files.names import bad_name_reason, one_line
 from harness.gate.rows import COLUMNS, BoardRow, CellKey, parse_row, row_texts
 from harness.protocol import PRESETS
 from harness.store.quantities import OLD_IDS
 from harness.store.record import Record
 
-__all__ = ["Board", "Latest", "Merged", "find_boards", "latest", "merge"]
+__all__ = ["Board", "BoardLines", "Latest", "Merged", "find_boards", "latest", "left_out_lines_text", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +49,45 @@ class Board:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, whether it exists or not."""
+        """Where the file lies, whether it exists or not; raise ValueError where that would be another folder."""
+        if reason := bad_name_reason(self.name):
+            raise ValueError(f"no leaderboard can have the name '{one_line(self.name)}': {reason}")
         return self.folder / f"{self.name}.csv"
 
     def to_json(self) -> dict[str, str]:
         """Return its file, dataset and preset as plain JSON values."""
         return {"path": str(self.path), "dataset": self.dataset, "preset": self.preset}
 
-    def read(self) -> tuple[BoardRow, ...]:
-        """Return all lines, none where there is no file.
-
-        Raises
-        ------
-        DataError
-            Where the file can't be read or a line can't be used: the sentence names the file and the line.
-        """
+    def read(self) -> BoardLines:
+        """Return all lines, none where there is no file; those that can't be used are left out with their reason."""
         rows: dict[CellKey, BoardRow] = {}
-        for where, line in read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS) if self.path.exists() else ():
-            row = parse_row(where, line)
-            if row.key in rows:
-                raise DataError(f"{where} is about {row.key} for the second time: remove one of the lines.")
-            rows[row.key] = row
-        return tuple(rows.values())
+        refused: list[DataError] = []
+        try:
+            for where, line in self._lines(refused.append):
+                try:
+                    row = parse_row(where, line)
+                    if row.key in rows:
+                        raise DataError(f"{where} is about {row.key} for the second time: remove one of the lines.")
+                except DataError as error:
+                    refused.append(error)
+                    continue
+                rows[row.key] = row
+        except DataError as error:
+            refused.append(error)
+        why = (str(error).removeprefix(f"{self.path}, ").removesuffix(".") for error in refused)
+        return BoardLines(tuple(rows.values()), tuple(LeftOut(self.path, text) for text in why))
+
+    def read_all(self) -> tuple[BoardRow, ...]:
+        """Return all lines; raise DataError where one can't be used, which names it."""
+        lines = self.read()
+        if lines.left_out:
+            raise DataError(left_out_lines_text(lines.left_out))
+        return lines.rows
+
+    def _lines(self, refuse: Callable[[DataError], object]) -> Iterable[tuple[str, dict[str, str]]]:
+        if not os.path.lexists(self.path):
+            return ()
+        return read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS, refuse=refuse)
 
     def write(self, rows: Iterable[BoardRow]) -> None:
         """Write lines in their order, atomically; equal lines give equal bytes."""
@@ -85,10 +105,24 @@ class Board:
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class BoardLines:
+    """The lines of a leaderboard, and those that can't be used."""
+
+    rows: tuple[BoardRow, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def left_out_lines_text(left_out: Sequence[LeftOut]) -> str:
+    """Return the sentence on lines of leaderboards that can't be used, of which there is at least one."""
+    return left_out_text(left_out, "lines", "correct them, or restore the file.")
+
+
 def find_boards(folder: Path) -> tuple[Board, ...]:
-    """Return every leaderboard of a folder that has a file, by name."""
-    stems = [path.stem.rpartition("-") for path in sorted(folder.glob("*-*.csv"))]
-    return tuple(Board(folder, dataset, preset) for dataset, _, preset in stems if preset in PRESETS)
+    """Return every leaderboard of a folder that has a file, by name; names that begin with a dot are passed over."""
+    stems = [path.stem.rpartition("-") for path in sorted(folder.glob("[!.]*-*.csv"))]
+    names = [(dataset, preset) for dataset, _, preset in stems if preset in PRESETS and not bad_name_reason(dataset)]
+    return tuple(Board(folder, dataset, preset) for dataset, preset in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
+from math import inf
 
 from harness.cell import Cell
 from harness.data.splits import SHOTS
 from harness.errors import DataError
-from harness.files.csvfile import csv_number
+from harness.files.csvfile import csv_number, guarded, unguarded
+from harness.files.names import bad_name_reason, one_line
 from harness.store.environment import Environment
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.record import Record
@@ -93,11 +97,15 @@ class BoardRow:
 
     @classmethod
     def of(cls, record: Record) -> BoardRow:
-        """Return the line of a record."""
-        environment = record.environment
+        """Return the line of a record; raise DataError for a number that no file of a record can have."""
+        environment, key = record.environment, CellKey.of(record.cell)
+        found = {name: quantity(name).number(record) for name in NUMBERS}
+        for name, number in found.items():
+            if not _is_possible(name, number):
+                raise DataError(f"The record of {key} has {number} for {name}: measure its cell again.")
         return cls(
-            key=CellKey.of(record.cell),
-            numbers={name: _kept(name, quantity(name).number(record)) for name in NUMBERS},
+            key=key,
+            numbers={name: _kept(name, number) for name, number in found.items()},
             hardware=environment.hardware,
             contended=environment.contended,
             cell=record.cell.id,
@@ -131,7 +139,18 @@ COLUMNS = (*_KEY, *NUMBERS, *_REST)
 """Of the file, in order."""
 
 _NEVER_EMPTY = (*_KEY, "cell", "protocol")
+_FORMS = {
+    "shots": re.compile(r"full|[1-9]\d{0,8}", re.ASCII),
+    "weights": re.compile(r"(pretrained|random)(\+released)?"),
+    "cell": re.compile(r"[0-9a-f]+"),
+    "protocol": re.compile(r"[0-9a-f]+"),
+}
 _FLAGS = {"yes": True, "no": False}
+
+
+def _is_possible(name: str, number: float | None) -> bool:
+    """Return whether a quantity can have a value; NaN is never one."""
+    return number is None or (0 <= number <= 1 if name in METRIC_IDS else 0 <= number < inf)
 
 
 def _kept(name: str, value: float | None) -> float | None:
@@ -147,7 +166,7 @@ def row_texts(row: BoardRow) -> list[str]:
     """Return a line's texts in the order of :data:`COLUMNS`."""
     numbers = [_text(name, row.numbers[name]) for name in NUMBERS]
     rest = [("yes" if row.contended else "no") if name == "contended" else getattr(row, name) for name in _REST]
-    return [*(getattr(row.key, name) for name in _KEY), *numbers, *rest]
+    return [*(guarded(getattr(row.key, name)) for name in _KEY), *numbers, *map(guarded, rest)]
 
 
 def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
@@ -169,13 +188,36 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
     if empty:
         raise DataError(f"{where} has an empty {empty[0]}: correct the line.")
     if line["contended"] not in _FLAGS:
-        raise DataError(f"{where} has '{line['contended']}' for contended: write yes or no.")
+        raise DataError(f"{where} has '{one_line(line['contended'])}' for contended: write yes or no.")
+    texts = {name: unguarded(line[name]) for name in (*_KEY, *_REST)}
+    _check_texts(where, texts)
+    numbers = {name: csv_number(where, line[name]) for name in NUMBERS}
+    for name, number in numbers.items():
+        if not _is_possible(name, number):
+            raise DataError(f"{where} has {line[name]} for {name}, which lies in [0, 1]: correct the line.")
     return BoardRow(
-        key=CellKey(**{name: line[name] for name in _KEY}),
-        numbers={name: csv_number(where, line[name]) for name in NUMBERS},
+        key=CellKey(**{name: texts[name] for name in _KEY}),
+        numbers=numbers,
         contended=_FLAGS[line["contended"]],
-        **{name: line[name] for name in _REST if name != "contended"},
+        **{name: texts[name] for name in _REST if name != "contended"},
     )
+
+
+def _check_texts(where: str, texts: Mapping[str, str]) -> None:
+    """Raise DataError for a text that can't be a name, a digest or a date."""
+    for name in ("category", "split"):
+        if reason := bad_name_reason(texts[name]):
+            raise DataError(f"{where} has a {name} that can't be one, {reason}: correct the line.")
+    for name, text in texts.items():
+        if not text.isprintable():
+            raise DataError(f"{where} has control characters in its {name}: correct the line.")
+    for name, form in _FORMS.items():
+        if not form.fullmatch(texts[name]):
+            raise DataError(f"{where} has '{one_line(texts[name])}' for {name}: correct the line.")
+    try:
+        date.fromisoformat(texts["created"] or "2000-01-01")
+    except ValueError as error:
+        raise DataError(f"{where} has '{one_line(texts['created'])}' instead of a date: correct the line.") from error
 
 
 def _commit(environment: Environment) -> str:

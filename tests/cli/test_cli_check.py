@@ -167,12 +167,98 @@ def test_failed_cells_of_a_method_without_lines_measure_nothing(call, updated, t
     assert "None of the 1 cells by cfm-t in results/cells is ok (failed)" in outcome.err
 
 
-def test_a_spoiled_leaderboard_is_named(call, updated, tmp_path):
+def test_a_spoiled_line_of_a_leaderboard_is_named_and_the_others_are_compared(call, updated, tmp_path):
     path = tmp_path / "results" / "leaderboard" / "toy-quick.csv"
-    path.write_text(path.read_text().replace("0.950000", "<<<<<<<"))
+    path.write_text(path.read_text().replace("0.950000", "<<<<<<<", 1))
     outcome = call("check", "--results", "old")
     assert outcome.code == 5
-    assert "results/leaderboard/toy-quick.csv, line 2, has '<<<<<<<'" in outcome.err
+    assert outcome.out.startswith("toy-quick: 1 cell, 6 metrics, 2 speeds, 2 memory figures compared")
+    assert "results/leaderboard/toy-quick.csv (line 2, has '<<<<<<<'" in outcome.err
+    shown = call("leaderboard")
+    assert (shown.code, "ridge" in shown.out, "bump" in shown.out) == (0, True, False)
+    assert "1 line is left out" in shown.err
+    before = path.read_bytes()
+    assert call("leaderboard", "update", "--results", "old").code == 5
+    assert path.read_bytes() == before
+    write(tmp_path / "results", toy_record(), toy_record(category="ridge", shift=-0.1))
+    assert call("check").code == 4
+
+
+NOTHING = {
+    "other shots": (lambda path: None, ["--shots", "5"]),
+    "an empty board": (lambda path: path.write_text(path.read_text().splitlines()[0] + "\n"), []),
+    "a method that is not on it": (lambda path: None, ["--methods", "btf"]),
+    "a category that is not on it": (lambda path: None, ["--categories", "added"]),
+    "a board that is no file": (lambda path: (path.unlink(), path.mkdir()), []),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+@pytest.mark.parametrize("form", ["rich", "markdown", "json"])
+def test_nothing_compared_is_never_a_pass(call, updated, tmp_path, case, form):
+    others = [toy_record(shots=5), toy_record("btf"), toy_record(category="added")]
+    write(tmp_path / "results", toy_record(), toy_record(category="ridge"), *others)
+    spoil, arguments = NOTHING[case]
+    spoil(tmp_path / "results" / "leaderboard" / "toy-quick.csv")
+    outcome = call("check", *arguments, "--format", form)
+    assert outcome.code == (5 if case == "a board that is no file" else 6)
+    assert "nothing is worse" not in outcome.out
+    assert "toy-quick.csv" in outcome.err
+
+
+def test_a_board_that_compares_nothing_spoils_a_check_of_several(call, updated, tmp_path):
+    write(tmp_path / "old", toy_record(dataset="mvtec3d", category="bagel", preset="paper"))
+    call("leaderboard", "update", "--results", "old")
+    assert call("check", "--results", "old").code == 0
+    path = tmp_path / "results" / "leaderboard" / "mvtec3d-paper.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    outcome = call("check", "--results", "old")
+    assert outcome.code == 6
+    assert "toy-quick: 2 cells" in outcome.out
+    assert "mvtec3d-paper.csv" in outcome.err
+
+
+def test_lines_without_a_record_of_the_device_are_told(call, updated, tmp_path):
+    write(tmp_path / "results", toy_record())
+    outcome = call("check", "--device", "cpu")
+    assert outcome.code == 0
+    assert "no record that is chosen is about these lines: cfm ridge 10-shot first random" in outcome.err
+
+
+def test_metrics_that_are_no_metrics_are_neither_compared_nor_written(call, updated, tmp_path):
+    store = Store(tmp_path / "results")
+    for category, value in (("bump", "NaN"), ("ridge", "7.0")):
+        path = store.write(toy_record(category=category))
+        path.write_text(path.read_text().replace('"i_auroc": 0.95', f'"i_auroc": {value}', 1))
+    before = (tmp_path / "results" / "leaderboard" / "toy-quick.csv").read_bytes()
+    for arguments in (["check"], ["leaderboard", "update"]):
+        outcome = call(*arguments)
+        assert outcome.code == 6
+        assert "2 files are left out" in outcome.err
+    assert (tmp_path / "results" / "leaderboard" / "toy-quick.csv").read_bytes() == before
+
+
+def test_a_record_never_writes_outside_the_leaderboards(call, tmp_path):
+    path = Store(tmp_path / "results").write(toy_record())
+    for name in ("../../escaped", str(tmp_path / "escaped")):
+        path.write_text(path.read_text().replace('"dataset": "toy"', f'"dataset": "{name}"'))
+        assert call("leaderboard", "update").code == 6
+    assert [one.name for one in tmp_path.rglob("*.csv")] == []
+
+
+def test_markdown_for_a_pull_request(call, updated, tmp_path):
+    write(
+        tmp_path / "results", toy_record(), toy_record(category="ridge", metrics={"p_auroc": 0.9}), toy_record("cfm-t")
+    )
+    outcome = call("check", "--format", "markdown")
+    assert outcome.code == 4
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("**toy-quick: 2 cells")
+    assert lines[0].endswith("1 worse, in 1 cell.**")
+    (row,) = [line for line in lines if line.startswith("| cfm")]
+    assert [part.strip() for part in row.strip("|").split("|")[:4]] == ["cfm", "ridge", "P-AUROC¹", "0.9900"]
+    assert any(line.startswith("- toy-quick: not on the leaderboard yet: cfm-t") for line in lines)
+    assert call("check", "--results", "old", "--format", "markdown").out.startswith("**toy-quick: 2 cells")
 
 
 @pytest.mark.parametrize("verb", ["check", "leaderboard"])

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from report_records import METRICS
 
 from harness.errors import DataError, PrerequisiteError
+from harness.gate.compare import compare
 from harness.gate.leaderboard import Board, find_boards, latest, merge
 from harness.gate.rows import COLUMNS, METRIC_IDS, BoardRow, CellKey
+from harness.gate.tolerances import Tolerances
 
 GOLDEN = """\
 method,category,shots,split,weights,i_auroc,p_auroc,aupro_30,aupro_1,aupro_30_official,aupro_1_official,\
@@ -55,7 +57,7 @@ def test_a_file_is_what_it_was_when_this_was_written(tmp_path) -> None:
     first, second = (record.cell for record in RECORDS)
     expected = GOLDEN.format(first.id, first.protocol.digest, second.id)
     assert text_of(tmp_path, latest(RECORDS).rows) == expected
-    assert board(tmp_path).read() == latest(RECORDS).rows
+    assert board(tmp_path).read_all() == latest(RECORDS).rows
     assert text_of(tmp_path, reversed(latest(RECORDS).rows)) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["toy-quick.csv"]
 
@@ -63,7 +65,7 @@ def test_a_file_is_what_it_was_when_this_was_written(tmp_path) -> None:
 def test_columns_by_the_names_of_version_0_1_are_read(tmp_path) -> None:
     written = text_of(tmp_path, latest(RECORDS).rows)
     board(tmp_path).path.write_text(written.replace("device_calls", "calls", 1).replace("memory_mb", "paper_mb", 1))
-    assert board(tmp_path).read() == latest(RECORDS).rows
+    assert board(tmp_path).read_all() == latest(RECORDS).rows
 
 
 def test_lines_are_sorted_by_number_of_samples_not_by_its_text(tmp_path) -> None:
@@ -115,7 +117,7 @@ def test_a_line_survives_its_file(tmp_path_factory, metrics, median, spread, pea
     row = BoardRow.of(record)
     folder = tmp_path_factory.mktemp("board")
     board(folder).write([row])
-    assert board(folder).read() == (row,)
+    assert board(folder).read_all() == (row,)
     for name, value in metrics.items():
         kept = row.numbers[name]
         assert kept == value if value is None else abs(kept - value) <= 5.01e-7
@@ -191,7 +193,7 @@ def test_merging_again_changes_nothing(shuffled, count) -> None:
 
 
 def test_a_board_without_a_file_is_empty_and_others_are_found(tmp_path) -> None:
-    assert board(tmp_path).read() == ()
+    assert board(tmp_path).read_all() == ()
     for name in ("toy-quick.csv", "mvtec3d-paper.csv", "tolerances.csv", "notes-of-mine.csv"):
         (tmp_path / name).touch()
     assert [(found.dataset, found.preset) for found in find_boards(tmp_path)] == [
@@ -218,6 +220,15 @@ def spoiled(line: int, column: str, value: str):
         (spoiled(2, "memory_mb", "-1"), "line 3, has '-1'"),
         (spoiled(1, "category", ""), "line 2, has an empty category"),
         (spoiled(1, "contended", "perhaps"), "line 2, has 'perhaps' for contended: write yes or no"),
+        (spoiled(2, "i_auroc", "nan"), "line 3, has 'nan'"),
+        (spoiled(2, "i_auroc", "7.0"), "line 3, has 7.0 for i_auroc, which lies in [0, 1]"),
+        (spoiled(2, "device_low_ms", "1e999"), "line 3, has '1e999'"),
+        (spoiled(1, "category", "../../x"), "line 2, has a category that can't be one"),
+        (spoiled(1, "method", "cfm\x1b[31m"), "line 2, has control characters in its method"),
+        (spoiled(1, "shots", "-5"), "line 2, has '-5' for shots"),
+        (spoiled(1, "weights", "magic"), "line 2, has 'magic' for weights"),
+        (spoiled(1, "cell", "../x"), "line 2, has '../x' for cell"),
+        (spoiled(1, "created", "soon"), "line 2, has 'soon' instead of a date"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(tmp_path, change, said) -> None:
@@ -228,9 +239,44 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path, change, said) -> None:
     change(lines)
     path.write_text("\n".join(map(",".join, lines)) + "\n")
     with pytest.raises(DataError) as error:
-        board(tmp_path).read()
+        board(tmp_path).read_all()
     assert said in str(error.value)
     assert str(path) in str(error.value)
+    lines = board(tmp_path).read()
+    assert len(lines.left_out) == 1
+    assert len(lines.rows) == (0 if "line 1" in said else 2 if "second time" in said or "1 fields" in said else 1)
+
+
+def test_a_dataset_that_would_lead_to_another_folder_has_no_leaderboard(tmp_path) -> None:
+    for name in ("../../escaped", "/escaped", "a\x1b[31m"):
+        with pytest.raises(ValueError):
+            Board(tmp_path, name, "quick").write([])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 7.0, -0.1])
+def test_a_number_that_no_metric_can_have_is_not_written(number) -> None:
+    record = toy_record()
+    spoilt = replace(record, metrics={**record.metrics, "i_auroc": number})
+    with pytest.raises(DataError, match="i_auroc"):
+        BoardRow.of(spoilt)
+    with pytest.raises(DataError, match="i_auroc"):
+        compare(latest([record]).rows, {CellKey.of(record.cell): spoilt}, Tolerances())
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@sum(a)", "+a", "-a", "'=a", "'a", "plain"])
+def test_no_spreadsheet_takes_a_name_for_a_formula_and_it_comes_back(tmp_path, name) -> None:
+    row = BoardRow.of(toy_record(category=name))
+    board(tmp_path).write([row])
+    assert board(tmp_path).read_all() == (row,)
+    (line,) = board(tmp_path).path.read_text(encoding="utf-8").splitlines()[1:]
+    assert line.split(",")[1][0] not in "=@+-"
+
+
+def test_names_that_begin_with_a_dot_are_no_leaderboards(tmp_path) -> None:
+    board(tmp_path).write([])
+    (tmp_path / f"._{board(tmp_path).path.name}").write_bytes(b"\0\5\26\7")
+    assert find_boards(tmp_path) == (board(tmp_path),)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.files.csvfile import guarded
 from harness.report.grid import Column, Grid, Row, Value
 from harness.report.printable import printable
 
@@ -128,7 +129,8 @@ def as_csv(grids: Sequence[Grid]) -> str:
             tied = "yes" if entry["tied"] else ""
             numbers = {"value": _plain_number(entry)}
             numbers |= {key: _decimals(entry[key]) for key in ("low", "high")}
-            writer.writerow({**entry, **numbers, "tied": tied, "note": note})
+            texts = {key: guarded(str(value)) for key, value in {**entry, "note": note}.items()}
+            writer.writerow({**texts, **numbers, "tied": tied})
     return stream.getvalue().rstrip("\n")
 
 
