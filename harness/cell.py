@@ -96,7 +96,7 @@ class Cell:
     def stem(self) -> str:
         """File name of the record, without suffix: readable parts, made unique by the id."""
         parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split)
-        readable = "--".join(re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in parts)
+        readable = re.sub(r"[^A-Za-z0-9_.-]", "_", "--".join(parts))
         return f"{readable[:_LONGEST]}--{self.id}"
 
     @property

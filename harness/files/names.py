@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["bad_name_reason", "one_line"]
 
 _LONGEST = 255
 _SEPARATORS = frozenset("/\\")
 
 
+@lru_cache(10_000)
 def bad_name_reason(name: str) -> str:
     """Return why a text can't be the name of a dataset, category, method, split or defect; empty where it can.
 

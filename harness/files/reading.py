@@ -31,7 +31,7 @@ def open_regular(path: Path) -> BufferedReader:
 def read_regular(path: Path, most: int) -> bytes:
     """Return the content of a regular file of at most so many bytes; raise OSError otherwise."""
     with open_regular(path) as stream:
-        content = stream.read(most + 1)
+        content = stream.read(min(most, os.fstat(stream.fileno()).st_size) + 1)  # the size that is read is allocated
     if len(content) > most:
         raise OSError(f"it is larger than {most / 1e6:.0f} MB")
     return content

@@ -198,6 +198,7 @@ _HEADERS = msgspec.json.Decoder(_Header)
 _RECORDS = msgspec.json.Decoder(Record)
 _IMAGES = msgspec.json.Decoder(_Images)
 _KEYS = msgspec.json.Decoder(_Keys)
+_KNOWN_KEYS = {kind: {known.name for known in fields(kind)} for kind in (Cell, Protocol, LatencyBudget)}
 
 
 def encode_record(record: Record) -> bytes:
@@ -250,7 +251,7 @@ def _refuse_unknown_keys(cell: msgspec.Raw) -> None:
     protocol = _KEYS.decode(keys.get("protocol", b"{}"))
     latency = _KEYS.decode(protocol.get("latency", b"{}"))
     for kind, found in ((Cell, keys), (Protocol, protocol), (LatencyBudget, latency)):
-        if unknown := sorted(set(found) - {known.name for known in fields(kind)}):
+        if unknown := sorted(found.keys() - _KNOWN_KEYS[kind]):
             raise ValueError(f"its cell has '{unknown[0]}', which this version of harness does not know")
 
 

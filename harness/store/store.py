@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,7 +163,8 @@ class Store:
         except OSError as error:
             self.leave_out(self.cells, error)
             return []
-        records = (self._read(self.cells / name) for name in names)
+        with _no_collections():
+            records = [self._read(self.cells / name) for name in names]
         return [record for record in records if record is not None]
 
     def _read(self, path: Path) -> Record | None:
@@ -241,6 +244,18 @@ class _ManyStores(Store):
 
     def _home(self, cell: Cell) -> Store:
         return self._homes.get(cell.id, self._stores[0])
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause garbage collection: records hold no cycles, and it would look at all of them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read_record_file(path: Path) -> bytes:
