@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -67,7 +67,7 @@ class Cell:
 
     def to_json(self) -> dict[str, object]:
         """Return the cell as plain JSON values."""
-        return cast(dict[str, object], msgspec.to_builtins(self))
+        return {**msgspec.to_builtins(self), "protocol": self.protocol.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Cell:

@@ -11,9 +11,12 @@ import msgspec
 from harness.errors import UsageError
 from harness.files.digest import digest
 
-__all__ = ["PRESETS", "LatencyBudget", "Protocol", "WeightsMode"]
+__all__ = ["PRESETS", "PROTOCOL_VERSION", "LatencyBudget", "Protocol", "WeightsMode"]
 
 WeightsMode = Literal["pretrained", "random"]
+
+PROTOCOL_VERSION = 1
+"""Raised by every change of harness after which a cell can give another number; a refactoring leaves it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Protocol:
         Budget of the latency pass.
     memory_seconds
         Time after which the memory pass predicts no further sample; the first is always predicted.
+    version
+        :data:`PROTOCOL_VERSION` of what measured. Version 1 is left out of digests: the first records don't name it.
     """
 
     preset: str = "paper"
@@ -65,6 +70,7 @@ class Protocol:
     cleaning: str = "reference-1"
     latency: LatencyBudget = field(default_factory=LatencyBudget)
     memory_seconds: float = 200.0
+    version: int = 1
 
     @staticmethod
     def for_preset(preset: str, weights: WeightsMode) -> Protocol:
@@ -75,7 +81,8 @@ class Protocol:
 
     def to_json(self) -> dict[str, object]:
         """Return the protocol as plain JSON values."""
-        return cast(dict[str, object], msgspec.to_builtins(self))
+        plain = cast(dict[str, object], msgspec.to_builtins(self))
+        return {name: value for name, value in plain.items() if (name, value) != ("version", 1)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Protocol:
@@ -89,9 +96,8 @@ class Protocol:
             Where a value is of another type.
         """
         protocol = msgspec.convert(value, cls)
-        known = protocol.to_json()
         unknown = {
-            *(set(value) - set(known)),
+            *(set(value) - set(cls.__dataclass_fields__)),
             *(set(value.get("latency", ())) - set(LatencyBudget.__dataclass_fields__)),
         }
         if unknown:
@@ -105,8 +111,9 @@ class Protocol:
 
 
 PRESETS: dict[str, Protocol] = {
-    "paper": Protocol(),
+    "paper": Protocol(version=PROTOCOL_VERSION),
     "quick": Protocol(
+        version=PROTOCOL_VERSION,
         preset="quick",
         latency=LatencyBudget(warmups=1, min_calls=6, min_seconds=1.0, max_seconds=15.0),
         memory_seconds=2.0,

@@ -158,6 +158,9 @@ class Dataset(Protocol):
     def digest(self, category: str) -> str:
         """Return a digest of the category's file names and sizes and of the cleaning's settings."""
 
+    def content_digest(self, refs: Sequence[SampleRef]) -> str:
+        """Return a digest of the content of some samples' files; one that is unchanged since is not read again."""
+
 
 class SampleSequence(Sequence[Sample]):
     """Blind samples of a dataset, loaded when they are indexed and not kept in memory.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +12,7 @@ from harness.contract import Sample
 from harness.data.base import DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
+from harness.files.hashes import FileHashes
 
 __all__ = ["SPLITS", "FolderDataset", "SampleFiles", "Scan", "files_digest", "subfolders"]
 
@@ -87,6 +88,7 @@ class FolderDataset(ABC):
         self.root = root
         self.hint = hint or _hint(info, root)
         self._scans: dict[tuple[str, Split], Scan] = {}
+        self._hashes: FileHashes | None = None
 
     @staticmethod
     @abstractmethod
@@ -156,6 +158,25 @@ class FolderDataset(ABC):
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""
         return self.clean(self.decode(ref))
+
+    def content_digest(self, refs: Sequence[SampleRef]) -> str:
+        """Return a digest of the content of some samples' files and their names below the root.
+
+        A file that has its size and times of the last reading is not read again.
+
+        Raises
+        ------
+        DataError
+            Where a file can't be read.
+        """
+        paths = [path for ref in refs for path in self.scan(ref.category, ref.split).samples[ref].values()]
+        if self._hashes is None:
+            self._hashes = FileHashes(self.root)
+        try:
+            hashes = self._hashes.of(paths)
+        except OSError as error:
+            raise DataError(f"{error.filename} can't be read ({error.strerror}): {self.hint}.") from error
+        return digest(sorted([path.relative_to(self.root).as_posix(), sha256] for path, sha256 in hashes.items()))
 
     def _require(self, category: str) -> None:
         """Raise UsageError with the nearest name where a category is not on disk."""

@@ -5,7 +5,6 @@ Names and addresses of the files are in each method's ``meta.weights``.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from typing import Literal
 from harness.contract import WeightFile
 from harness.data.download import DownloadProgress, download
 from harness.errors import PrerequisiteError
-from harness.files.cache_dir import read_cached, write_cached
 from harness.files.caches import CACHES
-from harness.files.digest import file_sha256
+from harness.files.hashes import FileHashes
 from harness.files.paths import user_path
 
 __all__ = ["ResolvedWeight", "WeightState", "WeightStatus", "WeightStore", "default_weights_dir"]
@@ -75,7 +73,7 @@ class WeightStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_weights_dir()
-        self._digests = _DigestCache(CACHES["digests"].path)
+        self._hashes = FileHashes(self.folder)
 
     def status(self, file: WeightFile) -> WeightStatus:
         """Return which file would be used: the published one, else an alternative, else an unverified one of that name.
@@ -135,7 +133,7 @@ class WeightStore:
         if not path.is_file():
             return None
         try:
-            sha256 = self._digests.sha256(path)
+            sha256 = self._hashes.of([path])[path]
         except OSError as error:
             raise PrerequisiteError(f"{path} can't be read ({error.strerror}): check its permissions.") from error
         verified = sha256 == published
@@ -151,30 +149,6 @@ class WeightStore:
             f"{status.path} is not the published file (sha256 {status.sha256} instead of {file.sha256}): "
             "move it away and run 'harness weights fetch', or pass --unverified to use it as it is."
         )
-
-
-class _DigestCache:
-    """Digests by path, valid while size and modification time stay the same: 340 MB are not hashed each time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def sha256(self, path: Path) -> str:
-        """Return the digest of a file, computed only where the file is new or changed."""
-        facts = path.stat()
-        key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
-        known = read_cached(self._path, _parse_digests) or {}
-        if key not in known:
-            known[key] = file_sha256(path)
-            write_cached(self._path, json.dumps(known, indent=1).encode())
-        return known[key]
-
-
-def _parse_digests(content: bytes) -> dict[str, str]:
-    digests = json.loads(content)
-    if not (isinstance(digests, dict) and all(isinstance(digest, str) for digest in digests.values())):
-        raise ValueError("it holds something else than digests")
-    return digests
 
 
 def _describe(file: WeightFile) -> str:

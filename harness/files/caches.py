@@ -111,7 +111,7 @@ CACHES = {
         Cache("features", "features", "features of training samples", "the next fit that uses them", "*.safetensors"),
         Cache("cleaning", "clean", "masks of removed backgrounds", "reading the samples", "*.npz"),
         Cache("bootstrap", "bootstrap", "metrics on resampled test sets", "the next table with intervals", "*.npy"),
-        Cache("digests", "weights-sha256.json", "sha256 of weight files", "reading these files", ""),
+        Cache("digests", "sha256", "sha256 of weight and data files", "reading these files", "*.json"),
         Cache("toy", "toy", "the toy dataset", "the next use of it"),
         Cache("weights", "weights", "pretrained weights", "'harness weights fetch' or by hand", downloaded=True),
     )

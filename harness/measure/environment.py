@@ -55,9 +55,11 @@ def provider_of(method: str) -> Provider | None:
     """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
     imported = registry.imported_class(method)
     if imported is not None:
-        return Provider(imported.reference, imported.sha256)
+        return Provider(imported.reference, imported.sha256, registry.source_of(method))
     entry = registry.entry_of(method)
-    return Provider(entry.dist.name, entry.dist.version) if entry is not None and entry.dist is not None else None
+    if entry is None or entry.dist is None:
+        return None
+    return Provider(entry.dist.name, entry.dist.version, registry.source_of(method))
 
 
 def describe_torch(environment: Environment, device: str) -> Environment:

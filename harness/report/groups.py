@@ -12,7 +12,7 @@ from harness.contract import ParameterValue
 from harness.data.base import DATASETS, dataset_title
 from harness.data.splits import Shots
 from harness.files.digest import digest
-from harness.protocol import PRESETS, Protocol
+from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol
 from harness.registry import label
 from harness.store.query import RecordQuery
 from harness.store.record import Record
@@ -102,7 +102,9 @@ class Group:
     @property
     def title(self) -> str:
         """Dataset, training samples, preset and weights, in words."""
-        return setting_title(**self.keys)
+        version = self.protocol.version
+        older = "" if version == PROTOCOL_VERSION else f", protocol version {version}"
+        return setting_title(**self.keys) + older
 
     @property
     def keys(self) -> dict[str, str]:

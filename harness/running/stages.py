@@ -20,6 +20,7 @@ from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
+from harness.errors import DataError
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.host import frozen_gc
@@ -39,7 +40,7 @@ from harness.store.environment import Environment
 from harness.store.fitted import save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.measurements import Memory, Size, StateSizes
-from harness.store.record import ImageScore, Record, SampleCounts, TestImages, UsedWeights
+from harness.store.record import DataContent, ImageScore, Record, SampleCounts, TestImages, UsedWeights
 from harness.store.store import Store
 
 __all__ = ["CellRun"]
@@ -137,6 +138,7 @@ class CellRun:
             by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
             train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
             dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import must not count for the method
+            content = self._content(dataset, train, test)
             meter = meter_of(self.job.device)
             before = allocator_level(self.job.device)
             method = self._build()
@@ -161,8 +163,14 @@ class CellRun:
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
-            record = self._record(accuracy, speed, reading, trained_on=len(train))
+            if self._content(dataset, train, test) != content:
+                raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
+            record = replace(self._record(accuracy, speed, reading, trained_on=len(train)), content=content)
         return method, record
+
+    def _content(self, dataset: Dataset, train: Sequence[SampleRef], test: Sequence[SampleRef]) -> DataContent:
+        trained = "" if self.job.checkpoint else dataset.content_digest(train)
+        return DataContent(trained, dataset.content_digest(test))
 
     def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
         """Write scores, raw times and counts; those of an earlier run are removed."""

@@ -29,14 +29,20 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The installed distribution that registers a method.
+    """What computed the numbers of a method.
 
-    For a method that is not installed: the reference that it was imported by, ``FILE.py:CLASS``, and the SHA-256 of the
-    file's content.
+    Parameters
+    ----------
+    distribution, version
+        The installed distribution that registers it. For a method that is not installed: the reference that it was
+        imported by, ``FILE.py:CLASS``, and the SHA-256 of the file's content.
+    source
+        Digest of the method's code (:func:`harness.registry.source_of`); empty in records of version 0.1.
     """
 
     distribution: str
     version: str
+    source: str = ""
 
     @property
     def reference(self) -> str:

@@ -20,6 +20,7 @@ from harness.store.measurements import Count, Latency, Memory, Share
 __all__ = [
     "SCHEMA",
     "STATUSES",
+    "DataContent",
     "ImageScore",
     "Record",
     "SampleCounts",
@@ -45,6 +46,22 @@ class SampleCounts:
 
     train: Count | None = None
     test: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataContent:
+    """Digests of the content of a cell's files; empty where unknown, as in records of version 0.1.
+
+    Parameters
+    ----------
+    train
+        Of the training samples; empty where there was no training.
+    test
+        Of all test samples and their masks.
+    """
+
+    train: str = ""
+    test: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,8 @@ class Record:
         (``overhead``; importing torch counts for neither).
     samples
         Number of training and test samples.
+    content
+        What their files held.
     test_images
         Which images the method was tested on.
     details
@@ -160,6 +179,7 @@ class Record:
     memory: Memory = field(default_factory=Memory)
     seconds: Mapping[str, float] = field(default_factory=dict)
     samples: SampleCounts = field(default_factory=SampleCounts)
+    content: DataContent = field(default_factory=DataContent)
     test_images: TestImages = field(default_factory=TestImages)
     details: str = ""
     weights: Mapping[str, UsedWeights] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def others(tmp_path) -> dict[str, str]:
     places = {
         "cleaning": "clean/a.npz",
         "bootstrap": "bootstrap/a.npy",
-        "digests": "weights-sha256.json",
+        "digests": "sha256/a.json",
         "toy": "toy/1/bump/a.png",
         "weights": "weights/dino.pth",
     }

@@ -1,6 +1,4 @@
 import hashlib
-import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,28 +97,6 @@ def test_a_file_without_a_published_digest_is_present_but_not_verified(store):
 def test_a_folder_is_no_file(store):
     (store.folder / "dino.pth").mkdir()
     assert store.status(FILE).state == "missing"
-
-
-def test_an_unchanged_file_is_hashed_once(store, tmp_path):
-    path = put(store, "dino.pth", CONTENT)
-    store.status(FILE)
-    facts = path.stat()
-    path.write_bytes(CONTENT[::-1])
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    assert WeightStore(store.folder).status(FILE).verified, "size and time are unchanged, so it was not read again"
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
-    assert not WeightStore(store.folder).status(FILE).verified
-
-
-@pytest.mark.parametrize("damage", ["", "[]", "{", "\x00"])
-def test_a_damaged_digest_cache_is_made_again(store, tmp_path, damage):
-    put(store, "dino.pth", CONTENT)
-    cache = tmp_path / "cache" / "weights-sha256.json"
-    cache.parent.mkdir()
-    cache.write_text(damage)
-    assert store.status(FILE).verified
-    assert list(json.loads(cache.read_text()).values()) == [SHA256]
-    assert list(cache.parent.iterdir()) == [cache]
 
 
 def test_a_cache_that_can_not_be_written_only_costs_time(store, tmp_path):

@@ -148,7 +148,9 @@ def test_time_is_split_into_stages_and_into_method_and_overhead(twice) -> None:
 
 def test_the_environment_tells_who_provides_the_method_and_what_else_ran(twice) -> None:
     environment = twice[0]["environment"]
-    assert environment["provider"] == {"distribution": "colour-distance", "version": "0.1.0"}
+    provider = environment["provider"]
+    assert (provider["distribution"], provider["version"]) == ("colour-distance", "0.1.0")
+    assert len(provider["source"]) == 64
     assert environment["threads"] >= 1
     assert environment["deterministic_algorithms"] is None  # a method without torch
     assert environment["contended"] is (environment["contention"].startswith("other processes used"))

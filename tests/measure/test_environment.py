@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.measure.environment import describe, provider_of
+from harness.registry import source_of
 from harness.store.environment import Provider
 
 CONFIGURED = """
@@ -86,6 +87,6 @@ def test_every_gpu_and_the_driver_are_told(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_distribution_that_provides_a_method_is_told() -> None:
-    assert provider_of("cfm") == Provider("harness", version("harness"))
+    assert provider_of("cfm") == Provider("harness", version("harness"), source_of("cfm"))
     assert describe("cfm").provider == provider_of("cfm")
     assert provider_of("no-such-method") is None

@@ -1,0 +1,98 @@
+"""A number whose code or data has changed is measured again, and one whose has not is kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+PLUGIN = Path(__file__).parents[1] / "plugin" / "colour_distance.py"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    code = PLUGIN.read_text(encoding="utf-8")
+    path.write_text(code.replace('"colour-distance"', '"mine"').replace("ColourDistance", "Mine"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def data(tiny_mvtec: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_mvtec, tmp_path / "data"))
+
+
+@pytest.fixture
+def run(harness, data: Path):
+    def call(*more: str | Path, method: str = "./mine.py:Mine"):
+        where = ("--dataset", "mvtec3d", "--data", data, "--categories", "bagel", "--shots", "5")
+        settings = ("--preset", "quick", "--weights", "random", "--device", "cpu")
+        return harness("run", "--methods", method, *where, *settings, *more)
+
+    return call
+
+
+def score(records) -> float:
+    (record,) = records()
+    return record["metrics"]["i_auroc"]
+
+
+def test_code_that_changed_is_measured_again_and_words_are_not(run, records, file: Path) -> None:
+    assert run().returncode == 0
+    before = score(records)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"""', '"""New words: ', 1), encoding="utf-8")
+    assert "Nothing to do" in run().stderr
+    assert "return Prediction(" in text
+    flipped = text.replace("return Prediction(", "return _flipped(") + (
+        "\n\ndef _flipped(score, anomaly_map):\n    return Prediction(-score, -anomaly_map)\n"
+    )
+    file.write_text(flipped, encoding="utf-8")
+    assert "its code has changed since" in run("--dry-run").stdout
+    assert run().returncode == 0
+    assert score(records) == pytest.approx(1 - before)
+    assert "Nothing to do" in run().stderr
+
+
+def _zero_clouds(data: Path, split: str) -> None:
+    for path in (data / "bagel" / split).rglob("xyz/*.tiff"):
+        size = path.stat().st_size
+        cloud = tifffile.imread(path)
+        tifffile.imwrite(path, cloud[::-1].copy())
+        assert path.stat().st_size == size
+
+
+def _repaint(data: Path, split: str) -> None:
+    for path in (data / "bagel" / split).rglob("rgb/*.png"):
+        pixels = np.array(Image.open(path))
+        Image.fromarray(255 - pixels).save(path)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_data_rewritten_at_the_same_names_and_sizes_are_measured_again(
+    run, records, file: Path, data: Path, split: str
+) -> None:
+    assert run().returncode == 0
+    (before,) = records()
+    assert "Nothing to do" in run().stderr
+    _zero_clouds(data, split)
+    word = {"train": "training", "test": "test"}[split]
+    assert f"files of {word} samples have changed since" in run("--dry-run").stdout
+    assert run().returncode == 0
+    (after,) = records()
+    assert after["content"][split] != before["content"][split]
+    assert "Nothing to do" in run().stderr
+
+
+def test_samples_that_the_cell_does_not_use_may_change(run, records, file: Path, data: Path) -> None:
+    extra = data / "bagel" / "train" / "good"
+    for kind, suffix in (("rgb", "png"), ("xyz", "tiff")):
+        shutil.copy(extra / kind / f"000.{suffix}", extra / kind / f"900.{suffix}")
+    assert run().returncode == 0
+    path = extra / "xyz" / "900.tiff"
+    tifffile.imwrite(path, tifffile.imread(path)[::-1].copy())
+    assert "Nothing to do" in run().stderr
