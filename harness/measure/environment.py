@@ -10,11 +10,11 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness import registry
 from harness.measure.gpus import list_gpus
-from harness.store.environment import Environment, Git, Provider
+from harness.store.environment import Environment, Git
+from harness.store.provenance import provider_of
 
-__all__ = ["describe", "describe_torch", "package_versions", "provider_of"]
+__all__ = ["describe", "describe_torch", "package_versions"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
@@ -25,7 +25,7 @@ def describe(method: str | None = None, device: str = "") -> Environment:
     Parameters
     ----------
     method
-        Name of the method that is measured, to describe its :func:`provider_of`.
+        Name of the method that is measured, to describe its :func:`harness.store.provenance.provider_of`.
     device
         Torch device name, where a device is used.
     """
@@ -49,17 +49,6 @@ def describe(method: str | None = None, device: str = "") -> Environment:
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that numbers come from, without importing them."""
     return {name: installed for name in _PACKAGES if (installed := _version(name))}
-
-
-def provider_of(method: str) -> Provider | None:
-    """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
-    imported = registry.imported_class(method)
-    if imported is not None:
-        return Provider(imported.reference, imported.sha256, registry.source_of(method))
-    entry = registry.entry_of(method)
-    if entry is None or entry.dist is None:
-        return None
-    return Provider(entry.dist.name, entry.dist.version, registry.source_of(method))
 
 
 def describe_torch(environment: Environment, device: str) -> Environment:

@@ -17,11 +17,10 @@ from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
-from harness.measure.environment import provider_of
 from harness.plan.job import Job
 from harness.protocol import Protocol, WeightsMode
 from harness.store.environment import Provider
-from harness.store.provenance import code_change, data_change
+from harness.store.provenance import code_change, data_change, provider_of
 from harness.store.record import DataContent, Record
 from harness.store.store import Store
 

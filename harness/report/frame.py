@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from harness.errors import PrerequisiteError
+from harness.store.provenance import stale_reasons
 from harness.store.published import Published
 from harness.store.quantities import QUANTITIES, quantities_of, quantity
 from harness.store.record import Record
@@ -33,9 +34,10 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
     dict
         ``source`` (``measured``, or the name of a publication), ``dataset``, ``preset``, ``weights``, ``shots``,
         ``split``, ``method``, ``category``, ``defect``, ``device``, ``quantity``, ``value`` (None where it is missing)
-        and ``note`` (why it is missing).
+        and ``note`` (why it is missing, or stale).
     """
-    for record in records:
+    records = list(records)
+    for record, stale in zip(records, stale_reasons(records), strict=True):
         if record.status == "ok":
             keys = {
                 "source": "measured",
@@ -45,7 +47,7 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
             }
             for each in QUANTITIES.values():
                 value = each.number(record)
-                note = "" if value is not None else each.why_missing(record)
+                note = each.why_missing(record) if value is None else f"stale: {stale}" if stale else ""
                 yield {**keys, "defect": "", "quantity": each.id, "value": value, "note": note}
             for defect in record.by_defect:
                 for each in quantities_of("accuracy"):
@@ -54,7 +56,7 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
                         "defect": defect,
                         "quantity": each.id,
                         "value": each.number(record, defect),
-                        "note": "",
+                        "note": f"stale: {stale}" if stale else "",
                     }
     for row in published.rows if published else ():
         yield {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from textwrap import shorten
 
 from harness.cell import Cell
@@ -14,6 +15,7 @@ from harness.data.splits import Shots
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol
 from harness.registry import label
+from harness.store.provenance import stale_reasons
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
@@ -32,14 +34,17 @@ class MethodRecords:
     label
         As the user typed it; parameters that tell it from a method of the same label are added.
     records
-        The newest record of each category, whatever its status.
+        The newest record of each category, whatever its status, and a stale one only where there is no other.
     replaced
         Categories with an older record of other data or another split, which is left out.
+    stale
+        Why the record of a category no longer stands for what it says, as part of a sentence.
     """
 
     label: str
     records: Mapping[str, Record]
     replaced: tuple[str, ...] = ()
+    stale: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell(self) -> Cell:
@@ -48,8 +53,18 @@ class MethodRecords:
 
     @cached_property
     def ok(self) -> dict[str, Record]:
-        """The records that hold numbers, by category."""
-        return {category: record for category, record in self.records.items() if record.status == "ok"}
+        """The records that hold numbers, by category; stale ones only among their like, where all are stale."""
+        found = {category: record for category, record in self.records.items() if record.status == "ok"}
+        fresh = {category: record for category, record in found.items() if category not in self.stale}
+        if fresh or not found:
+            return fresh
+        newest = _origin(max(found.values(), key=attrgetter("created")))
+        return {category: record for category, record in found.items() if _origin(record) == newest}
+
+    @property
+    def shown_stale(self) -> str:
+        """Why the numbers that are shown no longer stand for what they say; empty where they do."""
+        return "; ".join(dict.fromkeys(self.stale[name] for name in self.ok if name in self.stale))
 
     def among(self, categories: Iterable[str]) -> dict[str, Record]:
         """Return the ok records of some categories."""
@@ -60,6 +75,8 @@ class MethodRecords:
         record = self.records.get(category)
         if record is None:
             return f"{category} (not run)"
+        if record.status == "ok":
+            return f"{category} (stale: {self.stale[category]})"
         reason = shorten(record.reason, _REASON, placeholder=" ...")
         return f"{category} ({record.status}{f': {reason}' if reason else ''})"
 
@@ -162,17 +179,17 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
     query
         Chooses among them; all where None.
     """
-    query = query or RecordQuery()
-    records = query.select(records)
+    query, records = query or RecordQuery(), list(records)
+    reasons = {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
     groups: dict[tuple[str, str, str, str], list[Record]] = {}
-    for record in records:
+    for record in query.select(records):
         cell = record.cell
         key = (cell.dataset, cell.protocol.digest, str(cell.shots), cell.split)
         groups.setdefault(key, []).append(record)
-    return tuple(sorted((_group(members, query) for members in groups.values()), key=_order))
+    return tuple(sorted((_group(members, query, reasons) for members in groups.values()), key=_order))
 
 
-def _group(records: Sequence[Record], query: RecordQuery) -> Group:
+def _group(records: Sequence[Record], query: RecordQuery, stale: Mapping[int, str]) -> Group:
     cell = records[0].cell
     by_method: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.created):
@@ -180,14 +197,24 @@ def _group(records: Sequence[Record], query: RecordQuery) -> Group:
         settings = {"method": own.method, "parameters": dict(own.parameters), "weights": dict(own.weights)}
         key = digest(settings | {"released": bool(own.checkpoint)})
         by_method.setdefault(key, []).append(record)
-    methods = _with_unique_labels([_method(members) for members in by_method.values()])
+    methods = _with_unique_labels([_method(members, stale) for members in by_method.values()])
     return Group(cell.dataset, cell.shots, cell.split, cell.protocol, methods, query)
 
 
-def _method(records: Sequence[Record]) -> MethodRecords:
-    newest = {record.cell.category: record for record in records}
-    replaced = {record.cell.category for record in records if newest[record.cell.category] is not record}
-    return MethodRecords(_label(records[-1].cell, {}), newest, tuple(sorted(replaced)))
+def _method(records: Sequence[Record], stale: Mapping[int, str]) -> MethodRecords:
+    """Return the newest record of each category, of those that are not stale where there are any."""
+    newest: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (id(record) not in stale, record.created)):
+        newest[record.cell.category] = record
+    replaced = {record.cell.category for record in records if newest[record.cell.category].cell.id != record.cell.id}
+    reasons = {category: stale[id(record)] for category, record in newest.items() if id(record) in stale}
+    return MethodRecords(_label(records[-1].cell, {}), newest, tuple(sorted(replaced)), reasons)
+
+
+def _origin(record: Record) -> tuple[object, ...]:
+    """Return what computed a number, so that a mean is over numbers of one origin."""
+    provider = record.environment.provider
+    return (provider.source, provider.version) if provider is not None else ()
 
 
 def _label(cell: Cell, more: Mapping[str, ParameterValue]) -> str:
@@ -206,7 +233,7 @@ def _with_unique_labels(methods: Sequence[MethodRecords]) -> tuple[MethodRecords
             for name, value in parameters.items()
             if any(twin.parameters.get(name) != value for twin in twins)
         }
-        result.append(MethodRecords(_label(method.cell, differing), method.records, method.replaced))
+        result.append(replace(method, label=_label(method.cell, differing)))
     return tuple(sorted(result, key=lambda method: method.label))
 
 

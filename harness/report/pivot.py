@@ -9,6 +9,7 @@ from harness.report.compare import difference, published_labels, published_value
 from harness.report.grid import Column, Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords
 from harness.store.paper import reason_for_no_difference
+from harness.store.provenance import mixed_versions
 from harness.store.published import MEAN, Published
 from harness.store.quantities import Quantity, machines_of, mean_over
 from harness.store.record import Record
@@ -141,7 +142,7 @@ def lacking(group: Group, method: MethodRecords) -> str:
 
 
 def remarks(group: Group, method: MethodRecords) -> str:
-    """Return what a reader must know of a method's records: older ones, weights that aren't the published.
+    """Return what a reader must know of a method's records: stale and older ones, weights that aren't the published.
 
     Parameters
     ----------
@@ -149,6 +150,10 @@ def remarks(group: Group, method: MethodRecords) -> str:
         What was measured.
     """
     notes = []
+    if method.shown_stale:
+        notes.append(f"stale: {method.shown_stale}; 'harness run' measures it again")
+    if versions := mixed_versions(method.ok.values()):
+        notes.append(versions)
     if method.replaced:
         notes.append(f"older records of other data or splits are left out: {', '.join(method.replaced)}")
     of_records = dict.fromkeys(sentence for record in method.ok.values() for sentence in record.notes)
@@ -176,7 +181,8 @@ def label_of(group: Group, method: MethodRecords, *notes: str, name: str = "") -
         In place of its label.
     """
     covered, whole = len(method.among(group.categories)), len(group.categories)
-    text = (name or method.label) + ("" if covered == whole else f" ({covered} of {whole})")
+    marks = [f"{covered} of {whole}"] * (covered != whole) + ["stale"] * bool(method.shown_stale)
+    text = (name or method.label) + (f" ({', '.join(marks)})" if marks else "")
     return Value(text, note="; ".join(filter(None, (lacking(group, method), remarks(group, method), *notes))))
 
 

@@ -13,15 +13,16 @@ from harness.cell import Cell
 from harness.report.groups import Group, MethodRecords, group_records
 from harness.store.claims import running_stems
 from harness.store.pending import unfinished
+from harness.store.provenance import stale_reasons
 from harness.store.query import RecordQuery
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
 __all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "counts_text", "group_states", "read_states"]
 
-State = Status | Literal["running", "planned"]
+State = Status | Literal["stale", "running", "planned"]
 
-_ORDER: tuple[State, ...] = ("ok", "failed", "oom", "timeout", "killed", "unsupported", "running", "planned")
+_ORDER: tuple[State, ...] = ("ok", "stale", "failed", "oom", "timeout", "killed", "unsupported", "running", "planned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class CellState:
     cell
         What was to be measured.
     state
-        Status of its record; ``running`` where a process is at it now, ``planned`` where some run still has to do it.
+        Status of its record; ``stale`` where its code or data have changed since, ``running`` where a process is at it
+        now, ``planned`` where some run still has to do it.
     reason
-        Why its record is not ``ok``.
+        Why its record is not ``ok``, or stale.
     created
         When its record was written, ISO 8601 with zone; empty where it has none yet.
     record
@@ -54,7 +56,7 @@ class CellState:
     @property
     def went_wrong(self) -> bool:
         """Whether its record is not ``ok``."""
-        return self.state not in ("ok", "running", "planned")
+        return self.state not in ("ok", "stale", "running", "planned")
 
     def placeholder_record(self) -> Record:
         """Return a record in its place, for what groups and selects records; it is as new as the state."""
@@ -120,8 +122,10 @@ def read_states(store: Store) -> list[CellState]:
     folders = store.folders_read
     running = {stem for folder in folders for stem in running_stems(folder)}
     states = {cell.stem: CellState(cell, "planned") for folder in folders for cell in unfinished(folder)}
-    for record in store.all():
-        states[record.cell.stem] = CellState(record.cell, record.status, record.reason, record.created, record)
+    records = store.all()
+    for record, stale in zip(records, stale_reasons(records), strict=True):
+        state: State = "stale" if stale else record.status
+        states[record.cell.stem] = CellState(record.cell, state, stale or record.reason, record.created, record)
     for stem in running & states.keys():
         states[stem] = replace(states[stem], state="running", reason="", created="", record=None)
     return [replace(state, log=_log(folders, stem)) for stem, state in states.items()]
@@ -169,8 +173,10 @@ def advice(states: Sequence[CellState]) -> tuple[str, ...]:
         sentences.append("Why cells went wrong: harness status --failed.")
     if "running" in present:
         sentences.append("A run is at work.")
-    elif wrong or "planned" in present:
+    elif wrong or present & {"planned", "stale"}:
         sentences.append("Run the same 'harness run' command again to go on: it skips what is measured.")
+    if "stale" in present:
+        sentences.append("Stale cells were measured with other code or data: they run again, too.")
     if "ok" in present:
         sentences.append("The numbers: harness tables.")
     return tuple(sentences)

@@ -15,9 +15,10 @@ from harness import registry
 from harness.contract import Method, ParameterValue, Sample, UsesCache
 from harness.files.array_cache import ArrayCache
 from harness.files.digest import digest
-from harness.measure.environment import describe_torch, package_versions, provider_of
+from harness.measure.environment import describe_torch, package_versions
 from harness.plan.job import Job
 from harness.store.environment import CacheUse, Environment
+from harness.store.provenance import provider_of
 
 __all__ = ["CellCache", "cache_during_fit"]
 

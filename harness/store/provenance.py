@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from harness.store.environment import Provider
-from harness.store.record import DataContent
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
-__all__ = ["OWN_DISTRIBUTION", "code_change", "data_change"]
+from harness import registry
+from harness.store.environment import Provider
+from harness.store.record import DataContent, Record
+
+__all__ = ["OWN_DISTRIBUTION", "code_change", "data_change", "mixed_versions", "provider_of", "stale_reasons"]
 
 OWN_DISTRIBUTION = "harness"
 """Its version is no part of a number's identity: the source of its methods and the protocol's version are."""
+
+
+def provider_of(method: str) -> Provider | None:
+    """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
+    imported = registry.imported_class(method)
+    if imported is not None:
+        return Provider(imported.reference, imported.sha256, registry.source_of(method))
+    entry = registry.entry_of(method)
+    if entry is None or entry.dist is None:
+        return None
+    return Provider(entry.dist.name, entry.dist.version, registry.source_of(method))
 
 
 def code_change(then: Provider | None, now: Provider | None) -> str:
@@ -47,3 +62,59 @@ def data_change(then: DataContent, now: DataContent) -> str:
     named = {"training": (then.train, now.train), "test": (then.test, now.test)}
     changed = [name for name, (before, after) in named.items() if before and after and before != after]
     return f"files of {' and '.join(changed)} samples have changed since" if changed else ""
+
+
+def stale_reasons(records: Sequence[Record]) -> list[str]:
+    """Return why each record no longer stands for what it says, as part of a sentence; empty where it does.
+
+    The code of a method is compared with what is installed here. Where the data lie is not known here, so their content
+    is compared with that of the newest record of the same samples.
+
+    Parameters
+    ----------
+    records
+        All that may be set side by side; only ok ones can be stale.
+    """
+    providers = {name: provider_of(name) for name in {record.cell.method for record in records}}
+    test, train = (_newest_content(records, key) for key in (_same_test, _same_train))
+    reasons = []
+    for record in records:
+        newest = DataContent(train.get(_same_train(record), ""), test.get(_same_test(record), ""))
+        code = code_change(record.environment.provider, providers[record.cell.method])
+        reason = code or data_change(record.content, newest)
+        reasons.append(reason if record.status == "ok" else "")
+    return reasons
+
+
+def _same_test(record: Record) -> tuple[str, ...]:
+    return ("test", record.cell.dataset, record.cell.category)
+
+
+def _same_train(record: Record) -> tuple[str, ...]:
+    cell = record.cell
+    return ("train", cell.dataset, cell.category, str(cell.shots), cell.split)
+
+
+def _newest_content(records: Iterable[Record], key: Callable[[Record], tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    found: dict[tuple[str, ...], str] = {}
+    for record in sorted(records, key=attrgetter("created")):
+        content = getattr(record.content, key(record)[0])
+        if record.status == "ok" and content:
+            found[key(record)] = content
+    return found
+
+
+def mixed_versions(records: Iterable[Record]) -> str:
+    """Return the versions of software that differ between records, as a sentence; empty where none does."""
+    seen: dict[str, dict[str, None]] = {}
+    for record in records:
+        environment = record.environment
+        provider = environment.provider
+        versions = {"harness": environment.harness, "torch": environment.packages.get("torch")}
+        if provider is not None and not provider.reference and provider.distribution != OWN_DISTRIBUTION:
+            versions[provider.distribution] = provider.version
+        for name, version in versions.items():
+            if version:
+                seen.setdefault(name, {})[version] = None
+    mixed = [f"{name} {' and '.join(sorted(versions))}" for name, versions in seen.items() if len(versions) > 1]
+    return f"measured with several versions: {', '.join(mixed)}" if mixed else ""
