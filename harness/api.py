@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from harness.data.open import dataset_in
 from harness.data.splits import parse_shots
 from harness.errors import UsageError
 from harness.files.paths import user_path
@@ -101,7 +102,7 @@ class Results(Sequence[Record]):
 def run(
     methods: str | Iterable[str],
     *,
-    dataset: str = "toy",
+    dataset: str | None = None,
     data: _Folder | None = None,
     categories: Iterable[str] = (),
     shots: _Sizes = (10,),
@@ -124,7 +125,8 @@ def run(
     methods
         Names, globs, ``name[parameter=value]``, or ``./file.py:Class`` for a method that is not installed.
     dataset, data
-        Name of the dataset, and its folder; the toy dataset needs none.
+        Name of the dataset, and its folder. A folder alone is recognised by its content; without either it is the toy
+        dataset, which needs no folder.
     categories
         Names or globs; all of the dataset where empty.
     shots, splits
@@ -155,7 +157,7 @@ def run(
     places: dict[str, Any] = {name: user_path(options[name]) for name in _PLACES if options.get(name)}
     selection = Selection(
         methods=_listed(methods),
-        dataset=dataset,
+        dataset=dataset or (dataset_in(user_path(data)) if data is not None else "toy"),
         data=None if data is None else user_path(data),
         categories=_listed(categories),
         shots=_at_least_one("shots", tuple(parse_shots(str(size)) for size in shots)),

@@ -38,6 +38,7 @@ __all__ = [
     "load_reference",
     "method_names",
     "nearest_names",
+    "needs_weights",
     "parameters_of",
     "parse",
     "parse_label",
@@ -197,6 +198,14 @@ def load(name: str) -> type[Method]:
     remedy = "mend or uninstall the package that registers it"
     with named_errors(f"Method '{name}' can't be imported from {entry.value}", remedy):
         return _require_contract(entry.load(), f"Method '{name}' from {entry.value}")
+
+
+def needs_weights(name: str) -> bool:
+    """Return whether a method uses pretrained files; True for one that can't be imported here."""
+    try:
+        return bool(load(name).meta.weights)
+    except UsageError:
+        return True
 
 
 def _require_contract(method: Any, subject: str) -> type[Method]:

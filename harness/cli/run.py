@@ -43,7 +43,8 @@ __all__ = ["command"]
 @click.option(
     "--dataset",
     "-d",
-    help="toy, mvtec3d or eyecandies; with --suite toy rehearses it.  [default: toy, or that of the suite]",
+    help="toy, mvtec3d or eyecandies; with --suite toy rehearses it.  [default: what --data holds, else toy, or that "
+    "of the suite]",
 )
 @data_option
 @names_option("--categories", "-c", help="Names or globs; all categories on disk by default.")
@@ -122,7 +123,7 @@ def command(
     sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
         methods=methods,
-        dataset=dataset or "toy",
+        dataset=dataset or (_found_dataset(chosen["data"]) if not suites else "toy"),
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
         cache=not no_cache,
@@ -180,6 +181,14 @@ def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: 
         write_job(folder / f"{job.cell.stem}.json", job.on(device))
     stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
     return ExitCode.OK
+
+
+def _found_dataset(data: Path | None) -> str:
+    """Return the dataset in the folder that --data names; without the option toy, whatever a variable says."""
+    from harness.data.open import dataset_in
+
+    given = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
+    return dataset_in(data) if given and data is not None else "toy"
 
 
 def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:

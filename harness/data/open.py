@@ -13,7 +13,7 @@ from harness.data.folder import FolderDataset, subfolders
 from harness.data.mvtec3d import MVTec3D
 from harness.errors import PrerequisiteError, UsageError
 
-__all__ = ["READERS", "FoundDataset", "find_datasets", "open_dataset"]
+__all__ = ["READERS", "FoundDataset", "dataset_in", "find_datasets", "open_dataset"]
 
 _TOY = "toy"
 
@@ -49,6 +49,26 @@ def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
         A dataset's folder, or a folder of datasets' folders; None finds the toy dataset only.
     """
     return tuple(_find(info, data) for info in DATASETS.values())
+
+
+def dataset_in(data: Path) -> str:
+    """Return the name of the dataset that a folder holds, found out by its content.
+
+    Parameters
+    ----------
+    data
+        A dataset's folder, or the folder above it.
+
+    Raises
+    ------
+    UsageError
+        Where it holds none that is known, or several.
+    """
+    names = [found.info.name for found in find_datasets(data) if found.root is not None]
+    if len(names) == 1:
+        return names[0]
+    holds = f"holds {' and '.join(names)}" if names else "holds no dataset that is known"
+    raise UsageError(f"{data} {holds}: name the dataset that is meant with --dataset ({', '.join(DATASETS)}).")
 
 
 def open_dataset(name: str, data: Path | None) -> Dataset:

@@ -13,8 +13,8 @@ from harness.contract import ParameterValue
 from harness.data.base import DATASETS, dataset_title
 from harness.data.splits import Shots
 from harness.files.digest import digest
-from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol
-from harness.registry import label
+from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
+from harness.registry import label, needs_weights
 from harness.store.provenance import stale_reasons
 from harness.store.query import RecordQuery
 from harness.store.record import Record
@@ -172,6 +172,8 @@ def setting_title(dataset: str, preset: str, weights: str, shots: Shots | str = 
 def group_records(records: Iterable[Record], query: RecordQuery | None = None) -> tuple[Group, ...]:
     """Sort records into groups: by dataset, preset, weights, shots and split; methods in a group by label.
 
+    A method without pretrained files stands beside those with any kind of weights.
+
     Parameters
     ----------
     records
@@ -181,15 +183,30 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
     """
     query, records = query or RecordQuery(), list(records)
     reasons = {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
-    groups: dict[tuple[str, str, str, str], list[Record]] = {}
-    for record in query.select(records):
-        cell = record.cell
-        key = (cell.dataset, cell.protocol.digest, str(cell.shots), cell.split)
-        groups.setdefault(key, []).append(record)
-    return tuple(sorted((_group(members, query, reasons) for members in groups.values()), key=_order))
+    chosen = query.select(records)
+    groups: dict[tuple[str, ...], dict[WeightsMode, list[Record]]] = {}
+    for record in chosen:
+        if needs_weights(record.cell.method):
+            groups.setdefault(_setting(record), {}).setdefault(record.cell.protocol.weights, []).append(record)
+    for record in chosen:
+        if not needs_weights(record.cell.method):
+            own: WeightsMode = "random" if query.weights == "random" else record.cell.protocol.weights
+            kinds = groups.setdefault(_setting(record), {})
+            for members in kinds.values() or [kinds.setdefault(own, [])]:
+                members.append(record)
+    found = [
+        _group(members, weights, query, reasons) for kinds in groups.values() for weights, members in kinds.items()
+    ]
+    return tuple(sorted(found, key=_order))
 
 
-def _group(records: Sequence[Record], query: RecordQuery, stale: Mapping[int, str]) -> Group:
+def _setting(record: Record) -> tuple[str, ...]:
+    """Return what the records of a group share, but for the kind of weights."""
+    cell = record.cell
+    return cell.dataset, replace(cell.protocol, weights="pretrained").digest, str(cell.shots), cell.split
+
+
+def _group(records: Sequence[Record], weights: WeightsMode, query: RecordQuery, stale: Mapping[int, str]) -> Group:
     cell = records[0].cell
     by_method: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.created):
@@ -198,7 +215,8 @@ def _group(records: Sequence[Record], query: RecordQuery, stale: Mapping[int, st
         key = digest(settings | {"released": bool(own.checkpoint)})
         by_method.setdefault(key, []).append(record)
     methods = _with_unique_labels([_method(members, stale) for members in by_method.values()])
-    return Group(cell.dataset, cell.shots, cell.split, cell.protocol, methods, query)
+    protocol = replace(cell.protocol, weights=weights)
+    return Group(cell.dataset, cell.shots, cell.split, protocol, methods, query)
 
 
 def _method(records: Sequence[Record], stale: Mapping[int, str]) -> MethodRecords:

@@ -11,7 +11,7 @@ from harness.data.base import DATASETS
 from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.protocol import PRESETS
-from harness.registry import base_name, nearest_names
+from harness.registry import base_name, nearest_names, needs_weights
 from harness.store.published import canonical_label
 from harness.store.record import STATUSES, Record, Status
 
@@ -44,7 +44,7 @@ class RecordQuery:
     splits
         Names of few-shot lists; they say nothing of cells with all samples, which have none.
     preset, weights
-        Of the protocol.
+        Of the protocol. A method without pretrained files is meant by every kind of weights.
     device
         Kind of device (``cpu``, ``cuda``), or a part of the machine's name.
     statuses
@@ -118,7 +118,7 @@ class RecordQuery:
             and (not self.shots or cell.shots in self.shots)
             and (not self.splits or cell.shots == "full" or cell.split in self.splits)
             and self.preset in ("", cell.protocol.preset)
-            and self.weights in ("", cell.protocol.weights)
+            and (self.weights in ("", cell.protocol.weights) or not needs_weights(cell.method))
             and self.keeps_category(cell.category)
             and self.keeps_label(cell.label)
         )

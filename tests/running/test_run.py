@@ -208,3 +208,16 @@ def test_released_checkpoints_are_evaluated_without_training(run, tiny_mvtec: Pa
 
 def test_two_spellings_of_a_cell_are_one_cell(run) -> None:
     assert "2 of 2 cells" in run("colour-distance,colour-distance[floor=1.0]", "--dry-run").stdout
+
+
+def test_a_folder_without_a_dataset_name_is_recognised_or_refused(harness, tiny_mvtec: Path, tmp_path: Path) -> None:
+    method = ("run", "--methods", "colour-distance", "--shots", "5", "--dry-run", "--preset", "quick")
+    found = harness(*method, "--data", tiny_mvtec)
+    assert found.returncode == 0, found.stderr
+    assert "cells to run on mvtec3d" in found.stdout
+    by_variable = harness(*method, HARNESS_DATA=str(tiny_mvtec))
+    assert "cells to run on toy" in by_variable.stdout
+    (tmp_path / "empty").mkdir()
+    refused = harness(*method, "--data", tmp_path / "empty")
+    assert refused.returncode == 2
+    assert "--dataset" in refused.stderr
