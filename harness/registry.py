@@ -11,20 +11,17 @@ import inspect
 import logging
 import math
 import re
-import sys
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from harness.contract import Meta, Method, ParameterValue
 from harness.errors import UsageError
 from harness.files.imports import ImportedClass, import_class, named_errors
-from harness.files.sources import module_file, source_digest
 from harness.protocol import PRESETS
 
 __all__ = [
@@ -44,7 +41,6 @@ __all__ = [
     "parse_label",
     "reference_of",
     "resolve",
-    "source_of",
     "split_list",
     "usable_names",
 ]
@@ -252,23 +248,6 @@ def load_reference(reference: str) -> str:
 def imported_class(name: str) -> ImportedClass | None:
     """Return what :func:`load_reference` imported under a name; None for an installed method."""
     return _references.get(name)
-
-
-def source_of(name: str) -> str:
-    """Return the digest of the code that computes a method (:func:`harness.files.sources.source_digest`).
-
-    No installed method is imported for it. Empty for a method that is not known, or whose source can't be read.
-    """
-    if name in _references:
-        module, file = _references[name].type.__module__, sys.modules[_references[name].type.__module__].__file__
-        path = Path(file) if file else None
-        module = module if "." in module or path is None else path.stem
-    elif name in _entries():
-        module = _entries()[name].module
-        path = module_file(module)
-    else:
-        return ""
-    return source_digest(module, path) if path is not None else ""
 
 
 def reference_of(name: str) -> str:

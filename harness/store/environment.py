@@ -37,7 +37,7 @@ class Provider:
         The installed distribution that registers it. For a method that is not installed: the reference that it was
         imported by, ``FILE.py:CLASS``, and the SHA-256 of the file's content.
     source
-        Digest of the method's code (:func:`harness.registry.source_of`); empty in records of version 0.1.
+        Digest of the method's code (:func:`harness.store.provenance.source_of`); empty in records of version 0.1.
     """
 
     distribution: str

@@ -6,24 +6,46 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 from harness import registry
+from harness.files.sources import module_file, source_digest
 from harness.store.environment import Provider
 from harness.store.record import DataContent, Record
 
-__all__ = ["OWN_DISTRIBUTION", "code_change", "data_change", "mixed_versions", "provider_of", "stale_reasons"]
+__all__ = [
+    "OWN_DISTRIBUTION",
+    "code_change",
+    "data_change",
+    "mixed_versions",
+    "provider_of",
+    "source_of",
+    "stale_reasons",
+]
 
 OWN_DISTRIBUTION = "harness"
 """Its version is no part of a number's identity: the source of its methods and the protocol's version are."""
+
+
+def source_of(method: str) -> str:
+    """Return the digest of the code that computes a method (:func:`harness.files.sources.source_digest`).
+
+    No installed method is imported for it. Empty for a method that is not known, or whose source can't be read.
+    """
+    imported, entry = registry.imported_class(method), registry.entry_of(method)
+    module = imported.type.__module__ if imported is not None else entry.module if entry is not None else ""
+    path = module_file(module) if module else None
+    if path is None:
+        return ""
+    return source_digest(module if "." in module else path.stem, path)
 
 
 def provider_of(method: str) -> Provider | None:
     """Return the installed distribution that registers a method, or the file it was imported from; None for neither."""
     imported = registry.imported_class(method)
     if imported is not None:
-        return Provider(imported.reference, imported.sha256, registry.source_of(method))
+        return Provider(imported.reference, imported.sha256, source_of(method))
     entry = registry.entry_of(method)
     if entry is None or entry.dist is None:
         return None
-    return Provider(entry.dist.name, entry.dist.version, registry.source_of(method))
+    return Provider(entry.dist.name, entry.dist.version, source_of(method))
 
 
 def code_change(then: Provider | None, now: Provider | None) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry
 from harness.files.sources import module_file, source_digest
+from harness.store.provenance import source_of
 
 PART = '''"""Words."""
 
@@ -91,9 +91,9 @@ def test_variants_of_a_method_share_their_source_and_no_method_is_imported_for_i
     file = module_file("methods.m3dm")
     assert file is not None
     assert file.name == "m3dm.py"
-    sources = {name: registry.source_of(name) for name in ("cfm", "cfm-t", "btf", "m3dm", "ast")}
+    sources = {name: source_of(name) for name in ("cfm", "cfm-t", "btf", "m3dm", "ast")}
     assert sources["cfm"] == sources["cfm-t"]
     assert len(set(sources.values())) == 4
     assert all(len(digest) == 64 for digest in sources.values())
-    assert registry.source_of("no-such-method") == ""
+    assert source_of("no-such-method") == ""
     assert "torch" in sys.modules or "methods.parts.cfm.features" not in sys.modules

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.measure.environment import describe
-from harness.registry import source_of
 from harness.store.environment import Provider
-from harness.store.provenance import provider_of
+from harness.store.provenance import provider_of, source_of
 
 CONFIGURED = """
 import json, random, sys

@@ -9,11 +9,11 @@ import pytest
 from report_records import make_record
 
 from harness import registry
-from harness.registry import source_of
 from harness.report.frame import tidy_rows
 from harness.report.groups import group_records
 from harness.report.own_tables import accuracy_grid
 from harness.store.environment import Environment, Provider
+from harness.store.provenance import source_of
 from harness.store.query import RecordQuery
 from harness.store.record import DataContent, Record
 
