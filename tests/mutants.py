@@ -13,6 +13,7 @@ other code than the copy's end the run.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -27,7 +28,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from mutant_faults import Fault, drawn
 
 TOP = Path(__file__).resolve().parents[1]
@@ -37,6 +40,11 @@ BASELINE_LIMIT = 600.0
 SHORTEST_LIMIT = 30.0
 LIMIT_RATIO = 5.0
 """A fault's tests may take so many times the seconds of the tests without a fault, and never less than 30 s."""
+PYTEST = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin")
+PYTEST += ("--hypothesis-seed=0", "-o", "addopts=--strict-markers")
+OURS = ("harness", "methods", "conftest", "samples", "mutants", "mutant_faults")
+PRELOADED = ("hypothesis", "numpy", "pandas", "PIL.Image", "scipy.ndimage", "scipy.spatial", "sklearn.cluster", "torch")
+"""Imported once: every run is forked from this process, which imports nothing of the tree."""
 BROKEN = 'raise RuntimeError("this module is broken on purpose")\n'
 
 
@@ -78,31 +86,35 @@ class Copy:
                 shutil.copyfile(TOP / name, folder / name)
 
     def run(self, tests: Sequence[str], limit: float) -> tuple[str, str, float]:
-        """Run tests; return passed, failed or timeout, what pytest said last, and the seconds it took."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
-        command += ["-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0", "-o", "addopts=--strict-markers", *tests]
-        single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = os.environ | single | {"PYTHONPATH": str(self.top), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        """Run tests in a child; return passed, failed or timeout, what pytest said, and the seconds it took."""
         shutil.rmtree(self.top / ".hypothesis", ignore_errors=True)
         start = time.monotonic()
-        process = subprocess.Popen(
-            command,
-            cwd=self.top,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with tempfile.TemporaryFile() as said:
+            child = os.fork()
+            if child == 0:
+                self.run_here(tests, said.fileno())
+            code = wait_for(child, start + limit)
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+        verdict = {None: "timeout", 0: "passed"}.get(code, "failed")
+        return verdict, words, time.monotonic() - start
+
+    def run_here(self, tests: Sequence[str], said: int) -> NoReturn:
+        """Run tests with the copy's modules in this process, which ends with pytest's exit code."""
+        code = 70
         try:
-            said, _ = process.communicate(timeout=limit)
-            verdict = "passed" if process.returncode == 0 else "failed"
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
-            verdict = "timeout"
-        return verdict, said, time.monotonic() - start
+            os.setsid()
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            os.chdir(self.top)
+            os.environ.update({"PYTHONPATH": str(self.top), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+            sys.path[:] = [str(self.top), *(path for path in sys.path if not path.startswith(str(TOP)))]
+            for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+                del sys.modules[name]
+            code = int(pytest.main([*PYTEST, *tests]))
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
 
     def run_with(self, module: str, source: str, tests: Sequence[str], limit: float) -> tuple[str, str, float]:
         """Run tests with another source of one module, then put the old one back."""
@@ -119,6 +131,18 @@ class Copy:
         path.write_text(source, "utf-8")
         for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
             compiled.unlink()
+
+
+def wait_for(child: int, end: float) -> int | None:
+    """Return the exit code of a child, or None where it and what it started had to be killed at the given time."""
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 def check_controls(copy: Copy, module: str, tests: Sequence[str]) -> float:
@@ -175,6 +199,9 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print the drawn faults and run nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes here")
     options = parser.parse_args()
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    for name in PRELOADED:
+        importlib.import_module(name)
     outcomes: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = None if options.list else Copy(Path(folder))
