@@ -99,3 +99,18 @@ def test_ground_truth_is_padded_with_zeros() -> None:
 def test_predictions_that_cannot_be_scored(prediction: Prediction, said: str) -> None:
     with pytest.raises(MethodError, match=said):
         Scored(8).add(make_sample(0, height=16, width=16), prediction)
+
+
+def test_an_added_sample_stands_at_one_place_of_every_list() -> None:
+    scored = Scored(8)
+    nominal, whole = make_sample(0, height=16, width=16), make_sample(1, height=16, width=16)
+    anomalous = replace(whole, id="test/hole/001", defect="hole", anomalous=True, mask=np.eye(16, dtype=bool))
+    coarse, fine = np.full((4, 4), 0.5, np.float32), np.arange(64, dtype=np.float32).reshape(8, 8)
+    scored.add(nominal, Prediction(coarse, 0.25))
+    scored.add(anomalous, Prediction(coarse, 2.5, fine))
+    assert scored.ids == [nominal.id, anomalous.id]
+    assert scored.defects == ["good", "hole"]
+    assert (scored.labels, scored.scores) == ([0, 1], [0.25, 2.5])
+    np.testing.assert_array_equal(scored.maps, np.full((2, 8, 8), 0.5))
+    np.testing.assert_array_equal(scored.pixel_maps, [np.full((8, 8), 0.5), fine])
+    np.testing.assert_array_equal(scored.masks, [ground_truth(each, 8) for each in (nominal, anomalous)])
