@@ -13,7 +13,7 @@ import pytest
 from samples import make_sample
 
 from harness.contract import Sample
-from harness.measure.host import malloc_in_use, reset_high_water
+from harness.measure.host import _Mallinfo, give_back, large_blocks_mapped, malloc_in_use, reset_high_water
 from harness.measure.memory import measure_peak, meter_of
 from harness.store.measurements import Size
 
@@ -180,3 +180,23 @@ def test_malloc_counts_what_is_in_use(size: int) -> None:
         LIBC.free(block)
     assert taken - before == pytest.approx(size * count, rel=0.03, abs=2_000_000)
     assert malloc_in_use() - before < 2_000_000
+
+
+def blocks_mapped_for(size: int) -> int:
+    """Return how many blocks malloc maps by themselves when it is asked for one block of a size."""
+    give_back()
+    LIBC.mallinfo2.restype = _Mallinfo
+    before = LIBC.mallinfo2().hblks
+    block = LIBC.malloc(size)
+    mapped = LIBC.mallinfo2().hblks - before
+    LIBC.free(block)
+    return mapped
+
+
+@pytest.mark.skipif(malloc_in_use() is None, reason="this C library does not tell what is in use")
+def test_blocks_of_more_than_128_kb_are_mapped_while_memory_is_measured_and_not_after() -> None:
+    with large_blocks_mapped():
+        assert blocks_mapped_for(200_000) == 1
+        assert blocks_mapped_for(100_000) == 0
+    assert blocks_mapped_for(20_000_000) == 0
+    assert blocks_mapped_for(40_000_000) == 1

@@ -216,6 +216,12 @@ def test_thresholds_lie_densely_where_metrics_are_integrated(case):
     assert np.diff(rates).max() <= 0.02
 
 
+@pytest.mark.parametrize("size", [72, 200])
+def test_where_no_score_repeats_each_rate_takes_one_threshold(size):
+    """At a score or just above it, not both: files and resampling would take half as much again."""
+    assert 350 < counted(*smooth_set(11, size=size)).regions.thresholds.size < 450
+
+
 @pytest.mark.parametrize("own_pixel_maps", [False, True])
 def test_a_file_gives_back_what_was_written(case, own_pixel_maps, tmp_path):
     counts = counted(*case, case[0] ** 2 + 1 if own_pixel_maps else None)
@@ -249,6 +255,7 @@ def damaged(path, how):
             "short": {"labels": arrays["labels"][:-1]},
             "region": {"region_image": arrays["region_image"] + 14},
             "narrow": {"regions_normal": arrays["regions_normal"][:, :-1]},
+            "float": {"regions_found": arrays["regions_found"].astype(np.float32)},
             "nameless": {"version": arrays["version"]},
         }[how]
         if how == "nameless":
@@ -257,7 +264,7 @@ def damaged(path, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "empty", "text", "missing", "version", "pickle", "short", "region", "narrow", "nameless"]
+    "how", ["cut", "empty", "text", "missing", "version", "pickle", "short", "region", "narrow", "float", "nameless"]
 )
 def test_a_damaged_file_is_refused(case, how, tmp_path):
     path = tmp_path / "cell.npz"
