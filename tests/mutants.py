@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import Phase, settings
 from mutant_faults import Fault, drawn
 
 TOP = Path(__file__).resolve().parents[1]
@@ -41,10 +42,12 @@ SHORTEST_LIMIT = 30.0
 LIMIT_RATIO = 5.0
 """A fault's tests may take so many times the seconds of the tests without a fault, and never less than 30 s."""
 PYTEST = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin")
-PYTEST += ("--hypothesis-seed=0", "-o", "addopts=--strict-markers")
+PYTEST += ("--hypothesis-seed=0", "--hypothesis-profile=mutants", "-o", "addopts=--strict-markers")
 OURS = ("harness", "methods", "conftest", "samples", "mutants", "mutant_faults")
-PRELOADED = ("hypothesis", "numpy", "pandas", "PIL.Image", "scipy.ndimage", "scipy.spatial", "sklearn.cluster", "torch")
+PRELOADED = ("numpy", "pandas", "PIL.Image", "scipy.ndimage", "scipy.spatial", "sklearn.cluster", "torch")
 """Imported once: every run is forked from this process, which imports nothing of the tree."""
+# The first failure is enough, however long its example is.
+settings.register_profile("mutants", deadline=None, phases=(Phase.explicit, Phase.generate))
 BROKEN = 'raise RuntimeError("this module is broken on purpose")\n'
 
 
