@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -13,7 +15,7 @@ import pytest
 from samples import make_sample
 
 from harness.contract import Sample
-from harness.measure.host import _Mallinfo, give_back, large_blocks_mapped, malloc_in_use, reset_high_water
+from harness.measure.host import malloc_in_use, reset_high_water
 from harness.measure.memory import measure_peak, meter_of
 from harness.store.measurements import Size
 
@@ -182,21 +184,30 @@ def test_malloc_counts_what_is_in_use(size: int) -> None:
     assert malloc_in_use() - before < 2_000_000
 
 
-def blocks_mapped_for(size: int) -> int:
-    """Return how many blocks malloc maps by themselves when it is asked for one block of a size."""
+BLOCKS = """
+import ctypes
+import subprocess
+import sys
+from harness.measure.host import _Mallinfo, give_back, large_blocks_mapped
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.mallinfo2.restype = ctypes.c_void_p, _Mallinfo
+libc.malloc.argtypes = libc.free.argtypes = [ctypes.c_size_t]
+def mapped(size):
     give_back()
-    LIBC.mallinfo2.restype = _Mallinfo
-    before = LIBC.mallinfo2().hblks
-    block = LIBC.malloc(size)
-    mapped = LIBC.mallinfo2().hblks - before
-    LIBC.free(block)
-    return mapped
+    before = libc.mallinfo2().hblks
+    libc.free(libc.malloc(size))
+    block = libc.malloc(size)
+    count = libc.mallinfo2().hblks - before
+    libc.free(block)
+    return count
+with large_blocks_mapped():
+    print(mapped(200_000), mapped(100_000))
+print(mapped(20_000_000), mapped(40_000_000))
+"""
 
 
 @pytest.mark.skipif(malloc_in_use() is None, reason="this C library does not tell what is in use")
 def test_blocks_of_more_than_128_kb_are_mapped_while_memory_is_measured_and_not_after() -> None:
-    with large_blocks_mapped():
-        assert blocks_mapped_for(200_000) == 1
-        assert blocks_mapped_for(100_000) == 0
-    assert blocks_mapped_for(20_000_000) == 0
-    assert blocks_mapped_for(40_000_000) == 1
+    """In a process of its own, whose heap has no hole where a block would go without being mapped."""
+    found = subprocess.run([sys.executable, "-c", BLOCKS], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == ["1", "0", "0", "1"]
