@@ -15,13 +15,15 @@ class FileServer:
     """What is served, and what was asked for.
 
     ``cuts`` holds the number of bytes after which each of the next answers breaks off; ``ranges`` False ignores Range
-    headers; ``forms`` maps a path to the page that stands in its place until a request has ``confirm`` in its query.
+    headers; ``forms`` maps a path to the page that stands in its place until a request has ``confirm`` in its query;
+    ``raw`` maps a path to whole answers, sent as they are, one for each request.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    raw: dict[str, list[bytes]] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -36,6 +38,10 @@ def running(server: FileServer) -> Iterator[FileServer]:
             path, _, query = self.path.lstrip("/").partition("?")
             wanted = self.headers.get("Range")
             server.requests.append((self.path, wanted))
+            if server.raw.get(path):
+                self.wfile.write(server.raw[path].pop(0))
+                self.close_connection = True
+                return None
             if path in server.forms and "confirm" not in query:
                 return self.answer(200, server.forms[path].encode(), {"Content-Type": "text/html; charset=utf-8"})
             if path not in server.files:

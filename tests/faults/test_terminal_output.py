@@ -90,14 +90,14 @@ CHECKPOINT = "/home/someone/projects/multimodal/checkpoints/m3dm/uff_pretrain.pt
 def test_a_long_path_in_a_label_cuts_no_number_of_any_row(harness, tmp_path, width):
     store = Store(tmp_path / "results")
     labels = ("cfm", f"m3dm[uff=released,uff_checkpoint={CHECKPOINT}]")
-    for shift, label in zip((0.0, 0.0123), labels, strict=True):
+    for shift, label in zip((0.0, -0.0123), labels, strict=True):
         for category in ("bagel", "carrot"):
             store.write(make_record(label, category, shift=shift))
     done = harness("tables", "--table", "exact", COLUMNS=str(width))
     assert done.returncode == 0
     assert "…" not in done.stdout
     assert all(len(line) <= width for line in done.stdout.splitlines()), done.stdout
-    for number in ("0.950", "0.990", "0.975", "0.600", "0.962", "1.002", "0.987", "0.612"):
+    for number in ("0.950", "0.990", "0.975", "0.600", "0.938", "0.978", "0.963", "0.588"):
         assert number in done.stdout
     wrapped = "".join(done.stdout.split())
     assert "uff_pretrain" in wrapped.replace("│", "") or "uff_p" in wrapped
