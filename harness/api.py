@@ -18,6 +18,7 @@ from harness.data.open import dataset_in
 from harness.data.splits import parse_shots
 from harness.errors import UsageError
 from harness.files.paths import user_path
+from harness.measure.environment import machine_of
 from harness.metrics import evaluate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
@@ -84,7 +85,7 @@ class Results(Sequence[Record]):
         request = TableRequest(RecordQuery(), (name,), tuple(metrics))
         request.check(self.records, published)
         beside = published if source == "both" else None
-        return measured_grids(self.records, beside, request, Uncertainty(self.store))
+        return measured_grids(self.records, beside, request, Uncertainty(self.store), self.store.elsewhere)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one line for each record, with a column for each quantity."""
@@ -165,6 +166,7 @@ def run(
         preset=preset,
         weights=weights,
         rerun=_listed(rerun),
+        machines=tuple(map(machine_of, chosen)),
         **{**options, **places},
     )
     store = Store(user_path(results))
@@ -212,9 +214,10 @@ def run_plan(
     from harness.running.interrupts import watch
     from harness.running.scheduler import run_jobs
 
-    jobs = placed_jobs(plan, store, save_fitted=save_fitted, save_maps=save_maps)
+    jobs = placed_jobs(plan, save_fitted=save_fitted, save_maps=save_maps)
     if jobs:
-        save_pending(store.folder, [job.cell for job in jobs])
+        for folder in {job.results for job in jobs}:
+            save_pending(folder, [job.cell for job in jobs if job.results == folder])
         if threading.current_thread() is threading.main_thread():
             watch((signal.SIGTERM, signal.SIGHUP))
         if progress:
@@ -222,20 +225,22 @@ def run_plan(
         else:
             for _ in run_jobs(jobs, lambda job, event: None, devices=devices, timeout=timeout):
                 pass
-    drop_finished(store.folder)
-    records = (store.read(planned.job.cell) for planned in plan.cells)
+    for folder in {store.folder, *(job.results for job in jobs)}:
+        drop_finished(folder)
+    records = (Store(planned.job.results).read(planned.job.cell) for planned in plan.cells)
     return Results((record for record in records if record is not None), store)
 
 
-def placed_jobs(plan: Plan, store: Store, *, save_fitted: bool = False, save_maps: bool = False) -> list[Job]:
+def placed_jobs(plan: Plan, *, save_fitted: bool = False, save_maps: bool = False) -> list[Job]:
     """Return the jobs of a plan that are to run, with the places that they write to."""
+    places = ((job, Store(job.results)) for job in plan.to_run)
     return [
         job.placed(
-            store.folder,
-            store.fitted_path(job.cell) if save_fitted else None,
-            store.maps_path(job.cell) if save_maps else None,
+            place.folder,
+            place.fitted_path(job.cell) if save_fitted else None,
+            place.maps_path(job.cell) if save_maps else None,
         )
-        for job in plan.to_run
+        for job, place in places
     ]
 
 

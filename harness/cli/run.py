@@ -112,6 +112,7 @@ def command(
     harness run --suite table6 --data ~/data --dry-run
     """
     from harness.files.array_cache import cache_limit
+    from harness.measure.environment import machine_of
     from harness.plan.planning import Selection
     from harness.running.devices import choose_devices
     from harness.store.store import Store
@@ -120,6 +121,8 @@ def command(
         raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
     if not (methods or suites):
         raise UsageError("Nothing is chosen: give --methods, such as '--methods cfm,cfm-t', or '--suite table6'.")
+    cache_limit()
+    devices = choose_devices(device)
     sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
         methods=methods,
@@ -127,10 +130,9 @@ def command(
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
         cache=not no_cache,
+        machines=() if write_jobs is not None else tuple(map(machine_of, devices)),
         **chosen,
     )
-    cache_limit()
-    devices = choose_devices(device)
     store = Store(results)
     if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
@@ -174,7 +176,7 @@ def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: 
 
     print_notes(plan)
     tell_left_out(store)
-    jobs = placed_jobs(plan, store, **keep)
+    jobs = placed_jobs(plan, **keep)
     if jobs:
         save_pending(store.folder, [job.cell for job in jobs])
     for job in jobs:

@@ -108,7 +108,7 @@ def _measured(
     from harness.report.uncertainty import Uncertainty
 
     with stderr.status(_COMPARING):
-        grids = measured_grids(records, published, request, Uncertainty(store))
+        grids = measured_grids(records, published, request, Uncertainty(store), store.elsewhere)
     if grids:
         return grids
     tables = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"

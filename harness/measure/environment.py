@@ -14,7 +14,7 @@ from harness.measure.gpus import list_gpus
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of
 
-__all__ = ["describe", "describe_torch", "package_versions"]
+__all__ = ["describe", "describe_torch", "machine_of", "package_versions"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
@@ -49,6 +49,18 @@ def describe(method: str | None = None, device: str = "") -> Environment:
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that numbers come from, without importing them."""
     return {name: installed for name in _PACKAGES if (installed := _version(name))}
+
+
+def machine_of(device: str) -> str:
+    """Return the machine of a torch device as records name it, without importing torch; empty where it is unknown."""
+    name: str | None = _cpu_name()
+    if device != "cpu":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        position, gpus = int(device.partition(":")[2] or 0), list_gpus()[0]
+        order = list(map(str, range(len(gpus)))) if visible is None else visible.replace(" ", "").split(",")
+        known = position < len(order) and order[position].isdecimal() and int(order[position]) < len(gpus)
+        name = gpus[int(order[position])].name if known else None
+    return Environment(cpu=_cpu_name(), cores=os.cpu_count(), device=device, device_name=name).machine
 
 
 def describe_torch(environment: Environment, device: str) -> Environment:

@@ -61,6 +61,9 @@ class Selection:
         ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
     cache
         Whether cells may share extracted features.
+    machines
+        Where cells may run, as records name it: a cell that only another machine has measured runs again. Empty where
+        that is unknown: then any machine's record counts.
     pairs
         Methods, as :class:`harness.registry.MethodSpec` prints them, and shots that go together; None: each method
         with all shots.
@@ -81,6 +84,7 @@ class Selection:
     save_maps: bool = False
     rerun: tuple[str, ...] = ()
     cache: bool = True
+    machines: tuple[str, ...] = ()
     pairs: frozenset[tuple[str, Shots]] | None = None
 
     def wants(self, spec: registry.MethodSpec, shots: Shots) -> bool:
@@ -279,24 +283,43 @@ def _non_default_parameters(spec: registry.MethodSpec, preset: str) -> dict[str,
 
 
 def _decide(job: Job, store: Store, selection: Selection, now: _Now) -> PlannedCell:
-    record = store.read(job.cell)
+    place, record = _place(job.cell, store, selection.machines)
+    job = replace(job, results=place.folder)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
-    if record is None and any(one.path == store.path(job.cell) for one in store.left_out):
+    if record is None and any(one.path == place.path(job.cell) for one in place.left_out):
         return PlannedCell(job, "run", "what lies in the place of its record can't be used and is kept in 'aside'")
     if record is None:
         only_failed = "failed" in selection.rerun and not repeated
-        return PlannedCell(job, "skip" if only_failed else "run", "no record yet")
+        elsewhere = store.read(job.cell) if place is not store else None
+        why = f"measured on {elsewhere.environment.machine}, not on this machine" if elsewhere else "no record yet"
+        return PlannedCell(job, "skip" if only_failed else "run", why)
     if record.status != "ok":
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
     if repeated:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
     if change := now.change(job, record):
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, but {change}")
-    if selection.save_fitted and not store.fitted_path(job.cell).is_file():
+    if selection.save_fitted and not place.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
-    if selection.save_maps and not store.maps_path(job.cell).is_file():
+    if selection.save_maps and not place.maps_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but its maps were not kept")
     return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
+
+
+def _place(cell: Cell, store: Store, machines: Sequence[str]) -> tuple[Store, Record | None]:
+    """Return where a cell's record belongs that some machine measures, and the record that is there.
+
+    What another machine has measured stays: the record goes to a folder of this machine.
+    """
+    record = store.read(cell)
+    theirs = record.environment.machine if record is not None and record.status == "ok" else ""
+    if not theirs or not machines or theirs in machines:
+        return store, record
+    places = [store.on(machine) for machine in machines if machine]
+    for place in places:
+        if (own := place.read(cell)) is not None:
+            return place, own
+    return (places[0], None) if places else (store, record)
 
 
 class _Now:

@@ -16,10 +16,11 @@ from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
 from harness.registry import label, needs_weights
 from harness.store.provenance import stale_reasons
+from harness.store.quantities import machines_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = ["Group", "MethodRecords", "group_records", "samples_title", "setting_title"]
+__all__ = ["Group", "MethodRecords", "group_records", "samples_title", "setting_title", "split_by_machine"]
 
 _REASON = 100
 """Characters of a failed cell's reason that a footnote quotes."""
@@ -95,6 +96,8 @@ class Group:
         Rows of a table, by label.
     query
         What was asked for: means are over the categories that it chooses.
+    machine
+        The hardware that all were measured on, where the group is one of several that differ in it.
     """
 
     dataset: str
@@ -103,6 +106,7 @@ class Group:
     protocol: Protocol
     methods: tuple[MethodRecords, ...]
     query: RecordQuery = field(default_factory=RecordQuery)
+    machine: str = ""
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
@@ -121,7 +125,8 @@ class Group:
         """Dataset, training samples, preset and weights, in words."""
         version = self.protocol.version
         older = "" if version == PROTOCOL_VERSION else f", protocol version {version}"
-        return setting_title(**self.keys) + older
+        where = f", on {self.machine}" if self.machine else ""
+        return setting_title(**self.keys) + older + where
 
     @property
     def keys(self) -> dict[str, str]:
@@ -198,6 +203,31 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
         _group(members, weights, query, reasons) for kinds in groups.values() for weights, members in kinds.items()
     ]
     return tuple(sorted(found, key=_order))
+
+
+def split_by_machine(group: Group, elsewhere: Sequence[Record] = ()) -> tuple[Group, ...]:
+    """Return a group for each machine that its cells were measured on; the group itself where that is one.
+
+    Parameters
+    ----------
+    group
+        Of :func:`group_records`, with one record of each cell.
+    elsewhere
+        Records of the same cells on other machines.
+    """
+    cells = {record.cell.id for method in group.methods for record in method.ok.values()}
+    records = [record for method in group.methods for record in method.ok.values()]
+    records += [record for record in elsewhere if record.cell.id in cells]
+    by_machine: dict[str, list[Record]] = {}
+    for record in records:
+        by_machine.setdefault(machines_of([record])[0], []).append(record)
+    if len(by_machine) < 2:
+        return (group,)
+    weights, query = group.protocol.weights, group.query
+    stale = {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
+    return tuple(
+        replace(_group(by_machine[machine], weights, query, stale), machine=machine) for machine in sorted(by_machine)
+    )
 
 
 def _setting(record: Record) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Series:
     @property
     def title(self) -> str:
         """What its numbers share, in words."""
-        return setting_title(**self.keys)
+        return self.first.title if len(self.groups) == 1 else setting_title(**self.keys)
 
     def reason_not_in_paper_table(self, table: PaperTable, published: Published | None) -> str:
         """Return why its numbers do not stand in the paper's table itself, in one sentence; empty where they do.
@@ -327,7 +327,8 @@ class _Layout:
         if self._table.across == "category" or self._series is None:
             context = {key: value for key, value in context.items() if key != "shots"}
         kind = "paper" if any(line.measured for line in self.lines) else "published"
-        return {"kind": kind, "table": str(self._table.number)} | context
+        where = {"machine": self._series.first.machine} if self._series and self._series.first.machine else {}
+        return {"kind": kind, "table": str(self._table.number)} | context | where
 
 
 def _printed_value(rows: Mapping[tuple[str, str, str], PublishedRow], cut: _PaperCut) -> Value:

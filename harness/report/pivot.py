@@ -312,7 +312,7 @@ def group_grid(
         rows=rank_columns(kept, columns),
         caption="; ".join(filter(None, (_averaged_over(group), caption))),
         warning=warning,
-        keys={"kind": kind, **group.keys},
+        keys={"kind": kind, **group.keys, **({"machine": group.machine} if group.machine else {})},
     )
 
 

@@ -10,7 +10,7 @@ from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import nearest_names
 from harness.report.differences import difference_grid
 from harness.report.grid import Grid, Value
-from harness.report.groups import Group, group_records
+from harness.report.groups import Group, group_records, split_by_machine
 from harness.report.own_tables import accuracy_grid, category_grid, cost_grid, defect_grid, memory_grid, timing_grid
 from harness.report.paper_layout import Series, find_series, layout_grids, printed_numbers
 from harness.report.rank import rank_grid
@@ -105,6 +105,9 @@ TABLES: dict[str, Table] = {
 }
 """Every table by name, in the order in which they are printed."""
 
+_OF_MACHINE = ("costs", "timing", "memory")
+"""Tables of which each is about one machine."""
+
 _OLD_NAMES = {"exact": "accuracy"}
 """Names of version 0.1, which are still understood."""
 
@@ -157,12 +160,16 @@ class TableRequest:
 
 
 def measured_grids(
-    records: Sequence[Record], published: Published | None, request: TableRequest, intervals: Uncertainty | None = None
+    records: Sequence[Record],
+    published: Published | None,
+    request: TableRequest,
+    intervals: Uncertainty | None = None,
+    elsewhere: Sequence[Record] = (),
 ) -> list[Grid]:
     """Return tables of measured methods: the paper's, then our own for each group of comparable records.
 
     Of several few-shot lists of one size, one is shown (``first`` where it is measured); the table ``seeds`` has the
-    means over all.
+    means over all. A table of speed or memory is about one machine; of several machines each has its own.
 
     Parameters
     ----------
@@ -174,13 +181,22 @@ def measured_grids(
         Its tables and metrics.
     intervals
         Decides which numbers are tied with the best, and gives the intervals of means; None leaves both out.
+    elsewhere
+        Records of the same cells on other machines (:attr:`harness.store.store.Store.elsewhere`).
     """
     groups = [group for group in group_records(records, request.query) if any(method.ok for method in group.methods)]
     shown = typical_groups(groups)
-    grids = [grid for table in PAPER_TABLES for grid in _like_paper(table, shown, published, request)]
-    wanted = [make for name, make in _OF_GROUP.items() if request.wants(name)]
+    machines = {id(group): split_by_machine(group, elsewhere) for group in shown}
+    grids: list[Grid] = []
+    for table in PAPER_TABLES:
+        timed = any(quantity(metric).of_machine for metric in table.metrics)
+        members = [part for group in shown for part in machines[id(group)]] if timed else shown
+        grids += _like_paper(table, members, published, request)
+    wanted = {name: make for name, make in _OF_GROUP.items() if request.wants(name)}
     for group in shown:
-        grids += [grid for make in wanted for grid in make(group, published, request.metrics) if grid is not None]
+        for name, make in wanted.items():
+            for part in machines[id(group)] if name in _OF_MACHINE else (group,):
+                grids += [grid for grid in make(part, published, request.metrics) if grid is not None]
         if intervals is not None and request.wants("differences"):
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []

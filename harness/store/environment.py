@@ -129,10 +129,15 @@ class Environment:
         where the device or its name is unknown: such a record is comparable with no other. Versions of packages are no
         part of it, so that a slowdown by an upgrade shows.
         """
+        threads = _count(self.threads, "thread") if self.device == "cpu" else ""
+        return ", ".join(filter(None, (self.machine, threads))) if self.machine else ""
+
+    @property
+    def machine(self) -> str:
+        """The hardware without the number of threads: what is known of a device before it is used."""
         name, cpu = (" ".join((text or "").split()) for text in (self.device_name, self.cpu))
         if self.device == "cpu":
-            counts = (_count(self.cores, "core"), _count(self.threads, "thread"))
-            return ", ".join(filter(None, (cpu or name, *counts))) if cpu or name else ""
+            return ", ".join(filter(None, (cpu or name, _count(self.cores, "core")))) if cpu or name else ""
         return " in ".join(filter(None, (name, cpu))) if self.device and name else ""
 
     @property

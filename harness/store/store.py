@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from harness.cell import Cell
 from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
+from harness.files.digest import digest
 from harness.files.left_out import LeftOut, left_out_text
 from harness.files.reading import read_regular
 from harness.store.record import Record, decode_record, encode_record
@@ -34,13 +36,19 @@ class Store:
     Parameters
     ----------
     folder
-        Usually ``results``; records lie in its ``cells``, failed attempts in ``failed``.
+        Usually ``results``; records lie in its ``cells``, failed attempts in ``failed``. What was measured again on
+        another machine lies in a folder of that machine in ``machines``, which has the same parts.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells = folder / "cells"
         self._left_out: dict[Path, LeftOut] = {}
+
+    def on(self, machine: str) -> Store:
+        """Return the records of cells that were measured on a machine after another one had measured them."""
+        readable = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")[:40]
+        return Store(self.folder / "machines" / f"{readable}-{digest(machine, 8)}")
 
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies once it is complete."""
@@ -66,6 +74,11 @@ class Store:
     def folders_read(self) -> tuple[Path, ...]:
         """The results folders that records are read from."""
         return (self.folder,)
+
+    @property
+    def elsewhere(self) -> tuple[Record, ...]:
+        """Ok records that :meth:`all` left out because the same cell was measured on another machine, too."""
+        return ()
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -204,6 +217,7 @@ class _ManyStores(Store):
         super().__init__(folders[0])
         self._stores = tuple(map(Store, folders))
         self._homes: dict[str, Store] = {}
+        self._elsewhere: tuple[Record, ...] = ()
 
     @property
     def folders_read(self) -> tuple[Path, ...]:
@@ -212,14 +226,25 @@ class _ManyStores(Store):
 
     def all(self) -> list[Record]:
         """Return one record of every cell, in the order of file names."""
-        chosen: dict[str, tuple[tuple[bool, str], Record, Store]] = {}
+        found: dict[str, list[tuple[Record, Store]]] = {}
         for store in self._stores:
             for record in store.all():
-                rank = (record.status == "ok", record.created)
-                if record.cell.id not in chosen or rank > chosen[record.cell.id][0]:
-                    chosen[record.cell.id] = (rank, record, store)
-        self._homes = {id: store for id, (_, _, store) in chosen.items()}
-        return sorted((record for _, record, _ in chosen.values()), key=lambda record: record.cell.stem)
+                found.setdefault(record.cell.id, []).append((record, store))
+        chosen, elsewhere = [], []
+        for id, places in found.items():
+            best, self._homes[id] = max(places, key=lambda place: _rank(place[0]))
+            chosen.append(best)
+            newest = {best.environment.hardware: best}
+            for record, _ in sorted(places, key=lambda place: _rank(place[0]), reverse=True):
+                if record.status == "ok" and newest.setdefault(record.environment.hardware, record) is record:
+                    elsewhere += [record] if record is not best else []
+        self._elsewhere = tuple(elsewhere)
+        return sorted(chosen, key=lambda record: record.cell.stem)
+
+    @property
+    def elsewhere(self) -> tuple[Record, ...]:
+        """Ok records of the cells of :meth:`all` on other machines, the newest of each."""
+        return self._elsewhere
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -273,6 +298,18 @@ def left_out_records_text(store: Store) -> str:
     )
 
 
+def _rank(record: Record) -> tuple[bool, str]:
+    return record.status == "ok", record.created
+
+
 def open_store(folders: Sequence[Path]) -> Store:
-    """Return the records of one or several results folders, read as one."""
-    return Store(folders[0]) if len(folders) == 1 else _ManyStores(folders)
+    """Return the records of one or several results folders, with those of other machines in them, read as one."""
+    places = [place for folder in folders for place in (folder, *_machines(folder))]
+    return Store(places[0]) if len(places) == 1 else _ManyStores(places)
+
+
+def _machines(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in (folder / "machines").iterdir() if (path / "cells").is_dir())
+    except OSError:
+        return []

@@ -13,6 +13,7 @@ from report_records import make_record
 from harness import registry
 from harness.cli.main import main
 from harness.errors import UsageError
+from harness.measure.environment import describe, describe_torch
 from harness.plan.planning import Selection, join_plans, make_plan
 from harness.plan.suites import SUITES, suite_outline, suite_rows, suite_selections
 from harness.store.published import read_published
@@ -259,7 +260,8 @@ def test_measured_cells_of_a_suite_are_skipped_whichever_way_they_were_asked_for
     store = Store(tmp_path / "results")
     typed = Selection(("cfm[aggregate=product]",), "mvtec3d", tiny_mvtec, shots=("full",), weights="random")
     for planned in make_plan(typed, store).cells:
-        store.write(replace(make_record(), cell=planned.job.cell))
+        here = describe_torch(describe(device="cpu"), "cpu")
+        store.write(replace(make_record(), cell=planned.job.cell, environment=here))
     common = ("--suite", "table6", "--dataset", "mvtec3d", "--device", "cpu", "--dry-run")
     assert "8 of 10 cells to run" in run(*common)[1]
     assert "0 of 2 cells to run" in run(*common, "--methods", "cfm[aggregate=product]")[1]

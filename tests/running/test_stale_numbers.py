@@ -96,3 +96,27 @@ def test_samples_that_the_cell_does_not_use_may_change(run, records, file: Path,
     path = extra / "xyz" / "900.tiff"
     tifffile.imwrite(path, tifffile.imread(path)[::-1].copy())
     assert "Nothing to do" in run().stderr
+
+
+def test_what_another_machine_measured_stays_beside_what_this_one_measures(
+    run, harness, records, file, tmp_path
+) -> None:
+    assert run().returncode == 0
+    (own,) = records()
+    path = next((tmp_path / "results" / "cells").iterdir())
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(own["environment"]["cpu"], "Some other CPU"), encoding="utf-8")
+    assert "not on this machine" in run("--dry-run").stdout
+    assert "no such" not in run("--dry-run", "--write-jobs", tmp_path / "jobs").stderr
+    again = run()
+    assert again.returncode == 0, again.stderr
+    (theirs,) = records()
+    assert theirs["environment"]["cpu"] == "Some other CPU"
+    (here,) = (tmp_path / "results" / "machines").iterdir()
+    (mine,) = records(here)
+    assert (mine["id"], mine["environment"]["cpu"]) == (own["id"], own["environment"]["cpu"])
+    assert [path.name for path in (here / "counts").iterdir()] == [f"{path.stem}.npz"]
+    assert "Nothing to do" in run().stderr
+    timing = harness("tables", "--table", "timing")
+    assert timing.stdout.count("Timing: ") == 2
+    assert harness("status").stdout.count("1 of 1 ok") == 1

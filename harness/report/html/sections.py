@@ -12,7 +12,7 @@ from harness.report.compare import same_parameters, why_not_comparable
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, group_records, samples_title
 from harness.report.html.columns import COLUMNS
-from harness.report.pivot import Cut, label_of, measured_value
+from harness.report.pivot import Cut, group_records_of, label_of, measured_value
 from harness.report.ties import TieTest, mark_ties
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, Published
@@ -121,7 +121,8 @@ def make_sections(
 
 def _measured(group: Group, published: Published, test: TieTest | None) -> Section:
     warning = why_not_comparable(group, published)
-    lines = [_line(group, method) for method in sorted(group.methods, key=_place)]
+    machine = _main_machine(group)
+    lines = [_line(group, method, machine) for method in sorted(group.methods, key=_place)]
     beside = [] if warning else _published_lines(published, group.dataset, group.shots, len(group.categories))
     return Section(
         group.dataset,
@@ -166,10 +167,22 @@ def _published_place(label: str) -> int:
     return order.index(label) if label in order else len(order)
 
 
-def _line(group: Group, method: MethodRecords) -> Line:
-    values = tuple(measured_value(group, method, Cut(column.quantity), by_machine=True) for column in COLUMNS)
-    machines = " and ".join(machines_of(method.ok.values()))
-    return Line(method.label, False, machines, values, len(method.ok), label_of(group, method).note, method)
+def _main_machine(group: Group) -> str:
+    """Return the machine that most cells of a group were measured on: all speeds of its board are from there."""
+    machines = [machines_of([record])[0] for record in group_records_of(group)]
+    return max(dict.fromkeys(machines), key=machines.count, default="")
+
+
+def _line(group: Group, method: MethodRecords, machine: str) -> Line:
+    machines = machines_of(method.ok.values())
+    values = tuple(
+        missing(f"measured on {' and '.join(machines)}, the other speeds on {machine}")
+        if column.quantity.of_machine and machines not in ((), (machine,))
+        else measured_value(group, method, Cut(column.quantity), by_machine=True)
+        for column in COLUMNS
+    )
+    note = label_of(group, method).note
+    return Line(method.label, False, " and ".join(machines), values, len(method.ok), note, method)
 
 
 def _published_lines(published: Published, dataset: str, shots: Shots, categories: int) -> list[Line]:
