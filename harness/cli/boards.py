@@ -73,7 +73,7 @@ class Scope:
         return tuple(b for b in boards if query.dataset in ("", b.dataset) and query.preset in ("", b.preset))
 
     def newest(self) -> dict[Board, Latest]:
-        """Return the newest records in it by leaderboard, whether that has a file or not.
+        """Return the newest records in it by leaderboard, whether that has a file or not; a stale one counts as failed.
 
         Raises
         ------
@@ -81,8 +81,9 @@ class Scope:
             For a name that neither records nor leaderboards know.
         """
         from harness.gate.leaderboard import Board, latest
+        from harness.store.provenance import stale_as_failed
 
-        records = self.store.all()
+        records = stale_as_failed(self.store.all())
         self.check(records)
         by_board: dict[Board, list[Record]] = {}
         for record in self.query.select(records):

@@ -61,7 +61,7 @@ _OPTIONS = (
 
 def folders_to_name(store: Store) -> tuple[Path, ...]:
     """Return the results folders that a command must name to read the same records; none for the default one."""
-    return () if store.folders_read == (Path("results"),) else store.folders_read
+    return () if store.folders_given == (Path("results"),) else store.folders_given
 
 
 def query_options(function: _Function) -> _Function:

@@ -11,17 +11,16 @@ from typing import Literal
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
-from harness.data.base import DATASETS, Dataset, Split
+from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
 from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
+from harness.plan.changes import Changes
 from harness.plan.job import Job
 from harness.protocol import Protocol, WeightsMode
-from harness.store.environment import Provider
-from harness.store.provenance import code_change, data_change, provider_of
-from harness.store.record import DataContent, Record
+from harness.store.record import Record
 from harness.store.store import Store
 
 __all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
@@ -181,7 +180,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     mode, weights, notes = _weights(selection, metas)
     protocol = Protocol.for_preset(selection.used_preset, mode)
     planned: dict[str, PlannedCell] = {}
-    now = _Now(dataset)
+    changes = Changes(dataset)
     for shots in selection.shots:
         for split_name in selection.splits_of(shots):
             for category in categories:
@@ -213,7 +212,9 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     job = replace(job, cache=selection.cache, reference=registry.reference_of(spec.name))
-                    planned.setdefault(cell.id, replace(_decide(job, store, selection, now), test_samples=test_samples))
+                    planned.setdefault(
+                        cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
+                    )
     return Plan(tuple(planned.values()), tuple(notes))
 
 
@@ -282,7 +283,7 @@ def _non_default_parameters(spec: registry.MethodSpec, preset: str) -> dict[str,
     return {name: value for name, value in spec.parameters.items() if default[name] != value}
 
 
-def _decide(job: Job, store: Store, selection: Selection, now: _Now) -> PlannedCell:
+def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> PlannedCell:
     place, record = _place(job.cell, store, selection.machines)
     job = replace(job, results=place.folder)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
@@ -297,7 +298,7 @@ def _decide(job: Job, store: Store, selection: Selection, now: _Now) -> PlannedC
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
     if repeated:
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
-    if change := now.change(job, record):
+    if change := changes.since(job, record):
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, but {change}")
     if selection.save_fitted and not place.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
@@ -320,34 +321,6 @@ def _place(cell: Cell, store: Store, machines: Sequence[str]) -> tuple[Store, Re
         if (own := place.read(cell)) is not None:
             return place, own
     return (places[0], None) if places else (store, record)
-
-
-class _Now:
-    """What computes the cells of a plan now: code of methods and content of files, each looked at once."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-        self._providers: dict[str, Provider | None] = {}
-        self._contents: dict[tuple[str, tuple[str, ...] | None], str] = {}
-
-    def change(self, job: Job, record: Record) -> str:
-        """Return what has changed since a record was written, as part of a sentence; empty where nothing has."""
-        name = job.cell.method
-        if name not in self._providers:
-            self._providers[name] = provider_of(name)
-        change = code_change(record.environment.provider, self._providers[name])
-        if change or not record.content.test:
-            return change
-        train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""
-        return data_change(record.content, DataContent(train, self._content(job.cell.category, "test", None)))
-
-    def _content(self, category: str, split: Split, ids: tuple[str, ...] | None) -> str:
-        key = (category, ids)
-        if key not in self._contents:
-            refs = self._dataset.refs(category, split)
-            chosen = refs if ids is None else [ref for ref in refs if ref.id in set(ids)]
-            self._contents[key] = self._dataset.content_digest(chosen)
-        return self._contents[key]
 
 
 def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:

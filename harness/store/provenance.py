@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 from harness import registry
@@ -17,6 +18,7 @@ __all__ = [
     "mixed_versions",
     "provider_of",
     "source_of",
+    "stale_as_failed",
     "stale_reasons",
 ]
 
@@ -106,6 +108,17 @@ def stale_reasons(records: Sequence[Record]) -> list[str]:
         reason = code or data_change(record.content, newest)
         reasons.append(reason if record.status == "ok" else "")
     return reasons
+
+
+def stale_as_failed(records: Sequence[Record]) -> list[Record]:
+    """Return records with each stale one as a failed one that says so: for what takes no old number for a new one."""
+    reasons = stale_reasons(records)
+    return [
+        replace(record, status="failed", reason=f"stale: {reason}; 'harness run' measures it again")
+        if reason
+        else record
+        for record, reason in zip(records, reasons, strict=True)
+    ]
 
 
 def _same_test(record: Record) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from harness.store.record import Record, decode_record, encode_record
 __all__ = ["Store", "left_out_records_text", "open_store", "read_record_file"]
 
 _LEAST_FREE = 16_000_000
+_MACHINES = "machines"
 _LARGEST = 64_000_000
 """Bytes of a record's file. One of schema 1 has about 100 for each test image and 10 for each call."""
 
@@ -48,7 +49,7 @@ class Store:
     def on(self, machine: str) -> Store:
         """Return the records of cells that were measured on a machine after another one had measured them."""
         readable = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")[:40]
-        return Store(self.folder / "machines" / f"{readable}-{digest(machine, 8)}")
+        return Store(self.folder / _MACHINES / f"{readable}-{digest(machine, 8)}")
 
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies once it is complete."""
@@ -74,6 +75,11 @@ class Store:
     def folders_read(self) -> tuple[Path, ...]:
         """The results folders that records are read from."""
         return (self.folder,)
+
+    @property
+    def folders_given(self) -> tuple[Path, ...]:
+        """Those of them that a command names: folders of machines lie in others."""
+        return tuple(path for path in self.folders_read if path.parent.name != _MACHINES)
 
     @property
     def elsewhere(self) -> tuple[Record, ...]:
@@ -310,6 +316,6 @@ def open_store(folders: Sequence[Path]) -> Store:
 
 def _machines(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in (folder / "machines").iterdir() if (path / "cells").is_dir())
+        return sorted(path for path in (folder / _MACHINES).iterdir() if (path / "cells").is_dir())
     except OSError:
         return []

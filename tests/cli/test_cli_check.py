@@ -5,6 +5,7 @@ import pytest
 from gate_records import toy_record
 from test_cli_main import loaded
 
+from harness.store.environment import Provider
 from harness.store.store import Store
 
 
@@ -77,6 +78,18 @@ def test_a_failed_cell_is_named_with_its_reason(call, updated, tmp_path):
     outcome = call("check")
     assert outcome.code == 4
     assert "killed: SIGKILL" in outcome.out
+
+
+def test_a_number_of_other_code_passes_no_gate_and_enters_no_leaderboard(call, updated, tmp_path):
+    stale = toy_record(category="ridge", shift=0.01)
+    environment = replace(stale.environment, provider=Provider("harness", "0.1.0", "0" * 64))
+    write(tmp_path / "results", toy_record(), replace(stale, environment=environment))
+    outcome = call("check")
+    assert outcome.code == 4
+    assert "stale: its code has changed" in " ".join(outcome.out.split())
+    before = (tmp_path / "results" / "leaderboard" / "toy-quick.csv").read_bytes()
+    call("leaderboard", "update")
+    assert (tmp_path / "results" / "leaderboard" / "toy-quick.csv").read_bytes() == before
 
 
 def test_all_cells_failed_is_a_regression_too(call, updated, tmp_path):

@@ -1,0 +1,45 @@
+"""What has changed since a record was written: the code of its method, and the files of its samples."""
+
+from __future__ import annotations
+
+from harness.data.base import Dataset, Split
+from harness.plan.job import Job
+from harness.store.environment import Provider
+from harness.store.provenance import code_change, data_change, provider_of
+from harness.store.record import DataContent, Record
+
+__all__ = ["Changes"]
+
+
+class Changes:
+    """What computes the cells of a plan now, beside what computed their records; each thing is looked at once.
+
+    Parameters
+    ----------
+    dataset
+        Where the samples of all cells lie.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._providers: dict[str, Provider | None] = {}
+        self._contents: dict[tuple[str, tuple[str, ...] | None], str] = {}
+
+    def since(self, job: Job, record: Record) -> str:
+        """Return what has changed since a record was written, as part of a sentence; empty where nothing has."""
+        name = job.cell.method
+        if name not in self._providers:
+            self._providers[name] = provider_of(name)
+        change = code_change(record.environment.provider, self._providers[name])
+        if change or not record.content.test:
+            return change
+        train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""
+        return data_change(record.content, DataContent(train, self._content(job.cell.category, "test", None)))
+
+    def _content(self, category: str, split: Split, ids: tuple[str, ...] | None) -> str:
+        key = (category, ids)
+        if key not in self._contents:
+            refs = self._dataset.refs(category, split)
+            chosen = refs if ids is None else [ref for ref in refs if ref.id in set(ids)]
+            self._contents[key] = self._dataset.content_digest(chosen)
+        return self._contents[key]
