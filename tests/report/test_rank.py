@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from report_records import complete, group_of, make_record
 
 from harness.data.base import DATASETS
-from harness.report.rank import critical_difference, rank_grid, rank_methods
+from harness.report.rank import Ranking, critical_difference, rank_grid, rank_methods
 
 MVTEC = DATASETS["mvtec3d"].categories
 
@@ -48,6 +48,13 @@ def test_equal_methods_are_all_tied():
     ranking = rank_methods(np.full((4, 10), 0.5))
     assert ranking.p_value == 1
     assert all(ranking.tied(index) for index in range(4))
+
+
+@pytest.mark.parametrize(("p_value", "tied"), [(0.049, False), (0.051, True), (1.0, True)])
+def test_where_the_friedman_test_decides_nothing_no_distance_does(p_value, tied):
+    ranking = Ranking((1.0, 3.0), p_value, difference=0.5)
+    assert ranking.decides is not tied
+    assert [ranking.tied(index) for index in range(2)] == [True, tied]
 
 
 def test_the_table_ranks_and_marks_the_best():
