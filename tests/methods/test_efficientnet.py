@@ -72,3 +72,13 @@ def test_random_features_neither_vanish_nor_explode() -> None:
         features = network(images)
     assert ((features.std((1, 2, 3)) > 0.05) & (features.std((1, 2, 3)) < 5)).all()
     assert features[0].std((1, 2)).mean() > 0.05
+
+
+def test_random_weights_are_those_of_seed_0() -> None:
+    """Numbers that were measured with random weights are comparable as long as this holds."""
+    stems = [
+        build_efficientnet(weights=None, **seed).state_dict()["conv_stem.weight"]
+        for seed in ({}, {"seed": 0}, {"seed": 1})
+    ]
+    assert torch.equal(stems[0], stems[1])
+    assert not torch.equal(stems[0], stems[2])
