@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from harness.cli.output import WarningLines, echo, echo_notes
+from harness.cli.requirements import unmet_requirement
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
 
@@ -138,6 +139,10 @@ def _run() -> int:
             f"{what} can't be read or written ({error.strerror or error}): correct that, and run it again.",
             ExitCode.PREREQUISITE,
         )
+    except Exception:
+        if reason := unmet_requirement():
+            return _say(reason, ExitCode.PREREQUISITE)
+        raise
 
 
 def _say(sentence: object, code: int) -> int:

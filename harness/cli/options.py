@@ -78,14 +78,16 @@ class Duration(_Number):
     """A time in seconds: ``90``, ``90s``, ``30m``, ``2h``, ``30d``."""
 
     name = "time"
+    _LONGEST: ClassVar[float] = 1e9  # thirty years: what waits takes no longer time
     _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse a text; pass a number on."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
-        if match is None or float(match[1]) <= 0:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip(), re.ASCII)
+        seconds = float(match[1]) * self._UNITS[match[2]] if match else 0.0
+        if not 0 < seconds <= self._LONGEST:
             self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 30d.", param, ctx)
-        return float(match[1]) * self._UNITS[match[2]]
+        return seconds
 
 
 def _join(ctx: click.Context, param: click.Parameter, lists: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

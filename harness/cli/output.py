@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import ExitCode
+from harness.files.names import capped
 from harness.report.printable import printable
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def warn(message: str) -> None:
 def echo_notes(notes: Sequence[object]) -> None:
     """Print sentences on standard error, each as one line of this program."""
     for note in notes:
-        echo(f"harness: {' '.join(str(note).splitlines())}", err=True)
+        echo(f"harness: {' '.join(capped(str(note)).splitlines())}", err=True)
 
 
 def listing(headings: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:

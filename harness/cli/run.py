@@ -177,10 +177,10 @@ def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: 
     print_notes(plan)
     tell_left_out(store)
     jobs = placed_jobs(plan, **keep)
-    if jobs:
-        save_pending(store.folder, [job.cell for job in jobs])
     for job in jobs:
         write_job(folder / f"{job.cell.stem}.json", job.on(device))
+    if jobs:
+        save_pending(store.folder, [job.cell for job in jobs])
     stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
     return ExitCode.OK
 

@@ -12,8 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.data.base import DATASETS
 from harness.errors import DataError, UsageError
@@ -194,20 +193,23 @@ def _read_lists(dataset: str, category: str) -> dict[str, tuple[str, ...]]:
         known = ", ".join(DATASETS[dataset].categories)
         raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {known}.")
     path = splits_dir() / dataset / f"{category}.json"
-    content = _read_json(path)
-    if content.get("digest") != split_file_digest(content):
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        digest_now = split_file_digest(content) if isinstance(content, dict) else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} can't be read as a split ({error}): restore the file or reinstall.") from error
+    if digest_now is None or not _are_lists(content.get("lists")):
+        raise DataError(f"{path} holds no split: restore the file or reinstall.")
+    if content.get("digest") != digest_now:
         raise DataError(f"{path} was changed: its content does not have the digest that it states; restore the file.")
     return {name: tuple(content["lists"][name]) for name in SPLIT_NAMES}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} can't be read as a split ({error}): restore the file or reinstall.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no split: restore the file or reinstall.")
-    return content
+def _are_lists(lists: object) -> bool:
+    """Return whether a value holds a list of ids for every name of a split."""
+    return isinstance(lists, dict) and all(
+        isinstance(lists.get(name), list) and all(isinstance(id_, str) for id_ in lists[name]) for name in SPLIT_NAMES
+    )
 
 
 def _require_on_disk(dataset: str, category: str, name: str, ids: tuple[str, ...], available: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ def cache_limit() -> int:
     text = os.environ.get("HARNESS_CACHE_LIMIT", "").strip()
     if not text:
         return _DEFAULT_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.upper())
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([A-Z]*)", text.upper(), re.ASCII)
     if match is None or match[2] not in _UNITS:
         raise UsageError(f"HARNESS_CACHE_LIMIT is no size ('{text}'): write 500MB, 20GB, or 0 to keep nothing.")
     return int(float(match[1]) * _UNITS[match[2]])

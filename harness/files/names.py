@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["bad_name_reason", "one_line"]
+__all__ = ["bad_name_reason", "capped", "one_line"]
 
 _LONGEST = 255
+_LONGEST_TEXT = 10_000
 _SEPARATORS = frozenset("/\\")
 
 
@@ -29,6 +30,10 @@ def bad_name_reason(name: str) -> str:
 
 def one_line(text: str, longest: int = 200) -> str:
     """Return a text on one line without control characters, shortened in its middle where it is long."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return capped("".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split())), longest)
+
+
+def capped(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Return a text, shortened in its middle where it is long: an exception may quote megabytes."""
     half = longest // 2 - 2
-    return clean if len(clean) <= longest else f"{clean[:half]} ... {clean[-half:]}"
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

@@ -76,11 +76,14 @@ def _axis_weights(source: int, target: int) -> NDArray[np.float64]:
 
 
 def check_prediction(prediction: Prediction, sample_id: str) -> None:
-    """Raise MethodError where a prediction can't be scored: wrong dimensions or dtype, NaN or infinity."""
-    maps = {"anomaly_map": prediction.anomaly_map}
+    """Raise MethodError where a prediction can't be scored: wrong type, dimensions or dtype, NaN or infinity."""
+    require_prediction(prediction, sample_id)
+    maps: dict[str, object] = {"anomaly_map": prediction.anomaly_map}
     if prediction.pixel_map is not None:
         maps["pixel_map"] = prediction.pixel_map
     for name, values in maps.items():
+        if not isinstance(values, np.ndarray):
+            raise MethodError(f"The {name} of sample {sample_id} is a {type(values).__name__}, not an array.")
         if values.ndim != 2 or values.shape[0] != values.shape[1]:
             raise MethodError(f"The {name} of sample {sample_id} has shape {values.shape} and is not square.")
         try:
@@ -89,8 +92,19 @@ def check_prediction(prediction: Prediction, sample_id: str) -> None:
             raise MethodError(f"The {name} of sample {sample_id} {error}.") from error
         if not np.isfinite(values).all():
             raise MethodError(f"The {name} of sample {sample_id} holds NaN or infinity.")
-    if not np.isfinite(prediction.score):
+    try:
+        finite = np.isfinite(float(prediction.score))
+    except (TypeError, ValueError):
+        finite = np.False_
+    if not finite:
         raise MethodError(f"The score of sample {sample_id} is {prediction.score}.")
+
+
+def require_prediction(prediction: object, sample_id: str) -> None:
+    """Raise MethodError where a method returned something else than a prediction."""
+    if not isinstance(prediction, Prediction):
+        kind = type(prediction).__name__
+        raise MethodError(f"infer() returned a {kind} for sample {sample_id} and not a Prediction.")
 
 
 @contextmanager

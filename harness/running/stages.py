@@ -30,7 +30,7 @@ from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
-from harness.metrics.scoring import Scored, errors_name_sample
+from harness.metrics.scoring import Scored, errors_name_sample, require_prediction
 from harness.plan.job import Job
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
@@ -279,6 +279,7 @@ class CellRun:
         predicted: dict[str, Prediction] = {}
 
         def keep(sample: Sample, prediction: Prediction) -> None:
+            require_prediction(prediction, sample.id)
             # A copy: the next call may overwrite the buffer of the maps. Scoring later leaves CPU caches as they are.
             predicted[sample.id] = deepcopy(replace(prediction, extras={}))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.contract import MethodError, UnsupportedError
 from harness.errors import ExitCode, HarnessError
+from harness.files.names import capped
 from harness.measure import environment
 from harness.plan.job import Job, read_job
 from harness.running.events import EventWriter
@@ -41,7 +42,7 @@ def run_job(job: Job, events: EventWriter) -> Record:
     except Exception as error:  # recorded with its type; the traceback is in the log
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(capped(traceback.format_exc()))
         reason = f"{type(error).__name__}: {error}"
         status: Status = "oom" if means_out_of_memory(reason) else "failed"
         record = Record(cell=job.cell, status=status, reason=reason, seconds=run.seconds)
@@ -49,7 +50,12 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
 
 def _stamped(record: Record, job: Job) -> Record:
-    stamped = replace(record, created=datetime.now(UTC).isoformat(timespec="seconds"))
+    stamped = replace(
+        record,
+        reason=capped(record.reason),
+        notes=tuple(map(capped, record.notes)),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     if not stamped.environment.device:
         described = environment.describe(job.cell.method, job.device)
         with suppress(Exception):  # a broken device must not hide what broke

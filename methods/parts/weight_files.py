@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ def read_tensors(path: Path, inside: str | None = None, *, mend: str = _FETCH_AG
     except FileNotFoundError:
         raise MethodError(f"The weight file {path} does not exist: fetch it with 'harness weights fetch'.") from None
     except Exception as error:  # the readers raise any class of error for bytes that are not a checkpoint
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        if isinstance(error, UnpicklingError):  # torch goes on to say how to load what is no tensor all the same
+            first = "it has no tensors, or something beside them"
         raise MethodError(
             f"The weight file {path} can't be read ({first}): it is truncated or not a weight file; {mend}."
         ) from error
