@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def source_digest(module: str, file: Path) -> str:
     alone = not package and root.name in _INSTALLED
     seen: dict[str, str] = {}
     waiting = [(module, file)]
+    names_in = cache(_names_in)
     while waiting:
         name, path = waiting.pop()
         if name in seen:
@@ -67,8 +68,9 @@ def source_digest(module: str, file: Path) -> str:
         except (OSError, SyntaxError, ValueError, RecursionError):
             return ""
         for other in () if alone else imported:
-            absolute = _absolute(other, name, is_package=path.name == "__init__.py")
-            waiting += _found(absolute, root, package)
+            parts = _absolute(other, name, is_package=path.name == "__init__.py").split(".")
+            if parts[0] != _OWN and package in ("", parts[0]):
+                waiting += _found(parts, root, names_in)
     text = "".join(f"{name}\0{digest}\0" for name, digest in sorted(seen.items()))
     return sha256(text.encode()).hexdigest()
 
@@ -85,16 +87,16 @@ def _read(path: Path, signature: tuple[int, int]) -> tuple[str, tuple[str, ...]]
     content = path.read_bytes()
     if path.suffix != ".py":
         return sha256(content).hexdigest(), ()
-    tree = ast.parse(content)
-    return sha256(_code(content, tree)).hexdigest(), tuple(dict.fromkeys(_imports(tree)))
+    nodes = list(ast.walk(ast.parse(content)))
+    return sha256(_code(content, nodes)).hexdigest(), tuple(dict.fromkeys(_imports(nodes)))
 
 
-def _code(content: bytes, tree: ast.Module) -> bytes:
+def _code(content: bytes, nodes: Iterable[ast.AST]) -> bytes:
     """Return a source without docstrings, blank lines and lines that hold a comment alone."""
     lines = content.replace(b"\r\n", b"\n").split(b"\n")
     inside: set[int] = set()
     dropped: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno is not None:
             inside.update(range(node.lineno + 1, node.end_lineno + 1))
         docstring = _docstring(node)
@@ -120,8 +122,8 @@ def _docstring(node: ast.AST) -> ast.Expr | None:
     return first if alone and opened else None
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -140,18 +142,26 @@ def _absolute(name: str, importer: str, *, is_package: bool) -> str:
     return ".".join([*kept, *filter(None, name.lstrip(".").split("."))])
 
 
-def _found(module: str, root: Path, package: str) -> Iterator[tuple[str, Path]]:
-    """Yield a module of the package and the packages around it, where they are files below the root."""
-    parts = module.split(".")
-    if parts[0] == _OWN or (package and parts[0] != package):
-        return
-    for length in range(1, len(parts) + 1):
-        base = root.joinpath(*parts[:length])
-        name = ".".join(parts[:length])
-        yield from ((name, path) for path in _files(base))
+def _found(parts: Sequence[str], root: Path, names_in: Callable[[Path], frozenset[str]]) -> Iterator[tuple[str, Path]]:
+    """Yield a module and the packages around it, where they are files below the root."""
+    folder = root
+    for length, part in enumerate(parts, start=1):
+        name, names = ".".join(parts[:length]), names_in(folder)
+        yield from ((name, folder / file) for file in names if file.startswith(f"{part}.") and _is_module(file))
+        folder /= part
+        if part not in names:
+            return
+        if "__init__.py" in names_in(folder):
+            yield name, folder / "__init__.py"
 
 
-def _files(base: Path) -> Iterator[Path]:
-    yield from (path for path in (base / "__init__.py", base.with_name(f"{base.name}.py")) if path.is_file())
-    if base.parent.is_dir():
-        yield from (path for path in base.parent.glob(f"{base.name}.*") if path.suffix in _COMPILED)
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _is_module(file: str) -> bool:
+    stem, _, suffix = file.partition(".")
+    return suffix == "py" or (bool(stem) and file.endswith(_COMPILED))
