@@ -114,6 +114,7 @@ def command(
     from harness.files.array_cache import cache_limit
     from harness.measure.environment import machine_of
     from harness.plan.planning import Selection
+    from harness.report.console import stderr
     from harness.running.devices import choose_devices
     from harness.store.store import Store
 
@@ -136,7 +137,8 @@ def command(
     store = Store(results)
     if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
-    plan = _plan(selection, store, suites, dataset)
+    with stderr.status("Comparing what is to be measured with what is there …"):
+        plan = _plan(selection, store, suites, dataset)
     if dry_run:
         return _show(plan, store, devices, as_json=as_json)
     keep = {"save_fitted": selection.save_fitted, "save_maps": selection.save_maps}
