@@ -103,8 +103,8 @@ def command(
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
 
-    A cell that is measured already is skipped, so the same command continues an interrupted run; cells that went wrong
-    run again.
+    A cell that is measured already is skipped, so the same command continues an interrupted run; cells that went wrong,
+    and those whose code or data have changed since, run again.
 
     \b
     harness run --methods cfm,cfm-t --shots 10
