@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.data.splits import SPLIT_NAMES, TRAIN_COUNTS, seeded_order, split_file_digest, train_ids
+from harness.data.base import DATASETS
+from harness.data.splits import SPLIT_NAMES, seeded_order, split_file_digest, train_ids
 from harness.files.digest import digest
 
 LENGTH = 50
@@ -33,8 +34,8 @@ def build(dataset: str, category: str) -> dict[str, Any]:
 
 def write(folder: Path) -> None:
     """Write every file below ``folder``."""
-    for dataset, categories in TRAIN_COUNTS.items():
-        for category in categories:
+    for dataset, info in DATASETS.items():
+        for category in info.categories:
             path = folder / dataset / f"{category}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(build(dataset, category), indent=1) + "\n", "utf-8")

@@ -119,7 +119,12 @@ def _print_report(report: VerifyReport, *, fast: bool) -> None:
         table.add_row(category, *(_count_text(rows.get(split)) for split in _SPLITS))
     for category in report.missing_categories:
         table.add_row(category, Text("missing", "red"))
+    for category in report.unofficial:
+        table.add_row(category, Text("not an official category", "yellow"))
     console().print(table)
+    for note in report.notes:
+        place = (f"{note.category} {note.split}", "yellow")
+        console().print(Text.assemble(place, f": {note.message}"), soft_wrap=True)
     for problem in report.problems:
         place = (f"{problem.category} {problem.split}", "red")
         console().print(Text.assemble(place, f": {problem.message}"), soft_wrap=True)

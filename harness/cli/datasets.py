@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -58,8 +59,9 @@ class _DatasetState:
     root: Path | None
     categories: Sequence[str]
     missing: Sequence[str]
+    unofficial: Sequence[str]
     samples: Mapping[Split, int]
-    published: Mapping[Split, int]
+    published: Mapping[Split, int | None]
     problems: Sequence[str]
     mend: str
 
@@ -70,14 +72,19 @@ def _state(name: str, root: Path | None, data: Path | None) -> _DatasetState:
 
     info = DATASETS[name]
     about = (name, info.title, info.licence, info.homepage)
+    counts = {split: info.total(split) for split in _SPLITS}
     if name == "toy":
-        folder, counts = _embedded(info.categories)
+        from harness.data.toy import TOY_VERSION
+        from harness.files.caches import CACHES
+
+        made = {split: info.total(split) or 0 for split in _SPLITS}
+        folder = CACHES["toy"].path / TOY_VERSION
         mend = "" if folder.is_dir() else "nothing to do: it is made when it is first used"
-        return _DatasetState(*about, True, folder, info.categories, (), counts, counts, (), mend)
-    counts = dict(info.counts)
+        return _DatasetState(*about, True, folder, info.categories, (), (), made, made, (), mend)
     if root is None:
-        mend = f"harness data fetch {name} --to {data or 'DIR'}, or name the folder that holds it with --data DIR"
-        return _DatasetState(*about, False, None, (), info.categories, dict.fromkeys(_SPLITS, 0), counts, (), mend)
+        mend = f"harness data fetch {name} --to DIR, or name the folder that holds it with --data DIR"
+        none = dict.fromkeys(_SPLITS, 0)
+        return _DatasetState(*about, False, None, (), info.categories, (), none, counts, (), mend)
 
     from harness.data.verify import ALL_CATEGORIES, verify_dataset
 
@@ -85,25 +92,16 @@ def _state(name: str, root: Path | None, data: Path | None) -> _DatasetState:
     missing = report.missing_categories
     commands = []
     if missing:
-        commands.append(f"harness data fetch {name} --to {root.parent} --categories {','.join(missing)}")
-    if report.problems or not all(row.ok for row in report.counts):
+        fetched = root.name == info.folder_names[0] and report.as_published
+        to = quote(str(root.parent)) if fetched else "DIR"  # nothing is added to what others keep there
+        commands.append(f"harness data fetch {name} --to {to} --categories {','.join(missing)}")
+    if report.problems or not report.as_published:
         commands.append(f"harness data verify {root}")
     present = [category for category in info.categories if category not in missing]
     samples = {row.split: row.found for row in report.counts if row.category == ALL_CATEGORIES}
     problems = [problem.message for problem in report.problems]
-    return _DatasetState(*about, True, report.root, present, missing, samples, counts, problems, "; ".join(commands))
-
-
-def _embedded(categories: Sequence[str]) -> tuple[Path, dict[Split, int]]:
-    """Return the folder of the toy dataset, and its samples by split."""
-    from harness.data.toy import TOY_COUNTS, TOY_VERSION
-    from harness.files.caches import CACHES
-
-    counts = {
-        split: len(categories) * sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
-        for split in _SPLITS
-    }
-    return CACHES["toy"].path / TOY_VERSION, counts
+    found = (report.root, present, missing, report.unofficial)
+    return _DatasetState(*about, True, *found, samples, counts, problems, "; ".join(commands))
 
 
 def _print(states: Sequence[_DatasetState]) -> None:
@@ -121,6 +119,9 @@ def _print(states: Sequence[_DatasetState]) -> None:
         console().print(Text.assemble((state.name, "bold"), "  ", place), soft_wrap=True)
         if state.missing and state.found:
             console().print(f"    missing: {', '.join(state.missing)}")
+        if state.unofficial:
+            names = ", ".join(state.unofficial)
+            console().print(f"    left out, not an official category: {names}", soft_wrap=True)
         if state.problems:
             unusable = counted(len(state.problems), "file")
             console().print(f"    {unusable} can't be used, the first: {state.problems[0]}")

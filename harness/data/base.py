@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +26,7 @@ class DatasetInfo:
     categories
         All official categories, in the order of the published tables.
     counts
-        Published number of samples over all categories, by split.
+        Published number of samples of each category by split; empty where none is published.
     licence, homepage
         As stated by the authors.
     folder_names
@@ -36,11 +36,44 @@ class DatasetInfo:
     name: str
     title: str
     categories: tuple[str, ...]
-    counts: dict[Split, int]
+    counts: Mapping[str, Mapping[Split, int]]
     licence: str
     homepage: str
     folder_names: tuple[str, ...]
 
+    def count(self, category: str, split: Split) -> int | None:
+        """Return the published number of samples of a category and split, None where none is published."""
+        return self.counts[category][split] if category in self.counts else None
+
+    def total(self, split: Split) -> int | None:
+        """Return the published number of samples of a split over all categories, None where none is published."""
+        return sum(counts[split] for counts in self.counts.values()) if self.counts else None
+
+
+def _counts(train: int, validation: int, test: int) -> Mapping[Split, int]:
+    return {"train": train, "validation": validation, "test": test}
+
+
+_TOY = dict.fromkeys(("bump", "ridge"), _counts(50, 4, 24))
+_MVTEC_3D = {
+    "bagel": _counts(244, 22, 110),
+    "cable_gland": _counts(223, 23, 108),
+    "carrot": _counts(286, 29, 159),
+    "cookie": _counts(210, 22, 131),
+    "dowel": _counts(288, 34, 130),
+    "foam": _counts(236, 27, 100),
+    "peach": _counts(361, 42, 132),
+    "potato": _counts(300, 33, 114),
+    "rope": _counts(298, 33, 101),
+    "tire": _counts(210, 29, 112),
+}
+_EYECANDIES = dict.fromkeys(
+    (
+        *("CandyCane", "ChocolateCookie", "ChocolatePraline", "Confetto", "GummyBear", "HazelnutTruffle"),
+        *("LicoriceSandwich", "Lollipop", "Marshmallow", "PeppermintCandy"),
+    ),
+    _counts(1000, 100, 50),
+)
 
 DATASETS: dict[str, DatasetInfo] = {
     info.name: info
@@ -48,8 +81,8 @@ DATASETS: dict[str, DatasetInfo] = {
         DatasetInfo(
             name="toy",
             title="Toy (embedded)",
-            categories=("bump", "ridge"),
-            counts={},
+            categories=tuple(_TOY),
+            counts=_TOY,
             licence="Apache-2.0",
             homepage="",
             folder_names=("toy",),
@@ -57,19 +90,8 @@ DATASETS: dict[str, DatasetInfo] = {
         DatasetInfo(
             name="mvtec3d",
             title="MVTec 3D-AD",
-            categories=(
-                "bagel",
-                "cable_gland",
-                "carrot",
-                "cookie",
-                "dowel",
-                "foam",
-                "peach",
-                "potato",
-                "rope",
-                "tire",
-            ),
-            counts={"train": 2656, "validation": 294, "test": 1197},
+            categories=tuple(_MVTEC_3D),
+            counts=_MVTEC_3D,
             licence="CC BY-NC-SA 4.0",
             homepage="https://www.mvtec.com/company/research/datasets/mvtec-3d-ad",
             folder_names=("mvtec3d", "mvtec_3d_anomaly_detection", "mvtec3d-ad", "mvtec_3d"),
@@ -77,19 +99,8 @@ DATASETS: dict[str, DatasetInfo] = {
         DatasetInfo(
             name="eyecandies",
             title="Eyecandies",
-            categories=(
-                "CandyCane",
-                "ChocolateCookie",
-                "ChocolatePraline",
-                "Confetto",
-                "GummyBear",
-                "HazelnutTruffle",
-                "LicoriceSandwich",
-                "Lollipop",
-                "Marshmallow",
-                "PeppermintCandy",
-            ),
-            counts={"train": 10000, "validation": 1000, "test": 500},
+            categories=tuple(_EYECANDIES),
+            counts=_EYECANDIES,
             licence="CC BY-NC-SA 4.0",
             homepage="https://eyecan-ai.github.io/eyecandies",
             folder_names=("eyecandies", "Eyecandies", "eyecandies_preprocessed"),
@@ -160,6 +171,9 @@ class Dataset(Protocol):
 
     def content_digest(self, refs: Sequence[SampleRef]) -> str:
         """Return a digest of the content of some samples' files; one that is unchanged since is not read again."""
+
+    def notes(self, category: str) -> tuple[str, ...]:
+        """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
 
 
 class SampleSequence(Sequence[Sample]):

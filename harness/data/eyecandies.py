@@ -62,5 +62,5 @@ class Eyecandies(FolderDataset):
             self._require(category)
             folder = self.root / category
             kind = Official if Official.fits(folder) else Converted
-            self._layouts[category] = kind(folder, self.hint)
+            self._layouts[category] = kind(folder, self.hint, self.doubts)
         return self._layouts[category]

@@ -15,8 +15,9 @@ from harness.contract import Sample
 from harness.data.backproject import BACKGROUND_RULE, back_project, find_background, scale_depth, to_sample_axes
 from harness.data.base import SampleRef, Split
 from harness.data.clean import valid_points
+from harness.data.doubts import Doubts
 from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest
-from harness.data.images import read_depth, read_mask, read_rgb
+from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_metres
 from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
 from harness.errors import DataError
 
@@ -51,9 +52,10 @@ class Layout(Protocol):
 class Official:
     """A category as it is downloaded: ``<split>/data/NNN_{image_4,depth,mask}.png`` and three text files a sample."""
 
-    def __init__(self, folder: Path, hint: str) -> None:
+    def __init__(self, folder: Path, hint: str, doubts: Doubts) -> None:
         self._folder = folder
         self._hint = hint
+        self._doubts = doubts
 
     @staticmethod
     def fits(folder: Path) -> bool:
@@ -73,17 +75,17 @@ class Official:
             names = ", ".join(f"{stem}_{_PARTS[kind]}" for kind in missing)
             lacks = f"{data} lacks {names}, while sample {stem} has other files: {self._hint}."
             if any(kind in missing for kind in _NEEDED):
-                (scan.problems if any(kind in files for kind in _NEEDED) else scan.warnings).append(lacks)
+                (scan.problem if any(kind in files for kind in _NEEDED) else scan.warn)(lacks)
                 continue
             try:
                 defect = self._defect(data / stem, files) if split == "test" else GOOD
             except DataError as error:
-                scan.problems.append(str(error))
+                scan.problem(str(error))
                 continue
             used = {kind: path for kind, path in files.items() if kind in expected}
             scan.add(SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{stem}", split, defect), used)
             if missing:
-                scan.warnings.append(lacks)
+                scan.warn(lacks)
         return scan
 
     def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
@@ -92,15 +94,18 @@ class Official:
         require_same_size(files["rgb"], rgb, files["depth"], raw, self._hint)
         low, high = _read_depth_range(files["range"], self._hint)
         pose = _read_pose(files["pose"], self._hint)
+        with np.errstate(all="ignore"):
+            xyz = to_sample_axes(back_project(scale_depth(raw, low, high), pose))
+        require_metres(files["depth"], xyz, self._hint)
         mask = np.zeros(raw.shape, dtype=np.bool_)
         if ref.defect != GOOD:
-            mask = read_anomaly(files["mask"], files["rgb"], rgb, self._hint)
+            mask = read_anomaly(ref, files, rgb, self._hint, self._doubts)
         return Sample(
             id=ref.id,
             category=ref.category,
             defect=ref.defect,
             rgb=rgb,
-            xyz=to_sample_axes(back_project(scale_depth(raw, low, high), pose)),
+            xyz=xyz,
             plane=np.zeros(raw.shape, dtype=np.bool_),
             mask=mask,
             anomalous=ref.defect != GOOD,
@@ -126,7 +131,7 @@ class Official:
         if "metadata" in files:
             defect = _read_defect(files["metadata"], self._hint)
         elif "mask" in files:
-            defect = _BAD if read_mask(files["mask"], self._hint).any() else GOOD
+            defect = _BAD if read_mask(files["mask"], self._hint).pixels.any() else GOOD
         else:
             raise DataError(f"{prefix} has neither a metadata nor a mask file to tell its label: {self._hint}.")
         if defect != GOOD and "mask" not in files:
@@ -143,9 +148,10 @@ class Converted:
         "test": ("test", "test_public"),
     }
 
-    def __init__(self, folder: Path, hint: str) -> None:
+    def __init__(self, folder: Path, hint: str, doubts: Doubts) -> None:
         self._folder = folder
         self._hint = hint
+        self._doubts = doubts
 
     @classmethod
     def fits(cls, folder: Path) -> bool:
@@ -159,11 +165,12 @@ class Converted:
             number = str(int(stem)).zfill(_DIGITS[split]) if stem.isdecimal() else stem
             return SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{number}", split, defect)
 
-        return scan_paired([self._folder / name for name in self._folders[split]], ref, self._hint)
+        folders = [self._folder / name for name in self._folders[split]]
+        return scan_paired(folders, ref, self._hint, only_good=split != "test")
 
     def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read one sample as it is."""
-        return decode_paired(ref, files, self._hint)
+        return decode_paired(ref, files, self._hint, self._doubts)
 
     def clean(self, sample: Sample) -> Sample:
         """Mark every pixel without a point as background."""
@@ -187,10 +194,9 @@ def _group_by_stem(data: Path) -> dict[str, dict[str, Path]]:
 
 
 def _read_yaml(path: Path, hint: str) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} can't be read as YAML ({type(error).__name__}): {hint}.") from error
+    text = read_text(path, hint)
+    with reading(path, "YAML", hint):
+        content = yaml.safe_load(text)
     if not isinstance(content, dict):
         raise DataError(f"{path} has no named values: {hint}.")
     return content
@@ -201,7 +207,7 @@ def _read_depth_range(path: Path, hint: str) -> tuple[float, float]:
     content = _read_yaml(path, hint)
     try:
         low, high = (float(content["normalization"][name]) for name in ("min", "max"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path} has no numbers normalization.min and normalization.max: {hint}.") from error
     if not 0 < low < high < np.inf:
         raise DataError(f"{path} gives the depth range {low} to {high}, which is empty: {hint}.")
@@ -210,11 +216,12 @@ def _read_depth_range(path: Path, hint: str) -> tuple[float, float]:
 
 def _read_pose(path: Path, hint: str) -> NDArray[np.float64]:
     """Return the camera's pose (4, 4), finite and invertible."""
-    try:
-        pose = np.loadtxt(path, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} can't be read as a matrix ({type(error).__name__}): {hint}.") from error
-    if pose.shape != (4, 4) or not np.isfinite(pose).all() or abs(np.linalg.det(pose)) < 1e-9:
+    text = read_text(path, hint)
+    with reading(path, "a matrix", hint):
+        pose = np.loadtxt(text.splitlines(), dtype=np.float64)
+    with np.errstate(all="ignore"):
+        proper = pose.shape == (4, 4) and np.isfinite(pose).all() and 1e-9 < abs(np.linalg.det(pose)) < np.inf
+    if not proper:
         raise DataError(f"{path} is not an invertible 4x4 matrix: {hint}.")
     return pose
 

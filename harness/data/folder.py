@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.contract import Sample
 from harness.data.base import DatasetInfo, SampleRef, Split
+from harness.data.doubts import Doubts
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.hashes import FileHashes
@@ -34,6 +35,8 @@ class Scan:
         A sentence for each sample that can't be: a file is missing, or two samples have the same id.
     warnings
         A sentence for each incomplete sample that does not keep the others from being read.
+    notes
+        A clause for what is left out or may be read in another way than it is meant.
     images
         Number of colour images, those without a partner included.
     """
@@ -41,16 +44,31 @@ class Scan:
     samples: dict[SampleRef, SampleFiles] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     images: int = 0
     _by_id: dict[str, SampleFiles] = field(default_factory=dict)
 
     def add(self, ref: SampleRef, files: SampleFiles) -> None:
-        """Add a sample; a second one of the same id is a problem."""
+        """Add a sample; a second one of the same id is a problem, and so is a name that no record can hold."""
         other = self._by_id.setdefault(ref.id, files)
-        if other is files:
-            self.samples[ref] = files
+        if other is not files:
+            self.problem(f"{files['rgb']} and {other['rgb']} are both sample {ref.id}: rename one of them.")
+        elif _printable(f"{ref.id} {ref.defect}") != f"{ref.id} {ref.defect}":
+            self.problem(f"{files['rgb']} has a name that is not UTF-8: rename its file or folder.")
         else:
-            self.problems.append(f"{files['rgb']} and {other['rgb']} are both sample {ref.id}: rename one of them.")
+            self.samples[ref] = files
+
+    def problem(self, sentence: str) -> None:
+        """Add a problem."""
+        self.problems.append(_printable(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """Add a warning."""
+        self.warnings.append(_printable(sentence))
+
+    def note(self, clause: str) -> None:
+        """Add a note."""
+        self.notes.append(_printable(clause))
 
     def refs(self) -> tuple[SampleRef, ...]:
         """Return the samples, sorted by id.
@@ -80,13 +98,20 @@ class FolderDataset(ABC):
     info
         Facts of the dataset: its categories are the only folders looked at.
     hint
-        What the user can do about a bad file: the end of the error's sentence. By default, how to get it again.
+        What the user can do about a bad file: the end of the error's sentence. By default, to replace it, for the
+        folder may be of any origin.
+
+    Attributes
+    ----------
+    doubts
+        About the samples that were read so far.
     """
 
     def __init__(self, root: Path, info: DatasetInfo, hint: str | None = None) -> None:
         self.info = info
         self.root = root
-        self.hint = hint or _hint(info, root)
+        self.hint = hint or f"replace it, and check all files with 'harness data verify {root}'"
+        self.doubts = Doubts()
         self._scans: dict[tuple[str, Split], Scan] = {}
         self._hashes: FileHashes | None = None
 
@@ -120,6 +145,12 @@ class FolderDataset(ABC):
     def categories(self) -> tuple[str, ...]:
         """Categories found on disk, in the published order."""
         return self.categories_in(self.root, self.info)
+
+    @property
+    def unofficial(self) -> tuple[str, ...]:
+        """Names of folders on disk that have the layout of a category and are none of the dataset's, ascending."""
+        names = (path.name for path in subfolders(self.root))
+        return tuple(name for name in names if name not in self.info.categories and self.has_layout(self.root / name))
 
     def scan(self, category: str, split: Split) -> Scan:
         """Return the files of a category and split; raise UsageError where the category is not on disk."""
@@ -178,6 +209,11 @@ class FolderDataset(ABC):
             raise DataError(f"{error.filename} can't be read ({error.strerror}): {self.hint}.") from error
         return digest(sorted([path.relative_to(self.root).as_posix(), sha256] for path, sha256 in hashes.items()))
 
+    def notes(self, category: str) -> tuple[str, ...]:
+        """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
+        scans = [scan for (name, _), scan in self._scans.items() if name == category]
+        return (*(note for scan in scans for note in scan.notes), *self.doubts.sentences(category))
+
     def _require(self, category: str) -> None:
         """Raise UsageError with the nearest name where a category is not on disk."""
         categories = self.categories
@@ -187,12 +223,9 @@ class FolderDataset(ABC):
             raise UsageError(f"There is no category '{category}' in {self.root}: {guess}?")
 
 
-def _hint(info: DatasetInfo, root: Path) -> str:
-    if not info.homepage:
-        return f"delete {root} and run the command again, which makes the {info.name} dataset again"
-    return (
-        f"download it again with 'harness data fetch {info.name}' and check all files with 'harness data verify {root}'"
-    )
+def _printable(text: str) -> str:
+    """Return a text with the bytes of a path that are not UTF-8 written as ``\\xff``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def subfolders(folder: Path) -> tuple[Path, ...]:

@@ -1,26 +1,70 @@
-"""Read the files of a dataset; an error names the file and what is wrong with it in one sentence."""
+"""Read the files of a dataset; an error names the file and what is wrong with it in one sentence.
+
+A header is checked before anything is allocated for it, and whatever a decoder raises becomes a DataError.
+"""
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zlib
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from harness.data.masks import is_soft
 from harness.errors import DataError
 
-__all__ = ["GIVE_ANOTHER", "read_depth", "read_mask", "read_rgb", "read_xyz"]
+__all__ = [
+    "GIVE_ANOTHER",
+    "MaskImage",
+    "read_depth",
+    "read_mask",
+    "read_rgb",
+    "read_text",
+    "read_xyz",
+    "reading",
+    "require_metres",
+]
 
 GIVE_ANOTHER = "give another file"
 
-_PNG_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-_TIFF_ERRORS = (OSError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error, lzma.LZMAError)
+_LARGEST_SIDE = 2**13
+"""Of an image or cloud, in pixels; one of this size takes 0.8 GB as float32 points."""
+
+_LARGEST_TEXT = 10**6
+"""Bytes."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_FULL_RANGE = 64
+"""In 8 bits: an image of 16 bits without any value from here on may as well be one of 10, 12 or 14 bits."""
+
+_FARTHEST = 10.0
+"""Metres from the sensor, in any direction: farther away than any part that is inspected."""
+
+_POINTS_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskImage:
+    """A ground-truth mask.
+
+    Parameters
+    ----------
+    pixels : (H, W) bool
+        True where any channel but alpha is above zero.
+    doubts
+        What is doubtful about it, in words that follow "3 of 6 masks", to a detail.
+    """
+
+    pixels: NDArray[np.bool_]
+    doubts: Mapping[str, str]
 
 
 def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
@@ -40,28 +84,46 @@ def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
     Raises
     ------
     DataError
-        Where the file is missing, truncated or no image.
+        Where the file is missing, truncated or no image, or has 16 bits a channel of which the upper two are not used,
+        so that its range is unknown.
     """
-    image = _open_image(path, hint)
-    if image.mode.startswith("I"):
-        grey = (_as_uint16(image, path, hint) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+    with reading(path, "a PNG image", hint):
+        image = _open_image(path, hint)
+        grey = image.mode.startswith("I")
+        rgb = np.array(image.convert("RGB")) if not grey else _repeated(_as_uint16(image, path, hint))
+    if (grey or image.info.get("bits") == 16) and rgb.max() < _FULL_RANGE:
+        raise DataError(
+            f"{path} has 16 bits a channel and no value in the upper three quarters of their range: it may be of a "
+            f"camera of 8 to 14 bits and would be read as nearly black; save it with 8 bits, or {hint}."
+        )
+    return rgb
 
 
-def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.bool_]:
-    """Read a ground-truth mask as (H, W) bool: every value above zero is anomalous; alpha is ignored.
+def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> MaskImage:
+    """Read a ground-truth mask: every value above zero is anomalous; alpha is ignored.
 
     Raises
     ------
     DataError
         Where the file is missing, truncated or no image.
     """
-    image = _open_image(path, hint)
-    if image.mode in ("1", "L") or image.mode.startswith("I"):
-        return np.asarray(image).astype(np.bool_)
-    mask: NDArray[np.bool_] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.bool_)
-    return mask
+    with reading(path, "a PNG image", hint):
+        image = _open_image(path, hint)
+        marked = image.mode in ("L", "RGB", "P") and "transparency" in image.info
+        with_alpha = marked or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
+        alpha = np.asarray(image.convert("RGBA"))[..., 3] if with_alpha else np.zeros(1, np.uint8)
+        levels = np.asarray(image)
+        if image.mode not in ("1", "L") and not image.mode.startswith("I"):
+            levels = np.asarray(image.convert("RGB")).max(axis=2)
+    pixels = levels != 0
+    doubts = {}
+    if levels.dtype != np.bool_ and is_soft(levels[pixels], levels.max()):
+        doubts["hold other values than 0 and one more, or class ids; all above 0 count as anomalous"] = ""
+    if pixels.all():
+        doubts["mark the whole image"] = ""
+    if alpha.min() != alpha.max():
+        doubts["are transparent in places, which is ignored"] = ""
+    return MaskImage(pixels, doubts)
 
 
 def read_depth(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
@@ -72,7 +134,8 @@ def read_depth(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
     DataError
         Where the file is missing, truncated, or has another depth than 16 bits.
     """
-    return _as_uint16(_open_image(path, hint), path, hint)
+    with reading(path, "a PNG image", hint):
+        return _as_uint16(_open_image(path, hint), path, hint)
 
 
 def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
@@ -85,43 +148,112 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        Where the file is missing, truncated, of another shape or type, or holds NaN or infinite values.
+        Where the file is missing, truncated, of another shape or type, holds NaN or infinite values, or values too
+        large for metres.
     """
-    try:
-        xyz = np.asarray(tifffile.imread(path))
-    except _TIFF_ERRORS as error:
-        if "imagecodecs" in str(error):
-            raise DataError(f"{path} is compressed in a way that needs a package: pip install imagecodecs.") from error
-        raise DataError(f"{path} can't be read as a TIFF image ({_reason(error)}): {hint}.") from error
-    if xyz.ndim != 3 or xyz.shape[2] != 3 or xyz.size == 0 or not np.issubdtype(xyz.dtype, np.floating):
-        content = f"{xyz.dtype} of shape {'x'.join(map(str, xyz.shape))}"
-        raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
+    _require_file(path, hint)
+    with reading(path, "a TIFF image", hint), tifffile.TiffFile(path) as opened:
+        series = opened.series[0]
+        shape, dtype = tuple(series.shape), np.dtype(series.dtype)
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype.kind != "f":
+            content = f"{dtype} of shape {'x'.join(map(str, shape))}"
+            raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
+        _require_size(path, shape[1], shape[0], hint)
+        xyz = series.asarray()
     with np.errstate(over="ignore"):
-        points = xyz.astype(np.float32)
+        points: NDArray[np.float32] = xyz.astype(np.float32)
+    require_metres(path, points, hint)
+    return points
+
+
+def read_text(path: Path, hint: str) -> str:
+    """Read a small text file in UTF-8; raise DataError where it is missing, too large or no text."""
+    _require_file(path, hint)
+    with reading(path, "text", hint):
+        if path.stat().st_size > _LARGEST_TEXT:
+            raise DataError(f"{path} is larger than {_LARGEST_TEXT / 1e6:g} MB, which no description needs: {hint}.")
+        return path.read_text(encoding="utf-8")
+
+
+def require_metres(path: Path, points: NDArray[np.float32], hint: str) -> None:
+    """Raise DataError where a coordinate (H, W, 3) is not finite, or nearly all are too large for metres."""
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).any(axis=2).sum())
         raise DataError(
             f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: {hint}."
         )
-    return points
+    every = points.reshape(-1, 3)
+    some = every[:: max(1, len(every) // _POINTS_LOOKED_AT)]
+    measured = some[(some != 0).all(axis=1)]
+    if not len(measured):
+        return
+    low, high = np.percentile(measured, (1, 99), axis=0)
+    if max(-low.min(), high.max()) > _FARTHEST:
+        ranges = ", ".join(f"{name} {a:.4g} to {b:.4g}" for name, a, b in zip("xyz", low, high, strict=True))
+        raise DataError(
+            f"{path} has coordinates that span {max(high - low):.4g} ({ranges}), where metres are expected: divide "
+            f"millimetres by 1000, or {hint}."
+        )
+
+
+@contextmanager
+def reading(path: Path, what: str, hint: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into a DataError about its file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        if "imagecodecs" in str(error):
+            raise DataError(f"{path} is compressed in a way that needs a package: pip install imagecodecs.") from error
+        raise DataError(f"{path} can't be read as {what} ({_reason(error)}): {hint}.") from error
 
 
 def _open_image(path: Path, hint: str) -> Image.Image:
-    try:
-        content = path.read_bytes()
-        with Image.open(BytesIO(content)) as unchecked:
-            unchecked.verify()
-        image = Image.open(BytesIO(content))
-        image.load()
-    except _PNG_ERRORS as error:
-        raise DataError(f"{path} can't be read as a PNG image ({_reason(error)}): {hint}.") from error
+    """Return a decoded image; ``info["bits"]`` is 16 where a PNG file has so many in a channel."""
+    _require_file(path, hint)
+    content = path.read_bytes()
+    with Image.open(BytesIO(content), formats=_FORMATS) as unchecked:
+        _require_size(path, *unchecked.size, hint)
+        unchecked.verify()
+    image: Image.Image = Image.open(BytesIO(content), formats=_FORMATS)
+    image.load()
+    if image.mode == "F":
+        raise DataError(f"{path} is an image of float values instead of 8 or 16 bits: {hint}.")
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")
+    if image.format in ("PNG", None):
+        image.info["bits"] = content[24]  # of the header chunk
     return image
+
+
+def _require_file(path: Path, hint: str) -> None:
+    """Raise DataError for what is there and neither file nor folder: reading a pipe would wait for ever."""
+    with reading(path, "a file", hint):
+        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise DataError(f"{path} is no ordinary file: {hint}.")
+
+
+def _require_size(path: Path, width: int, height: int, hint: str) -> None:
+    """Raise DataError for a size that no camera has: the header of a damaged file may ask for any amount of memory."""
+    if not 0 < width * height <= _LARGEST_SIDE**2:
+        raise DataError(
+            f"{path} has {width}x{height} pixels, more than the {_LARGEST_SIDE}x{_LARGEST_SIDE} that are read: {hint}."
+        )
+
+
+def _repeated(grey: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    return np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _as_uint16(image: Image.Image, path: Path, hint: str) -> NDArray[np.uint16]:
     if not image.mode.startswith("I"):
         raise DataError(f"{path} is an image of mode {image.mode} instead of 16-bit grey values: {hint}.")
-    return np.asarray(image).astype(np.uint16)
+    values = np.asarray(image)
+    if values.size and not 0 <= values.min() <= values.max() < 2**16:
+        raise DataError(f"{path} holds grey values beyond 16 bits, up to {values.max()}: {hint}.")
+    return values.astype(np.uint16)
 
 
 def _reason(error: BaseException) -> str:
@@ -132,4 +264,4 @@ def _reason(error: BaseException) -> str:
         return "it is empty, truncated or of another format"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return shorten(str(error), 200, placeholder=" ...") or type(error).__name__

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from harness.contract import Sample
 from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
-from harness.data.clean import CLEANING, cached_clean_masks, clean_masks
+from harness.data.clean import CLEANING, cached_clean_masks, clean_masks, valid_points
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest
 from harness.data.paired import decode_paired, has_paired_files, scan_paired
 from harness.files.caches import CACHES
 
 __all__ = ["MVTec3D"]
+
+_MUCH = 0.2
+_LOSES_MUCH = f"lose more than {_MUCH:.0%} of their points off the plane, for cleaning keeps the largest cluster alone"
 
 
 class MVTec3D(FolderDataset):
@@ -56,6 +61,10 @@ class MVTec3D(FolderDataset):
         reaches the image's frame. The cloud may end up empty.
         """
         masks = cached_clean_masks(sample.xyz, self._cache) if remember else clean_masks(sample.xyz)
+        off_plane = int(np.count_nonzero(valid_points(sample.xyz) & ~masks.plane))
+        lost = off_plane - int(np.count_nonzero(masks.keep))
+        found = {_LOSES_MUCH: f"{lost / off_plane:.0%}"} if lost > _MUCH * off_plane else {}
+        self.doubts.add("samples", sample.category, sample.id, found)
         xyz = sample.xyz.copy()
         xyz[~masks.keep] = 0
         return replace(sample, xyz=xyz, plane=sample.plane | masks.plane)
@@ -69,7 +78,7 @@ class MVTec3D(FolderDataset):
         def ref(defect: str, stem: str) -> SampleRef:
             return SampleRef(category, f"{split}/{defect}/{stem}", split, defect)
 
-        return scan_paired([self.root / category / split], ref, self.hint)
+        return scan_paired([self.root / category / split], ref, self.hint, only_good=split != "test")
 
     def _decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
-        return decode_paired(ref, files, self.hint)
+        return decode_paired(ref, files, self.hint, self.doubts)

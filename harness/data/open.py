@@ -94,7 +94,7 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     if name == _TOY:
         from harness.data.toy import ensure_toy
 
-        return MVTec3D(ensure_toy(), info)
+        return MVTec3D(ensure_toy(), info, "remove it with 'harness cache clear toy'; it is made again on its next use")
     if data is None:
         raise PrerequisiteError(
             f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA, "
@@ -138,10 +138,11 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
     other = next((dataset.info for dataset in find_datasets(data) if dataset.root is not None), None)
     if other is not None:
         return f"{data} holds {other.title} and not {info.title}: use --dataset {other.name}, or another --data DIR."
+    to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
     return (
         f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}; give another folder with "
-        f"--data DIR, or download it with 'harness data fetch {info.name} --to {data}'."
+        f"--data DIR, or download it with 'harness data fetch {info.name} --to {to}'."
     )
 
 

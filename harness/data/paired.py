@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from harness.contract import Sample
 from harness.data.base import SampleRef
 from harness.data.clean import valid_points
+from harness.data.doubts import Doubts
 from harness.data.folder import SampleFiles, Scan, subfolders
 from harness.data.images import read_mask, read_rgb, read_xyz
 from harness.errors import DataError
@@ -21,6 +23,11 @@ __all__ = ["GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require
 GOOD = "good"
 
 _FOLDERS = {"rgb": ("rgb", (".png",)), "xyz": ("xyz", (".tiff", ".tif")), "mask": ("gt", (".png",))}
+_FOREIGN = (
+    *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".exr"),
+    *(".npy", ".npz", ".ply", ".pcd", ".xyz", ".csv", ".zdf", ".praw"),
+)
+"""Suffixes of images and clouds: a file that has the wrong one is named where its sample lacks the right one."""
 
 
 def has_paired_files(folder: Path, splits: Iterable[str]) -> bool:
@@ -28,7 +35,9 @@ def has_paired_files(folder: Path, splits: Iterable[str]) -> bool:
     return any((defect / "rgb").is_dir() for split in splits for defect in subfolders(folder / split))
 
 
-def scan_paired(folders: Iterable[Path], ref_of: Callable[[str, str], SampleRef], hint: str) -> Scan:
+def scan_paired(
+    folders: Iterable[Path], ref_of: Callable[[str, str], SampleRef], hint: str, *, only_good: bool = False
+) -> Scan:
     """Match the files of every defect's folder by stem; a sample that lacks a file is a problem.
 
     Parameters
@@ -39,33 +48,75 @@ def scan_paired(folders: Iterable[Path], ref_of: Callable[[str, str], SampleRef]
         Returns the sample of a defect and a stem.
     hint
         End of a problem's sentence.
+    only_good
+        Leave out other samples, with a note.
     """
     scan = Scan()
     for folder in (defect for above in folders for defect in subfolders(above)):
-        paths = {kind: _by_stem(folder / name, suffixes) for kind, (name, suffixes) in _FOLDERS.items()}
+        found = {kind: _by_stem(folder / name, suffixes) for kind, (name, suffixes) in _FOLDERS.items()}
         if folder.name == GOOD:
-            del paths["mask"]
-        scan.images += len(paths["rgb"])
-        for stem in sorted({stem for stems in paths.values() for stem in stems}):
-            files = {kind: stems[stem] for kind, stems in paths.items() if stem in stems}
-            missing = [str(folder / _FOLDERS[kind][0]) for kind in paths if kind not in files]
-            if missing:
-                path = next(iter(files.values()))
-                scan.problems.append(f"{path} has no partner of the same name in {' and '.join(missing)}: {hint}.")
+            del found["mask"]
+        elif only_good and any(files.usable for files in found.values()):
+            count = len(found["rgb"].usable)
+            scan.note(f"{count} images in {folder} are left out: only samples in a folder '{GOOD}' are for training")
+            continue
+        scan.images += sum(map(len, found["rgb"].usable.values()))
+        for stem in sorted({stem for files in found.values() for stem in files.usable} | _foreign_samples(found)):
+            if problem := _twins(found, stem) or _missing(folder, found, stem, hint):
+                scan.problem(problem)
             else:
-                scan.add(ref_of(folder.name, stem), files)
+                scan.add(ref_of(folder.name, stem), {kind: files.usable[stem][0] for kind, files in found.items()})
     return scan
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    if not folder.is_dir():
-        return {}
-    files = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
-    return {path.stem: path for path in files}
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a folder by stem: those of the right suffix, and others of images and clouds."""
+
+    usable: Mapping[str, Sequence[Path]]
+    foreign: Mapping[str, Sequence[Path]]
 
 
-def decode_paired(ref: SampleRef, files: SampleFiles, hint: str) -> Sample:
-    """Read one sample; points with a zero coordinate become exactly (0, 0, 0).
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> _Files:
+    usable: dict[str, list[Path]] = {}
+    foreign: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        suffix = path.suffix.lower()
+        if suffix in _FOREIGN and not path.name.startswith("."):
+            (usable if suffix in suffixes else foreign).setdefault(path.stem, []).append(path)
+    return _Files(usable, foreign)
+
+
+def _foreign_samples(found: Mapping[str, _Files]) -> set[str]:
+    """Return the stems of samples without any usable file: an image and a cloud, both of a wrong suffix."""
+    return set(found["rgb"].foreign) & set(found["xyz"].foreign)
+
+
+def _twins(found: Mapping[str, _Files], stem: str) -> str:
+    """Return a sentence where a sample has two files of one kind; empty where it has not."""
+    for files in found.values():
+        if len(twins := files.usable.get(stem, ())) > 1:
+            return f"{' and '.join(map(str, twins))} go by one name, and a sample has one of them: rename the others."
+    return ""
+
+
+def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) -> str:
+    """Return a sentence about the files that a sample lacks, or what lies in their place; empty where it has all."""
+    missing = [kind for kind, files in found.items() if stem not in files.usable]
+    wrong = {path: kind for kind in missing for path in found[kind].foreign.get(stem, ())}
+    if wrong:
+        wanted = dict.fromkeys(_FOLDERS[kind][1][0] for kind in wrong.values())
+        names = " and ".join(map(str, wrong))
+        return f"{names} can't be read, only {' and '.join(wanted)} files can: convert what has another format."
+    if missing:
+        path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
+        places = " and ".join(str(folder / _FOLDERS[kind][0]) for kind in missing)
+        return f"{path} has no partner of the same name in {places}: {hint}."
+    return ""
+
+
+def decode_paired(ref: SampleRef, files: SampleFiles, hint: str, doubts: Doubts) -> Sample:
+    """Read one sample; points with a zero coordinate become exactly (0, 0, 0). What is doubtful is added to doubts.
 
     Raises
     ------
@@ -80,7 +131,7 @@ def decode_paired(ref: SampleRef, files: SampleFiles, hint: str) -> Sample:
     xyz[~valid] = 0
     mask = np.zeros(valid.shape, dtype=np.bool_)
     if "mask" in files:
-        mask = read_anomaly(files["mask"], files["rgb"], rgb, hint)
+        mask = read_anomaly(ref, files, rgb, hint, doubts)
     return Sample(
         id=ref.id,
         category=ref.category,
@@ -93,13 +144,16 @@ def decode_paired(ref: SampleRef, files: SampleFiles, hint: str) -> Sample:
     )
 
 
-def read_anomaly(path: Path, rgb_path: Path, rgb: NDArray[np.uint8], hint: str) -> NDArray[np.bool_]:
+def read_anomaly(
+    ref: SampleRef, files: SampleFiles, rgb: NDArray[np.uint8], hint: str, doubts: Doubts
+) -> NDArray[np.bool_]:
     """Read the mask (H, W) of an anomalous sample; raise DataError where its size is not the image's or it is empty."""
-    mask = read_mask(path, hint)
-    require_same_size(path, mask, rgb_path, rgb, hint)
-    if not mask.any():
+    path, mask = files["mask"], read_mask(files["mask"], hint)
+    require_same_size(path, mask.pixels, files["rgb"], rgb, hint)
+    if not mask.pixels.any():
         raise DataError(f"{path} marks no pixel although its sample is anomalous: {hint}.")
-    return mask
+    doubts.add("masks", ref.category, ref.id, mask.doubts)
+    return mask.pixels
 
 
 def require_same_size(path: Path, array: NDArray[Any], other: Path, other_array: NDArray[Any], hint: str) -> None:

@@ -22,7 +22,6 @@ from harness.files.digest import digest
 __all__ = [
     "SHOTS",
     "SPLIT_NAMES",
-    "TRAIN_COUNTS",
     "Shots",
     "SplitRow",
     "TrainingSplit",
@@ -42,24 +41,6 @@ SHOTS: tuple[Shots, ...] = (5, 10, 50, "full")
 
 SPLIT_NAMES = ("first", "0", "1", "2", "3", "4")
 """The lists of every category: ``first``, then one per seed."""
-
-TRAIN_COUNTS: dict[str, dict[str, int]] = {
-    "toy": dict.fromkeys(DATASETS["toy"].categories, 50),
-    "mvtec3d": {
-        "bagel": 244,
-        "cable_gland": 223,
-        "carrot": 286,
-        "cookie": 210,
-        "dowel": 288,
-        "foam": 236,
-        "peach": 361,
-        "potato": 300,
-        "rope": 298,
-        "tire": 210,
-    },
-    "eyecandies": dict.fromkeys(DATASETS["eyecandies"].categories, 1000),
-}
-"""Published number of training samples by dataset and category."""
 
 _IDS_IN_MESSAGE = 5
 
@@ -165,7 +146,7 @@ def list_splits(datasets: Sequence[str] | None = None) -> tuple[SplitRow, ...]:
 def train_ids(dataset: str, category: str) -> list[str]:
     """Return the ids of all published training samples of a category, sorted."""
     stem = "train" if dataset == "eyecandies" else "train/good"
-    return [f"{stem}/{index:03d}" for index in range(TRAIN_COUNTS[dataset][category])]
+    return [f"{stem}/{index:03d}" for index in range(DATASETS[dataset].counts[category]["train"])]
 
 
 def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> list[str]:

@@ -10,8 +10,6 @@ from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
 from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
 from harness.data.open import READERS
-from harness.data.splits import TRAIN_COUNTS
-from harness.data.toy import TOY_COUNTS
 from harness.errors import DataError, UsageError
 
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
@@ -22,7 +20,7 @@ VerifyProgress = Callable[[str, int, int], None]
 ALL_CATEGORIES = "all"
 """Category of the rows that hold totals."""
 
-_HINT = "fetch it again"
+_HINT = "replace it"
 _READ: dict[str, Callable[[Path, str], object]] = {
     "rgb": read_rgb,
     "xyz": read_xyz,
@@ -35,7 +33,7 @@ _Scans = dict[tuple[str, Split], Scan]
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """Number of samples on disk and published number (None where unknown) of a category and split."""
+    """Number of samples on disk and published number (None of some categories together) of a category and split."""
 
     category: str
     split: Split
@@ -50,7 +48,7 @@ class CountRow:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that can't be used, in one sentence that names it."""
+    """What is wrong or doubtful with files of a category and split, in one sentence or clause that names them."""
 
     category: str
     split: Split
@@ -71,8 +69,12 @@ class VerifyReport:
         A row per category and split, then the totals.
     missing_categories
         Official categories that are not there.
+    unofficial
+        Folders with the layout of a category that are no official one; they are not read.
     problems
         Every unmatched or unreadable file.
+    notes
+        What can be used and may be read in another way than it is meant.
     decoded
         Number of samples that were read; 0 where only names were checked.
     """
@@ -81,13 +83,20 @@ class VerifyReport:
     root: Path
     counts: tuple[CountRow, ...]
     missing_categories: tuple[str, ...]
+    unofficial: tuple[str, ...]
     problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
     decoded: int
+
+    @property
+    def as_published(self) -> bool:
+        """True where every category that is there has the published number of samples."""
+        return all(row.ok for row in self.counts)
 
     @property
     def ok(self) -> bool:
         """True where the dataset is complete and every file that was looked at can be used."""
-        return not self.missing_categories and not self.problems and all(row.ok for row in self.counts)
+        return not self.missing_categories and not self.problems and self.as_published
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values."""
@@ -130,7 +139,13 @@ def verify_dataset(
         root=reader.root,
         counts=_count(info, categories, scans),
         missing_categories=tuple(category for category in info.categories if category not in categories),
+        unofficial=reader.unofficial,
         problems=tuple(problems),
+        notes=tuple(
+            Problem(category, split, note)
+            for (category, split), scan in scans.items()
+            for note in (*scan.notes, *reader.doubts.sentences(category, scan.samples))
+        ),
         decoded=0 if fast else sum(len(scan.samples) for scan in scans.values()),
     )
 
@@ -181,23 +196,11 @@ def _failure(kind: str, path: Path) -> str | None:
 
 def _count(info: DatasetInfo, categories: tuple[str, ...], scans: _Scans) -> tuple[CountRow, ...]:
     rows = [
-        CountRow(category, split, scan.images, _published(info, category, split))
-        for (category, split), scan in scans.items()
+        CountRow(category, split, scan.images, info.count(category, split)) for (category, split), scan in scans.items()
     ]
     return (*rows, *(_total(info, rows, split, complete=len(categories) == len(info.categories)) for split in SPLITS))
 
 
 def _total(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:
     found = sum(row.found for row in rows if row.split == split)
-    return CountRow(ALL_CATEGORIES, split, found, info.counts.get(split) if complete else None)
-
-
-def _published(info: DatasetInfo, category: str, split: Split) -> int | None:
-    """Return the published number of samples; MVTec 3D-AD's is known per category for the training set only."""
-    if info.name == "toy":
-        return sum(count for (part, _), count in TOY_COUNTS.items() if part == split)
-    if split == "train":
-        return TRAIN_COUNTS[info.name][category]
-    if info.name == "eyecandies":
-        return info.counts[split] // len(info.categories)
-    return None
+    return CountRow(ALL_CATEGORIES, split, found, info.total(split) if complete else None)

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.data.masks import is_soft
+
 __all__ = [
     "Images",
     "check_count",
@@ -109,7 +111,7 @@ def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:
     Parameters
     ----------
     masks : (n, H, W) bool or real, or n arrays of (H, W)
-        False and True, 0 and 1, or 0 and 255; the higher value is the anomaly.
+        0 and one other whole number, or 0 and class ids, in all masks (:func:`harness.data.masks.is_soft`).
 
     Raises
     ------
@@ -117,10 +119,13 @@ def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:
         Where a mask is not (H, W), empty, or soft: any other value, or both 1 and 255 among the masks.
     """
     images = _images(masks, "masks")
-    top = 255 if max(image.max() for image in images) == 255 else 1
+    top = max(image.max() for image in images)
     for index, image in enumerate(images):
-        if not ((image == 0) | (image == top)).all():
-            raise ValueError(f"masks[{index}] is soft: all masks must hold 0 and 1 only, or 0 and 255 only.")
+        if image.dtype != np.bool_ and is_soft(image, top):
+            raise ValueError(
+                f"masks[{index}] is soft: all masks must hold 0 and one other whole number, or 0 and class ids that "
+                "count down from the highest."
+            )
     return [image if image.dtype == np.bool_ else image != 0 for image in images]
 
 

@@ -26,7 +26,7 @@ def aupro(maps: Images, masks: Images, limit: float) -> float:
     maps : (n, H, W) real, or n arrays of (H, W)
         Higher is more anomalous.
     masks : (n, H, W) bool or real, or n arrays of (H, W)
-        Ground truth of 0 and 1, or of 0 and 255.
+        Ground truth of 0 and one other whole number, or of 0 and class ids.
     limit
         False positive rate up to which the curve is integrated, in (0, 1].
 

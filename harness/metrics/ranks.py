@@ -91,7 +91,7 @@ def find_regions(masks: Images) -> Regions:
     Parameters
     ----------
     masks : (n, H, W) bool or real, or n arrays of (H, W)
-        Ground truth of 0 and 1, or of 0 and 255.
+        Ground truth of 0 and one other whole number, or of 0 and class ids.
 
     Raises
     ------

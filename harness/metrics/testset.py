@@ -92,7 +92,7 @@ class RankedTestSet:
         maps : (n, H, W) real, or n arrays of (H, W)
             Anomaly maps, higher is more anomalous. Compared in a precision that holds them all, never modified.
         masks : (n, H, W) bool or real, or n arrays of (H, W)
-            Ground truth of 0 and 1, or of 0 and 255.
+            Ground truth of 0 and one other whole number, or of 0 and class ids.
         labels : (n,) of 0 and 1
             1 for anomalous images. Used for I-AUROC only; the pixel metrics follow the masks.
         scores : (n,) real

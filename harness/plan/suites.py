@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import registry
 from harness.data.base import DATASETS
-from harness.data.splits import SHOTS, TRAIN_COUNTS, Shots
+from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.protocol import Protocol
 from harness.store.paper import PAPER_TABLES, printed_rows
@@ -230,7 +230,8 @@ def _registered(rows: Sequence[SuiteRow], suites: str) -> tuple[tuple[SuiteRow, 
 
 def _rehearsal(rows: Sequence[SuiteRow]) -> tuple[tuple[SuiteRow, ...], list[str]]:
     """Move rows to the toy dataset; leave out training sets that it is too small for."""
-    info, count = DATASETS[_REHEARSAL], min(TRAIN_COUNTS[_REHEARSAL].values())
+    info = DATASETS[_REHEARSAL]
+    count = min(counts["train"] for counts in info.counts.values())
     moved = dict.fromkeys(replace(row, dataset=_REHEARSAL) for row in rows)
     kept = tuple(row for row in moved if row.shots == "full" or row.shots <= count)
     lost = _list(row.shots for row in moved if row not in kept)

@@ -43,7 +43,7 @@ def test_every_bad_file_is_named_and_the_exit_code_is_5(call, copy):
     assert str(image) in outcome.out
     assert str(copy / "bump" / "train" / "good" / "rgb" / "004.png") in outcome.out
     assert "3 of 4" in outcome.out
-    assert "not usable as it is: 1 count differs, 2 files can't be used" in " ".join(outcome.out.split())
+    assert "not usable as it is: 2 counts differ, 2 files can't be used" in " ".join(outcome.out.split())
     fast = call("data", "verify", copy, "--fast")
     assert fast.code == 5
     assert str(image) not in fast.out, "nothing is read"

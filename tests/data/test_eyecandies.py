@@ -247,7 +247,7 @@ def test_anomalous_sample_needs_its_mask(tmp_path: Path) -> None:
 def test_missing_part_is_named(tmp_path: Path, part: str) -> None:
     data = write_official(tmp_path, "train", "000")
     (data / f"000_{part}").unlink()
-    with pytest.raises(DataError, match=f"Lollipop/train/data .*000_{part}.* 'harness data fetch eyecandies'"):
+    with pytest.raises(DataError, match=f"Lollipop/train/data .*000_{part}.* 'harness data verify"):
         Eyecandies(tmp_path).refs("Lollipop", "train")
 
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+import struct
+import tracemalloc
+import zlib
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from PIL import Image
 
 from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
 from harness.errors import DataError
+from harness.metrics import evaluate
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -71,7 +76,8 @@ def test_every_mask_value_above_zero_is_anomalous(tmp_path: Path, value: int) ->
     path = tmp_path / "a.png"
     mask = PIXELS[:, :, 0] > 100
     path.write_bytes(png(mask.astype(np.uint8) * np.uint8(value)))
-    assert np.array_equal(read_mask(path), mask)
+    assert np.array_equal(read_mask(path).pixels, mask)
+    assert not read_mask(path).doubts
 
 
 def test_masks_of_other_modes_agree(tmp_path: Path) -> None:
@@ -85,7 +91,9 @@ def test_masks_of_other_modes_agree(tmp_path: Path) -> None:
     }
     for name, image in variants.items():
         image.save(tmp_path / f"{name}.png")
-        assert np.array_equal(read_mask(tmp_path / f"{name}.png"), mask), name
+        read = read_mask(tmp_path / f"{name}.png")
+        assert np.array_equal(read.pixels, mask), name
+        assert not read.doubts, name
 
 
 def test_depth_keeps_all_sixteen_bits(tmp_path: Path) -> None:
@@ -177,3 +185,126 @@ def test_missing_file_and_folder_are_named(tmp_path: Path, reader: object) -> No
         reader(tmp_path / "none.png")
     with pytest.raises(DataError, match=r"Is a directory"):
         reader(tmp_path)
+
+
+def blurred(mask: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(mask).resize((29, 31), Image.Resampling.BICUBIC))
+
+
+def as_jpeg(mask: np.ndarray) -> np.ndarray:
+    stream = BytesIO()
+    Image.fromarray(mask).save(stream, "JPEG", quality=75)
+    return np.asarray(Image.open(stream))
+
+
+REGION = np.pad(np.full((6, 8), 255, np.uint8), [(3, 11), (5, 4)])
+CLASSES = np.where(REGION > 0, 253 + np.arange(17, dtype=np.uint8) % 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("mask", "soft"),
+    [
+        (REGION, False),
+        (REGION // 255, False),
+        (CLASSES, False),
+        (REGION.astype(np.uint16) * 257, False),
+        (as_jpeg(REGION), True),
+        (blurred(REGION), True),
+        (np.where(REGION > 0, REGION, 3), True),
+    ],
+    ids=["255", "1", "class ids", "16 bits", "jpeg", "smoothed", "faint background"],
+)
+def test_a_soft_mask_is_told_by_the_reader_and_refused_by_the_metrics(tmp_path: Path, mask, soft: bool) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(mask))
+    read = read_mask(path)
+    assert np.array_equal(read.pixels, mask > 0)
+    assert any("other values than 0 and one more" in doubt for doubt in read.doubts) == soft
+    maps = np.zeros((2, *mask.shape))
+    with pytest.raises(ValueError, match="is soft") if soft else nullcontext():
+        evaluate(maps, [np.zeros_like(mask), mask], [0, 1], [0.0, 1.0])
+
+
+def test_a_region_that_lies_in_alpha_or_in_the_order_of_a_palette_is_told(tmp_path: Path) -> None:
+    inverted = Image.fromarray(REGION // 255, mode="P")
+    inverted.putpalette([255, 255, 255, 255, 0, 0])
+    transparent = Image.fromarray(REGION // 255, mode="P")
+    transparent.putpalette([255, 0, 0, 255, 0, 0])
+    variants = {
+        "rgba": Image.fromarray(np.dstack([np.full((20, 17, 3), 255, np.uint8), REGION])),
+        "la": Image.merge("LA", [Image.new("L", (17, 20), 255), Image.fromarray(REGION)]),
+        "inverted": inverted,
+        "transparent": transparent,
+        "whole": Image.new("L", (17, 20), 255),
+    }
+    for name, image in variants.items():
+        options = {"transparency": b"\0\xff"} if name == "transparent" else {}
+        image.save(tmp_path / f"{name}.png", **options)
+        read = read_mask(tmp_path / f"{name}.png")
+        assert read.pixels.all(), name
+        told = " ".join(read.doubts)
+        assert "mark the whole image" in told, name
+        assert ("transparent in places" in told) == (name in ("rgba", "la", "transparent")), name
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
+def test_fewer_bits_in_a_file_of_sixteen_are_refused(tmp_path: Path, bits: int, colour: bool) -> None:
+    path = tmp_path / "a.png"
+    values = (PIXELS if colour else PIXELS[..., 0]).astype(np.uint16) << (bits - 8)
+    path.write_bytes(png16(values))
+    with pytest.raises(DataError, match=r"a\.png has 16 bits a channel"):
+        read_rgb(path)
+    path.write_bytes(png16(values << (16 - bits)))
+    assert np.array_equal(read_rgb(path)[..., 0], PIXELS[..., 0])
+
+
+def png16(values: np.ndarray) -> bytes:
+    """A PNG file of 16 bits a channel, (H, W) grey or (H, W, 3) colour, which Pillow can't write."""
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2 * (values.ndim - 2), 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def test_a_header_that_asks_for_too_much_memory_is_refused_before_any_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    content = png16(PIXELS[..., 0])
+    header = struct.pack(">II", 50_000, 50_000) + content[24:29]
+    path.write_bytes(content[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + content[33:])
+    with pytest.raises(DataError, match=r"50000x50000|decompression bomb"):
+        read_rgb(path)
+    content = tiff(POINTS)
+    for tag in (256, 257, 278):  # width, height and rows of a strip: 12 bytes an entry, the value in the last four
+        place = content.index(struct.pack("<H", tag))
+        content = content[: place + 8] + struct.pack("<I", 100_000) + content[place + 12 :]
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"a\.png .*100000"):
+            read_xyz(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for reader in (read_rgb, read_mask, read_depth, read_xyz):
+        with pytest.raises(DataError, match=r"a\.png is no ordinary file"):
+            reader(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("factor", [1000, 1e6])
+def test_coordinates_that_are_no_metres_are_refused_with_their_span(tmp_path: Path, factor: float) -> None:
+    path = tmp_path / "a.tiff"
+    points = (POINTS * 0.02 + 0.3).astype(np.float32)
+    points[0, 0] = (500, 500, 500)
+    path.write_bytes(tiff(points))
+    assert np.array_equal(read_xyz(path), points), "a stray point decides nothing"
+    path.write_bytes(tiff((points * factor).astype(np.float32)))
+    with pytest.raises(DataError, match=r"a\.tiff has coordinates that span [0-9.e+]+ .*metres are expected"):
+        read_xyz(path)

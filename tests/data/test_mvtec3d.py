@@ -116,6 +116,24 @@ def test_load_removes_table_and_marks_it(dataset: MVTec3D) -> None:
         assert np.array_equal(sample.rgb, raw.rgb)
 
 
+def test_what_cleaning_loses_is_told(mvtec, scene: Scene) -> None:
+    mvtec.write("bagel/train/good", "000")
+    beside = scene(2, 60, 70) + np.float32([0.098, 0, 0.0098])  # on the same tilted table
+    mvtec.write("bagel/train/good", "001", xyz=np.hstack([scene(1, 60, 70), beside]))
+    dataset = MVTec3D(mvtec.root)
+    for ref in dataset.refs("bagel", "train"):
+        dataset.load(ref)
+        if ref.id.endswith("0"):
+            assert dataset.notes("bagel") == ()
+    (note,) = dataset.notes("bagel")
+    assert note.startswith("1 of 2 samples lose more than 20% of their points off the plane")
+    sample = dataset.decode(dataset.refs("bagel", "train")[1])
+    masks = clean_masks(sample.xyz)
+    lost = 1 - masks.keep.sum() / (valid_points(sample.xyz) & ~masks.plane).sum()
+    assert f"train/good/001: {lost:.0%}" in note
+    assert lost > 0.4
+
+
 def test_cleaning_twice_changes_nothing(dataset: MVTec3D) -> None:
     once = dataset.load(dataset.refs("bagel", "train")[0])
     twice = dataset.clean(once)
@@ -161,7 +179,7 @@ def test_file_without_partner_is_named(mvtec, left_out: str, alone: str, partner
     with pytest.raises(DataError) as error:
         MVTec3D(mvtec.root).refs("bagel", "test")
     folder = mvtec.root / "bagel/test/hole"
-    facts = (folder / alone, folder / partner, "'harness data fetch mvtec3d'", f"'harness data verify {mvtec.root}'")
+    facts = (folder / alone, folder / partner, f"'harness data verify {mvtec.root}'")
     assert all(str(fact) in str(error.value) for fact in facts)
 
 
@@ -221,15 +239,21 @@ def test_cut_file_is_named_with_what_mends_it(mvtec, name: str) -> None:
     with pytest.raises(DataError) as error:
         decode_only(MVTec3D(mvtec.root))
     assert str(path) in str(error.value)
-    assert "harness data fetch mvtec3d" in str(error.value)
+    assert f"harness data verify {mvtec.root}" in str(error.value)
 
 
-def test_bad_toy_file_is_replaced_by_deleting_the_folder(mvtec) -> None:
-    path = mvtec.write("bump/train/good") / "rgb/000.png"
+@pytest.mark.parametrize("info", [DATASETS["toy"], DATASETS["mvtec3d"]], ids=lambda info: info.name)
+def test_nobody_is_told_to_delete_or_to_download_into_a_folder_of_their_own(mvtec, info) -> None:
+    (category, *_) = info.categories
+    path = mvtec.write(f"{category}/train/good") / "rgb/000.png"
     path.write_bytes(b"")
-    toy = MVTec3D(mvtec.root, DATASETS["toy"])
-    with pytest.raises(DataError, match=f"delete {mvtec.root} "):
-        toy.load(toy.refs("bump", "train")[0])
+    mvtec.write(f"{category}/test/hole", gt=None)
+    own = MVTec3D(mvtec.root, info)
+    for attempt in (lambda: own.load(own.refs(category, "train")[0]), lambda: own.refs(category, "test")):
+        with pytest.raises(DataError) as error:
+            attempt()
+        said = str(error.value).replace(str(mvtec.root), "")
+        assert not any(word in said for word in ("delete", "fetch", "download"))
 
 
 def test_sample_that_was_removed_is_named(dataset: MVTec3D, bagel) -> None:

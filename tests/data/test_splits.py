@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.data.base import DATASETS
+from harness.data.folder import SPLITS
 from harness.data.splits import (
     SHOTS,
     SPLIT_NAMES,
-    TRAIN_COUNTS,
     TrainingSplit,
     list_splits,
     load_split,
@@ -51,13 +51,15 @@ def test_the_committed_files_are_what_the_script_writes(tmp_path):
     assert len(written) == len(PLACES) == 22
 
 
-def test_the_training_sets_have_the_published_sizes():
-    assert {name: tuple(counts) for name, counts in TRAIN_COUNTS.items()} == {
-        name: info.categories for name, info in DATASETS.items()
-    }
-    for name in ("mvtec3d", "eyecandies"):
-        assert sum(TRAIN_COUNTS[name].values()) == DATASETS[name].counts["train"]
-    assert set(TRAIN_COUNTS["toy"].values()) == {TOY_COUNTS["train", "good"]}
+def test_the_published_sizes():
+    totals = {name: tuple(map(info.total, SPLITS)) for name, info in DATASETS.items()}
+    assert totals["mvtec3d"] == (2656, 294, 1197)
+    assert totals["eyecandies"] == (10000, 1000, 500)
+    categories = len(DATASETS["toy"].categories)
+    assert totals["toy"] == tuple(
+        categories * sum(count for (part, _), count in TOY_COUNTS.items() if part == split) for split in SPLITS
+    )
+    assert all(tuple(info.counts) == info.categories for info in DATASETS.values())
 
 
 @pytest.mark.parametrize(("dataset", "category"), PLACES)

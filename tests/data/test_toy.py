@@ -54,7 +54,7 @@ def test_files_hold_exactly_what_is_rendered(root):
         assert np.array_equal(read_rgb(folder / "rgb" / f"{sample.index:03d}.png"), rgb)
         assert np.array_equal(read_xyz(folder / "xyz" / f"{sample.index:03d}.tiff"), xyz)
         if mask.any():
-            assert np.array_equal(read_mask(folder / "gt" / f"{sample.index:03d}.png"), mask)
+            assert np.array_equal(read_mask(folder / "gt" / f"{sample.index:03d}.png").pixels, mask)
 
 
 def test_verification_finds_nothing_wrong(root):

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from PIL import Image
 
 from harness.data.base import DATASETS
 from harness.data.eyecandies import Eyecandies
+from harness.data.mvtec3d import MVTec3D
 from harness.data.verify import ALL_CATEGORIES, CountRow, verify_dataset
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
 
 
 def messages(root: Path, **options) -> list[str]:
@@ -27,8 +29,8 @@ class TestPairedFolders:
         assert report.problems == ()
         assert report.counts == (
             CountRow("bagel", "train", 3, 244),
-            CountRow("bagel", "validation", 1, None),
-            CountRow("bagel", "test", 4, None),
+            CountRow("bagel", "validation", 1, 22),
+            CountRow("bagel", "test", 4, 110),
             CountRow(ALL_CATEGORIES, "train", 3, None),
             CountRow(ALL_CATEGORIES, "validation", 1, None),
             CountRow(ALL_CATEGORIES, "test", 4, None),
@@ -100,6 +102,68 @@ class TestPairedFolders:
         assert len(found) == 1
         assert complaint in found[0]
         assert "009" in found[0]
+
+    def test_doubtful_masks_are_notes(self, bagel):
+        soft = np.pad(np.full((6, 6), 255, np.uint8), [(8, 42)] * 2)
+        soft[7] = 9
+        bagel.write("bagel/test/hole", "001", gt=soft)
+        bagel.write("bagel/test/crack", "001", gt=np.full((56, 56), 255, np.uint8))
+        report = verify_dataset(bagel.root)
+        assert report.problems == ()
+        notes = [(note.category, note.split, note.message) for note in report.notes]
+        assert len(notes) == 2
+        assert all(note[:2] == ("bagel", "test") for note in notes)
+        assert any("1 of 4 masks hold other values" in text and "test/hole/001" in text for *_, text in notes)
+        assert any("1 of 4 masks mark the whole image" in text and "test/crack/001" in text for *_, text in notes)
+
+    def test_defects_are_no_training_samples(self, bagel):
+        for stem in ("000", "001"):
+            bagel.write("bagel/train/hole", stem)
+        report = verify_dataset(bagel.root)
+        assert report.counts[0].found == 3
+        (note,) = report.notes
+        assert (note.split, "2 images" in note.message, "train/hole" in note.message) == ("train", True, True)
+        assert [ref.id for ref in MVTec3D(bagel.root).refs("bagel", "train")] == [
+            f"train/good/{stem}" for stem in ("000", "001", "002")
+        ]
+
+    def test_a_category_that_is_not_official_is_told(self, bagel):
+        bagel.write("my_part/train/good")
+        (bagel.root / "notes").mkdir()
+        assert verify_dataset(bagel.root, fast=True).unofficial == ("my_part",)
+
+    @pytest.mark.parametrize(("kind", "suffix", "twin"), [("rgb", ".png", ".PNG"), ("xyz", ".tiff", ".tif")])
+    def test_two_files_of_one_sample_are_both_named(self, bagel, kind, suffix, twin):
+        first = bagel.root / "bagel/train/good" / kind / f"000{suffix}"
+        second = first.with_suffix(twin)
+        second.write_bytes(first.read_bytes())
+        (message,) = messages(bagel.root, fast=True)
+        assert str(first) in message
+        assert str(second) in message
+        with pytest.raises(DataError, match="rename"):
+            MVTec3D(bagel.root).refs("bagel", "train")
+
+    def test_a_file_of_another_format_in_a_place_is_named(self, bagel):
+        folder = bagel.root / "bagel/train/good"
+        (folder / "rgb/000.png").rename(folder / "rgb/000.jpg")
+        (folder / "rgb/001.png").rename(folder / "rgb/001.bmp")
+        (folder / "xyz/001.tiff").rename(folder / "xyz/001.npy")
+        (folder / "rgb/preview.jpg").write_bytes(b"")
+        first, second = messages(bagel.root, fast=True)
+        assert str(folder / "rgb/000.jpg") in first
+        assert ".png" in first
+        assert str(folder / "rgb/001.bmp") in second
+        assert str(folder / "xyz/001.npy") in second
+
+    def test_a_name_that_is_not_utf_8_is_refused_in_words_that_can_be_printed(self, bagel):
+        hole = bagel.root / "bagel/test/hole"
+        hole.rename(os.fsdecode(os.fsencode(hole.parent) + b"/\xbf\xd7"))
+        (message,) = messages(bagel.root)
+        assert "not UTF-8" in message
+        assert "\\xbf\\xd7" in message
+        message.encode()
+        with pytest.raises(DataError, match="not UTF-8"):
+            MVTec3D(bagel.root).digest("bagel")
 
     def test_nothing_is_written(self, bagel):
         before = sorted(bagel.root.parent.rglob("*"))

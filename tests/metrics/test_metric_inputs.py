@@ -32,10 +32,16 @@ def test_soft_masks(value):
         evaluate(MAPS, changed(MASKS, value), LABELS, SCORES)
 
 
-@pytest.mark.parametrize("value", [0.5, 2, -1, 128, 256, np.nan])
+@pytest.mark.parametrize("value", [0.5, -1, -255, np.nan, np.inf])
 def test_masks_of_two_values_that_are_no_masks(value):
     with pytest.raises(ValueError, match=r"^masks\[1\] is soft"):
         evaluate(MAPS, np.where(MASKS > 0, value, 0), LABELS, SCORES)
+
+
+@pytest.mark.parametrize("values", [(1, 1), (2, 2), (255, 255), (255, 253), (65535, 65534)])
+def test_masks_of_labels_are_those_of_true_and_false(values):
+    labels = np.array([np.zeros((2, 3)), [[values[0], 0, 0], [0, values[1], 0]]])
+    assert evaluate(MAPS, labels, LABELS, SCORES) == evaluate(MAPS, labels > 0, LABELS, SCORES)
 
 
 def test_masks_of_one_and_of_255_in_one_set():
