@@ -53,10 +53,12 @@ class Results(Sequence[Record]):
         In the order of file names.
     store
         Where they lie, with what is kept beside them.
+    failed
+        Attempts of a run to measure cells again that went wrong: their earlier records, which are ok, stay.
     """
 
-    def __init__(self, records: Iterable[Record], store: Store) -> None:
-        self.records, self.store = tuple(records), store
+    def __init__(self, records: Iterable[Record], store: Store, failed: Iterable[Record] = ()) -> None:
+        self.records, self.store, self.failed = tuple(records), store, tuple(failed)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -193,7 +195,7 @@ def run_plan(
     save_maps: bool = False,
     progress: bool = True,
 ) -> Results:
-    """Run what is to run of a plan, and return the records of all its cells.
+    """Run what is to run of a plan, and return the records of all its cells, with the attempts that failed beside them.
 
     Parameters
     ----------
@@ -228,7 +230,8 @@ def run_plan(
     for folder in {store.folder, *(job.results for job in jobs)}:
         drop_finished(folder)
     records = (Store(planned.job.results).read(planned.job.cell) for planned in plan.cells)
-    return Results((record for record in records if record is not None), store)
+    failed = (Store(job.results).read_failed(job.cell) for job in jobs)
+    return Results(filter(None, records), store, filter(None, failed))
 
 
 def placed_jobs(plan: Plan, *, save_fitted: bool = False, save_maps: bool = False) -> list[Job]:

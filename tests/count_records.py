@@ -41,7 +41,7 @@ def keep_counts(
     changes = {"metrics": evaluate(maps, masks, labels, scores)} | changes
     record = make_record(method, category, images=images, **changes)
     counts = count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids)
-    return replace(record, details=write_details(store, record.cell, Details(images, RAW_TIMES), counts))
+    return replace(record, details=write_details(store.counts_path(record.cell), Details(images, RAW_TIMES), counts))
 
 
 def counted_record(
@@ -70,4 +70,4 @@ def keep_details(store: Store, record: Record, images: Any = (), raw_ms: Any = N
     scores = typed(images, tuple[ImageScore, ...])
     times = {name: np.array(values, dtype=np.float64) for name, values in (raw_ms or {}).items()}
     changed = replace(record, test_images=TestImages.of(scores)) if scores else record
-    return replace(changed, details=write_details(store, record.cell, Details(scores, times), None))
+    return replace(changed, details=write_details(store.counts_path(record.cell), Details(scores, times), None))

@@ -193,6 +193,6 @@ def counted_parts(
         "metrics": evaluate(maps, masks, labels, scores),
         "by_defect": {name: evaluate(maps[at], masks[at], labels[at], scores[at]) for name, at in members.items()},
         "test_images": TestImages.of(rows),
-        "details": write_details(store, record.cell, Details(rows, raw), counts),
+        "details": write_details(store.counts_path(record.cell), Details(rows, raw), counts),
         "samples": SampleCounts(10, len(images)),
     }

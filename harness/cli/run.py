@@ -19,7 +19,7 @@ from harness.cli.options import (
     unverified_option,
     weights_dir_option,
 )
-from harness.cli.output import print_json
+from harness.cli.output import counted, echo_notes, print_json
 from harness.cli.query_options import tell_left_out
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
@@ -73,7 +73,8 @@ __all__ = ["command"]
 @devices_option
 @click.option("--timeout", type=Duration(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @names_option(
-    "--rerun", help="failed: only cells that went wrong; all: every cell; METHOD: its cells too, measured or not."
+    "--rerun",
+    help="failed: only cells that went wrong, also when measured again; all: every cell; METHOD: its cells too.",
 )
 @click.option(
     "--write-jobs", type=FOLDER, help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing."
@@ -104,7 +105,8 @@ def command(
     """Run every chosen method on every chosen category, one record for each cell.
 
     A cell that is measured already is skipped, so the same command continues an interrupted run; cells that went wrong,
-    and those whose code or data have changed since, run again.
+    and those whose code or data have changed since, run again. Where a measured cell is run
+    again and goes wrong, its numbers of before stay; it is skipped then, and that is said, until --rerun names it.
 
     \b
     harness run --methods cfm,cfm-t --shots 10
@@ -151,15 +153,28 @@ def command(
 def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
     """Run the cells of a plan, print the table of all cells of the plan, and return the exit code."""
     from harness.api import run_plan
-    from harness.report.console import print_notes, print_summary, stderr
+    from harness.report.console import print_failed_attempts, print_notes, print_summary, stderr
 
     print_notes(plan)
     tell_left_out(store)
     if not plan.to_run:
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
+    _tell_skipped_failures(plan)
     records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
     print_summary(records)
-    return ExitCode.OK if all(record.status == "ok" for record in records) else ExitCode.CELL_NOT_OK
+    print_failed_attempts(records.failed)
+    all_ok = all(record.status == "ok" for record in (*records, *records.failed))
+    return ExitCode.OK if all_ok else ExitCode.CELL_NOT_OK
+
+
+def _tell_skipped_failures(plan: Plan) -> None:
+    """Say which cells are skipped although the last attempt at them went wrong: their earlier numbers stay."""
+    from harness.store.store import Store
+
+    skipped = [planned.job for planned in plan.cells if planned.action == "skip"]
+    if number := sum(Store(job.results).failed_path(job.cell).exists() for job in skipped):
+        what = f"{counted(number, 'cell')} went wrong when measured again, and keep the numbers of before"
+        echo_notes([f"{what}: 'harness status --failed' says why, --rerun failed tries again."])
 
 
 def _why_nothing(plan: Plan) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.report.status import CellState, StatusGroup
     from harness.store.query import RecordQuery
+    from harness.store.record import Record
     from harness.store.store import Store
 
 __all__ = ["command"]
@@ -47,7 +49,7 @@ def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> No
 
     states = _chosen(store, query)
     if as_json:
-        shown = [state for state in states if state.went_wrong or not failed]
+        shown = [state for state in states if state.went_wrong or state.attempt or not failed]
         print_json(
             {
                 "counts": count_states(shown),
@@ -132,9 +134,16 @@ def _print_wrong(states: Sequence[CellState]) -> None:
     from harness.report.status import count_states, counts_text
 
     wrong = [state for state in states if state.went_wrong]
+    wrong += [_of_attempt(state, state.attempt) for state in states if state.attempt]
     for state in sorted(wrong, key=lambda state: state.created, reverse=True):
         _print_reason(state)
     console().print(counts_text(count_states(states)) + ("" if wrong else ": nothing went wrong"))
+
+
+def _of_attempt(state: CellState, attempt: Record) -> CellState:
+    """Return the state that a cell would have by the last attempt at it."""
+    kept = f"The numbers of {state.created} stay. {attempt.reason}"
+    return replace(state, state=attempt.status, reason=kept, created=attempt.created, record=attempt)
 
 
 def _print_reason(state: CellState) -> None:

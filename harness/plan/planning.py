@@ -57,7 +57,8 @@ class Selection:
     save_maps
         Whether the maps of the test images are kept: a measured cell without its file runs again.
     rerun
-        ``failed``: only cells whose record is not ok; ``all``: also measured ones; a method: its measured ones too.
+        ``failed``: only cells whose record is not ok, or that were to be measured again and went wrong; ``all``: also
+        measured ones; a method: its measured ones too.
     cache
         Whether cells may share extracted features.
     machines
@@ -304,7 +305,11 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
     if selection.save_maps and not place.maps_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but its maps were not kept")
-    return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
+    failed = place.read_failed(job.cell)
+    if failed is None:
+        return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
+    why = f"measured on {record.created[:10]}; measured again on {failed.created[:10]} it was {failed.status}"
+    return PlannedCell(job, "run" if "failed" in selection.rerun else "skip", why)
 
 
 def _place(cell: Cell, store: Store, machines: Sequence[str]) -> tuple[Store, Record | None]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SafeConsole",
+    "print_failed_attempts",
     "print_grid",
     "print_notes",
     "print_outcome",
@@ -211,6 +212,14 @@ def print_summary(records: Sequence[Record]) -> None:
 def print_grid(grid: Grid) -> None:
     """Print a table; where not even one column of numbers fits, lines are longer than the terminal is wide."""
     stdout.print(as_rich(grid), crop=False)
+
+
+def print_failed_attempts(attempts: Sequence[Record]) -> None:
+    """Print which cells went wrong when they were measured again; their earlier numbers stay."""
+    for attempt in attempts:
+        cell = attempt.cell
+        name = f"{cell.label} {cell.category} {cell.shots}-shot {cell.split}"
+        _print_note(f"{name} was {attempt.status} when measured again: the numbers of before stay. {attempt.reason}")
 
 
 def _number(value: float | None) -> str:

@@ -44,6 +44,8 @@ class CellState:
         Its record, where it has one.
     log
         What its worker wrote to standard error; None where nothing is kept of it.
+    attempt
+        The last attempt to measure it again, where that went wrong and its record of before stays.
     """
 
     cell: Cell
@@ -52,6 +54,7 @@ class CellState:
     created: str = ""
     record: Record | None = None
     log: Path | None = None
+    attempt: Record | None = None
 
     @property
     def went_wrong(self) -> bool:
@@ -78,6 +81,9 @@ class CellState:
             "reason": self.reason,
             "created": self.created or None,
             "log": str(log) if log else None,
+            "failed_attempt": {name: getattr(self.attempt, name) for name in ("status", "reason", "created")}
+            if self.attempt
+            else None,
         }
 
 
@@ -113,11 +119,6 @@ def read_states(store: Store) -> list[CellState]:
 
     Other runs may be at work: claims are read before plans and these before records, so that a cell which ends
     meanwhile is met once, and never lost.
-
-    Raises
-    ------
-    PrerequisiteError
-        For a record that can't be read.
     """
     folders = store.folders_read
     running = {stem for folder in folders for stem in running_stems(folder)}
@@ -126,6 +127,13 @@ def read_states(store: Store) -> list[CellState]:
     for record, stale in zip(records, stale_reasons(records), strict=True):
         state: State = "stale" if stale else record.status
         states[record.cell.stem] = CellState(record.cell, state, stale or record.reason, record.created, record)
+    for attempt in store.all_failed():
+        present = states.get(attempt.cell.stem)
+        if present is None or present.record is None:
+            present = CellState(attempt.cell, attempt.status, attempt.reason, attempt.created, attempt)
+        elif present.record.status == "ok":
+            present = replace(present, attempt=attempt)
+        states[attempt.cell.stem] = present
     for stem in running & states.keys():
         states[stem] = replace(states[stem], state="running", reason="", created="", record=None)
     return [replace(state, log=_log(folders, stem)) for stem, state in states.items()]
@@ -167,9 +175,12 @@ def counts_text(counts: Mapping[State, int]) -> str:
 def advice(states: Sequence[CellState]) -> tuple[str, ...]:
     """Return what to do next, in sentences."""
     wrong = any(state.went_wrong for state in states)
+    again = any(state.attempt for state in states)
     present = {state.state for state in states}
     sentences = []
-    if wrong:
+    if again:
+        sentences.append("Some cells went wrong when measured again, and keep the numbers of before.")
+    if wrong or again:
         sentences.append("Why cells went wrong: harness status --failed.")
     if "running" in present:
         sentences.append("A run is at work.")

@@ -33,7 +33,7 @@ _LOOK_SECONDS = 1.0
 """Time after which a Ctrl-C that Python swallowed is noticed."""
 
 _Outcome = tuple[Job, Record] | BaseException
-_Version = tuple[int, int] | None
+_Version = tuple[tuple[int, int] | None, ...]
 
 
 def run_jobs(
@@ -155,7 +155,7 @@ class _Scheduler:
         if not claim.take():
             return None
         with claim:
-            record = store.read(job.cell) if _version(store, job) != pending.before else None
+            record = _written_since(store, job, pending.before)
             if record is not None:
                 return job, record
             record = self._run(job, store)
@@ -175,9 +175,10 @@ class _Scheduler:
                 code = worker.wait(self._timeout)
                 if code is None:
                     worker.end()
+        store.discard_files(job.cell)
         for kept in store.folders:
             sweep_temporaries(kept)
-        record = store.read(job.cell) if _version(store, job) != before else None
+        record = _written_since(store, job, before)
         if record is None and not self._stopping.is_set():
             record = (
                 failure_record(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
@@ -229,12 +230,22 @@ class _Watch:
 
 
 def _version(store: Store, job: Job) -> _Version:
-    """Return what distinguishes the record's file from an earlier file of the same name; None where there is none."""
+    """Return what distinguishes a cell's record, and a failed attempt beside it, from earlier files of these names."""
+    return tuple(map(_file_version, (store.path(job.cell), store.failed_path(job.cell))))
+
+
+def _file_version(path: Path) -> tuple[int, int] | None:
     try:
-        file = store.path(job.cell).stat()
-    except FileNotFoundError:
+        file = path.stat()
+    except OSError:
         return None
     return file.st_ino, file.st_mtime_ns
+
+
+def _written_since(store: Store, job: Job, before: _Version) -> Record | None:
+    """Return the record or the failed attempt that was written since; None where there is neither."""
+    record, failed = (now != then for now, then in zip(_version(store, job), before, strict=True))
+    return (store.read(job.cell) if record else None) or (store.read_failed(job.cell) if failed else None)
 
 
 @contextmanager

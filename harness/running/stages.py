@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -173,28 +173,27 @@ class CellRun:
         return DataContent(trained, dataset.content_digest(test))
 
     def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
-        """Write scores, raw times and counts; those of an earlier run are removed."""
+        """Write scores, raw times and counts."""
         store = Store(self.job.results)
         raw = {**raw_times(speed.timing), "decode": reading.decode_ms, "clean": reading.clean_ms}
         details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
-        with suppress(OSError):
-            store.counts_path(self.cell).unlink(missing_ok=True)
         counts = None
         with self._noting("no interval or curve, since the pixels could not be counted"):
             counts = count_images(test_set, [image.id for image in accuracy.images])
         with self._noting("scores of images, raw times and counts were not written"):
-            self._details = write_details(store, self.cell, details, counts)
+            self._details = write_details(store.new_path(store.counts_path(self.cell)), details, counts)
 
     def _kept(self, method: Method, record: Record) -> Record:
-        """Save fitted method and maps as the job demands; maps of an earlier run of the cell are removed."""
-        with suppress(OSError):
-            Store(self.job.results).maps_path(self.cell).unlink(missing_ok=True)
+        """Save fitted method and maps as the job demands; counts and maps of an earlier run are replaced."""
+        store = Store(self.job.results)
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
-                save_fitted(self.job.save_fitted, method, self.cell)
+                save_fitted(store.new_path(self.job.save_fitted), method, self.cell)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
-                save_maps(self.job.save_maps, self.cell, self._maps(method))
+                save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))
+        with self._noting("counts, maps or fitted method are not in their place"):
+            store.adopt_files(self.cell)
         return replace(record, notes=(*record.notes, *self._failures))
 
     def _maps(self, method: Method) -> Iterator[ImageMaps]:

@@ -33,6 +33,7 @@ def run_job(job: Job, events: EventWriter) -> Record:
     or in a method does too, and its traceback goes to standard error.
     """
     run = CellRun(job, events)
+    Store(job.results).discard_files(job.cell)
     try:
         record = run.run()
     except UnsupportedError as error:

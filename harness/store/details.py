@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cell import Cell
 from harness.files.arrays import read_arrays
 from harness.files.atomic import write_atomically
 from harness.files.digest import digest
@@ -51,15 +50,13 @@ class Details:
     raw_ms: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def write_details(store: Store, cell: Cell, details: Details, counts: ImageCounts | None) -> str:
+def write_details(path: Path, details: Details, counts: ImageCounts | None) -> str:
     """Write the archive of a cell atomically, and return its SHA-256, which the record keeps.
 
     Parameters
     ----------
-    store
-        Where the archive lies.
-    cell
-        Whose archive it is.
+    path
+        Of the archive.
     details
         Scores and raw times.
     counts
@@ -75,7 +72,6 @@ def write_details(store: Store, cell: Cell, details: Details, counts: ImageCount
     }
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
-    path = store.counts_path(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, stream.getvalue())
     return sha256(stream.getvalue()).hexdigest()

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,6 +70,27 @@ class Store:
     def maps_path(self, cell: Cell) -> Path:
         """Return where the maps of a cell's test images are kept, where that was asked for."""
         return self.folder / "maps" / f"{cell.stem}.npz"
+
+    def new_path(self, path: Path) -> Path:
+        """Return where what is kept beside a record is written first: an earlier one stays until the cell is ok."""
+        return path.with_name(f".new-{path.name}")
+
+    def adopt_files(self, cell: Cell) -> None:
+        """Put what was newly written beside the record of a cell into its place; counts and maps of before go."""
+        for path in self._files(cell):
+            new = self.new_path(path)
+            if new.exists():
+                new.replace(path)
+            elif path != self.fitted_path(cell):
+                _remove(path)
+
+    def discard_files(self, cell: Cell) -> None:
+        """Remove what an attempt at a cell that did not become ok has newly written beside its record."""
+        for path in self._files(cell):
+            _remove(self.new_path(path))
+
+    def _files(self, cell: Cell) -> tuple[Path, ...]:
+        return self.counts_path(cell), self.maps_path(cell), self.fitted_path(cell)
 
     @property
     def folders_read(self) -> tuple[Path, ...]:
@@ -175,15 +196,22 @@ class Store:
         Names that begin with a dot are passed over: other systems leave such files. A record that vanishes meanwhile,
         because another run is at work, is left out in silence.
         """
+        return self._read_all(self.cells)
+
+    def all_failed(self) -> list[Record]:
+        """Return the failed attempts that lie beside the records, in the order of file names."""
+        return self._read_all(self.folder / "failed")
+
+    def _read_all(self, folder: Path) -> list[Record]:
         try:
-            names = sorted(path.name for path in self.cells.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+            names = sorted(path.name for path in folder.iterdir() if path.suffix == ".json" and path.name[0] != ".")
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            self.leave_out(self.cells, error)
+            self.leave_out(folder, error)
             return []
         with _no_collections():
-            records = [self._read(self.cells / name) for name in names]
+            records = [self._read(folder / name) for name in names]
         return [record for record in records if record is not None]
 
     def _read(self, path: Path) -> Record | None:
@@ -252,6 +280,10 @@ class _ManyStores(Store):
         """Ok records of the cells of :meth:`all` on other machines, the newest of each."""
         return self._elsewhere
 
+    def all_failed(self) -> list[Record]:
+        """Return the failed attempts that lie beside the records that count."""
+        return [one for store in self._stores for one in store.all_failed() if self._home(one.cell) is store]
+
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """The files of all folders that were met so far and can't be used."""
@@ -287,6 +319,11 @@ def _no_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
 
 
 def read_record_file(path: Path) -> bytes:

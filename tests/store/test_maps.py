@@ -195,17 +195,19 @@ class Explaining:
         return self.explained
 
 
-def kept_by(method: Any, root: Path, path: Path) -> Record:
+def kept_by(method: Any, root: Path, results: Path) -> tuple[Record, Path]:
     dataset = open_dataset("mvtec3d", root)
     cell = make_cell(data_digest=dataset.digest("bagel"))
-    run = CellRun(Job(cell, root, (), {}).placed(root.parent / "none", None, path), EventWriter(io.StringIO()))
-    return run._kept(method, Record(cell=cell, status="ok"))
+    path = Store(results).maps_path(cell)
+    run = CellRun(Job(cell, root, (), {}).placed(results, None, path), EventWriter(io.StringIO()))
+    return run._kept(method, Record(cell=cell, status="ok")), path
 
 
 def test_explanations_win_over_extras_and_never_over_the_anomaly_map(tiny_mvtec: Path, tmp_path: Path) -> None:
     explained = {name: np.full((8, 8), 7, np.float32) for name in ("e2d", "map_2d", ANOMALY_MAP)}
-    assert kept_by(Explaining(explained), tiny_mvtec, tmp_path / "a.npz").notes == ()
-    file = MapFile(tmp_path / "a.npz")
+    record, path = kept_by(Explaining(explained), tiny_mvtec, tmp_path)
+    assert record.notes == ()
+    file = MapFile(path)
     assert len(file.ids) == 6
     found = {name: float(values.max()) for name, values in file.read("test/hole/001").items()}
     assert found == {ANOMALY_MAP: 1.0, "map_2d": 7.0, "map_3d": 0.0, "e2d": 7.0}
@@ -213,19 +215,18 @@ def test_explanations_win_over_extras_and_never_over_the_anomaly_map(tiny_mvtec:
 
 def test_maps_do_not_outlive_the_numbers_they_belong_to(tiny_mvtec: Path, tmp_path: Path) -> None:
     cell = make_cell(data_digest=open_dataset("mvtec3d", tiny_mvtec).digest("bagel"))
-    path = Store(tmp_path / "results").maps_path(cell)
-    assert kept_by(Explaining({}), tiny_mvtec, tmp_path / "results" / "maps" / path.name).notes == ()
-    assert path.is_file()
+    record, path = kept_by(Explaining({}), tiny_mvtec, tmp_path / "results")
+    assert (record.notes, path.is_file()) == ((), True)
     run = CellRun(Job(cell, tiny_mvtec, (), {}).placed(tmp_path / "results", None), EventWriter(io.StringIO()))
     run._kept(Explaining({}), Record(cell=cell, status="ok"))
     assert not path.exists()
 
 
 def test_an_explanation_that_fails_is_a_note(tiny_mvtec: Path, tmp_path: Path) -> None:
-    record = kept_by(Explaining(RuntimeError("no idea")), tiny_mvtec, tmp_path / "a.npz")
+    record, path = kept_by(Explaining(RuntimeError("no idea")), tiny_mvtec, tmp_path)
     assert record.status == "ok"
     assert record.notes == ("the maps were not saved: RuntimeError: no idea",)
-    assert not (tmp_path / "a.npz").exists()
+    assert not path.exists()
 
 
 def test_jobs_written_for_elsewhere_keep_maps(run, tmp_path: Path) -> None:
