@@ -115,14 +115,15 @@ def listing(headings: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:
     headings
         Of all columns.
     numbers
-        Those of columns that are aligned to the right.
+        Those of columns that are aligned to the right and never broken.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
+        number = heading in numbers
+        table.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=number)
     return table
 
 

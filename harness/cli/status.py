@@ -97,7 +97,7 @@ def _tables(group: StatusGroup, width: int) -> Iterator[Table]:
     """Yield the table of a group; where the terminal is too narrow, groups of columns below each other."""
     from rich.text import Text
 
-    label_width = max(len("method"), *map(len, group.methods))
+    label_width = min(max(len("method"), *map(len, group.methods)), width // 2)
     for categories in _chunks(group, width - label_width):
         table = listing(("method", *map(_heading, categories)))
         for label, row in group.methods.items():

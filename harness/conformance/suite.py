@@ -10,6 +10,7 @@ from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Out
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, UnsupportedError
 from harness.data.open import open_dataset
+from harness.files.names import capped
 from harness.measure.host import frozen_gc
 from harness.registry import MethodSpec
 
@@ -96,9 +97,9 @@ def _outcome(check: Check, subject: Subject, before: Mapping[str, Outcome]) -> O
     try:
         check.function(subject)
     except (UnsupportedError, CheckSkippedError) as error:
-        return Outcome(check.name, "skip", str(error))
+        return Outcome(check.name, "skip", capped(str(error)))
     except MethodError as error:
-        return Outcome(check.name, "fail", f"It refuses what it must be able to do: {error}")
+        return Outcome(check.name, "fail", capped(f"It refuses what it must be able to do: {error}"))
     except CheckFailedError as error:
-        return Outcome(check.name, "fail", str(error))
+        return Outcome(check.name, "fail", capped(str(error)))
     return Outcome(check.name, "pass", check.demand)

@@ -135,8 +135,8 @@ def _print_time(time: Estimate) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=len(time.by_method) > 1)
     least = "at least " if time.unknown else "about "
     table.add_column("method", "all", overflow="fold")
-    table.add_column("cells", str(len(time.cells)), justify="right")
-    table.add_column("time", f"{least}{duration_text(time.seconds)}")
+    table.add_column("cells", str(len(time.cells)), justify="right", no_wrap=True)
+    table.add_column("time", f"{least}{duration_text(time.seconds)}", no_wrap=True)
     table.add_column("estimated from", overflow="fold")
     for method in time.by_method:
         least = "at least " if method.unknown else "about "
@@ -169,8 +169,8 @@ def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
     for heading, show in shown.items():
         if show:
             table.add_column(heading, "all" if heading == "method" else "", overflow="fold")
-    table.add_column("categories", justify="right")
-    table.add_column("cells", str(total), justify="right")
+    table.add_column("categories", justify="right", no_wrap=True)
+    table.add_column("cells", str(total), justify="right", no_wrap=True)
     for row in rows:
         texts = (row.method, row.dataset, ", ".join(map(str, row.shots)), ", ".join(row.splits))
         values = (value for value, show in zip(texts, shown.values(), strict=True) if show)

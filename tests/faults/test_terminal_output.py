@@ -240,7 +240,9 @@ def test_a_reader_that_closes_the_pipe_ends_it_quietly(tmp_path, verb):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", [("tables",), ("methods", "--json"), ("tables", "--format", "csv"), ("--help",)])
+@pytest.mark.parametrize(
+    "verb", [("tables",), ("methods", "--json"), ("tables", "--format", "csv"), ("--help",), ("plot",)]
+)
 def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path, verb):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
