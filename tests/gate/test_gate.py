@@ -115,6 +115,7 @@ def test_a_median_on_the_leaderboard_without_interval_is_not_compared() -> None:
 def test_a_cell_so_slow_that_its_calls_are_too_few_must_exceed_the_old_interval_by_the_ratio() -> None:
     assert judged(timed(150.0), timed(600.0, None)).regressed
     assert not judged(timed(150.0, 10.0), timed(191.0, None)).regressed
+    assert not judged(timed(150.0, 10.0), timed(192.0, None)).regressed
     assert judged(timed(150.0, 10.0), timed(193.0, None)).regressed
     faster = judged(timed(150.0, 10.0), timed(15.0, None)).verdicts
     assert not [verdict for verdict in faster if verdict.outcome == "better"]
