@@ -63,6 +63,13 @@ def test_cells_survive_json() -> None:
         Cell.from_json(CELL.to_json() | {"new": 1})
 
 
+def test_long_names_are_cut_and_cells_keep_names_of_their_own() -> None:
+    long, other = (replace(CELL, category="c" * 300 + end) for end in ("", "d"))
+    assert long.stem == f"cfm--toy--{'c' * 190}--{long.id}"
+    assert other.stem == f"cfm--toy--{'c' * 190}--{other.id}"
+    assert other.id != long.id
+
+
 def test_seeds_are_shared_by_methods_and_differ_between_splits() -> None:
     assert replace(CELL, method="cfm-t", parameters={}).seed == CELL.seed
     assert replace(CELL, split="1").seed != CELL.seed
