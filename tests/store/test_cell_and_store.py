@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cell import Cell
-from harness.errors import UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import canonical_json, digest, seed_from
 from harness.protocol import LatencyBudget, Protocol
 from harness.report.frame import records_frame
@@ -118,3 +120,11 @@ def test_a_failed_write_leaves_the_old_record(tmp_path) -> None:
         store.write(Record(cell=CELL, status="ok", metrics={"i_auroc": float("nan")}))
     assert store.read(CELL).created == "2025-01-01"
     assert len(list(store.cells.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("free", "refused"), [(15_999_999, True), (16_000_000, False)])
+def test_a_disk_that_is_almost_full_is_refused_before_any_work(tmp_path, monkeypatch, free, refused) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(PrerequisiteError, match=r"16\.0 MB free, 16 MB needed") if refused else nullcontext():
+        Store(tmp_path / "results").ensure_writable()
