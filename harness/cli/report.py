@@ -42,6 +42,7 @@ def command(
     harness report
     harness report --dataset mvtec3d --data ~/data --to ~/report --open no
     """
+    from harness.report.console import COMPARING, counting
     from harness.report.html.gallerysection import gallery_section
     from harness.report.html.sections import make_sections
     from harness.report.html.writing import check_folder, write_report
@@ -53,7 +54,8 @@ def command(
     check_folder(folder)
     records, published = store.all(), read_published()
     query.check(records, published.methods)
-    sections = make_sections(records, published, query, Uncertainty(store).tied)
+    with counting(COMPARING) as progress:
+        sections = make_sections(records, published, query, Uncertainty(store, progress=progress))
     if not sections:
         raise NothingMeasuredError(
             f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"

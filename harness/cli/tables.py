@@ -24,7 +24,6 @@ __all__ = ["command"]
 
 _Format = Literal["rich", "markdown", "latex", "csv", "json", "html"]
 _AS_ABOVE = "Not comparable with published numbers, for the reason above."
-_COMPARING = "Comparing methods on test images drawn at random ..."
 
 
 @click.command("tables")
@@ -103,12 +102,12 @@ def _list(form: _Format) -> None:
 def _measured(
     records: Sequence[Record], published: Published | None, request: TableRequest, store: Store
 ) -> list[Grid]:
-    from harness.report.console import stderr
+    from harness.report.console import COMPARING, counting
     from harness.report.tables import NothingMeasuredError, measured_grids
     from harness.report.uncertainty import Uncertainty
 
-    with stderr.status(_COMPARING):
-        grids = measured_grids(records, published, request, Uncertainty(store), store.elsewhere)
+    with counting(COMPARING) as progress:
+        grids = measured_grids(records, published, request, Uncertainty(store, progress=progress), store.elsewhere)
     if grids:
         return grids
     tables = f"table {', '.join(request.tables)} shows" if request.tables else "these tables show"
@@ -135,13 +134,13 @@ def _published_instead(
 
 def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
     """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
-    from harness.report.console import print_grid, stderr
+    from harness.report.console import COMPARING, counting, print_grid
     from harness.report.legend import legend
     from harness.report.overview import overview
     from harness.report.uncertainty import Uncertainty
 
-    with stderr.status(_COMPARING):
-        screen = overview(records, query, Uncertainty(store), folders_to_name(store))
+    with counting(COMPARING) as progress:
+        screen = overview(records, query, Uncertainty(store, progress=progress), folders_to_name(store))
     print_grid(screen.grid)
     console().print(screen.verdict)
     for sentence in legend([screen.grid]):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from harness.plan.suites import OutlineRow
 
 __all__ = [
+    "COMPARING",
     "SafeConsole",
+    "counting",
     "print_failed_attempts",
     "print_grid",
     "print_notes",
@@ -61,6 +65,30 @@ class SafeConsole(Console):
 
 stderr = SafeConsole(stderr=True)
 stdout = SafeConsole()
+
+COMPARING = "Comparing methods on test images drawn at random"
+"""What takes time where numbers are compared for the first time."""
+
+
+@contextmanager
+def counting(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while something is done piece by piece.
+
+    Parameters
+    ----------
+    description
+        What is done.
+
+    Yields
+    ------
+    callable
+        To be called with how many pieces are done, and how many there are.
+    """
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
 
 _NAMED = 2
 """Categories that are named instead of counted."""

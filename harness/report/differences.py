@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.registry import base_name
-from harness.report.grid import Grid, Value, missing
+from harness.report.grid import Grid, NumberId, Value, missing
 from harness.report.groups import Group, MethodRecords
+from harness.report.intervals import Difference
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import Cut, group_grid, measured_value, method_rows
 from harness.report.uncertainty import Uncertainty
@@ -18,8 +19,8 @@ BEST = "best"
 """Stands where a method is the best one of its column."""
 
 _CAPTION = (
-    "difference to the best method of each column with its 95% interval, by a bootstrap over the same test images; "
-    "training again is another question"
+    "difference to the best method of each column with its 95% interval, by a bootstrap over the same test images, "
+    "wide enough for the best having been picked; training again is another question"
 )
 
 
@@ -42,6 +43,7 @@ def difference_grid(group: Group, intervals: Uncertainty, metrics: Sequence[str]
     if not rivals:
         return None
     shown = chosen_metrics(metrics)
+    intervals.prepare(NumberId(method, group.categories, metric.id) for method in rivals for metric in shown)
     columns = [Cut(metric).column for metric in shown]
     values = [_column(group, rivals, metric, intervals) for metric in shown]
     rows = [
@@ -76,33 +78,34 @@ def _column(group: Group, rivals: Sequence[MethodRecords], metric: Quantity, int
     if not numbers:
         return [value if value.number is None else missing(_other_categories(rivals)) for value in measured]
     best = (min if metric.lowest else max)(numbers, key=lambda index: numbers[index])
-    return [
-        _value(group, method, group.methods[best], value, metric, intervals)
-        for method, value in zip(group.methods, measured, strict=True)
-    ]
+    names = _covered(group, group.methods[best])
+    others = [index for index in numbers if index != best]
+    ids = [NumberId(group.methods[index], names, metric.id) for index in (best, *others)]
+    found = dict(zip(others, intervals.against_best(ids[0], ids[1:]), strict=True))
+
+    def value(index: int, method: MethodRecords) -> Value:
+        if measured[index].number is None:
+            return measured[index]
+        if index == best:
+            return Value(BEST, 0.0, ranked=False)
+        if _covered(group, method) != names:
+            return missing(_other_categories((group.methods[best],)))
+        difference = found[index]
+        if difference is None:
+            return missing(_why(method, group.methods[best], names, intervals))
+        return _value(difference, metric)
+
+    return [value(index, method) for index, method in enumerate(group.methods)]
 
 
-def _value(
-    group: Group,
-    method: MethodRecords,
-    best: MethodRecords,
-    measured: Value,
-    metric: Quantity,
-    intervals: Uncertainty,
-) -> Value:
-    if measured.number is None:
-        return measured
-    if method is best:
-        return Value(BEST, 0.0, ranked=False)
-    names = _covered(group, best)
-    if _covered(group, method) != names:
-        return missing(_other_categories((best,)))
-    interval = intervals.difference(method, best, names, metric.id)
-    if interval is None:
-        return missing(_why(method, best, names, intervals))
-    texts = [_signed(number, metric.digits) for number in (interval.value, interval.low, interval.high)]
-    text = f"{texts[0]} [{texts[1]}, {texts[2]}]"
-    return Value(text, interval.value, ranked=False, low=interval.low, high=interval.high)
+def _value(difference: Difference, metric: Quantity) -> Value:
+    """Return a difference with its interval, which has none where every draw gives the same two numbers."""
+    number = _signed(difference.value, metric.digits)
+    if difference.detectable is None:
+        return Value(number, difference.value, note="the same on all test sets that were drawn", ranked=False)
+    ends = [_signed(end, metric.digits) for end in (difference.low, difference.high)]
+    text = f"{number} [{', '.join(ends)}]"
+    return Value(text, difference.value, ranked=False, low=difference.low, high=difference.high)
 
 
 def _signed(number: float, digits: int) -> str:
@@ -115,13 +118,14 @@ def _other_categories(best: Sequence[MethodRecords]) -> str:
     return f"other categories than {best[0].label}, the best one"
 
 
-def _why(method: MethodRecords, best: MethodRecords, names: Sequence[str], intervals: Uncertainty) -> str:
+def _why(method: MethodRecords, best: MethodRecords, names: tuple[str, ...], intervals: Uncertainty) -> str:
     """Return why two methods with numbers have no interval."""
-    if not intervals.same_images(method, best, names):
+    first, second = (NumberId(either, names, BEST) for either in (method, best))
+    if not intervals.same_images(first, second):
         return f"not tested on the same images as {best.label}, the best one"
     lacking = [either.label for either in (method, best) if intervals.without_counts(either, names)]
     if lacking:
         names_of = ",".join(dict.fromkeys(map(base_name, lacking)))
         where = f"no counts of the test images lie beside the records of {' and '.join(lacking)}"
         return f"{where}: the same run with '--rerun {names_of}' makes them"
-    return "undefined on some of the test sets that were drawn"
+    return "undefined on some of the test sets that were drawn, or a single image of a kind"

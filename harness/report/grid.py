@@ -33,6 +33,9 @@ class Value:
         1 for the best of its column, 2 for the runner-up, else 0.
     tied
         True where it can't be separated from the best of its column; no number of that column has a place then.
+    detectable
+        Of a tied number, the true difference to the best one that would be told apart with a power of 80%; None where
+        it is unknown.
     ranked
         False where it does not compete.
     over
@@ -50,6 +53,7 @@ class Value:
     note: str = ""
     place: int = 0
     tied: bool = False
+    detectable: float | None = None
     ranked: bool = True
     over: str = ""
     low: float | None = None

@@ -77,9 +77,10 @@ def rank_grid(group: Group, metrics: Sequence[str] = ()) -> Grid | None:
     decided = [ranking for ranking in rankings.values() if ranking is not None]
     by_column = [rankings[metric.id] for metric in shown]
 
-    def tied(best: int, other: int, column: int) -> bool:
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
         ranking = by_column[column]
-        return ranking is not None and ranking.tied(complete.index(group.methods[other]))
+        places = {index: complete.index(group.methods[index]) for index in others}
+        return {index: None for index, place in places.items() if ranking is not None and ranking.tied(place)}
 
     return replace(mark_tied_with_best(grid, tied), caption=_caption(len(complete), categories, decided))
 

@@ -1,9 +1,11 @@
-"""Bootstrap replicates of one cell: its metrics on resampled test sets, computed from its counts and cached on disk."""
+"""Metrics of one cell on resampled test sets, computed from its counts and cached on disk."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +21,43 @@ from harness.store.store import Store
 if TYPE_CHECKING:
     from harness.store.counts import ImageCounts
 
-__all__ = ["bootstrap_cell", "draw_images"]
+__all__ = ["Resampled", "bootstrap_cell", "degrees_of_freedom", "draw_images"]
 
-_VERSION = 2
+_VERSION = 3
 """Of what is remembered; a change of the metrics or of the drawing changes it."""
+
+_HEADER = 2
+"""Rows of what is remembered before the replicates: degrees of freedom, and images of the rarer kind."""
+
+_REMEMBERED_DRAWS = 4
+"""Test sets whose draws stay in memory: methods tested on the same images share them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """A metric of a cell on resampled test sets.
+
+    Parameters
+    ----------
+    drawn : (r,) float64
+        One value for each draw; NaN where a draw leaves the metric undefined.
+    degrees
+        Degrees of freedom of their variance (Satterthwaite), NaN where some image alone decides whether the metric is
+        defined.
+    fewest
+        Nominal or anomalous images, whichever are fewer.
+    """
+
+    drawn: NDArray[np.float64]
+    degrees: float
+    fewest: int
 
 
 def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int, seed: int) -> NDArray[np.int64]:
     """Return how often each image is drawn in each replicate, with replacement, nominal and anomalous ones apart.
+
+    Of each kind one image less is drawn than there are, so that the variance over the draws is that over test sets and
+    not (n - 1) / n of it: Rao and Wu, JASA 83 (1988), section 2.2.
 
     Parameters
     ----------
@@ -42,7 +73,8 @@ def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int
     Returns
     -------
     (replicates, n) int64
-        Each row adds up to the number of images, and so do its nominal and anomalous parts.
+        The nominal part of each row adds up to one less than there are nominal images, so does the anomalous part; a
+        single image is always drawn.
     """
     rng = np.random.default_rng(seed)
     drawn = np.zeros((replicates, len(ids)), dtype=np.int64)
@@ -50,13 +82,42 @@ def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int
     for kind in (False, True):
         places = order[labels[order] == kind]
         if places.size:
-            drawn[:, places] = rng.multinomial(places.size, np.full(places.size, 1 / places.size), size=replicates)
+            taken = max(places.size - 1, 1)
+            drawn[:, places] = rng.multinomial(taken, np.full(places.size, 1 / places.size), size=replicates)
     return drawn
 
 
-def bootstrap_cell(
-    store: Store, record: Record, replicates: int, defect: str = ""
-) -> dict[str, NDArray[np.float64]] | None:
+def degrees_of_freedom(left_out: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the degrees of freedom of the variance over test sets, from metrics with each image left out in turn.
+
+    Welch and Satterthwaite's formula with the jackknife's variances of nominal and anomalous images: where one kind
+    alone moves a metric, its number of images less one.
+
+    Parameters
+    ----------
+    left_out : (n, k) float64
+        Metrics without each image.
+    labels : (n,) bool
+        True for anomalous images.
+
+    Returns
+    -------
+    (k,) float64
+        NaN where a metric is undefined without some image, and everywhere with a single image of a kind; the rarer
+        kind's where no image moves it.
+    """
+    kinds = [left_out[labels == kind] for kind in (False, True)]
+    counts = np.array([len(values) for values in kinds])
+    if counts.min() < 2:
+        return np.full(left_out.shape[1], np.nan)
+    variances = np.array([values.var(axis=0) * (len(values) - 1) for values in kinds])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = variances.sum(axis=0) ** 2 / (variances**2 / (counts - 1)[:, np.newaxis]).sum(axis=0)
+    degrees: NDArray[np.float64] = np.where((variances == 0).all(axis=0), counts.min() - 1, found)
+    return degrees
+
+
+def bootstrap_cell(store: Store, record: Record, replicates: int, defect: str = "") -> Mapping[str, Resampled] | None:
     """Return the metrics of a cell on resampled test sets, from the cache where they were computed before.
 
     Parameters
@@ -73,8 +134,7 @@ def bootstrap_cell(
     Returns
     -------
     dict or None
-        For each metric of the record (replicates,) float64 in [0, 1], with NaN where a draw leaves it undefined. What
-        thresholds lose on the whole test set is added to every replicate. None where no counts belong to the record.
+        For each of :data:`harness.metrics.METRICS`. None where no counts belong to the record, or they are damaged.
     """
     from harness.metrics.evaluation import METRICS
 
@@ -85,34 +145,39 @@ def bootstrap_cell(
     key = {"version": _VERSION, "counts": counted, "replicates": replicates, "seed": seed}
     key |= {"defect": defect} if defect else {}
     remembered = CACHES["bootstrap"].path / f"{digest(key, 32)}.npy"
-    table = read_cached(remembered, lambda content: _parsed(content, (1 + replicates, len(METRICS))))
+    table = read_cached(remembered, lambda content: _parsed(content, (_HEADER + replicates, len(METRICS))))
     if table is None:
         counts = read_counts(store, record)
         if counts is None:
             return None
-        values_of = counts.evaluate(_weights(counts, replicates, seed, defect))
-        table = np.column_stack([values_of[name] for name in METRICS])
+        table = _table(counts, replicates, seed, defect)
         write_cached(remembered, _npy(table))
-    values = record.by_defect.get(defect, {}) if defect else record.metrics
-    return _about(values, dict(zip(METRICS, table.T, strict=True)))
+    return {
+        name: Resampled(table[_HEADER:, index], float(table[0, index]), int(table[1, index]))
+        for index, name in enumerate(METRICS)
+    }
 
 
-def _weights(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.int64]:
-    """Return how often each image counts, (1 + replicates, n): once, then as drawn; never one of another defect."""
+def _table(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.float64]:
+    """Return degrees of freedom, images of the rarer kind and replicates, a column for each metric."""
+    from harness.metrics.evaluation import METRICS
     from harness.metrics.testset import images_of
 
     chosen = np.array(images_of(defect, counts.defects) if defect else range(len(counts)), dtype=np.int64)
-    ids = tuple(counts.ids[index] for index in chosen)
-    drawn = draw_images(ids, counts.labels[chosen], replicates, seed)
-    weights = np.zeros((1 + replicates, len(counts)), dtype=np.int64)
-    weights[:, chosen] = np.vstack([np.ones_like(drawn[:1]), drawn])
-    return weights
+    labels = counts.labels[chosen]
+    drawn = _drawn(tuple(counts.ids[index] for index in chosen), labels.tobytes(), replicates, seed)
+    weights = np.zeros((chosen.size + replicates, len(counts)))
+    weights[:, chosen] = np.vstack([1 - np.eye(chosen.size), drawn])
+    values_of = counts.evaluate(weights)
+    values = np.column_stack([values_of[name] for name in METRICS])
+    fewest = min(int(labels.sum()), int((~labels).sum()))
+    header = np.vstack([degrees_of_freedom(values[: chosen.size], labels), np.full(len(METRICS), float(fewest))])
+    return np.vstack([header, values[chosen.size :]])
 
 
-def _about(values: Mapping[str, float | None], table: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Return replicates about the recorded values; the first row holds what the counts give on the whole test set."""
-    recorded = {name: value for name, value in values.items() if value is not None and name in table}
-    return {name: np.clip(table[name][1:] + (value - table[name][0]), 0.0, 1.0) for name, value in recorded.items()}
+@lru_cache(maxsize=_REMEMBERED_DRAWS)
+def _drawn(ids: tuple[str, ...], labels: bytes, replicates: int, seed: int) -> NDArray[np.int64]:
+    return draw_images(ids, np.frombuffer(labels, dtype=bool), replicates, seed)
 
 
 def _parsed(content: bytes, shape: tuple[int, int]) -> NDArray[np.float64]:

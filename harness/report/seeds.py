@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, setting_title
+from harness.report.intervals import Interval, seed_interval
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import Cut, measured_value
 from harness.report.ties import mark_tied_with_best
-from harness.report.uncertainty import seed_interval
 from harness.store.published import MEAN
 from harness.store.quantities import Quantity
 
@@ -100,9 +100,12 @@ def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
         keys={"kind": "seeds", "split": "+".join(splits), **keys},
     )
 
-    def tied(best: int, other: int, column: int) -> bool:
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
+        return {other: None for other in others if paired(best, other, column).holds_zero}
+
+    def paired(best: int, other: int, column: int) -> Interval:
         pairs = zip(_numbers(series[best], column), _numbers(series[other], column), strict=True)
-        return seed_interval([a - b for a, b in pairs]).holds_zero
+        return seed_interval([a - b for a, b in pairs])
 
     return mark_tied_with_best(grid, tied)
 

@@ -15,7 +15,7 @@ from harness.report.own_tables import accuracy_grid, category_grid, cost_grid, d
 from harness.report.paper_layout import Series, find_series, layout_grids, printed_numbers
 from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
-from harness.report.ties import mark_ties
+from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
 from harness.store.paper import PAPER_TABLES, PaperTable
 from harness.store.published import Published
@@ -201,20 +201,22 @@ def measured_grids(
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []
     grids += seed_grids(groups, request.metrics) if request.wants("seeds") else []
-    return [_compared(grid, intervals) for grid in grids] if intervals is not None else grids
+    if intervals is None:
+        return grids
+    intervals.prepare(numbers_of(grid for grid in grids if grid.keys["kind"] in _TIED))
+    return [_compared(grid, intervals) for grid in grids]
 
 
 def _compared(grid: Grid, intervals: Uncertainty) -> Grid:
     """Return a table with ties marked, and in our own tables with the interval of each mean, for data formats."""
     if grid.keys["kind"] not in _TIED:
         return grid
-    marked = mark_ties(grid, intervals.tied)
+    marked = mark_ties(grid, intervals)
     if grid.keys["kind"] == "paper":
         return marked
 
     def bounded(value: Value) -> Value:
-        number = value.identity
-        interval = intervals.of(number.method, number.categories, number.metric, number.defect) if number else None
+        interval = intervals.of(value.identity) if value.identity else None
         return value if interval is None else replace(value, low=interval.low, high=interval.high)
 
     rows = (replace(row, values=tuple(map(bounded, row.values))) for row in marked.rows)

@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from harness.report.grid import Grid, rivals
-from harness.report.groups import MethodRecords
+from harness.report.grid import Grid, NumberId, rivals
+from harness.report.intervals import POWER, Difference
+from harness.report.uncertainty import FEW_IMAGES
 
-__all__ = ["UNTESTED", "TieTest", "mark_tied_with_best", "mark_ties"]
+__all__ = ["UNTESTED", "TieTest", "mark_tied_with_best", "mark_ties", "numbers_of"]
 
 UNTESTED = {"ties": "untested"}
 """Key of a table where some best number was not compared with all others, since the test could not decide."""
 
+Tied = Callable[[int, Sequence[int], int], Mapping[int, float | None]]
+"""Takes the row of the best number, the other rows and the column, all by their positions; returns the tied ones of
+the other rows with the difference that would be detected, None where it is unknown."""
+
 
 class TieTest(Protocol):
-    """Decides whether two methods are tied."""
+    """Decides which numbers are tied with the best one: :class:`harness.report.uncertainty.Uncertainty`."""
 
-    def __call__(
-        self,
-        first: MethodRecords,
-        second: MethodRecords,
-        categories: Sequence[str],
-        metric: str,
-        defect: str = "",
-        /,
-    ) -> bool | None:
-        """Return whether they are tied in a metric over categories, for all defects or one; None for undecided."""
+    def against_best(self, best: NumberId, others: Sequence[NumberId], /) -> Sequence[Difference | None]:
+        """Return the difference of each other number to the best one; None for undecided."""
+
+    def prepare(self, numbers: Iterable[NumberId], /) -> None:
+        """Do the work that some numbers ask for, and tell how far it is."""
+
+    def few_images(self, numbers: Iterable[NumberId], /) -> int:
+        """Return the smallest number of nominal or anomalous images behind some numbers, 0 where none is known."""
+
+
+def numbers_of(grids: Iterable[Grid]) -> Iterator[NumberId]:
+    """Yield what was measured in some tables."""
+    for grid in grids:
+        for row in grid.rows:
+            yield from (value.identity for value in row.values if value.identity is not None)
 
 
 def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
     """Return a table whose best numbers are marked as tied where a test can't separate others from them.
 
-    Where the test can't decide, places are those of the printed numbers, and the table has the key :data:`UNTESTED`.
+    Its caption then says which difference the test would have detected. Where the test can't decide, places are those
+    of the printed numbers, and the table has the key :data:`UNTESTED`.
 
     Parameters
     ----------
     grid
         Its places are set.
     test
-        Takes two methods, categories, metric and defect; None leaves the table as it is.
+        None leaves the table as it is.
     """
     if test is None:
         return grid
     decide = test
     unsure: set[tuple[int, int]] = set()
 
-    def tied(best: int, other: int, column: int) -> bool:
-        first, second = (grid.rows[row].values[column].identity for row in (best, other))
-        if first is None or second is None:
-            return False
-        answer = decide(first.method, second.method, first.categories, first.metric, first.defect)
-        if answer is None:
-            unsure.add((best, column))
-        return answer is True
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
+        known = {index: grid.rows[index].values[column].identity for index in (best, *others)}
+        numbers = {index: number for index, number in known.items() if number is not None}
+        first = numbers.pop(best, None)
+        if first is None or not numbers:
+            return {}
+        found = dict(zip(numbers, decide.against_best(first, list(numbers.values())), strict=True))
+        unsure.update((best, column) for difference in found.values() if difference is None)
+        return {index: difference.detectable for index, difference in found.items() if difference and difference.tied}
 
     marked = mark_tied_with_best(grid, tied)
     untested = any(marked.rows[row].values[column].place == 1 for row, column in unsure)
-    return replace(marked, keys={**marked.keys, **UNTESTED}) if untested else marked
+    caption = "; ".join(filter(None, (marked.caption, _detectable(marked), _few_images(marked, decide))))
+    return replace(marked, caption=caption, keys={**marked.keys, **(UNTESTED if untested else {})})
 
 
-def mark_tied_with_best(grid: Grid, tied: Callable[[int, int, int], bool]) -> Grid:
+def mark_tied_with_best(grid: Grid, tied: Tied) -> Grid:
     """Return a table where those that are tied with the best of a column share one mark, and no number is the best.
 
     Parameters
@@ -69,18 +82,43 @@ def mark_tied_with_best(grid: Grid, tied: Callable[[int, int, int], bool]) -> Gr
     grid
         Its places are set.
     tied
-        Whether the row of the best number and another row are tied in a column, all by their positions.
+        Which rows are tied with the best of a column.
     """
     values = [list(row.values) for row in grid.rows]
     for position, column in enumerate(grid.columns):
         for members in rivals(grid.rows, position):
             best, *others = _ordered(grid, members, position, lowest=column.lowest)
-            leaders = {index for index in others if tied(best, index, position)}
-            leaders |= {best} if leaders else set()
+            detected = tied(best, others, position) if others else {}
+            leaders = {best: _largest(detected.values()), **detected} if detected else {}
             for index in members if leaders else ():
-                values[index][position] = replace(values[index][position], place=0, tied=index in leaders)
+                values[index][position] = replace(
+                    values[index][position], place=0, tied=index in leaders, detectable=leaders.get(index)
+                )
     rows = (replace(row, values=tuple(changed)) for row, changed in zip(grid.rows, values, strict=True))
     return replace(grid, rows=tuple(rows))
+
+
+def _detectable(grid: Grid) -> str:
+    """Return which difference would have been detected in each column with a tie, in one sentence part."""
+    columns = {
+        " ".join(column.heading.split()): _largest(row.values[position].detectable for row in grid.rows)
+        for position, column in enumerate(grid.columns)
+    }
+    found = [f"{name} {number:.3f}" for name, number in columns.items() if number is not None]
+    return (
+        f"tied is not equal: a true difference is seen {POWER:.0%} of the time from {', '.join(found)}" if found else ""
+    )
+
+
+def _few_images(grid: Grid, test: TieTest) -> str:
+    fewest = test.few_images(numbers_of([grid]))
+    return (
+        f"rough intervals and ties: down to {fewest} images of a kind in a category" if 0 < fewest < FEW_IMAGES else ""
+    )
+
+
+def _largest(numbers: Iterable[float | None]) -> float | None:
+    return max((number for number in numbers if number is not None), default=None)
 
 
 def _ordered(grid: Grid, members: Sequence[int], position: int, *, lowest: bool) -> list[int]:

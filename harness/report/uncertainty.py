@@ -1,48 +1,32 @@
-"""Intervals of measured numbers: a paired bootstrap over test images, and Student's t over seeds.
+"""How sure measured numbers are: a paired bootstrap over the test images of a results folder.
 
 The test set is resampled: how would the number, or the difference of two methods, come out on other images of
-the same kind? Training again with other samples or another seed is another question; :func:`seed_interval` answers it.
+the same kind? Training again with other samples or another seed is another question;
+:func:`harness.report.intervals.seed_interval` answers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, stdev
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from harness.report.grid import NumberId
 from harness.report.groups import MethodRecords
-from harness.report.replicates import bootstrap_cell
+from harness.report.intervals import Difference, Interval, MeanOf, against_best, mean_interval
+from harness.report.replicates import Resampled, bootstrap_cell
 from harness.store.quantities import mean_over, quantity
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["Interval", "Uncertainty", "seed_interval"]
+__all__ = ["FEW_IMAGES", "Uncertainty"]
 
+FEW_IMAGES = 10
+"""With fewer images of a kind, intervals are rough."""
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A number and where it may lie.
-
-    Parameters
-    ----------
-    value
-        The number itself.
-    low, high
-        Ends of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def holds_zero(self) -> bool:
-        """Whether zero lies inside or on an end."""
-        return self.low <= 0 <= self.high
+_OF_IMAGES = "i_auroc"
 
 
 class Uncertainty:
@@ -51,7 +35,8 @@ class Uncertainty:
     In each of many replicates the test images of a category are drawn with replacement, nominal and anomalous
     ones apart, and the metric is computed again from their counts. The same images are drawn for every method that was
     tested on them, so that the difference of two methods is paired: what makes an image hard for both cancels. A mean
-    over categories is a mean of replicates, drawn independently in each category. Ends of an interval are percentiles.
+    over categories is a mean of replicates, drawn independently in each category. An image is drawn with all its
+    defects: they are no independent samples.
 
     Parameters
     ----------
@@ -60,136 +45,115 @@ class Uncertainty:
     replicates
         How often a test set is drawn.
     level
-        Share of the replicates inside an interval.
+        How often an interval holds what it is about.
+    progress
+        Called with how many cells are drawn and how many there are, by :meth:`prepare`.
 
     Notes
     -----
     Nominal and anomalous images are drawn apart (as in Robin et al., pROC, BMC Bioinformatics 2011) since a test set
-    fixes how many there are of each: a replicate without one kind would have no I-AUROC. Percentile intervals: Efron
-    and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13.
+    fixes how many there are of each: a replicate without one kind would have no I-AUROC. The draws give standard
+    deviations and the quantile of the largest difference; :mod:`harness.report.intervals` makes intervals of these.
     """
 
-    def __init__(self, store: Store, replicates: int = 2000, level: float = 0.95) -> None:
+    def __init__(
+        self,
+        store: Store,
+        replicates: int = 1000,
+        level: float = 0.95,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
         if replicates < 1 or not 0 < level < 1:
             raise ValueError(f"{replicates} replicates at level {level}: at least one, and a level inside (0, 1).")
-        self.store, self.replicates, self.level = store, replicates, level
-        self._known: dict[tuple[str, str], dict[str, NDArray[np.float64]] | None] = {}
+        self.store, self.replicates, self.level, self.progress = store, replicates, level, progress
+        self._known: dict[tuple[str, str], Mapping[str, Resampled] | None] = {}
 
-    def of(self, method: MethodRecords, categories: Sequence[str], metric: str, defect: str = "") -> Interval | None:
+    def prepare(self, numbers: Iterable[NumberId]) -> None:
+        """Draw the test sets of all cells that some numbers are about, and tell the progress of it.
+
+        Parameters
+        ----------
+        numbers
+            Those that will be asked for.
+        """
+        cells = {
+            (record.cell.category, record.cell.id, number.defect): record
+            for number in numbers
+            for record in number.method.among(number.categories).values()
+        }
+        keys = sorted(cells)  # by category: its methods share the draws
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done, _ in enumerate(pool.map(lambda key: self._of_record(cells[key], key[2]), keys), start=1):
+                if self.progress is not None:
+                    self.progress(done, len(keys))
+
+    def of(self, number: NumberId) -> Interval | None:
         """Return the interval of a method's mean over those of some categories that it has numbers of.
 
         Parameters
         ----------
-        method
-            Its records.
-        categories
-            Where to look, as in :func:`harness.store.quantities.mean_over`.
-        metric
-            Id of an accuracy metric.
-        defect
-            One type of defect against all nominal images; all where empty.
+        number
+            A method's mean of an accuracy metric.
 
         Returns
         -------
         Interval or None
-            None where there is no number, or a category has no counts.
+            None where there is no number, a category has no counts, or its images give no interval.
         """
-        value, _ = mean_over(quantity(metric), method.among(categories), defect)
-        drawn = self._drawn(method, [name for name in categories if name in method.ok], metric, defect)
-        return None if value is None or drawn is None else self._interval(value, drawn)
+        mean = self._mean(number)
+        return None if mean is None else mean_interval(mean, self.level, by_images=number.metric == _OF_IMAGES)
 
-    def difference(
-        self, first: MethodRecords, second: MethodRecords, categories: Sequence[str], metric: str, defect: str = ""
-    ) -> Interval | None:
-        """Return the interval of the mean of the first method less that of the second, paired over images.
+    def against_best(self, best: NumberId, others: Sequence[NumberId]) -> list[Difference | None]:
+        """Return how far other methods are below the best one, paired over images, and whether they are told apart.
 
         Parameters
         ----------
-        first, second
-            Their records.
-        categories
-            Where to look.
-        metric
-            Id of an accuracy metric.
-        defect
-            One type of defect against all nominal images; all where empty.
+        best
+            The best mean of an accuracy metric, the higher the better.
+        others
+            Means of the same metric over the same categories.
 
         Returns
         -------
-        Interval or None
-            None where one has no number or no counts, or where they were not tested on the same images.
+        list
+            One for each other. None where it can't be decided: one of the two has no number or no counts, or they
+            were not tested on the same images.
         """
-        covered = [name for name in categories if name in first.ok]
-        if not self.same_images(first, second, categories):
-            return None
-        ours, theirs = (self._drawn(method, covered, metric, defect) for method in (first, second))
-        means = [mean_over(quantity(metric), method.among(covered), defect)[0] for method in (first, second)]
-        if ours is None or theirs is None or means[0] is None or means[1] is None:
-            return None
-        return self._interval(means[0] - means[1], ours - theirs)
+        means = [self._mean(number) if self.same_images(best, number) else None for number in others]
+        known = [mean for mean in means if mean is not None]
+        first = self._mean(best) if known else None
+        if first is None:
+            return [None] * len(others)
+        found = iter(against_best([first, *known], self.level))
+        return [None if mean is None else next(found) for mean in means]
 
-    def tied(
-        self, first: MethodRecords, second: MethodRecords, categories: Sequence[str], metric: str, defect: str = ""
-    ) -> bool | None:
-        """Return whether the interval of the difference of two methods holds zero; None where it can't be decided."""
-        interval = self.difference(first, second, categories, metric, defect)
-        return None if interval is None else interval.holds_zero
-
-    def same_images(self, first: MethodRecords, second: MethodRecords, categories: Sequence[str]) -> bool:
-        """Return whether two methods have numbers of the same of some categories, from the same test images."""
-        covered = [name for name in categories if name in first.ok]
-        if covered != [name for name in categories if name in second.ok]:
-            return False
-        return all(first.ok[name].test_images.digest == second.ok[name].test_images.digest for name in covered)
+    def same_images(self, first: NumberId, second: NumberId) -> bool:
+        """Return whether two methods have numbers of the same categories, from the same test images."""
+        ours, theirs = (number.method.among(number.categories) for number in (first, second))
+        return ours.keys() == theirs.keys() and all(
+            record.test_images.digest == theirs[name].test_images.digest for name, record in ours.items()
+        )
 
     def without_counts(self, method: MethodRecords, categories: Sequence[str]) -> tuple[str, ...]:
         """Return those of some categories where a method has a number and left no counts that belong to it."""
-        return tuple(name for name in categories if name in method.ok and self._of_record(method.ok[name]) is None)
+        return tuple(name for name, record in method.among(categories).items() if self._of_record(record) is None)
 
-    def _interval(self, value: float, drawn: NDArray[np.float64]) -> Interval:
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(drawn, [tail, 1 - tail])
-        return Interval(value, float(low), float(high))
+    def few_images(self, numbers: Iterable[NumberId]) -> int:
+        """Return the smallest number of nominal or anomalous images behind some numbers, 0 where none is known."""
+        means = filter(None, map(self._mean, numbers))
+        return min((mean.fewest for mean in means), default=0)
 
-    def _drawn(
-        self, method: MethodRecords, covered: Sequence[str], metric: str, defect: str = ""
-    ) -> NDArray[np.float64] | None:
-        """Return the replicates of a mean, (replicates,); None where a category lacks them."""
-        parts = []
-        for name in covered:
-            record = method.ok[name]
-            replicates = self._of_record(record, defect)
-            if replicates is None or not np.isfinite(replicates.get(metric, np.nan)).all():
-                return None
-            parts.append(replicates[metric])
-        return np.mean(parts, axis=0) if parts else None
+    def _mean(self, number: NumberId) -> MeanOf | None:
+        """Return a number on resampled test sets; None where it is undefined or a category lacks them."""
+        records = number.method.among(number.categories)
+        value, _ = mean_over(quantity(number.metric), records, number.defect)
+        parts = [self._of_record(record, number.defect) for record in records.values()]
+        if value is None or not all(parts):
+            return None
+        return MeanOf.of(value, [part[number.metric] for part in parts if part is not None])
 
-    def _of_record(self, record: Record, defect: str = "") -> dict[str, NDArray[np.float64]] | None:
+    def _of_record(self, record: Record, defect: str = "") -> Mapping[str, Resampled] | None:
         key = (str(self.store.counts_path(record.cell)), defect)
         if key not in self._known:
             self._known[key] = bootstrap_cell(self.store, record, self.replicates, defect)
         return self._known[key]
-
-
-def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean over seeds or splits with its t interval.
-
-    Parameters
-    ----------
-    values
-        One number for each seed, at least two; taken to be normally distributed.
-    level
-        How often such an interval holds the true mean.
-
-    Raises
-    ------
-    ValueError
-        Where there are fewer than two values.
-    """
-    if len(values) < 2:
-        raise ValueError(f"an interval over seeds takes at least 2 values, not {len(values)}")
-    from scipy.special import stdtrit
-
-    mean = fmean(values)
-    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / sqrt(len(values))
-    return Interval(mean, mean - half, mean + half)

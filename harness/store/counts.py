@@ -16,7 +16,14 @@ from harness.metrics.evaluation import METRICS
 from harness.metrics.inputs import check_count
 from harness.metrics.testset import RankedTestSet
 from harness.metrics.thresholds import ThresholdCounts, narrow
-from harness.metrics.weighted import mean_below, official_points, weighted_auroc
+from harness.metrics.weighted import (
+    areas_below,
+    lowest_points,
+    official_points,
+    pairs_in_order,
+    pixel_pairs,
+    weighted_auroc,
+)
 from harness.store.details import image_columns
 
 __all__ = ["ImageCounts", "count_images"]
@@ -26,29 +33,33 @@ _ROWS_OF_A_PRODUCT = 2048
 """Rows of a matrix product: many, since each wakes the threads of the linear algebra library."""
 _ROWS = 256
 """Rows of the steps after a product: few, to fit a processor's cache."""
+_LIMITS = np.array([0.3, 0.01])
+_OF_CURVE = ("aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
+_TINY = np.finfo(np.float64).tiny
+"""In place of a total of 0, where no curve is defined: what comes of it is left out."""
+_REACH = 0.33
+"""False positive rate up to which curves are needed: the thresholds of papers are 1/98 apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """Weighted sums over images, first above all thresholds (0), then at each, (r, 1 + t) float64.
+    """Weighted sums over images.
 
     Parameters
     ----------
-    normal, pixel_normal
-        Normal pixels at or above, in the anomaly maps and in the maps for P-AUROC.
-    overlap
-        Detected part of each region.
-    pixel_anomalous
-        Anomalous pixels at or above, in the maps for P-AUROC.
+    normal, overlap : (r, 1 + t) float64
+        Normal pixels and detected part of each region above all thresholds (0), then at or above each.
+    image_pairs, pixel_pairs : (r, n) float64
+        Pairs of a negative and a positive of each image that are in order.
+    totals : (r, 6) float64
+        Normal pixels and regions; normal and anomalous pixels of the maps for P-AUROC; nominal and anomalous images.
     """
 
     normal: NDArray[np.float64]
     overlap: NDArray[np.float64]
-    pixel_anomalous: NDArray[np.float64]
-    pixel_normal: NDArray[np.float64]
-
-    def of(self, rows: slice) -> _Sums:
-        return _Sums(self.normal[rows], self.overlap[rows], self.pixel_anomalous[rows], self.pixel_normal[rows])
+    image_pairs: NDArray[np.float64]
+    pixel_pairs: NDArray[np.float64]
+    totals: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +102,9 @@ class ImageCounts:
         return self.regions.anomalous[:, -1]
 
     @cached_property
-    def _table(self) -> NDArray[np.float64]:
-        """The terms summed over images, (n, columns): the four parts of :class:`_Sums`, each beginning with 0."""
-        overlap = np.zeros(self.regions.normal.shape)
-        np.add.at(overlap, self.region_image, self.regions.anomalous / self.region_sizes[:, np.newaxis])
-        parts = [self.regions.normal, overlap, self.pixels.anomalous]
-        if not self.shared:
-            parts.append(self.pixels.normal)
-        return np.hstack([np.pad(part, ((0, 0), (1, 0))) for part in parts])
-
-    def _sums(self, rows: NDArray[np.float64]) -> _Sums:
-        width = 1 + self.regions.thresholds.size
-        pixel_width = 1 + self.pixels.thresholds.size
-        normal, overlap, anomalous, other = np.split(
-            rows @ self._table, [width, 2 * width, 2 * width + pixel_width], axis=1
-        )
-        return _Sums(normal, overlap, anomalous, normal if self.shared else other)
+    def _overlap(self) -> NDArray[np.float64]:
+        """Sum over the regions of each image of the detected part at each threshold, (n, t)."""
+        return _summed(self.regions.anomalous / self.region_sizes[:, np.newaxis], self.region_image, len(self))
 
     def pro_curve(self, weights: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return false positive rates and PRO at the thresholds, from (0, 0) to (1, 1); NaN where undefined.
@@ -116,8 +114,7 @@ class ImageCounts:
         weights : (n,) real, optional
             How often each image counts; once by default.
         """
-        sums = self._sums(self._one_row(weights))
-        return _share(sums.normal)[0], _share(sums.overlap)[0]
+        return self._curve(weights, self.regions.normal, self._overlap)
 
     def roc_curve(self, weights: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return false and true positive rates of pixels at the thresholds, from (0, 0) to (1, 1); NaN where undefined.
@@ -127,8 +124,7 @@ class ImageCounts:
         weights : (n,) real, optional
             How often each image counts; once by default.
         """
-        sums = self._sums(self._one_row(weights))
-        return _share(sums.pixel_normal)[0], _share(sums.pixel_anomalous)[0]
+        return self._curve(weights, self.pixels.normal, self.pixels.anomalous)
 
     def evaluate(self, weights: ArrayLike | None = None) -> dict[str, NDArray[np.float64]]:
         """Return every metric for each weighting of the images.
@@ -152,32 +148,53 @@ class ImageCounts:
             Where the weights are not (r, n), negative, or not finite.
         """
         rows = self._rows(np.ones((1, len(self))) if weights is None else weights)
+        columns = lowest_points(self.regions.normal, rows, _REACH)
+        table, ends = self._table(columns)
         parts = []
         for begin in range(0, len(rows), _ROWS_OF_A_PRODUCT):
             block = rows[begin : begin + _ROWS_OF_A_PRODUCT]
-            sums = self._sums(block)
-            areas = weighted_auroc(block, self.labels, self.scores)
+            product = block @ table
             for first in range(0, len(block), _ROWS):
                 part = slice(first, first + _ROWS)
-                parts.append({"i_auroc": areas[part], **self._pixel_metrics(sums.of(part))})
+                parts.append(self._metrics(block[part], _Sums(*np.split(product[part], ends, axis=1)), columns))
         return {name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in METRICS}
 
-    def _pixel_metrics(self, sums: _Sums) -> dict[str, NDArray[np.float64]]:
-        rates, overlap = _share(sums.normal), _share(sums.overlap)
-        normal = rates if self.shared else _share(sums.pixel_normal)
-        official = official_points(sums.normal, overlap, np.append(False, self.regions.single))
-        undefined = np.isnan(rates[:, -1] + overlap[:, -1])
-        values = {
-            "p_auroc": mean_below(normal, _share(sums.pixel_anomalous), 1.0),
-            "aupro_30": mean_below(rates, overlap, 0.3),
-            "aupro_1": mean_below(rates, overlap, 0.01),
-            "aupro_30_official": mean_below(*official, 0.3),
-            "aupro_1_official": mean_below(*official, 0.01),
-        }
-        return {name: np.where(undefined, np.nan, value) for name, value in values.items()}
+    def _table(self, columns: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return what is summed over images, (n, columns): the parts of :class:`_Sums`, and where each but one ends."""
+        normal, anomalous = self.pixels.normal, self.pixels.anomalous
+        totals = (self.regions.normal, self._overlap, normal, anomalous)
+        parts = (
+            _from_zero(self.regions.normal[:, :columns]),
+            _from_zero(self._overlap[:, :columns]),
+            pairs_in_order(self.labels, self.scores),
+            pixel_pairs(normal, anomalous),
+            np.column_stack([*(part[:, -1] for part in totals), ~self.labels, self.labels]),
+        )
+        return np.hstack(parts), np.cumsum([part.shape[1] for part in parts[:-1]])
 
-    def _one_row(self, weights: ArrayLike | None) -> NDArray[np.float64]:
-        return self._rows(np.ones((1, len(self))) if weights is None else np.asarray(weights)[np.newaxis])
+    def _metrics(self, rows: NDArray[np.float64], sums: _Sums, columns: int) -> dict[str, NDArray[np.float64]]:
+        normal, regions, pixels, anomalous, negatives, positives = sums.totals.T
+        undefined = np.where((normal > 0) & (regions > 0), 0.0, np.nan)
+        normal, regions = np.maximum(normal, _TINY), np.maximum(regions, _TINY)
+        single = np.append(False, self.regions.single[:columns])
+        official = official_points(sums.normal, sums.overlap, normal, single)
+        official[1][:, -1] = regions
+        exact = areas_below(sums.normal, sums.overlap, normal[:, np.newaxis] * _LIMITS) / normal
+        areas = [*exact, *areas_below(*official, np.broadcast_to(_LIMITS, (len(rows), len(_LIMITS))))]
+        means = (
+            np.minimum(area / limit / regions, 1.0) for area, limit in zip(areas, np.tile(_LIMITS, 2), strict=True)
+        )
+        return {
+            "i_auroc": weighted_auroc(rows, sums.image_pairs, negatives, positives),
+            "p_auroc": weighted_auroc(rows, sums.pixel_pairs, pixels, anomalous),
+            **{name: mean + undefined for name, mean in zip(_OF_CURVE, means, strict=True)},
+        }
+
+    def _curve(
+        self, weights: ArrayLike | None, normal: NDArray[np.int64], found: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        (row,) = self._rows(np.ones((1, len(self))) if weights is None else np.asarray(weights)[np.newaxis])
+        return _share(row @ normal), _share(row @ found)
 
     def _rows(self, weights: ArrayLike) -> NDArray[np.float64]:
         rows = np.asarray(weights, dtype=np.float64)
@@ -267,12 +284,27 @@ def count_images(test_set: RankedTestSet, ids: Sequence[str]) -> ImageCounts:
 
 
 def _by_image(regions: ThresholdCounts, region_image: NDArray[np.int64]) -> ThresholdCounts:
-    anomalous = np.zeros_like(regions.normal)
-    np.add.at(anomalous, region_image, regions.anomalous)
-    return ThresholdCounts(regions.thresholds, regions.normal, anomalous, regions.single)
+    anomalous = _summed(regions.anomalous.astype(np.float64), region_image, len(regions.normal))
+    return ThresholdCounts(regions.thresholds, regions.normal, anomalous.astype(np.int64), regions.single)
 
 
-def _share(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide each row by its last value; NaN where that is 0."""
+def _summed(rows: NDArray[np.float64], region_image: NDArray[np.int64], images: int) -> NDArray[np.float64]:
+    """Return the sum over the regions of each image, (n, t), of one row for each region: exact for whole numbers."""
+    order = np.argsort(region_image, kind="stable")
+    having, starts = np.unique(region_image[order], return_index=True)
+    summed = np.zeros((images, rows.shape[1]))
+    if having.size:
+        summed[having] = np.add.reduceat(rows[order], starts, axis=0)
+    return summed
+
+
+def _from_zero(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return rows with a zero before their first value: nothing lies above all thresholds."""
+    return np.pad(rows.astype(np.float64), ((0, 0), (1, 0)))
+
+
+def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums at thresholds as parts of the last one, from 0 above all thresholds; NaN where the last one is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return rows / rows[:, -1:]
+        shares: NDArray[np.float64] = np.append(0.0, sums) / sums[-1]
+    return shares

@@ -8,6 +8,7 @@ import pytest
 from report_records import make_record
 
 from harness.data.base import DATASETS
+from harness.report.intervals import Difference
 from harness.report.overview import overview
 from harness.report.uncertainty import Uncertainty
 from harness.store.query import RecordQuery
@@ -24,8 +25,9 @@ class Answers(Uncertainty):
         super().__init__(store, 20)
         self.answer = answer
 
-    def tied(self, *arguments):
-        return self.answer
+    def against_best(self, best, others):
+        high = 0.0 if self.answer else -0.01
+        return [None if self.answer is None else Difference(-0.1, -0.2, high, 0.033) for _ in others]
 
 
 @pytest.fixture
@@ -82,6 +84,8 @@ def test_the_verdict_says_that_none_is_best_where_they_are_tied(store):
     verdict = screen_of(store, [*complete(), *complete("btf", shift=-0.1)], answer=True).verdict
     assert verdict.startswith("No single best method")
     assert "btf and cfm" in verdict
+    assert "equal" in verdict
+    assert "0.033" in verdict
 
 
 def test_equal_numbers_and_a_single_method_have_no_best(store):

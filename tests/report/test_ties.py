@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -5,6 +6,7 @@ from report_records import complete, make_record
 
 from harness.data.base import DATASETS
 from harness.report.groups import group_records
+from harness.report.intervals import Difference
 from harness.report.legend import legend
 from harness.report.own_tables import accuracy_grid, defect_grid
 from harness.report.render.latex import as_latex
@@ -26,23 +28,34 @@ RECORDS = [
 ]
 
 
-def close(first, second, categories, metric, defect=""):
+def close(best, other):
     """Tell methods apart by 0.05 in the means over categories."""
     means = [
-        sum(method.ok[category].metrics[metric] for category in categories) / len(categories)
-        for method in (first, second)
+        sum(number.method.ok[category].metrics[number.metric] for category in number.categories)
+        / len(number.categories)
+        for number in (best, other)
     ]
     return abs(means[0] - means[1]) < 0.05
 
 
 class Answers:
-    """Answers in place of a bootstrap: ties by a function, and no interval of a mean."""
+    """Answers in place of a bootstrap: ties of two numbers by a function, and no interval of a mean."""
 
-    def __init__(self, tied):
-        self.tied = tied
+    def __init__(self, tied, fewest=50):
+        self.tied, self.fewest = tied, fewest
 
-    def of(self, *arguments):
+    def prepare(self, numbers):
+        self.prepared = list(numbers)
+
+    def of(self, number):
         return None
+
+    def few_images(self, numbers):
+        return self.fewest
+
+    def against_best(self, best, others):
+        answers = [self.tied(best, other) for other in others]
+        return [None if tied is None else Difference(-0.1, -0.2, 0.0 if tied else -0.05, 0.025) for tied in answers]
 
 
 def marks(grid, column=-1):
@@ -52,7 +65,7 @@ def marks(grid, column=-1):
 
 def accuracy(judge):
     (group,) = group_records(RECORDS)
-    return mark_ties(accuracy_grid(group, None), judge)
+    return mark_ties(accuracy_grid(group, None), judge and Answers(judge))
 
 
 def test_those_that_cannot_be_told_from_the_best_share_one_mark():
@@ -68,6 +81,7 @@ def test_those_that_cannot_be_told_from_the_best_share_one_mark():
 def test_places_stay_as_printed_where_nothing_is_tied_or_nothing_can_be_told(answer):
     told = accuracy(lambda *arguments: answer)
     assert told.rows == accuracy(None).rows
+    assert "tied is not equal" not in told.caption
     assert marks(told)["cfm"] == (1, False)
     assert marks(told)["btf"] == (2, False)
 
@@ -83,8 +97,8 @@ def test_the_legend_tells_where_bold_is_untested():
 def test_only_the_best_is_compared_and_only_with_methods_of_the_same_categories():
     asked = []
 
-    def judge(first, second, categories, metric, defect):
-        asked.append((first.label, second.label, tuple(categories), metric))
+    def judge(best, other):
+        asked.append((best.method.label, other.method.label, other.categories, best.metric))
         return False
 
     accuracy(judge)
@@ -95,8 +109,8 @@ def test_only_the_best_is_compared_and_only_with_methods_of_the_same_categories(
 def test_the_judge_is_asked_about_a_category_and_about_the_mean():
     asked = set()
 
-    def judge(first, second, categories, metric, defect):
-        asked.add((tuple(categories), metric))
+    def judge(best, other):
+        asked.add((best.categories, best.metric))
         return True
 
     grids = measured_grids(RECORDS, read_published(), TableRequest(tables=("2",)), Answers(judge))
@@ -111,8 +125,8 @@ def test_the_judge_is_asked_about_methods_with_as_many_training_samples():
     records = [r for shots in (5, "full") for method in ("cfm", "btf") for r in complete(method, shots=shots)]
     shots = set()
 
-    def judge(first, second, categories, metric, defect):
-        shots.add((first.cell.shots, second.cell.shots))
+    def judge(best, other):
+        shots.add((best.method.cell.shots, other.method.cell.shots))
         return True
 
     grids = measured_grids(records, read_published(), TableRequest(tables=("4",)), Answers(judge))
@@ -126,11 +140,11 @@ def test_each_defect_is_judged_by_itself_where_it_is_found():
     (group,) = group_records([*changed, RECORDS[-1]])
     asked = set()
 
-    def judge(first, second, categories, metric, defect):
-        asked.add((tuple(categories), defect))
-        return defect != "hole"
+    def judge(best, other):
+        asked.add((best.categories, best.defect))
+        return best.defect != "hole"
 
-    grid = mark_ties(defect_grid(group, quantity("i_auroc")), judge)
+    grid = mark_ties(defect_grid(group, quantity("i_auroc")), Answers(judge))
     assert [column.keys["defect"] for column in grid.columns] == ["crack", "hole", "all"]
     assert asked == {(MVTEC, "crack"), (MVTEC[:1], "hole"), (MVTEC, "")}
     assert [marks(grid, column)["cfm"] for column in range(3)] == [(0, True), (2, False), (0, True)]
@@ -141,9 +155,12 @@ def test_every_format_shows_the_mark_and_the_legend_explains_it():
     grid = accuracy(close)
     assert "0.970≈" in as_markdown([grid])
     assert r"0.970$^{\approx}$" in as_latex([grid])
-    assert '0.970<span title="tied with the best">≈</span>' in as_html([grid])
-    assert ",yes," in as_csv([grid])
+    assert re.search('0.970<span title="tied with the best, not equal: [^"]*0.025">≈</span>', as_html([grid]))
+    assert ",yes,0.025," in as_csv([grid])
     assert '"tied": true' in as_json([grid])
+    assert '"detectable": 0.025' in as_json([grid])
+    for text in (as_markdown([grid]), as_latex([grid]), as_html([grid]), as_json([grid])):
+        assert "I-AUROC 0.025, P-AUROC 0.025" in re.sub(r"\s+", " ", text), "no format shows a tie without it"
     told = " ".join(legend([grid]))
     assert "95% interval of their difference" in told
     assert "≈" not in " ".join(legend([accuracy(None)]))
@@ -156,3 +173,17 @@ def test_a_mean_with_a_note_that_lacks_categories_is_never_tied():
     assert [column.keys["category"] for column in grid.columns][-1] == MEAN
     assert marks(grid)["cfm"] == (0, False)
     assert marks(grid)["btf"] == (0, True)
+
+
+@pytest.mark.parametrize(("fewest", "told"), [(0, False), (4, True), (10, False)])
+def test_a_table_says_where_few_images_stand_behind_it(fewest, told):
+    (group,) = group_records(RECORDS)
+    caption = mark_ties(accuracy_grid(group, None), Answers(close, fewest)).caption
+    assert ("down to 4 images of a kind" in caption) is told
+
+
+def test_work_is_prepared_for_exactly_what_is_compared():
+    answers = Answers(close)
+    measured_grids(RECORDS, read_published(), TableRequest(tables=("accuracy", "timing")), answers)
+    assert {number.method.label for number in answers.prepared} == {"cfm", "btf", "ast", "m3dm"}
+    assert {number.defect for number in answers.prepared} == {""}

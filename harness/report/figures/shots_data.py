@@ -11,8 +11,8 @@ from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords, setting_title
+from harness.report.intervals import seed_interval
 from harness.report.pivot import Cut, measured_value
-from harness.report.uncertainty import seed_interval
 from harness.store.published import MEAN, Published
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.query import RecordQuery

@@ -9,7 +9,7 @@ from functools import cache
 from harness.data.base import DATASETS, dataset_title
 from harness.data.splits import Shots
 from harness.report.compare import same_parameters, why_not_comparable
-from harness.report.grid import Grid, Row, Value, missing, rank_columns
+from harness.report.grid import Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, group_records, samples_title
 from harness.report.html.columns import COLUMNS
 from harness.report.pivot import Cut, group_records_of, label_of, measured_value
@@ -113,7 +113,10 @@ def make_sections(
     query = query or RecordQuery()
     rows = [row for row in published.rows if query.keeps_label(row.method)]
     chosen = replace(published, rows=tuple(row for row in rows if not query.shots or row.shots in query.shots))
-    sections = [_measured(group, chosen, test) for group in group_records(records, query)]
+    groups = group_records(records, query)
+    if test is not None:
+        test.prepare(NumberId(method, tuple(method.ok), "") for group in groups for method in group.methods)
+    sections = [_measured(group, chosen, test) for group in groups]
     beside = {(section.dataset, section.shots) for section in sections if not section.warning}
     wanted = dict.fromkeys((row.dataset, row.shots) for row in chosen.rows if query.dataset in ("", row.dataset))
     return (*sections, *(_published(chosen, *key) for key in wanted if key not in beside))

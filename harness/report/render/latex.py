@@ -61,7 +61,8 @@ def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
 
 def escape_latex(text: str) -> str:
     """Return text that LaTeX prints as it is; characters that its usual fonts lack become question marks."""
-    return "".join(_SPECIAL.get(letter) or _plain(letter) for letter in text).replace("--", "-{}-")
+    plain = "".join(_SPECIAL.get(letter) or _plain(letter) for letter in text)
+    return re.sub("-(?=-)", "-{}", plain)
 
 
 def _plain(letter: str) -> str:

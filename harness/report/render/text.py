@@ -39,13 +39,17 @@ FIELDS = (
     "low",
     "high",
     "tied",
+    "detectable",
     "how",
     "note",
 )
-"""Columns of the CSV format; those that say nothing about a number are empty; low and high are of intervals."""
+"""Columns of the CSV format; those that say nothing about a number are empty."""
 
 TIE_MARK = "≈"
 """Follows a number that can't be separated from the best of its column."""
+
+_OPTIONAL = ("low", "high", "detectable")
+"""What only some numbers have."""
 
 _MARKUP = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\s)\*|\*(?!\s|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
@@ -90,6 +94,7 @@ def entries(grid: Grid) -> Iterator[dict[str, str | float | bool | None]]:
                 **({"metric": value.quantity} if value.quantity else {}),
                 "text": value.text,
                 "tied": value.tied,
+                "detectable": value.detectable,
                 "note": " ".join(notes),
             }
 
@@ -111,7 +116,7 @@ def as_json(grids: Sequence[Grid]) -> str:
 
 def _without_context(entry: Mapping[str, object], grid: Grid) -> dict[str, object]:
     """Leave out what the table says of all numbers, the printed text, and ends of an interval that is not there."""
-    absent = {"text", *(key for key in ("low", "high") if entry[key] is None)}
+    absent = {"text", *(key for key in _OPTIONAL if entry[key] is None)}
     return {key: value for key, value in entry.items() if key not in grid.keys and key not in absent}
 
 
@@ -128,7 +133,7 @@ def as_csv(grids: Sequence[Grid]) -> str:
             note = " ".join(filter(None, (grid.warning, str(entry["note"]))))
             tied = "yes" if entry["tied"] else ""
             numbers = {"value": _plain_number(entry)}
-            numbers |= {key: _decimals(entry[key]) for key in ("low", "high")}
+            numbers |= {key: _decimals(entry[key]) for key in _OPTIONAL}
             texts = {key: guarded(str(value)) for key, value in {**entry, "note": note}.items()}
             writer.writerow({**texts, **numbers, "tied": tied})
     return stream.getvalue().rstrip("\n")

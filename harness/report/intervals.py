@@ -1,0 +1,241 @@
+"""Intervals of numbers, and which of several can be told apart from the best: arithmetic without any file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, isfinite, log, sqrt
+from statistics import NormalDist, fmean, stdev
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.replicates import Resampled
+
+__all__ = ["POWER", "Difference", "Interval", "MeanOf", "against_best", "mean_interval", "seed_interval", "t_quantile"]
+
+POWER = 0.8
+"""How often a detectable difference is detected."""
+
+_FEWEST = 2
+"""Images of a kind without which nothing is known of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number and where it may lie.
+
+    Parameters
+    ----------
+    value
+        The number itself.
+    low, high
+        Ends of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether zero lies inside or on an end."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Difference(Interval):
+    """How far a number is below the best one, with an interval that allows for the best having been picked.
+
+    Parameters
+    ----------
+    detectable
+        The true difference that would be told apart with a power of :data:`POWER`; None where the two never differ.
+    """
+
+    detectable: float | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether the two can't be told apart, which does not make them equal."""
+        return self.holds_zero
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanOf:
+    """A mean over categories on resampled test sets.
+
+    Parameters
+    ----------
+    value
+        The mean of the recorded numbers.
+    drawn : (r,) float64
+        The mean in each draw.
+    degrees
+        Degrees of freedom of its variance.
+    fewest
+        Images of the rarer kind in the category that has the fewest.
+    fixed
+        How many categories have the same value in every draw.
+    categories
+        How many there are.
+    """
+
+    value: float
+    drawn: NDArray[np.float64]
+    degrees: float
+    fewest: int
+    fixed: int
+    categories: int
+
+    @classmethod
+    def of(cls, value: float, parts: Sequence[Resampled]) -> MeanOf | None:
+        """Put categories together; None where one has undefined draws or a single image of a kind."""
+        fewest = min(part.fewest for part in parts)
+        if fewest < _FEWEST or not all(isfinite(part.degrees) and np.isfinite(part.drawn).all() for part in parts):
+            return None
+        variances = np.array([part.drawn.var() for part in parts])
+        degrees = np.array([part.degrees for part in parts])
+        moving = variances > 0
+        total = float(
+            variances.sum() ** 2 / (variances[moving] ** 2 / degrees[moving]).sum() if moving.any() else fewest - 1
+        )
+        drawn = np.mean([part.drawn for part in parts], axis=0)
+        return cls(value, drawn, total, fewest, int((~moving).sum()), len(parts))
+
+
+def mean_interval(mean: MeanOf, level: float = 0.95, *, by_images: bool = False) -> Interval | None:
+    """Return the interval of a mean over categories of numbers in [0, 1]; None where the images give none.
+
+    On the scale of the logarithm of the odds, value plus and minus Student's quantile times the standard deviation over
+    the draws: near 1, where numbers are skewed, it reaches further down than up. Where the standard deviation is as
+    large as the room that is left, the scale itself is used.
+
+    A category where every draw is perfect has no spread. A number about whole images (``by_images``) is then bounded:
+    with all of m pairs of a nominal and an anomalous image in order, the true share is above tail ** (1 / m) (Clopper
+    and Pearson; near 1 the rule of three, 1 - 3 / m), and only images of the rarer kind make pairs that share no image.
+
+    Parameters
+    ----------
+    mean
+        On resampled test sets.
+    level
+        How often such an interval holds the true mean.
+    by_images
+        Whether the number is a share of pairs of images: I-AUROC.
+    """
+    spread, value = float(mean.drawn.std()), mean.value
+    tail = (1 - level) if mean.fixed == mean.categories else (1 - level) / 2
+    bound = 0.0
+    if mean.fixed:
+        if not by_images or (mean.fixed == mean.categories and value < 1):
+            return None
+        bound = mean.fixed / mean.categories * (1 - tail ** (1 / (mean.fixed * mean.fewest)))
+    half = t_quantile(mean.degrees, level) * spread
+    low, high = _on_odds(value, half) if spread < value * (1 - value) else (value - half, value + half)
+    return Interval(value, max(low - bound, 0.0), min(high, 1.0))
+
+
+def _on_odds(value: float, half: float) -> tuple[float, float]:
+    middle, width = log(value / (1 - value)), half / (value * (1 - value))
+    return 1 / (1 + exp(width - middle)), 1 / (1 + exp(-width - middle))
+
+
+def against_best(means: Sequence[MeanOf], level: float = 0.95) -> list[Difference]:
+    """Return how far each of several means is below the first one, which is the best, and which are told apart from it.
+
+    All are drawn on the same test images. With several equal means the best in the sample is ahead by luck, so a
+    difference must exceed what the largest of all pairwise differences reaches by chance: the ``level`` quantile, over
+    the draws, of the largest standardised difference of any two. The furthest one is tested first; where it is told
+    apart, the next is tested among those that are left. So no mean that equals the best is told apart in more
+    than 1 - ``level`` of cases, however many there are: Hansen, Lunde and Nason, The model confidence set,
+    Econometrica 79 (2011). Quantiles are stretched from the normal to Student's distribution.
+
+    Parameters
+    ----------
+    means
+        The best, then the others.
+    level
+        How often none that equals the best is told apart.
+
+    Returns
+    -------
+    list of Difference
+        Each mean but the first less the first. The interval excludes zero exactly where the mean is told apart.
+    """
+    best, *others = means
+    moved = np.array([mean.drawn - mean.drawn.mean() for mean in means])
+    spreads = np.array([(row - moved[0]).std() for row in moved[1:]])
+    stretches = [_stretch(min(best.degrees, mean.degrees), level) for mean in others]
+    gaps = np.array([mean.value - best.value for mean in others])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distances = np.where(spreads > 0, np.abs(gaps) / (spreads * stretches), np.where(gaps == 0, 0.0, np.inf))
+    nearest = np.argsort(distances, kind="stable")
+    quantiles = _quantiles(moved, nearest, level)
+    critical, quantile, apart = np.zeros(len(others)), 0.0, True
+    for place in nearest[::-1]:
+        quantile = quantiles[place] if apart else quantile
+        critical[place], apart = quantile, apart and bool(distances[place] > quantile)
+    return [
+        _difference(gap, spread, quantile * stretch, stretch)
+        for gap, spread, quantile, stretch in zip(
+            gaps.tolist(), spreads.tolist(), critical.tolist(), stretches, strict=True
+        )
+    ]
+
+
+def _quantiles(moved: NDArray[np.float64], nearest: NDArray[np.int64], level: float) -> NDArray[np.float64]:
+    """Return, for each rival, the quantile of the largest difference among the best, it, and all that are nearer."""
+    largest = np.zeros(moved.shape[1])
+    quantiles = np.zeros(len(nearest))
+    members = moved[:1]
+    for place in nearest:
+        row = moved[1 + place]
+        apart = np.abs(members - row)
+        spreads = np.sqrt((apart**2).mean(axis=1, keepdims=True))
+        largest = np.maximum(
+            largest, np.divide(apart, spreads, out=np.zeros_like(apart), where=spreads > 0).max(axis=0)
+        )
+        quantiles[place] = np.quantile(largest, level)
+        members = np.vstack([members, row])
+    return quantiles
+
+
+def _difference(value: float, spread: float, quantile: float, stretch: float) -> Difference:
+    half = quantile * spread
+    detectable = half + NormalDist().inv_cdf(POWER) * stretch * spread
+    return Difference(value, value - half, value + half, detectable if spread > 0 else None)
+
+
+def _stretch(degrees: float, level: float) -> float:
+    """Return the quantile of Student's distribution over that of the normal one."""
+    return t_quantile(degrees, level) / NormalDist().inv_cdf((1 + level) / 2)
+
+
+def t_quantile(degrees: float, level: float) -> float:
+    """Return which multiple of its standard error, up and down, holds a normal mean with probability ``level``."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + level) / 2))
+
+
+def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the mean over seeds or splits with its t interval.
+
+    Parameters
+    ----------
+    values
+        One number for each seed, at least two; taken to be normally distributed.
+    level
+        How often such an interval holds the true mean.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval over seeds takes at least 2 values, not {len(values)}")
+    mean = fmean(values)
+    half = t_quantile(len(values) - 1, level) * stdev(values) / sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
