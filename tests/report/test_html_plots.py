@@ -13,7 +13,7 @@ from harness.report.figures.colours import colour_of, on_dark
 from harness.report.figures.latency_data import QUANTILES
 from harness.report.html.boarddata import board_data, curve_rates
 from harness.report.html.sections import make_sections
-from harness.report.uncertainty import seed_interval
+from harness.report.intervals import seed_interval
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
 from harness.store.store import Store
