@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option
-from harness.cli.output import console, listing, print_json
+from harness.cli.options import data_option, json_option
+from harness.cli.output import console, echo, listing, print_json
 from harness.cli.query_options import query_options, query_text, start_advice
+from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from harness.report.recompute import Recomputed
     from harness.report.status import CellState, StatusGroup
     from harness.store.query import RecordQuery
     from harness.store.record import Record
@@ -26,15 +30,23 @@ __all__ = ["command"]
 
 _STYLES = {"ok": "green", "running": "bold cyan", "planned": "yellow", "unsupported": "magenta", "-": "dim"}
 _WRONG = "bold red"
+_MOMENT = 2.0
+"""Seconds after which a bar is shown."""
 _GAP = 2
 """Characters between two columns of a listing."""
 
 
 @click.command("status")
 @click.option("--failed", is_flag=True, help="List the cells that went wrong: why, when, and how their log ends.")
+@click.option(
+    "--verify", is_flag=True, help="Compute every metric again from what the cells keep; exit 3 where one differs."
+)
+@data_option
 @json_option
 @query_options
-def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> None:
+def command(
+    failed: bool, verify: bool, data: Path | None, as_json: bool, query: RecordQuery, store: Store
+) -> ExitCode | None:
     """Show the state of every cell that is measured, running or planned.
 
     A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running while a process measures it;
@@ -44,10 +56,15 @@ def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> No
     harness status
     harness status --dataset mvtec3d --methods 'cfm*' --shots 10
     harness status --failed
+    harness status --verify --results FOLDER_OF_SOMEBODY
     """
     from harness.report.status import count_states
 
+    if failed and verify:
+        raise UsageError("--failed lists cells without numbers, --verify computes numbers again: give one of them.")
     states = _chosen(store, query)
+    if verify:
+        return _verify(states, store, data, as_json=as_json)
     if as_json:
         shown = [state for state in states if state.went_wrong or state.attempt or not failed]
         print_json(
@@ -61,6 +78,52 @@ def command(failed: bool, as_json: bool, query: RecordQuery, store: Store) -> No
         _print_wrong(states)
     else:
         _print_tables(states)
+    return None
+
+
+def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_json: bool) -> ExitCode:
+    """Compute the metrics of ok records again, and print those that differ; whatever can't be is told, too."""
+    from harness.report.tables import NothingMeasuredError
+
+    records = [state.record for state in states if state.record is not None and state.record.status == "ok"]
+    if not records:
+        raise NothingMeasuredError("No cell that is chosen is ok, so there is no number to compute again.")
+    results = list(_recomputed(records, store, data))
+    confirmed = sum(result.confirmed for result in results)
+    if as_json:
+        left_out = [one.to_json() for one in store.left_out]
+        print_json({"confirmed": confirmed, "cells": [one.to_json() for one in results], "left_out": left_out})
+    else:
+        for result in results:
+            for clause in (*result.differs, *result.missing):
+                cell = result.record.cell
+                name = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
+                echo(f"{name}: {clause}")
+        with_maps = sum(result.maps for result in results)
+        also = f", of {with_maps} from their maps, too" if with_maps else ""
+        echo(f"{confirmed} of {len(results)} records have the numbers that what they keep gives{also}")
+    return ExitCode.OK if confirmed == len(results) else ExitCode.CELL_NOT_OK
+
+
+def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> Iterator[Recomputed]:
+    """Yield what comes out for each record; show a bar where it takes longer than a moment."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from harness.report.console import stderr
+    from harness.report.recompute import recompute
+
+    columns = (TextColumn("computing again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=stderr, transient=True)
+    task, began = bars.add_task("", total=len(records)), monotonic()
+    try:
+        for record in records:
+            yield recompute(store, record, data)
+            bars.advance(task)
+            if monotonic() - began > _MOMENT and not bars.live.is_started:
+                bars.start()
+    finally:
+        if bars.live.is_started:
+            bars.stop()
 
 
 def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
