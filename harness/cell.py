@@ -92,7 +92,7 @@ class Cell:
         del identity["given"]
         return digest(identity)
 
-    @property
+    @cached_property
     def stem(self) -> str:
         """File name of the record, without suffix: readable parts, made unique by the id."""
         parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.store.measurements import Amount, Count
 
@@ -135,15 +136,20 @@ class Environment:
     @property
     def machine(self) -> str:
         """The hardware without the number of threads: what is known of a device before it is used."""
-        name, cpu = (" ".join((text or "").split()) for text in (self.device_name, self.cpu))
-        if self.device == "cpu":
-            return ", ".join(filter(None, (cpu or name, _count(self.cores, "core")))) if cpu or name else ""
-        return " in ".join(filter(None, (name, cpu))) if self.device and name else ""
+        return _machine(self.device, self.device_name, self.cpu, self.cores)
 
     @property
     def busy_reason(self) -> str:
         """What else kept the machine busy; empty where nothing did."""
         return (self.contention or "something else kept the device busy") if self.contended else ""
+
+
+@lru_cache(1000)
+def _machine(device: str, device_name: str | None, cpu: str | None, cores: int | None) -> str:
+    name, cpu = (" ".join((text or "").split()) for text in (device_name, cpu))
+    if device == "cpu":
+        return ", ".join(filter(None, (cpu or name, _count(cores, "core")))) if cpu or name else ""
+    return " in ".join(filter(None, (name, cpu))) if device and name else ""
 
 
 def _count(number: int | None, noun: str) -> str:

@@ -318,8 +318,8 @@ def busy_reason(records: Mapping[str, Record]) -> str:
 
 def _spoiled(quantity: Quantity, records: Mapping[str, Record]) -> str:
     """Return why a quantity has no mean over records although each may have a number."""
-    machines = machines_of(records.values())
-    if quantity.of_machine and len(machines) > 1:
+    machines = machines_of(records.values()) if quantity.of_machine else ()
+    if len(machines) > 1:
         return f"measured on several devices: {', '.join(machines)}"
     if quantity.kind == "speed" and quantity.of_machine:
         return busy_reason(records)

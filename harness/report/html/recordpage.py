@@ -40,6 +40,10 @@ class _Table:
     rows: Sequence[_Row]
     numbers: Collection[int] = ()
 
+    def beside(self, row: _Row) -> Iterator[tuple[str, bool]]:
+        """Return the texts of a row behind its heading, and whether each is aligned to the right."""
+        return zip(row[1:], (place in self.numbers for place in range(1, len(row))), strict=True)
+
 
 def record_page(record: Record, label: str, siblings: Mapping[str, str], details: Details | None = None) -> str:
     """Return the page of a record.

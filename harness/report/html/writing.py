@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, UsageError
-from harness.files.atomic import write_atomically
+from harness.files.atomic import replacing
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.page import front_page
 from harness.report.html.recordpage import record_page
@@ -84,4 +84,5 @@ def write_report(
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, text.encode())
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
