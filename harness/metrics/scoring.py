@@ -18,6 +18,8 @@ from harness.metrics.testset import RankedTestSet
 
 __all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "resize_map"]
 
+_NAMED = 3
+
 
 def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
     """Return the mask in the evaluation geometry, (size, size): zero-padded to a centred square, resized by Pillow.
@@ -124,6 +126,11 @@ class Scored:
     ----------
     size
         Side of the evaluation geometry, pixels.
+
+    Attributes
+    ----------
+    vanished
+        Ids of the samples whose mask has no pixel left in the evaluation geometry: all of them count as normal.
     """
 
     size: int
@@ -134,6 +141,7 @@ class Scored:
     scores: list[float] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample, prediction: Prediction) -> None:
         """Check a prediction and append it with its ground truth."""
@@ -142,10 +150,21 @@ class Scored:
         self.maps.append(resize_map(prediction.anomaly_map, self.size))
         self.pixel_maps.append(resize_map(pixel, self.size))
         self.masks.append(ground_truth(sample, self.size))
+        if sample.mask is not None and sample.mask.any() and not self.masks[-1].any():
+            self.vanished.append(sample.id)
         self.labels.append(int(bool(sample.anomalous)))
         self.scores.append(float(prediction.score))
         self.defects.append(sample.defect)
         self.ids.append(sample.id)
+
+    @property
+    def lost_masks(self) -> str:
+        """How many masks vanished, and of which samples; empty where none did."""
+        if not self.vanished:
+            return ""
+        masks = len(self.vanished) + sum(bool(mask.any()) for mask in self.masks)
+        named = ", ".join(self.vanished[:_NAMED]) + (", ..." if len(self.vanished) > _NAMED else "")
+        return f"{len(self.vanished)} of {masks} masks have no pixel at {self.size} x {self.size} ({named})"
 
     def ranked(self) -> RankedTestSet:
         """Return the test set with its pixels sorted, for metrics and counts."""

@@ -37,6 +37,8 @@ def why_not_comparable(group: Group, published: Published) -> str:
         reasons.append(f"there are none for the dataset '{group.dataset}'")
     elif not published.has(group.dataset, group.shots):
         reasons.append(f"there are none for '{group.dataset}' with {group.shots} training samples")
+    if group.unlike_published:
+        reasons.append(f"it is about {' and '.join(group.unlike_published.values())}")
     if group.protocol.weights == "random":
         reasons.append("the pretrained networks have random weights")
     if group.protocol.preset != "paper":

@@ -10,7 +10,7 @@ from textwrap import shorten
 
 from harness.cell import Cell
 from harness.contract import ParameterValue
-from harness.data.base import DATASETS, dataset_title
+from harness.data.base import DATASETS, Split, dataset_title
 from harness.data.splits import Shots
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
@@ -18,7 +18,7 @@ from harness.registry import label, needs_weights
 from harness.store.provenance import stale_reasons
 from harness.store.quantities import machines_of
 from harness.store.query import RecordQuery
-from harness.store.record import Record
+from harness.store.record import Record, unlike_published
 
 __all__ = ["Group", "MethodRecords", "group_records", "samples_title", "setting_title", "split_by_machine"]
 
@@ -126,7 +126,12 @@ class Group:
         version = self.protocol.version
         older = "" if version == PROTOCOL_VERSION else f", protocol version {version}"
         where = f", on {self.machine}" if self.machine else ""
-        return setting_title(**self.keys) + older + where
+        return setting_title(**self.keys, unlike=self.unlike_published) + older + where
+
+    @cached_property
+    def unlike_published(self) -> Mapping[Split, str]:
+        """How the numbers of samples differ from the published ones (:func:`harness.store.record.unlike_published`)."""
+        return unlike_published(record for method in self.methods for record in method.among(self.categories).values())
 
     @property
     def keys(self) -> dict[str, str]:
@@ -158,7 +163,15 @@ def samples_title(shots: Shots | str, split: str = "") -> str:
     return f"{shots} training samples" + (f" (split {split})" if split else "")
 
 
-def setting_title(dataset: str, preset: str, weights: str, shots: Shots | str = "", split: str = "") -> str:
+def setting_title(
+    dataset: str,
+    preset: str,
+    weights: str,
+    shots: Shots | str = "",
+    split: str = "",
+    *,
+    unlike: Mapping[Split, str] | None = None,
+) -> str:
     """Return what numbers share, in words: every table, figure and page names a setting like this.
 
     Parameters
@@ -169,9 +182,14 @@ def setting_title(dataset: str, preset: str, weights: str, shots: Shots | str = 
         Number of training samples; empty where the numbers are of several.
     split
         Name of the few-shot list; empty where the numbers are of several.
+    unlike
+        Numbers of samples that are not the published ones, in words.
     """
     samples = samples_title(shots, split) if shots else f"split {split}" if split else ""
-    return ", ".join(filter(None, (dataset_title(dataset), samples, f"preset {preset}", f"{weights} weights")))
+    unlike = unlike or {}
+    samples = unlike.get("train", samples)
+    parts = (dataset_title(dataset), samples, unlike.get("test"), f"preset {preset}", f"{weights} weights")
+    return ", ".join(filter(None, parts))
 
 
 def group_records(records: Iterable[Record], query: RecordQuery | None = None) -> tuple[Group, ...]:

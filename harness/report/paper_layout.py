@@ -58,7 +58,10 @@ class Series:
     @property
     def title(self) -> str:
         """What its numbers share, in words."""
-        return self.first.title if len(self.groups) == 1 else setting_title(**self.keys)
+        if len(self.groups) == 1:
+            return self.first.title
+        unlike = {split: text for group in self.groups.values() for split, text in group.unlike_published.items()}
+        return setting_title(**self.keys, unlike=unlike)
 
     def reason_not_in_paper_table(self, table: PaperTable, published: Published | None) -> str:
         """Return why its numbers do not stand in the paper's table itself, in one sentence; empty where they do.

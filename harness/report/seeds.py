@@ -37,7 +37,7 @@ class _Family:
 
     @property
     def title(self) -> str:
-        return setting_title(**{**self.first.keys, "split": ""})
+        return setting_title(**{**self.first.keys, "split": ""}, unlike=self.first.unlike_published)
 
     def complete(self, label: str) -> list[tuple[Group, MethodRecords]]:
         """Return the random lists for which a method has all categories."""

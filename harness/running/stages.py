@@ -40,7 +40,15 @@ from harness.store.environment import Environment
 from harness.store.fitted import save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.measurements import Memory, Size, StateSizes
-from harness.store.record import DataContent, ImageScore, Record, SampleCounts, TestImages, UsedWeights
+from harness.store.record import (
+    DataContent,
+    ImageScore,
+    Record,
+    SampleCounts,
+    TestImages,
+    UsedWeights,
+    unlike_published,
+)
 from harness.store.store import Store
 
 __all__ = ["CellRun"]
@@ -53,14 +61,19 @@ class _Accuracy:
     whole: Evaluation
     by_defect: Mapping[str, Mapping[str, float]]
     images: tuple[ImageScore, ...]
+    lost_masks: str
 
     @classmethod
     def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
         whole, by_defect = evaluate_test_set(test_set)
+        if scored.vanished and not len(test_set.region_image):
+            reasons = {name: scored.lost_masks if name != "i_auroc" else why for name, why in whole.reasons.items()}
+            whole = replace(whole, reasons=reasons)
         return cls(
             whole=whole,
             by_defect=by_defect,
             images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores)),
+            lost_masks=scored.lost_masks,
         )
 
 
@@ -166,6 +179,8 @@ class CellRun:
             if self._content(dataset, train, test) != content:
                 raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
             record = replace(self._record(accuracy, speed, reading, trained_on=len(train)), content=content)
+            found = (*dataset.notes(self.cell.category), accuracy.lost_masks, *unlike_published([record]).values())
+            record = replace(record, notes=(*record.notes, *filter(None, found)))
         return method, record
 
     def _content(self, dataset: Dataset, train: Sequence[SampleRef], test: Sequence[SampleRef]) -> DataContent:

@@ -11,6 +11,7 @@ from typing import Literal, cast
 import msgspec
 
 from harness.cell import Cell
+from harness.data.base import DATASETS, Split
 from harness.files.digest import digest
 from harness.files.names import bad_name_reason
 from harness.protocol import LatencyBudget, Protocol
@@ -29,6 +30,7 @@ __all__ = [
     "UsedWeights",
     "decode_record",
     "encode_record",
+    "unlike_published",
 ]
 
 Status = Literal["ok", "failed", "oom", "timeout", "killed", "unsupported"]
@@ -213,6 +215,32 @@ class _Images:
 
 
 _Keys = Mapping[str, msgspec.Raw]
+
+
+def unlike_published(records: Iterable[Record]) -> dict[Split, str]:
+    """Return how samples of some records differ in number from the published ones, by split, in words; empty if not.
+
+    For example ``{"train": "14 of 244 training samples"}``. Of several categories the sum is given, of several numbers
+    of one category both ends. A list of a few shots is the same however many samples there are.
+    """
+    found: dict[Split, dict[tuple[str, str], set[int]]] = {"train": {}, "test": {}}
+    for record in records:
+        cell = record.cell
+        if record.samples.train is not None and cell.shots == "full" and not cell.checkpoint:
+            found["train"].setdefault((cell.dataset, cell.category), set()).add(record.samples.train)
+        if record.samples.test is not None:
+            found["test"].setdefault((cell.dataset, cell.category), set()).add(record.samples.test)
+    unlike: dict[Split, str] = {}
+    for split, counts in found.items():
+        published = {key: DATASETS[key[0]].count(key[1], split) for key in counts if key[0] in DATASETS}
+        known = {key: count for key, count in published.items() if count is not None}
+        low, high = (sum(end(counts[key]) for key in known) for end in (min, max))
+        if any(counts[key] != {count} for key, count in known.items()):
+            number = f"{low}" if low == high else f"{low} to {high}"
+            kind = "training" if split == "train" else split
+            unlike[split] = f"{number} of {sum(known.values())} {kind} samples"
+    return unlike
+
 
 _HEADERS = msgspec.json.Decoder(_Header)
 _RECORDS = msgspec.json.Decoder(Record)

@@ -7,6 +7,7 @@ from harness.report.compare import difference, published_labels, why_not_compara
 from harness.report.grid import Value
 from harness.report.groups import group_records
 from harness.store.quantities import quantity
+from harness.store.record import SampleCounts
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,8 @@ from harness.store.quantities import quantity
         ({"weights": "random"}, "random weights"),
         ({"preset": "quick"}, "the preset 'quick' is not the published setting"),
         ({"shots": 10, "split": "3"}, "the first 10 samples"),
+        ({"samples": SampleCounts(14, 110)}, "14 of 244 training samples"),
+        ({"samples": SampleCounts(10, 18), "shots": 10}, "18 of 110 test samples"),
     ],
 )
 def test_what_is_not_comparable_says_why(published, changes, reason):

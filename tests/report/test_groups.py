@@ -3,6 +3,7 @@ from dataclasses import replace
 from report_records import make_record
 
 from harness.report.groups import group_records
+from harness.store.record import SampleCounts
 
 
 def only_group(records):
@@ -35,6 +36,28 @@ def test_records_of_one_protocol_and_split_make_a_group():
         "MVTec 3D-AD, all training samples, preset paper, random weights",
         "MVTec 3D-AD, all training samples, preset quick, pretrained weights",
     ]
+
+
+def test_numbers_of_samples_that_are_not_published_stand_in_the_title():
+    def titled(*counts, **changes):
+        records = [
+            make_record(method, category, samples=SampleCounts(train, test), **changes)
+            for method, category, train, test in counts
+        ]
+        return (
+            only_group(records).title.removeprefix("MVTec 3D-AD, ").removesuffix(", preset paper, pretrained weights")
+        )
+
+    assert titled(("cfm", "bagel", 244, 110), ("cfm", "tire", 210, 112)) == "all training samples"
+    assert titled(("cfm", "bagel", 14, 110)) == "14 of 244 training samples"
+    assert titled(("cfm", "bagel", 14, 110), ("cfm", "tire", 210, 112)) == "224 of 454 training samples"
+    assert titled(("cfm", "bagel", 14, 110), ("btf", "bagel", 244, 9)) == (
+        "14 to 244 of 244 training samples, 9 to 110 of 110 test samples"
+    )
+    assert titled(("cfm", "bagel", 10, 110), shots=10) == "10 training samples (split first)"
+    assert titled(("cfm", "bagel", 10, 9), shots=10) == "10 training samples (split first), 9 of 110 test samples"
+    assert titled(("cfm", "bagel", 0, 110), checkpoint="abc") == "all training samples"
+    assert titled(("cfm", "bagel", None, None)) == "all training samples"
 
 
 def test_shots_are_sorted_as_numbers_and_full_is_last():

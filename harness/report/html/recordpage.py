@@ -14,7 +14,7 @@ from harness.store.details import Details
 from harness.store.environment import Environment
 from harness.store.measurements import Latency, LatencyWindow, Memory, Size, StateSizes
 from harness.store.quantities import ACCURACY
-from harness.store.record import Record
+from harness.store.record import Record, unlike_published
 
 __all__ = ["record_page"]
 
@@ -86,7 +86,8 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str], details
 def _setting(record: Record) -> str:
     cell = record.cell
     when = f", measured {record.created}" if record.created else ""
-    return setting_title(cell.dataset, cell.protocol.preset, cell.protocol.weights, cell.shots, cell.split) + when
+    protocol, unlike = cell.protocol, unlike_published([record])
+    return setting_title(cell.dataset, protocol.preset, protocol.weights, cell.shots, cell.split, unlike=unlike) + when
 
 
 def _notes(record: Record) -> list[str]:

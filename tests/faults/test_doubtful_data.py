@@ -1,0 +1,89 @@
+"""What a record and its tables say where the data may mean something else than its numbers claim."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+SCALE = 5
+
+
+@pytest.fixture
+def own(tiny_mvtec: Path, tmp_path: Path) -> Path:
+    """A copy of a category that may be changed: five training samples, six test samples, three of them anomalous."""
+    shutil.copytree(tiny_mvtec / "bagel", tmp_path / "mvtec3d" / "bagel")
+    return tmp_path / "mvtec3d" / "bagel"
+
+
+@pytest.fixture
+def measured(own: Path, harness, records):
+    """Run the method of the plugin with all samples, and return its record and what the tables show."""
+
+    def run() -> tuple[dict[str, Any], str]:
+        ended = harness(
+            *("run", "-m", "colour-distance", "--dataset", "mvtec3d", "--data", own.parent),
+            *("--shots", "full", "--preset", "quick"),
+        )
+        assert ended.returncode == 0, ended.stderr
+        (record,) = records()
+        assert record["status"] == "ok"
+        return record, " ".join(harness("tables", "--table", "defects,accuracy").stdout.split())
+
+    return run
+
+
+def add_tiny_defects(category: Path, count: int) -> None:
+    """Add large images with a defect of one pixel each, which nearest resizing to 224 x 224 skips."""
+    source, folder = category / "test" / "hole", category / "test" / "tiny"
+    for kind in ("rgb", "xyz", "gt"):
+        (folder / kind).mkdir(parents=True)
+    rgb = np.asarray(Image.open(source / "rgb" / "000.png"))
+    xyz = tifffile.imread(source / "xyz" / "000.tiff")
+    side = len(rgb) * SCALE
+    skipped = sorted(set(range(side)) - {int((index + 0.5) * side / 224) for index in range(224)})
+    for index in range(count):
+        large = [np.repeat(np.repeat(array, SCALE, axis=0), SCALE, axis=1) for array in (rgb, xyz)]
+        Image.fromarray(large[0]).save(folder / "rgb" / f"{index:03d}.png")
+        tifffile.imwrite(folder / "xyz" / f"{index:03d}.tiff", large[1], photometric="rgb")
+        mask = np.zeros((side, side), np.uint8)
+        mask[skipped[index], side // 2] = 255
+        Image.fromarray(mask).save(folder / "gt" / f"{index:03d}.png")
+
+
+def notes_of(record: dict[str, Any], words: str) -> list[str]:
+    return [note for note in record["notes"] if words in note]
+
+
+def test_everything_doubtful_is_in_the_record_and_under_the_tables(own: Path, measured) -> None:
+    add_tiny_defects(own, 2)
+    shutil.copytree(own / "test" / "hole", own / "train" / "hole")
+    mask = np.asarray(Image.open(own / "test" / "hole" / "gt" / "001.png")).copy()
+    mask[0, :5] = (1, 2, 9, 4, 3)
+    Image.fromarray(mask).save(own / "test" / "hole" / "gt" / "001.png")
+    record, shown = measured()
+    assert record["samples"] == {"train": 5, "test": 8}
+    for words in (
+        "2 of 5 masks have no pixel at 224 x 224 (test/tiny/000, test/tiny/001)",
+        "1 of 5 masks hold other values",
+        "3 images in ",
+        "5 of 244 training samples",
+        "8 of 110 test samples",
+    ):
+        assert len(notes_of(record, words)) == 1, words
+        assert words in shown, words
+    assert "all training samples" not in shown
+
+
+def test_where_all_masks_vanish_the_reason_says_so(own: Path, measured) -> None:
+    add_tiny_defects(own, 2)
+    shutil.rmtree(own / "test" / "hole")
+    record, _ = measured()
+    assert record["metrics"]["i_auroc"] is not None
+    assert record["metrics"]["aupro_30"] is None
+    assert record["undefined"]["aupro_30"].startswith("2 of 2 masks have no pixel at 224 x 224")
