@@ -139,6 +139,17 @@ def test_rerun_reaches_the_tables_that_have_the_method_and_a_wrong_one_is_refuse
         make_plan(mvtec, Store(tmp_path))
 
 
+def test_a_pair_that_no_table_needs_hides_none_of_the_others(tiny_mvtec, tmp_path) -> None:
+    pairs = frozenset({("cfm-t", 5), ("cfm-s", "full")})
+    asked = replace(
+        FREE, dataset="mvtec3d", data=tiny_mvtec, methods=("cfm-s", "cfm-t"), shots=(5, "full"), pairs=pairs
+    )
+    cells = [planned.job.cell for planned in make_plan(asked, Store(tmp_path)).cells]
+    assert sorted((cell.method, cell.category, str(cell.shots)) for cell in cells) == sorted(
+        (method, category, str(shots)) for method, shots in pairs for category in ("bagel", "carrot")
+    )
+
+
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path, tiny_mvtec):
     def call(*arguments: str | Path, data: Path | None = tiny_mvtec) -> tuple[int, str, str]:
