@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,18 @@ from harness.running.cache_during_fit import CellCache
 from harness.store.environment import CacheUse
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts import point_mae
+from methods.parts.cfm import feature_store
 from methods.parts.cfm.feature_store import tensor_bytes
 from methods.parts.cfm.training_features import training_features
 from methods.parts.features import Extractors, Tokens
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}
 DEPTHS = [variant.layers for variant in (CFM, CFMMedium, CFMSmall, CFMTiny)]
+
+
+@dataclass(frozen=True)
+class Block:
+    values: torch.Tensor
 
 
 def opened(folder: Path, origin: str = "") -> CellCache:
@@ -93,6 +100,15 @@ def test_features_beyond_the_memory_budget_are_recomputed_with_the_same_bits(tmp
             for index in range(3):
                 assert bits(limited(epoch, index)) == bits(unlimited(epoch, index))
     assert runs["cloud"] == (4 if cached else 7)
+
+
+def test_half_of_the_free_memory_holds_features(monkeypatch) -> None:
+    monkeypatch.setattr(feature_store, "free_bytes", lambda device: 100)
+    reloaded = Block(torch.zeros(1))
+    store = feature_store.FeatureStore(torch.device("cpu"), lambda index: reloaded)
+    for index, size in enumerate((30, 21, 20, 1)):
+        store.put(index, Block(torch.zeros(size, dtype=torch.uint8)))
+    assert [store[index] is reloaded for index in range(4)] == [False, True, False, True]
 
 
 def test_a_deeper_network_runs_and_replaces_the_entry(tmp_path: Path) -> None:
