@@ -242,6 +242,13 @@ def test_a_missing_package_is_an_error_before_any_work(
         fpfh_module._open3d.cache_clear()
 
 
+def test_every_sample_is_told_before_it_is_described() -> None:
+    calls: list[tuple[str, int, int]] = []
+    samples = [make_sample(number, radius=25) for number in (1, 2)]
+    BTF(features="hog", coreset=1.0).fit(samples, seed=0, device="cpu", progress=lambda *step: calls.append(step))
+    assert calls == [("extract", done, 2) for done in range(3)]
+
+
 def test_using_an_unfitted_method_is_an_error() -> None:
     with pytest.raises(MethodError, match="not fitted"):
         predict(BTF())

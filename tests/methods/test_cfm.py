@@ -43,6 +43,15 @@ def test_drop_path_does_not_depend_on_earlier_predictions() -> None:
     np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
 
 
+def test_every_sample_and_epoch_is_told_before_it_begins() -> None:
+    calls: list[tuple[str, int, int]] = []
+    samples = [make_sample(s, radius=12) for s in (1, 2, 3)]
+    CFMTiny(**SMALL).fit(samples, seed=0, device="cpu", progress=lambda *step: calls.append(step))
+    assert calls == [
+        (stage, done, total) for stage, total in (("extract", 3), ("train", 2)) for done in range(total + 1)
+    ]
+
+
 @pytest.mark.parametrize("smoothing", ["box", "gaussian"])
 def test_half_precision_is_close(smoothing: str) -> None:
     full, half = predict(fit(smoothing=smoothing)), predict(fit(precision="bf16", smoothing=smoothing))
