@@ -24,7 +24,7 @@ from harness.plan.job import Job, read_job, write_job
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
 from harness.store.details import read_details
-from harness.store.maps import ANOMALY_MAP, ImageMaps, MapFile, save_maps, size_note
+from harness.store.maps import ANOMALY_MAP, ImageMaps, MapFile, kept_maps, save_maps, size_note
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -67,6 +67,21 @@ def test_images_scores_and_names_come_back_in_order(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="has no map 'map_2d'"):
         file.read("test/hole/000", ["map_2d"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["cell.npz"]
+
+
+@pytest.mark.parametrize("kept", ["its own", "none", "another cell's", "cut"])
+def test_a_record_has_the_maps_that_its_file_holds_and_no_others(tmp_path: Path, kept: str) -> None:
+    store, record = Store(tmp_path), Record(cell=CELL, status="ok")
+    path = store.maps_path(CELL)
+    if kept != "none":
+        owner = CELL if kept != "another cell's" else make_cell("btf")
+        save_maps(path, owner, [ImageMaps("test/hole/000", 0.5, small())])
+    if kept == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    file = kept_maps(store, record)
+    assert (file is not None) == (kept == "its own")
+    assert file is None or file.ids == ("test/hole/000",)
+    assert [found.path for found in store.left_out] == [path] * (kept in ("another cell's", "cut"))
 
 
 def test_maps_of_any_size_are_kept_in_the_evaluation_geometry(tmp_path: Path) -> None:
