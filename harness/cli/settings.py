@@ -6,11 +6,15 @@ import tomllib
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files.reading import read_regular
 
 __all__ = ["read_settings"]
 
 _KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
 """Options that a project may set, with underscores or dashes."""
+
+_LARGEST = 1_000_000
+"""Bytes of a file of settings."""
 
 
 def read_settings() -> dict[str, str]:
@@ -51,6 +55,6 @@ def _load(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_regular(path, _LARGEST).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path.absolute()} can't be read ({error}): correct or remove it.") from error

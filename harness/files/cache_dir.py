@@ -13,6 +13,7 @@ from typing import TypeVar
 from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
 from harness.files.paths import user_path
+from harness.files.reading import open_regular
 
 __all__ = ["cache_dir", "read_cached", "write_cached"]
 
@@ -58,7 +59,8 @@ def read_cached(path: Path, parse: Callable[[bytes], _Content]) -> _Content | No
         Raises any error for a damaged file.
     """
     try:
-        content = parse(path.read_bytes())
+        with open_regular(path) as stream:
+            content = parse(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # the bytes may be anything, and decoders raise whatever they stumble over

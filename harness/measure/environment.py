@@ -127,4 +127,6 @@ def _git() -> Git | None:
 
 def _run_git(top: Path, *arguments: str) -> str:
     command = ["git", "-C", str(top), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=10
+    ).stdout.strip()

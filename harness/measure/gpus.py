@@ -64,6 +64,8 @@ def _query(query: str) -> tuple[str, str]:
         return "", "nvidia-smi is not installed"
     command = [tool, query, "--format=csv,noheader"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout, ""
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=True
+        ).stdout, ""
     except (OSError, subprocess.SubprocessError) as error:
         return "", f"nvidia-smi fails: {error}"

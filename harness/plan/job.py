@@ -13,8 +13,12 @@ from harness.cell import Cell
 from harness.data.weights import ResolvedWeight
 from harness.errors import HarnessError, UsageError
 from harness.files.atomic import write_atomically
+from harness.files.reading import read_regular
 
 __all__ = ["Job", "read_job", "write_job"]
+
+_LARGEST = 64_000_000
+"""Bytes of a file of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,9 @@ def write_job(path: Path, job: Job) -> None:
 def read_job(path: Path) -> Job:
     """Read a job's file; raise UsageError where it is none."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_regular(path, _LARGEST))
         return msgspec.convert({**value, "cell": Cell.from_json(value["cell"])}, Job, dec_hook=_path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, HarnessError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, HarnessError) as error:
         raise UsageError(
             f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
             "write it with 'harness run ... --write-jobs DIR'."

@@ -65,7 +65,9 @@ def _cuda_devices() -> int:
     if tool is None or visible in ("", "-1") or _torch_is_for_cpu():
         return 0
     try:
-        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30, check=False)
+        listed = subprocess.run(
+            [tool, "-L"], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     installed = len(re.findall(r"^GPU \d+:", listed.stdout, re.MULTILINE)) if listed.returncode == 0 else 0

@@ -9,10 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import write_tiny_mvtec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_records import make_record
+from report_records import make_cell, make_record
 
 import harness as package
 from harness.cli.settings import read_settings
@@ -27,6 +26,7 @@ from harness.files.paths import user_path
 from harness.gate.leaderboard import Board
 from harness.gate.rows import BoardRow
 from harness.gate.tolerances import read_tolerances
+from harness.plan.job import Job, read_job, write_job
 from harness.store.published import read_published
 from harness.store.store import Store
 
@@ -206,10 +206,9 @@ TINY = ("--dataset", "mvtec3d", "--data", "tiny", "--shots", "5", "--categories"
         ("data", "fetch", "mvtec3d", "--to", "/proc/x", "--yes"),
     ],
 )
-def test_a_place_that_can_not_be_written_is_a_prerequisite(harness, tmp_path, command):
+def test_a_place_that_can_not_be_written_is_a_prerequisite(harness, tiny_mvtec, tmp_path, command):
     Store(tmp_path / "results").write(make_record("cfm", "bagel"))
-    write_tiny_mvtec(tmp_path / "tiny", ("bagel",))
-    done = harness(*command)
+    done = harness(*(tiny_mvtec if word == "tiny" else word for word in command))
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr
     assert "/proc/x" in done.stderr
@@ -247,6 +246,28 @@ def test_a_split_whose_digest_fits_is_no_split_without_its_lists(tmp_path, monke
         (tmp_path / "toy" / "bump.json").write_text(json.dumps(content))
         with pytest.raises(DataError, match="holds no split"):
             load_split("toy", "bump", 5, "0", train_ids("toy", "bump"))
+
+
+def job_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        write_job(path, Job(make_cell("cfm", "bagel"), Path("data"), ("train/good/000",), {}))
+        return path.read_bytes()
+
+
+@MANY
+@given(content=mutated(job_file()))
+def test_a_mutated_job_is_a_job_or_a_usage_error(content, tmp_path):
+    path = tmp_path / "job.json"
+    path.write_bytes(content)
+    with suppress(UsageError):
+        assert isinstance(read_job(path), Job)
+
+
+def test_a_device_is_no_file_of_a_job(harness):
+    done = harness("worker", "/dev/zero")
+    assert done.returncode == 2
+    assert "no regular file" in done.stderr
 
 
 PUBLISHED = next(iter(sorted(published_dir().glob("*.csv")))).read_bytes()[:1500].rpartition(b"\n")[0] + b"\n"
