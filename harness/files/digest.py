@@ -16,7 +16,7 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any, length: int = 16) -> str:
-    """Return the first ``length`` hexadecimal digits of the SHA-256 of a JSON value; paths of any bytes are text, too."""
+    """Return the first ``length`` hexadecimal digits of the SHA-256 of a JSON value; paths of any bytes are texts."""
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogateescape")).hexdigest()[:length]
 
 
