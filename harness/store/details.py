@@ -136,12 +136,12 @@ def image_columns(
 
     Raises
     ------
-    KeyError, ValueError
+    ValueError
         Where one is missing or of another type or length, or a score is not finite.
     """
-    columns = {name: arrays[name] for name in ("ids", "defects", "labels", "scores")}
+    columns = {name: arrays[name] for name in _KINDS if name in arrays}
     if {name: column.dtype.kind for name, column in columns.items()} != _KINDS:
-        raise ValueError("ids, defects, labels or scores of another type")
+        raise ValueError("ids, defects, labels or scores are missing or of another type")
     if any(column.shape != (columns["ids"].size,) for column in columns.values()):
         raise ValueError("not one id, defect, label and score for each image")
     if not np.isfinite(columns["scores"]).all():
