@@ -257,7 +257,12 @@ def reference_of(name: str) -> str:
 
 def parameters_of(name: str) -> dict[str, Parameter]:
     """Return the parameters of a method in the order of its constructor."""
-    constructor = load(name).__init__
+    return dict(_parameters(name, load(name)))
+
+
+@cache
+def _parameters(name: str, method: type[Method]) -> Mapping[str, Parameter]:
+    constructor = method.__init__
     if constructor is object.__init__:
         return {}
     with named_errors(f"Method '{name}' breaks the contract: its constructor's types can't be read", "mend it"):
