@@ -58,10 +58,10 @@ def back_project(depth: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArr
         Where the pose can't be inverted.
     """
     height, width = depth.shape
-    rows, columns = np.indices(depth.shape)
-    x = (columns - width / 2) / FOCAL_LENGTH * depth
-    y = (rows - height / 2) / FOCAL_LENGTH * depth
-    camera = np.stack([x, y, depth, np.ones_like(depth)], axis=-1)
+    camera = np.ones((height, width, 4))
+    camera[..., 0] = (np.arange(width) - width / 2) / FOCAL_LENGTH * depth
+    camera[..., 1] = (np.arange(height)[:, np.newaxis] - height / 2) / FOCAL_LENGTH * depth
+    camera[..., 2] = depth
     world: NDArray[np.float64] = camera @ np.linalg.inv(pose).T
     return world[..., :3]
 
@@ -71,14 +71,19 @@ def to_sample_axes(world: NDArray[np.float64]) -> NDArray[np.float32]:
 
     A coordinate that is exactly zero, as x is in the middle column, becomes 1e-9: zero marks a missing point.
     """
-    xyz = (world[..., _ORDER] * _SCALE).astype(np.float32)
-    return np.where(xyz == 0, _TINY, xyz)
+    xyz = np.empty(world.shape, np.float32)
+    for axis, (source, scale) in enumerate(zip(_ORDER, _SCALE, strict=True)):
+        xyz[..., axis] = world[..., source] * scale
+    xyz[xyz == 0] = _TINY
+    return xyz
 
 
 def from_sample_axes(xyz: NDArray[np.float32]) -> NDArray[np.float64]:
     """Undo :func:`to_sample_axes`, up to rounding."""
-    unscaled: NDArray[np.float64] = xyz.astype(np.float64) / _SCALE
-    return unscaled[..., _ORDER]
+    world = np.empty((3, *xyz.shape[:-1]))
+    for axis, source in enumerate(_ORDER):
+        world[axis] = xyz[..., source].astype(np.float64) / _SCALE[source]
+    return np.moveaxis(world, 0, -1)
 
 
 def find_background(xyz: NDArray[np.float32]) -> NDArray[np.bool_]:
