@@ -103,6 +103,27 @@ def test_records_survive_the_store(tmp_path) -> None:
     assert store.read(replace(CELL, shots=5)) is None
 
 
+def test_an_attempt_that_goes_wrong_lies_beside_the_ok_record_until_the_next_ok_one(tmp_path) -> None:
+    store = Store(tmp_path)
+    first, wrong, second = (
+        Record(cell=CELL, status=status, reason=reason, created=f"2026-01-0{day}")
+        for day, (status, reason) in enumerate((("ok", ""), ("failed", "it broke"), ("ok", "")), start=1)
+    )
+    store.write(first)
+    assert store.all_failed() == []
+    store.write(wrong)
+    assert (store.all(), store.all_failed(), store.read_failed(CELL)) == ([first], [wrong], wrong)
+    store.write(second)
+    assert (store.all(), store.all_failed(), store.read_failed(CELL)) == ([second], [], None)
+
+
+def test_what_is_kept_beside_a_record_has_the_name_of_its_cell(tmp_path) -> None:
+    store = Store(tmp_path)
+    paths = (store.path, store.failed_path, store.fitted_path, store.counts_path, store.maps_path)
+    places = ("cells/{}.json", "failed/{}.json", "fitted/{}.safetensors", "counts/{}.npz", "maps/{}.npz")
+    assert [path(CELL) for path in paths] == [tmp_path / place.format(CELL.stem) for place in places]
+
+
 def test_records_as_a_table() -> None:
     memory = Memory(static=Size(5.0, "x"), paper_mb=2.0)
     latency = Latency(LatencyWindow(median_ms=3.0))
