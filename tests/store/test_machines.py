@@ -77,6 +77,19 @@ def test_several_folders_are_read_with_their_machines(folder: Path, tmp_path: Pa
     assert [record.environment.cpu for record in store.elsewhere] == ["CPU B", "CPU A"]
 
 
+def test_what_lies_beside_a_record_lies_in_the_folder_of_the_record_that_counts(folder: Path, tmp_path: Path):
+    newer = Store(tmp_path / "newer")
+    record = on(A, day=5)
+    newer.write(record)
+    newer.write(replace(record, status="failed", reason="it broke"))
+    store, cell = open_store([folder, newer.folder]), record.cell
+    assert record in store.all()
+    for name in ("path", "failed_path", "counts_path", "maps_path"):
+        assert getattr(store, name)(cell) == getattr(newer, name)(cell)
+    assert (store.read(cell), [one.status for one in store.all_failed()]) == (record, ["failed"])
+    assert open_store([newer.folder, folder]).path(cell) == newer.path(cell)
+
+
 def test_the_machine_of_a_device_is_known_before_it_is_used(monkeypatch: pytest.MonkeyPatch):
     assert machine_of("cpu") == describe_torch(describe(device="cpu"), "cpu").machine != ""
     assert machine_of("cuda:0") == ""
