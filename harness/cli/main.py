@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import traceback
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,7 @@ from harness.cli.output import WarningLines, echo, echo_notes
 from harness.cli.requirements import unmet_requirement
 from harness.cli.settings import read_settings
 from harness.errors import ExitCode, HarnessError
+from harness.files.names import capped
 
 __all__ = ["cli", "main"]
 
@@ -64,6 +66,13 @@ class _Verbs(click.Group):
             raise click.UsageError(f"There is no verb '{args[0]}': {nearest_names(args[0], _VERBS)}", ctx)
         _refuse_empty(args, ctx)
         return super().resolve_command(ctx, args)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the command line, and print help where it asks for that; a closed pipe ends it as it ends a verb."""
+        try:
+            return super().make_context(*arguments, **settings)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(ExitCode.OK) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; that the reader of a pipe has seen enough ends it and is no error, as it is to click."""
@@ -142,7 +151,9 @@ def _run() -> int:
     except Exception:
         if reason := unmet_requirement():
             return _say(reason, ExitCode.PREREQUISITE)
-        raise
+        with suppress(OSError):
+            echo(capped(traceback.format_exc().rstrip()), err=True)
+        return ExitCode.BUG
 
 
 def _say(sentence: object, code: int) -> int:

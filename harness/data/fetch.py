@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.base import DATASETS
-from harness.data.download import DownloadProgress, download
+from harness.data.download import DownloadProgress, download, require_space
 from harness.data.unpack import unpack
 from harness.errors import DataError, UsageError
 
@@ -45,6 +45,8 @@ class Archive:
         Who published the digest.
     size
         Bytes, None where not published.
+    unpacked
+        About how many bytes of a disk it becomes; 0 where not known.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Archive:
     md5: str | None = None
     md5_source: str = ""
     size: int | None = None
+    unpacked: int = 0
 
     @property
     def check(self) -> str:
@@ -97,10 +100,16 @@ ARCHIVES: dict[str, tuple[Archive, ...]] = {
             categories=DATASETS["mvtec3d"].categories,
             md5="d8bb2800fbf3ac88e798da6ae10dc819",
             md5_source="as given by a peer, not by the publisher",
+            unpacked=26 * 10**9,
         ),
     ),
     "eyecandies": tuple(
-        Archive(name=f"eyecandies_{category}.archive", url=drive_url(file_id), categories=(category,))
+        Archive(
+            name=f"eyecandies_{category}.archive",
+            url=drive_url(file_id),
+            categories=(category,),
+            unpacked=26 * 10**8,
+        )
         for category, file_id in _EYECANDIES_IDS.items()
     ),
 }
@@ -112,7 +121,9 @@ def licence_notice(name: str, archives: Sequence[Archive] | None = None) -> str:
     archives = _archives(name) if archives is None else archives
     info = DATASETS[name]
     lines = [f"{info.title} is published under {info.licence} (see {info.homepage}).", "It would be downloaded from:"]
-    return "\n".join(lines + [f"  {archive.url} ({archive.check})" for archive in archives])
+    lines += [f"  {archive.url} ({archive.check})" for archive in archives]
+    unpacked = sum(archive.unpacked for archive in archives)
+    return "\n".join([*lines, f"Unpacked, it takes about {unpacked / 1e9:.0f} GB."] if unpacked else lines)
 
 
 def fetch_dataset(
@@ -157,6 +168,7 @@ def fetch_dataset(
             "and pass --yes."
         )
     folder = to / info.folder_names[0]
+    to.mkdir(parents=True, exist_ok=True)
     return FetchResult(folder, tuple(_fetch(archive, to, folder, progress) for archive in chosen))
 
 
@@ -179,6 +191,7 @@ def _fetch(archive: Archive, to: Path, folder: Path, progress: FetchProgress | N
     if all((folder / category).is_dir() for category in archive.categories):
         return f"{folder} holds {', '.join(archive.categories)} already."
     path = to / archive.name
+    require_space(to, archive.unpacked, f"{archive.name}, unpacked,")
     download(
         archive.url, path, md5=archive.md5, size=archive.size, progress=_with_step(progress, f"download {archive.name}")
     )

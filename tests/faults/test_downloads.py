@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.data import download as module
 from harness.data.download import checked_url, download
+from harness.data.fetch import Archive, fetch_dataset
 from harness.errors import PrerequisiteError, UsageError
 
 CONTENT = bytes(range(256)) * 40
@@ -174,6 +175,15 @@ def test_a_disk_without_room_is_told_before_anything_is_written(server, tmp_path
     with pytest.raises(PrerequisiteError, match=r"10,240 bytes more .* has 5,000 bytes free: make room"):
         download(server.url("w"), tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_that_the_disk_has_no_room_for_is_not_begun(server, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage(10**12, 10**12 - 10**10, 10**10))
+    archive = Archive("w", server.url("w"), ("bagel",), unpacked=26 * 10**9)
+    with pytest.raises(PrerequisiteError, match="make room"):
+        fetch_dataset("mvtec3d", tmp_path, confirm=lambda _: True, archives=[archive])
+    assert server.requests == []
 
 
 @settings(max_examples=500, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -226,10 +226,10 @@ def test_a_record_with_escapes_prints_none(harness, tmp_path, verb):
     assert not STEERING.search(done.stderr)
 
 
-@pytest.mark.parametrize("verb", ["tables", "methods", "quantities", "datasets"])
+@pytest.mark.parametrize("verb", ["tables", "methods", "quantities", "--help"])
 def test_a_reader_that_closes_the_pipe_ends_it_quietly(tmp_path, verb):
     done = subprocess.run(
-        ["bash", "-c", f'"{sys.executable}" -m harness {verb} | head -n 1; exit ${{PIPESTATUS[0]}}'],
+        ["bash", "-c", f'"{sys.executable}" -m harness {verb} | true; exit ${{PIPESTATUS[0]}}'],
         cwd=tmp_path,
         capture_output=True,
         text=True,
