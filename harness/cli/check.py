@@ -188,8 +188,10 @@ def _verdict(checked: _Checked) -> str:
     from harness.report.gate import compared_text
 
     worse = checked.comparison.with_outcome("worse")
-    cells = counted(len({verdict.key for verdict in worse}), "cell")
-    verdict = f"{len(worse)} worse, in {cells}" if worse else "nothing is worse"
+    cells = {verdict.key for verdict in worse if verdict.kind != "mean"}
+    means = sum(verdict.kind == "mean" for verdict in worse)
+    places = [counted(len(cells), "cell")] * bool(cells) + [counted(means, "mean")] * bool(means)
+    verdict = f"{len(worse)} worse, in {' and '.join(places)}" if worse else "nothing is worse"
     if checked.comparison.says_nothing:
         verdict = "so nothing is known"
     return f"{checked.board.name}: {compared_text(checked.comparison)}: {verdict}."

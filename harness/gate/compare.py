@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import fmean
 from typing import Literal
 
 from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
 from harness.gate.tolerances import Tolerances
+from harness.store.published import MEAN
+from harness.store.quantities import quantity
 from harness.store.record import Record
 
 __all__ = ["KINDS", "Comparison", "Kind", "Outcome", "Verdict", "compare"]
 
-Kind = Literal["cell", "metric", "speed", "memory"]
-KINDS: tuple[Kind, ...] = ("cell", "metric", "speed", "memory")
+Kind = Literal["cell", "metric", "mean", "speed", "memory"]
+KINDS: tuple[Kind, ...] = ("cell", "metric", "mean", "speed", "memory")
 Outcome = Literal["same", "worse", "better", "skipped"]
 
+_FEWEST_OF_A_MEAN = 2
 _NOISE = 1e-9
 """Far below the decimals of the leaderboard, far above the rounding of a difference of two of its numbers."""
 
@@ -30,7 +35,7 @@ class Verdict:
     key
         The cell.
     kind
-        ``cell`` for its status.
+        ``cell`` for its status, ``mean`` for a metric's mean over categories, in place of a category.
     what
         Column of the leaderboard; ``status`` for the cell itself.
     outcome
@@ -109,6 +114,7 @@ def compare(rows: Sequence[BoardRow], records: Mapping[CellKey, Record], toleran
     """
     verdicts: list[Verdict] = []
     settings: dict[CellKey, str] = {}
+    pairs: dict[CellKey, list[tuple[BoardRow, BoardRow]]] = {}
     for row in rows:
         record = records.get(row.key)
         verdicts.append(_on_status(row.key, record))
@@ -117,8 +123,10 @@ def compare(rows: Sequence[BoardRow], records: Mapping[CellKey, Record], toleran
         new = BoardRow.of(record)
         if (row.cell, row.protocol) != (new.cell, new.protocol):
             settings[row.key] = _difference(row, new)
+        pairs.setdefault(replace(row.key, category=MEAN), []).append((row, new))
         judge = _Judge(row, new, tolerances)
         verdicts += [*judge.metrics(record.undefined), *judge.speeds(), *judge.memory()]
+    verdicts += [verdict for key, both in pairs.items() for verdict in _on_means(key, both, tolerances)]
     known = {row.key for row in rows}
     new_cells = {key: record.status for key, record in records.items() if key not in known}
     return Comparison(tuple(verdicts), settings, new_cells)
@@ -130,6 +138,25 @@ def _on_status(key: CellKey, record: Record | None) -> Verdict:
     if record.status != "ok":
         return Verdict(key, "cell", "status", "worse", limit="ok", note=f"{record.status}: {record.reason}")
     return Verdict(key, "cell", "status", "same", limit="ok")
+
+
+def _on_means(key: CellKey, pairs: Sequence[tuple[BoardRow, BoardRow]], tolerances: Tolerances) -> Iterator[Verdict]:
+    """Judge the mean of each metric over several categories, which may move by its tolerance over their root.
+
+    Noise of one category is none of another, so a mean moves by so much less: a fall just inside the tolerance in
+    every category is no noise.
+    """
+    for name in METRIC_IDS:
+        numbers = [(old.numbers[name], new.numbers[name]) for old, new in pairs]
+        known = [(old, new) for old, new in numbers if old is not None and new is not None]
+        if len(known) < _FEWEST_OF_A_MEAN:
+            continue
+        old, new = (fmean(values) for values in zip(*known, strict=True))
+        limit = tolerances[name].value / sqrt(len(known))
+        fall = (new - old) if quantity(name).lowest else (old - new)
+        outcome = _outcome(fall > limit + _NOISE, -fall > limit + _NOISE)
+        note = f"over {len(known)} categories, the tolerance of one over the root of their number"
+        yield Verdict(key, "mean", name, outcome, old, new, f"{limit:.2g}", note)
 
 
 def _difference(old: BoardRow, new: BoardRow) -> str:
@@ -154,7 +181,8 @@ class _Judge:
             if old is None or new is None:
                 outcome, note = _on_undefined(old, new, undefined.get(name, ""))
             else:
-                outcome = _outcome(old - new > tolerance.value + _NOISE, new - old > tolerance.value + _NOISE)
+                fall = new - old if quantity(name).lowest else old - new
+                outcome = _outcome(fall > tolerance.value + _NOISE, -fall > tolerance.value + _NOISE)
             yield self._verdict("metric", name, outcome, f"{tolerance.value:g}", note)
 
     def speeds(self) -> Iterator[Verdict]:

@@ -22,6 +22,7 @@ _COLUMNS = tuple(Column(name, {"column": name}) for name in ("leaderboard", "now
 _NAMES: dict[Kind, tuple[str, str]] = {
     "cell": ("cell", "cells"),
     "metric": ("metric", "metrics"),
+    "mean": ("mean over categories", "means over categories"),
     "speed": ("speed", "speeds"),
     "memory": ("memory figure", "memory figures"),
 }
@@ -50,7 +51,8 @@ def moved_grids(board: Board, comparison: Comparison, tolerances: Tolerances) ->
 
 def compared_text(comparison: Comparison) -> str:
     """Return how much was compared, and how much was not and why, in one sentence part."""
-    counts = [_counted(comparison.compared(kind), kind) for kind in KINDS]
+    numbers = {kind: comparison.compared(kind) for kind in KINDS}
+    counts = [_counted(count, kind) for kind, count in numbers.items() if count or kind != "mean"]
     skipped = [f"{_counted(count, kind)} ({reason})" for (kind, reason), count in comparison.skipped.items()]
     return f"{', '.join(counts)} compared{'; skipped: ' if skipped else ''}{', '.join(skipped)}"
 
@@ -98,7 +100,7 @@ def _shown(name: str, number: float | None) -> Value:
 def _change(verdict: Verdict) -> str:
     if verdict.old is None or verdict.new is None:
         return ""
-    if verdict.kind == "metric":
+    if verdict.kind in ("metric", "mean"):
         return f"{verdict.new - verdict.old:+.4f}"
     return f"×{verdict.new / verdict.old:.2f}" if verdict.old else f"+{number_text(verdict.what, verdict.new)}"
 
@@ -113,6 +115,8 @@ def _caption(verdicts: Sequence[Verdict], tolerances: Tolerances) -> str:
 _RULES: dict[Kind, str] = {
     "speed": "a speed moves where its ratio is above {speed_ratio}, its difference above {speed_floor_ms} ms, and the "
     "intervals of the medians don't overlap",
+    "mean": "a mean over categories moves where it changes by more than a category's tolerance over the root of their "
+    "number",
     "memory": "a peak moves where its ratio is above {peak_ratio} and its difference {peak_floor_mb} MB or more, "
     "parameters and bank where their ratio is above {paper_ratio}",
 }

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from harness.report.replicates import Resampled
 
-__all__ = ["POWER", "Difference", "Interval", "MeanOf", "against_best", "mean_interval", "seed_interval", "t_quantile"]
+__all__ = [
+    "POWER",
+    "Difference",
+    "Interval",
+    "MeanOf",
+    "against_best",
+    "mean_interval",
+    "paired_with_best",
+    "seed_interval",
+    "t_quantile",
+]
 
 POWER = 0.8
 """How often a detectable difference is detected."""
@@ -217,6 +227,29 @@ def t_quantile(degrees: float, level: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + level) / 2))
+
+
+def paired_with_best(best: Sequence[float], others: Sequence[Sequence[float]], level: float = 0.95) -> list[Difference]:
+    """Return how far other methods are from the best one over the same seeds or splits, by paired t intervals.
+
+    With Bonferroni's correction for all pairs of methods, since the best one was picked among them.
+
+    Parameters
+    ----------
+    best, others
+        One number for each seed, at least two.
+    level
+        How often none that equals the best is told apart.
+    """
+    count = len(others) + 1
+    each = 1 - (1 - level) / (count * (count - 1) / 2)
+    found = []
+    for numbers in others:
+        interval = seed_interval([number - ahead for number, ahead in zip(numbers, best, strict=True)], each)
+        half = interval.high - interval.value
+        detectable = half * (1 + NormalDist().inv_cdf(POWER) / t_quantile(len(best) - 1, each))
+        found.append(Difference(interval.value, interval.low, interval.high, detectable if half > 0 else None))
+    return found
 
 
 def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:

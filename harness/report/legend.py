@@ -21,9 +21,13 @@ _UNTESTED = (
     "Bold is untested where cells left no counts of their test images or were tested on other ones: there the printed "
     "numbers alone decide; the same 'harness run' with '--rerun METHOD' makes the counts."
 )
-_RANKS = f"{TIE_MARK} among mean ranks: by the Friedman and Nemenyi tests."
+_RANKS = (
+    f"{TIE_MARK} among mean ranks: by the Friedman and Nemenyi tests, of two methods by the exact sign test. Tied is "
+    "not equal: these tests see large differences only."
+)
 _SEEDS = (
-    f"{TIE_MARK} among means over splits: the 95% interval of the mean difference over the same splits has 0 in it."
+    f"{TIE_MARK} among means over splits: the 95% interval of the mean difference over the same splits, with "
+    "Bonferroni's correction for all pairs of methods, has 0 in it. Tied is not equal."
 )
 _AUPRO = (
     "Exact AUPRO is the integral of the PRO curve; official AUPRO follows the code with 99 thresholds whose numbers "

@@ -22,6 +22,8 @@ __all__ = ["Ranking", "critical_difference", "rank_grid", "rank_methods"]
 
 _LEVEL = 0.95
 _FEWEST = 2
+_FEWEST_SIGNS = 6
+"""Categories from which on two methods can differ: all of 5 in one order have a chance of 1 in 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Ranking:
     means
         Mean rank of each method over categories, 1 for the best; float64.
     p_value
-        Of the Friedman test that all methods are equal.
+        Of the Friedman test that all methods are equal; of two methods, that of the exact sign test.
     difference
-        Mean ranks that are further apart are significantly different.
+        Mean ranks that are further apart are significantly different; 0 of two methods, where the p-value decides.
     """
 
     means: tuple[float, ...]
@@ -89,8 +91,8 @@ def rank_methods(values: NDArray[np.float64]) -> Ranking:
     """Rank methods in each category and tell which differences of mean ranks are significant.
 
     The Friedman test with the correction for ties, followed by the Nemenyi test: Demsar, Statistical comparisons of
-    classifiers over multiple data sets, JMLR 7 (2006), section 3.2.2. Two methods are compared by the
-    Nemenyi test alone.
+    classifiers over multiple data sets, JMLR 7 (2006), section 3.2.2. Two methods are compared by the exact two-sided
+    sign test over the categories in which they differ (section 3.1.4).
 
     Parameters
     ----------
@@ -102,16 +104,17 @@ def rank_methods(values: NDArray[np.float64]) -> Ranking:
     Ranking
         Equal values share the mean of their ranks.
     """
-    from scipy.stats import friedmanchisquare, rankdata
+    from scipy.stats import binomtest, friedmanchisquare, rankdata
 
     count, categories = values.shape
     ranks = rankdata(-values, axis=0)
-    p_value = 0.0
+    means = tuple(ranks.mean(axis=1).tolist())
     if bool((ranks == ranks[0]).all()):
-        p_value = 1.0
-    elif count > _FEWEST:
-        p_value = float(friedmanchisquare(*values).pvalue)
-    return Ranking(tuple(ranks.mean(axis=1).tolist()), p_value, critical_difference(count, categories))
+        return Ranking(means, 1.0, critical_difference(count, categories))
+    if count == _FEWEST:
+        wins, losses = int((values[0] > values[1]).sum()), int((values[0] < values[1]).sum())
+        return Ranking(means, float(binomtest(wins, wins + losses).pvalue), 0.0)
+    return Ranking(means, float(friedmanchisquare(*values).pvalue), critical_difference(count, categories))
 
 
 @cache
@@ -136,7 +139,7 @@ def _ranking(methods: Sequence[MethodRecords], categories: Sequence[str], metric
     values = [[metric.number(method.ok[name]) for name in categories] for method in methods]
     if any(value is None for line in values for value in line):
         return None
-    return rank_methods(np.array(values, dtype=np.float64))
+    return rank_methods(np.array(values, dtype=np.float64) * (-1 if metric.lowest else 1))
 
 
 def _row(
@@ -163,13 +166,17 @@ def _row(
 
 
 def _caption(methods: int, categories: Sequence[str], rankings: Sequence[Ranking]) -> str:
-    difference = critical_difference(methods, len(categories))
     counted = f"{methods} methods ranked in {len(categories)} categories, 1 is best"
+    undecided = sum(not ranking.decides for ranking in rankings)
+    if methods == _FEWEST:
+        if len(categories) < _FEWEST_SIGNS:
+            return f"{counted}; too few categories: the exact sign test needs {_FEWEST_SIGNS} to tell two methods apart"
+        return f"{counted}; the exact sign test (5% level) finds no difference in {undecided} of {len(rankings)}"
+    difference = critical_difference(methods, len(categories))
     if difference >= methods - 1:
         return (
             f"{counted}; too few categories: the critical difference of the Nemenyi test ({difference:.2f}) is "
             f"more than any two mean ranks can be apart, so none is significantly different"
         )
-    undecided = sum(not ranking.decides for ranking in rankings)
     counted += f"; mean ranks differ at the 5% level where they are more than {difference:.2f} apart (Nemenyi test)"
     return counted + (f"; the Friedman test finds no difference in {undecided} of {len(rankings)}" if undecided else "")

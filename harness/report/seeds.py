@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, setting_title
-from harness.report.intervals import Interval, seed_interval
+from harness.report.intervals import paired_with_best, seed_interval, t_quantile
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import Cut, measured_value
-from harness.report.ties import mark_tied_with_best
+from harness.report.ties import detectable_text, mark_tied_with_best
 from harness.store.published import MEAN
 from harness.store.quantities import Quantity
 
@@ -95,19 +96,19 @@ def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
         rows=rank_columns(rows, columns),
         caption=(
             f"splits {', '.join(splits)}: mean over them of the mean over categories, and half the width of its 95% "
-            "interval (Student's t)"
+            f"interval (Student's t: {t_quantile(len(splits) - 1, 0.95) / sqrt(len(splits)):.2f} standard deviations); "
+            "for other training samples of the same pool, on the same test images"
         ),
         keys={"kind": "seeds", "split": "+".join(splits), **keys},
     )
 
     def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
-        return {other: None for other in others if paired(best, other, column).holds_zero}
+        first, *rest = (_numbers(series[index], column) for index in (best, *others))
+        found = dict(zip(others, paired_with_best(first, rest), strict=True))
+        return {index: difference.detectable for index, difference in found.items() if difference.tied}
 
-    def paired(best: int, other: int, column: int) -> Interval:
-        pairs = zip(_numbers(series[best], column), _numbers(series[other], column), strict=True)
-        return seed_interval([a - b for a, b in pairs])
-
-    return mark_tied_with_best(grid, tied)
+    marked = mark_tied_with_best(grid, tied)
+    return replace(marked, caption="; ".join(filter(None, (marked.caption, detectable_text(marked)))))
 
 
 def _series(family: _Family, label: str, metrics: Sequence[Quantity]) -> list[list[Value]]:

@@ -10,7 +10,7 @@ from harness.report.grid import Grid, NumberId, rivals
 from harness.report.intervals import POWER, Difference
 from harness.report.uncertainty import FEW_IMAGES
 
-__all__ = ["UNTESTED", "TieTest", "mark_tied_with_best", "mark_ties", "numbers_of"]
+__all__ = ["UNTESTED", "TieTest", "detectable_text", "mark_tied_with_best", "mark_ties", "numbers_of"]
 
 UNTESTED = {"ties": "untested"}
 """Key of a table where some best number was not compared with all others, since the test could not decide."""
@@ -70,7 +70,7 @@ def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
 
     marked = mark_tied_with_best(grid, tied)
     untested = any(marked.rows[row].values[column].place == 1 for row, column in unsure)
-    caption = "; ".join(filter(None, (marked.caption, _detectable(marked), _few_images(marked, decide))))
+    caption = "; ".join(filter(None, (marked.caption, detectable_text(marked), _few_images(marked, decide))))
     return replace(marked, caption=caption, keys={**marked.keys, **(UNTESTED if untested else {})})
 
 
@@ -98,8 +98,8 @@ def mark_tied_with_best(grid: Grid, tied: Tied) -> Grid:
     return replace(grid, rows=tuple(rows))
 
 
-def _detectable(grid: Grid) -> str:
-    """Return which difference would have been detected in each column with a tie, in one sentence part."""
+def detectable_text(grid: Grid) -> str:
+    """Return which difference would have been detected in each column with a tie, in words; empty for none."""
     columns = {
         " ".join(column.heading.split()): _largest(row.values[position].detectable for row in grid.rows)
         for position, column in enumerate(grid.columns)

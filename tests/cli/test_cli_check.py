@@ -25,7 +25,10 @@ def updated(call, tmp_path):
 def test_what_was_just_put_on_the_leaderboard_passes(call, updated):
     outcome = call("check", "--results", "old")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out == "toy-quick: 2 cells, 12 metrics, 4 speeds, 4 memory figures compared: nothing is worse.\n"
+    assert (
+        outcome.out == "toy-quick: 2 cells, 12 metrics, 6 means over categories, 4 speeds, 4 memory figures compared: "
+        "nothing is worse.\n"
+    )
 
 
 def test_a_fall_is_exit_4_and_a_table(call, updated, tmp_path):
@@ -34,7 +37,7 @@ def test_a_fall_is_exit_4_and_a_table(call, updated, tmp_path):
     assert outcome.code == 4
     assert "Worse than on the leaderboard" in outcome.out
     assert [line for line in outcome.out.splitlines() if "P-AUROC" in line and "-0.0900" in line]
-    assert outcome.out.splitlines()[-1].endswith("compared: 1 worse, in 1 cell.")
+    assert outcome.out.splitlines()[-1].endswith("compared: 2 worse, in 1 cell and 1 mean.")
 
 
 def test_json_is_the_only_thing_on_standard_output(call, updated, tmp_path):
@@ -267,7 +270,7 @@ def test_markdown_for_a_pull_request(call, updated, tmp_path):
     assert outcome.code == 4
     lines = outcome.out.splitlines()
     assert lines[0].startswith("**toy-quick: 2 cells")
-    assert lines[0].endswith("1 worse, in 1 cell.**")
+    assert lines[0].endswith("2 worse, in 1 cell and 1 mean.**")
     (row,) = [line for line in lines if line.startswith("| cfm")]
     assert [part.strip() for part in row.strip("|").split("|")[:4]] == ["cfm", "ridge", "P-AUROC¹", "0.9900"]
     assert any(line.startswith("- toy-quick: not on the leaderboard yet: cfm-t") for line in lines)

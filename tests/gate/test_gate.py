@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_records import METRICS
 
+from harness.data.base import DATASETS
 from harness.gate.compare import compare
 from harness.gate.leaderboard import latest
 from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
@@ -173,6 +174,32 @@ def test_a_cell_of_other_settings_is_compared_and_marked() -> None:
     other = judged(old, replace(old, cell=replace(old.cell, protocol=protocol)))
     assert list(other.settings.values()) == ["another protocol than on the leaderboard"]
     assert judged(old, old).settings == {}
+
+
+CATEGORIES = DATASETS["toy"].categories
+
+
+@given(st.lists(st.integers(-6000, 6000), min_size=2, max_size=2), st.sampled_from(METRIC_IDS))
+def test_a_mean_may_fall_by_the_tolerance_over_the_root_of_the_number_of_categories(falls, metric) -> None:
+    """Whole numbers count millionths; a sum above tolerance times root is compared by its square."""
+    old = [toy_record(category=name, metrics={metric: 0.5}) for name in CATEGORIES]
+    new = [
+        toy_record(category=name, metrics={metric: 0.5 - fall * 1e-6})
+        for name, fall in zip(CATEGORIES, falls, strict=True)
+    ]
+    found = compare(latest(old).rows, latest(new).records, LIMITS)
+    (verdict,) = [verdict for verdict in found.verdicts if (verdict.kind, verdict.what) == ("mean", metric)]
+    moved_far = sum(falls) ** 2 > 2 * TOLERATED[metric] ** 2
+    assert verdict.outcome == ("same" if not moved_far else "worse" if sum(falls) > 0 else "better")
+    assert (verdict.key.category, verdict.key.method) == ("mean", "cfm")
+
+
+def test_a_fall_just_inside_the_tolerance_of_every_category_is_worse() -> None:
+    old = [toy_record(category=name) for name in CATEGORIES]
+    new = [toy_record(category=name, metrics={"aupro_1": METRICS["aupro_1"] - 0.0049}) for name in CATEGORIES]
+    found = compare(latest(old).rows, latest(new).records, LIMITS)
+    assert [(verdict.kind, verdict.what) for verdict in found.with_outcome("worse")] == [("mean", "aupro_1")]
+    assert not compare(latest(old[:1]).rows, latest(new[:1]).records, LIMITS).regressed, "one category is no mean"
 
 
 def test_every_limit_has_a_use() -> None:

@@ -90,7 +90,7 @@ def test_parameters_that_were_nothing_have_no_ratio():
 def test_nothing_moved_is_no_table_and_one_sentence():
     same = compared(OLD, OLD)
     assert moved_grids(BOARD, same, LIMITS) == []
-    assert compared_text(same) == "3 cells, 18 metrics, 6 speeds, 6 memory figures compared"
+    assert compared_text(same) == "3 cells, 18 metrics, 6 means over categories, 6 speeds, 6 memory figures compared"
 
 
 def test_the_sentence_counts_what_was_skipped_and_why():
@@ -100,7 +100,8 @@ def test_the_sentence_counts_what_was_skipped_and_why():
         toy_record("cfm-t", latency={"device": window(40.0, None)}),
     ]
     assert compared_text(compared(OLD, new)) == (
-        "3 cells, 18 metrics, 2 speeds, 5 memory figures compared; skipped: 2 speeds (other hardware), "
+        "3 cells, 18 metrics, 6 means over categories, 2 speeds, 5 memory figures compared; "
+        "skipped: 2 speeds (other hardware), "
         "1 memory figure (other hardware), 2 speeds (contended)"
     )
 

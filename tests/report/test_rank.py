@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,6 +74,27 @@ def test_the_table_ranks_and_marks_the_best():
 def test_two_methods_that_always_differ():
     grid = rank_grid(group_of(*complete("cfm"), *complete("btf", shift=-0.1)))
     assert [shown(grid)[name].place for name in ("cfm", "btf")] == [1, 2]
+    assert "exact sign test" in grid.caption
+    assert "Nemenyi" not in grid.caption
+
+
+@pytest.mark.parametrize("categories", [2, 4, 5, 6, 8, 10, 14])
+def test_two_equal_methods_are_told_apart_in_at_most_one_of_twenty_cases(categories):
+    """Every outcome of the categories, each as likely as the other."""
+    wrong = 0
+    for outcome in product((0.0, 1.0), repeat=categories):
+        ranking = rank_methods(np.array([outcome, [1 - value for value in outcome]]))
+        wrong += not all(ranking.tied(method) for method in range(2))
+    assert wrong / 2**categories <= 0.05
+    assert (wrong > 0) is (categories >= 6), "and are told apart where they can be"
+
+
+def test_equal_numbers_of_two_methods_are_no_evidence():
+    ahead = np.zeros((2, 10))
+    ahead[0, :5] = 1
+    assert rank_methods(ahead).tied(1)
+    ahead[0, 5] = 1
+    assert not rank_methods(ahead).tied(1)
 
 
 def test_too_few_categories_tell_nothing_and_say_so():
@@ -79,7 +102,7 @@ def test_too_few_categories_tell_nothing_and_say_so():
         make_record(m, c, dataset="toy", shift=s) for m, s in (("cfm", 0), ("btf", -0.1)) for c in ("bump", "ridge")
     ]
     grid = rank_grid(group_of(*records))
-    assert "too few categories: the critical difference of the Nemenyi test (1.39) is more than" in grid.caption
+    assert "too few categories: the exact sign test" in grid.caption
     assert [(value.place, value.tied) for value in shown(grid).values()] == [(0, True), (0, True)]
 
 

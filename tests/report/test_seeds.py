@@ -36,6 +36,8 @@ def test_best_mean_over_splits_and_those_that_the_same_splits_cannot_tell_from_i
     assert {row.labels[0].text: row.values[0].place for row in apart.rows} == {"cfm": 1, "btf": 2}
     (shared,) = grids(*(of_split(str(i), method=m, shift=shift[i]) for m, shift in shifts.items() for i in range(3)))
     found = {row.labels[0].text: row.values[0] for row in shared.rows}
+    assert found["ast"].detectable > 0.04, "half the width of the interval is 0.05 already"
+    assert "tied is not equal" in shared.caption
     assert {label: (value.place, value.tied) for label, value in found.items()} == {
         "cfm": (0, True),
         "ast": (0, True),
