@@ -21,7 +21,7 @@ from harness.data.splits import seeded_order
 from harness.gate.tolerances import DEFAULTS
 from harness.measure.latency import summarise
 from harness.metrics.pro import aupro_official
-from harness.report.intervals import MeanOf, against_best, mean_interval, seed_interval
+from harness.report.intervals import MeanOf, against_best, mean_interval, paired_with_best, seed_interval
 from harness.report.rank import rank_methods
 from harness.report.replicates import Resampled, degrees_of_freedom, draw_images
 
