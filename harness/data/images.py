@@ -5,6 +5,7 @@ A header is checked before anything is allocated for it, and whatever a decoder 
 
 from __future__ import annotations
 
+import logging
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ __all__ = [
     "reading",
     "require_metres",
 ]
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its errors are raised, or don't matter
 
 GIVE_ANOTHER = "give another file"
 
@@ -160,6 +163,8 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
             raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
         _require_size(path, shape[1], shape[0], hint)
         xyz = series.asarray()
+        if xyz.shape != shape or xyz.dtype != dtype:
+            raise DataError(f"{path} holds other values than its header says: {hint}.")
     with np.errstate(over="ignore"):
         points: NDArray[np.float32] = xyz.astype(np.float32)
     require_metres(path, points, hint)
