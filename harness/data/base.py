@@ -146,6 +146,10 @@ class Dataset(Protocol):
     def categories(self) -> tuple[str, ...]:
         """Categories found on disk, in the published order."""
 
+    @property
+    def unofficial(self) -> tuple[str, ...]:
+        """Names of folders on disk that have the layout of a category and are none of the dataset's, ascending."""
+
     def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
         """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner."""
 

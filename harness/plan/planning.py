@@ -216,7 +216,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
                     )
-    return Plan(tuple(planned.values()), tuple(notes))
+    return Plan(tuple(planned.values()), (*notes, *_left_out(dataset, categories)))
 
 
 def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
@@ -339,11 +339,23 @@ def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
                 f"Category '{pattern}' is not in {dataset.root} (found: {', '.join(dataset.categories)}): "
                 f"download it with 'harness data fetch {dataset.info.name}'."
             )
+        if not matching and pattern in dataset.unofficial:
+            title, known = DATASETS[dataset.info.name].title, ", ".join(dataset.categories)
+            raise UsageError(f"'{pattern}' is not an official category of {title}: choose from {known}.")
         if not matching:
             nearest = registry.nearest_names(pattern, dataset.categories)
             raise UsageError(f"Dataset '{dataset.info.name}' has no category '{pattern}': {nearest}")
         chosen.update(dict.fromkeys(matching))
     return tuple(name for name in dataset.categories if name in chosen)
+
+
+def _left_out(dataset: Dataset, categories: Sequence[str]) -> list[str]:
+    """Return a sentence for each thing in the dataset's folder that no cell uses."""
+    notes = [f"{category}: {note}." for category in categories for note in dataset.notes(category)]
+    if dataset.unofficial:
+        title, names = DATASETS[dataset.info.name].title, ", ".join(dataset.unofficial)
+        notes.append(f"{dataset.root} holds {names}: not an official category of {title}, and left out.")
+    return notes
 
 
 def _weights(

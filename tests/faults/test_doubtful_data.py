@@ -87,3 +87,16 @@ def test_where_all_masks_vanish_the_reason_says_so(own: Path, measured) -> None:
     assert record["metrics"]["i_auroc"] is not None
     assert record["metrics"]["aupro_30"] is None
     assert record["undefined"]["aupro_30"].startswith("2 of 2 masks have no pixel at 224 x 224")
+
+
+def test_a_folder_that_is_no_official_category_is_told(own: Path, harness) -> None:
+    shutil.copytree(own, own.parent / "my_part")
+    common = ("run", "-m", "colour-distance", "--dataset", "mvtec3d", "--data", own.parent, "--preset", "quick")
+    planned = harness(*common, "--shots", "5", "--dry-run")
+    assert planned.returncode == 0
+    assert "my_part: not an official category" in " ".join((planned.stdout + planned.stderr).split())
+    named = harness(*common, "--shots", "5", "--categories", "my_part")
+    assert named.returncode == 2
+    assert "'my_part' is not an official category" in " ".join(named.stderr.split())
+    for verb in (("data", "verify", own.parent, "--fast"), ("datasets", "--data", own.parent)):
+        assert "my_part" in harness(*verb).stdout
