@@ -30,7 +30,8 @@ class Tolerance:
     value
         The limit; see :data:`DEFAULTS` for the units.
     spread
-        The largest difference seen between runs of one cell that should be equal; None where it is not measured.
+        The largest difference seen between runs of one cell that should be equal; of ``speed_ratio`` the standard
+        deviation of the logarithm of a median between runs. None where it is not measured.
     how
         How the spread was measured.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log, sqrt
+from statistics import NormalDist
 from textwrap import shorten
 
 from harness.gate.compare import KINDS, Comparison, Kind, Verdict
@@ -109,12 +111,22 @@ def _caption(verdicts: Sequence[Verdict], tolerances: Tolerances) -> str:
     kinds = {verdict.kind for verdict in verdicts}
     rules = [rule for kind, rule in _RULES.items() if kind in kinds]
     value = {name: f"{tolerances[name].value:g}" for name in DEFAULTS}
+    value["speed_alarm"] = _speed_alarm(tolerances)
     return "; ".join([f"tolerances: {tolerances.source}", *(rule.format_map(value) for rule in rules)])
+
+
+def _speed_alarm(tolerances: Tolerances) -> str:
+    """Return how often the ratio alone is passed by two runs of equal speed; empty where no spread is measured."""
+    ratio = tolerances["speed_ratio"]
+    if not ratio.spread:
+        return ""
+    alarm = NormalDist().cdf(-log(ratio.value) / (sqrt(2) * ratio.spread))
+    return f" (where runs vary by {ratio.spread:.1%}, equal speeds do so in {alarm:.2%} of comparisons)"
 
 
 _RULES: dict[Kind, str] = {
     "speed": "a speed moves where its ratio is above {speed_ratio}, its difference above {speed_floor_ms} ms, and the "
-    "intervals of the medians don't overlap",
+    "intervals of the medians don't overlap{speed_alarm}",
     "mean": "a mean over categories moves where it changes by more than a category's tolerance over the root of their "
     "number",
     "memory": "a peak moves where its ratio is above {peak_ratio} and its difference {peak_floor_mb} MB or more, "

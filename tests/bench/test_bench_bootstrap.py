@@ -1,6 +1,6 @@
 """Bootstrap over 120 images: ratio of replicates from counts to metrics from maps, cost and size of the counts.
 
-Seconds are of the processor, which are those of the clock where nothing else runs. The counts are meant to make 2000
+Seconds are of the processor, which are those of the clock where nothing else runs. The counts are meant to make 1000
 replicates cheaper than a handful of evaluations, and to add little to a cell.
 """
 
@@ -16,10 +16,10 @@ from harness.metrics import METRICS, RankedTestSet, evaluate
 from harness.report.replicates import draw_images
 from harness.store.counts import ImageCounts, count_images
 
-REPLICATES, DIRECT = 2000, 3
+REPLICATES, DIRECT = 1000, 3
 LEAST_RATIO = 100
 MOST_SECONDS_TO_COUNT = 1
-MOST_SECONDS_TO_DRAW = 3
+MOST_SECONDS_TO_DRAW = 1
 MOST_BYTES = 300_000
 MOST_OFF = 0.002
 

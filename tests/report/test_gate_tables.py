@@ -75,6 +75,13 @@ def test_the_caption_states_the_rules_that_apply():
     assert "MB" not in better.caption
 
 
+def test_the_caption_says_how_often_equal_speeds_pass_the_ratio():
+    limits = Tolerances({"speed_ratio": Tolerance(1.2, 0.05, "twenty runs")}, "here.csv")
+    worse, _ = moved_grids(BOARD, compared(OLD, NEW), limits)
+    assert "0.50% of comparisons" in worse.caption
+    assert "of comparisons" not in moved_grids(BOARD, compared(OLD, NEW), LIMITS)[0].caption
+
+
 def test_changed_settings_are_marked():
     changed = toy_record(data_digest="other", metrics={"i_auroc": 0.9})
     (grid,) = moved_grids(BOARD, compared([toy_record()], [changed]), LIMITS)
