@@ -51,8 +51,10 @@ class SafeConsole(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield what is printed; only what rich itself makes may steer the terminal."""
+        encoding = self.encoding
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text, self.encoding))
+            shown = segment.text if segment.control else printable(segment.text, encoding)
+            yield segment if shown is segment.text else segment._replace(text=shown)
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Return what is to be laid out, with the width that it will have."""

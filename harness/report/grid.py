@@ -166,7 +166,8 @@ class Grid:
         """Return the table with every printed text changed; labels and values become one line each."""
 
         def changed(value: Value) -> Value:
-            return replace(value, text=change(value.text.translate(_ONE_LINE)), note=change(value.note))
+            text, note = change(value.text.translate(_ONE_LINE)), change(value.note)
+            return value if (text, note) == (value.text, value.note) else replace(value, text=text, note=note)
 
         return replace(
             self,

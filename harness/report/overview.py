@@ -90,12 +90,11 @@ def _verdict(grid: Grid) -> str:
     tied = [label for label, value in values if value.tied]
     if tied:
         seen = max((value.detectable for _, value in values if value.detectable is not None), default=None)
-        not_equal = f", which does not make them equal: a true difference is seen 80% of the time from {seen:.3f}"
+        not_equal = ""
+        if seen is not None:
+            not_equal = f", which does not make them equal: a true difference is seen 80% of the time from {seen:.3f}"
         names = _listed(tied)
-        return (
-            f"No single best method in {title}: {names} can't be separated on these test images"
-            f"{not_equal if seen is not None else ''}."
-        )
+        return f"No single best method in {title}: {names} can't be separated on these test images{not_equal}."
     best = [(label, value) for label, value in values if value.place == 1]
     if len(values) == 1 or not best:
         return f"{_listed([_with_value(*pair) for pair in values])} in {title}: nothing to compare with."

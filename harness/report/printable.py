@@ -45,7 +45,8 @@ def printable(text: str, encoding: str | None) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    text = _STEERING.sub("\ufffd", text)
+    if _STEERING.search(text):
+        text = _STEERING.sub("\ufffd", text)
     encoding = encoding or "utf-8"
     if _fits(text, encoding):
         return text

@@ -166,8 +166,11 @@ def escape_markdown(text: str) -> str:
 
 
 def _mark(value: Value, notes: Sequence[str]) -> str:
-    number = str(notes.index(value.note) + 1).translate(_SUPERSCRIPTS) if value.note else ""
-    return (TIE_MARK if value.tied else "") + number
+    return (TIE_MARK if value.tied else "") + (_note_mark(notes.index(value.note) + 1) if value.note else "")
+
+
+def _note_mark(number: int) -> str:
+    return str(number).translate(_SUPERSCRIPTS)
 
 
 def _markdown(grid: Grid) -> str:
@@ -179,7 +182,7 @@ def _markdown(grid: Grid) -> str:
     title, caption, warned = map(escape_markdown, (grid.title, grid.caption, grid.warning))
     warning = f"**{warned}**" if warned else ""
     numbered = enumerate(map(escape_markdown, notes), start=1)
-    below = "\n".join(f"- {str(number).translate(_SUPERSCRIPTS)} {note}" for number, note in numbered)
+    below = "\n".join(f"- {_note_mark(number)} {note}" for number, note in numbered)
     return "\n\n".join(part for part in (f"### {title}", caption, warning, table, below) if part)
 
 
@@ -206,6 +209,8 @@ class _Layouts:
         self._encoding = encoding
         self._grid = grid.with_texts(self._printable)
         self._notes = self._grid.notes
+        self._note_marks = {note: _note_mark(number) for number, note in enumerate(self._notes, start=1)} | {"": ""}
+        self._label_widths: dict[tuple[int, int, bool], int] = {}
         self._styles = _STYLES if len({row.keys.get("source") for row in grid.rows}) > 1 else {}
         self._marks = [
             max((cell_len(self._mark(row.values[index])) for row in self._grid.rows), default=0)
@@ -216,7 +221,7 @@ class _Layouts:
         return printable(text, self._encoding)
 
     def _mark(self, value: Value) -> str:
-        return self._printable(_mark(value, self._notes))
+        return self._printable((TIE_MARK if value.tied else "") + self._note_marks[value.note])
 
     def render(self, width: int) -> RenderableType:
         grid = self._grid
@@ -236,20 +241,26 @@ class _Layouts:
 
         Labels are broken inside a word only where a number would have to be cut otherwise.
         """
-        layouts = []
+        soft = min(self._layouts(width, hard=False), key=lambda layout: layout[:3])
+        return soft[3] if not soft[0] else min(self._layouts(width, hard=True), key=lambda layout: layout[:3])[3]
+
+    def _layouts(self, width: int, *, hard: bool) -> Iterator[tuple[bool, int, int, _Layout]]:
+        """Yield layouts, each after whether it cuts numbers, its groups of columns, and how bad it looks."""
         for gap in _GAPS:
             needed = self._needed(gap)
-            others = self._labels_width(_Layout((), self._folds(), gap)) - self._label_width(0, _UNFOLDED, hard=False)
-            soft = [self._folds(fold) for fold in (_UNFOLDED, width - sum(needed) - others, width // 3)]
-            rooms = (max(width - sum(needed), _BROKEN_LABELS), width - max(needed, default=0))
-            hard = [self._hard_folds(room, gap) for room in rooms]
-            for cost, folds in enumerate((*soft, *hard)):
-                layout = _Layout((), folds, gap, hard=cost >= len(soft))
+            most = max(needed, default=0)
+            if hard:
+                rooms = (max(width - sum(needed), _BROKEN_LABELS), width - most)
+                folds = [self._hard_folds(room, gap) for room in rooms]
+            else:
+                whole = self._labels_width(_Layout((), self._folds(), gap))
+                others = whole - self._label_width(0, _UNFOLDED, hard=False)
+                folds = [self._folds(fold) for fold in (_UNFOLDED, width - sum(needed) - others, width // 3)]
+            for cost, each in enumerate(folds):
+                layout = _Layout((), each, gap, hard)
                 left = self._labels_width(layout)
                 layout = replace(layout, chunks=_chunks(needed, left, width))
-                cut = left + max(needed, default=0) > width
-                layouts.append((cut, layout.hard, len(layout.chunks), cost, layout))
-        return min(layouts, key=lambda each: each[:4])[4]
+                yield left + most > width, len(layout.chunks), cost, layout
 
     def _folds(self, first: int = _UNFOLDED) -> tuple[int, ...]:
         return (max(first, 1), *[_UNFOLDED] * (len(self._grid.label_headings) - 1))
@@ -276,8 +287,11 @@ class _Layouts:
         return sum(widths) + layout.gap * (len(widths) - 1)
 
     def _label_width(self, index: int, fold: int, *, hard: bool) -> int:
-        labels = [line for row in self._grid.rows for line in self._label_lines(row, index, fold, hard=hard)]
-        return max(cell_len(text) for text in (self._grid.label_headings[index], *labels))
+        key = (index, fold, hard)
+        if key not in self._label_widths:
+            labels = {line for row in self._grid.rows for line in self._label_lines(row, index, fold, hard=hard)}
+            self._label_widths[key] = max(map(cell_len, (self._grid.label_headings[index], *labels)))
+        return self._label_widths[key]
 
     def _label_lines(self, row: Row, index: int, fold: int, *, hard: bool) -> list[str]:
         mark = self._mark(row.labels[index])
@@ -321,7 +335,7 @@ class _Layouts:
     def _footnote(self, number: int, note: str) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
-        mark = self._printable(str(number).translate(_SUPERSCRIPTS))
+        mark = self._printable(_note_mark(number))
         grid.add_row(Text(mark, style="dim"), Text(note, style="dim"))
         return grid
 
