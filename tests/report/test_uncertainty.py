@@ -288,3 +288,34 @@ def test_a_cache_that_cannot_be_written_costs_only_time(store, monkeypatch, tmp_
 def test_settings_that_make_no_sense(store, count, level):
     with pytest.raises(ValueError, match="replicates"):
         Uncertainty(store, count, level)
+
+
+def test_work_is_counted_cell_by_cell_and_done_once(store, monkeypatch):
+    records = [
+        measured(store, *draw_test_set(1), category, method)
+        for method in ("cfm", "btf")
+        for category in ("bagel", "foam")
+    ]
+    told = []
+    intervals = Uncertainty(store, 50, progress=lambda done, total: told.append((done, total)))
+    numbers = [
+        number(method_of(*pair), ["bagel", "foam"], metric)
+        for pair in (records[:2], records[2:])
+        for metric in ("i_auroc", "aupro_1")
+    ]
+    intervals.prepare(numbers)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    monkeypatch.setattr("harness.report.uncertainty.bootstrap_cell", None)
+    assert all(intervals.of(one) is not None for one in numbers)
+    assert intervals.few_images(numbers) == NOMINAL
+
+
+def test_a_perfect_detector_has_a_bound_and_is_tied_with_another_one(store):
+    test_set = draw_test_set(1)
+    first, second = (method_of(measured(store, *test_set, method=name, clarity=90.0)) for name in ("cfm", "btf"))
+    intervals = Uncertainty(store, 50)
+    found = intervals.of(number(first, ["bagel"], "i_auroc"))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.05 ** (1 / NOMINAL))
+    assert tied(intervals, first, second, ["bagel"], "i_auroc") is True
+    assert difference(intervals, first, second, ["bagel"], "i_auroc").detectable is None
