@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "UsesCache",
     "UsesWeights",
     "WeightFile",
+    "random_id",
 ]
 
 ParameterValue = bool | int | float | str
@@ -59,7 +60,7 @@ class Sample:
     Parameters
     ----------
     id
-        Identifier within its category, for example ``train/good/007``. A digest in blind samples.
+        Identifier within its category, for example ``train/good/007``. A random text in blind samples.
     category
         Category of the object, for example ``bagel``.
     defect
@@ -85,10 +86,20 @@ class Sample:
     mask: NDArray[np.bool_] | None = None
     anomalous: bool | None = None
 
-    def blind(self) -> Sample:
-        """Return the sample as a method gets it: without mask, label and defect name, and with a digest as id."""
-        opaque = sha256(f"{self.category}/{self.id}".encode()).hexdigest()[:12]
-        return replace(self, id=opaque, defect="", mask=None, anomalous=None)
+    def blind(self, id: str = "") -> Sample:
+        """Return the sample as a method gets it: without mask, label and defect name.
+
+        Parameters
+        ----------
+        id
+            Of the blind sample; a new random one where empty, from which nothing can be told.
+        """
+        return replace(self, id=id or random_id(), defect="", mask=None, anomalous=None)
+
+
+def random_id() -> str:
+    """Return an id for a blind sample. No seed or digest leads to it, so that no method can compute it."""
+    return token_hex(6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +213,8 @@ class Method(Protocol):
         Parameters
         ----------
         samples
-            Nominal training samples, blind, read from disk each time they are indexed: keep what is needed again.
+            Nominal training samples, blind, read from disk each time they are indexed: keep what is needed again. A
+            sample keeps its id while fit runs, and has another in the next run.
         seed
             Seed for every random choice; two fits with the same seed on a machine give identical predictions.
         device

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract import Sample
+from harness.contract import Sample, random_id
 
 __all__ = [
     "SampleTracker",
@@ -65,9 +65,9 @@ class SampleTracker:
         """Names of the withheld fields that were read."""
         return tuple(sorted(WitnessSample.reads))
 
-    def give(self, source: Sample) -> WitnessSample:
-        """Return a blind copy with arrays of its own."""
-        blind = source.blind()
+    def give(self, source: Sample, id: str = "") -> WitnessSample:
+        """Return a blind copy with arrays of its own, with a new random id where none is given."""
+        blind = source.blind(id)
         given = WitnessSample(
             id=blind.id,
             category=blind.category,
@@ -115,6 +115,7 @@ class TrainingSamples(Sequence[Sample]):
 
     def __init__(self, sources: Sequence[Sample], tracker: SampleTracker) -> None:
         self._shared = _Sources(tuple(sources), tracker)
+        self._ids = tuple(random_id() for _ in sources)
         self._indices = range(len(sources))
 
     def __len__(self) -> int:
@@ -128,7 +129,7 @@ class TrainingSamples(Sequence[Sample]):
             return part
         if self._shared.tracker is None:
             raise RuntimeError("the training samples are read after fit")
-        return self._shared.tracker.give(self._shared.sources[chosen])
+        return self._shared.tracker.give(self._shared.sources[chosen], self._ids[chosen])
 
     def close(self) -> None:
         """Drop the sources, so that a method which keeps this sequence, or a slice of it, keeps no samples."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Literal, Protocol
 
-from harness.contract import Sample
+from harness.contract import Sample, random_id
 
 __all__ = ["DATASETS", "Dataset", "DatasetInfo", "SampleRef", "SampleSequence", "Split", "dataset_title"]
 
@@ -189,6 +190,7 @@ class SampleSequence(Sequence[Sample]):
     def __init__(self, dataset: Dataset, refs: Sequence[SampleRef]) -> None:
         self._dataset = dataset
         self._refs = tuple(refs)
+        self._ids = tuple(random_id() for _ in self._refs)
         self.last_read = "none"
         self.seconds = 0.0
 
@@ -197,11 +199,13 @@ class SampleSequence(Sequence[Sample]):
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         if isinstance(index, slice):
-            return SampleSequence(self._dataset, self._refs[index])
+            part = copy(self)
+            part._refs, part._ids = self._refs[index], self._ids[index]
+            return part
         ref = self._refs[index]
         self.last_read = f"{ref.category}/{ref.id}"
         started = perf_counter()
-        sample = self._dataset.load(ref).blind()
+        sample = self._dataset.load(ref).blind(self._ids[index])
         self.seconds += perf_counter() - started
         return sample
 

@@ -124,12 +124,12 @@ def _warm_up(source: Iterator[Call], budget: LatencyBudget) -> tuple[Call, ...]:
 
 
 def _calls(method: Method, samples: Sequence[Sample], clock: DeviceClock, keep: Keep | None) -> Iterator[Call]:
-    """Yield one call after the other, cycling through the samples."""
-    blind = [sample.blind() for sample in samples]
+    """Yield one call after the other, cycling through the samples; no id tells which sample comes again."""
     for number in count():
         index = number % len(samples)
+        blind = samples[index].blind()
         with errors_name_sample(samples[index]):
-            call, prediction = _call(method, blind[index], clock)
+            call, prediction = _call(method, blind, clock)
             if keep is not None and number == index:
                 keep(samples[index], prediction)
         del prediction  # it must not hold memory during the next call

@@ -38,6 +38,10 @@ class Reading:
     decode_ms: tuple[float, ...]
     clean_ms: tuple[float, ...]
 
+    def in_order(self, refs: Sequence[SampleRef]) -> Reading:
+        """Return the same with the samples in the order of some references, which may be of more samples."""
+        return replace(self, samples={ref: self.samples[ref] for ref in refs if ref in self.samples})
+
     def blind(self) -> Reading:
         """Return the same without masks and labels."""
         return replace(self, samples={ref: sample.blind() for ref, sample in self.samples.items()})

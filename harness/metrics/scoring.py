@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,6 +165,24 @@ class Scored:
         masks = len(self.vanished) + sum(bool(mask.any()) for mask in self.masks)
         named = ", ".join(self.vanished[:_NAMED]) + (", ..." if len(self.vanished) > _NAMED else "")
         return f"{len(self.vanished)} of {masks} masks have no pixel at {self.size} x {self.size} ({named})"
+
+    def arrange(self, ids: Sequence[str]) -> None:
+        """Put the samples into the order of their ids that is given."""
+        places = {name: place for place, name in enumerate(self.ids)}
+        order = [places[name] for name in ids]
+        columns: tuple[list[Any], ...] = (
+            self.maps,
+            self.pixel_maps,
+            self.masks,
+            self.labels,
+            self.scores,
+            self.defects,
+            self.ids,
+        )
+        for column in columns:
+            column[:] = [column[place] for place in order]
+        gone = set(self.vanished)
+        self.vanished[:] = [name for name in ids if name in gone]
 
     def ranked(self) -> RankedTestSet:
         """Return the test set with its pixels sorted, for metrics and counts."""

@@ -21,6 +21,7 @@ from harness.contract import Checkpointed, Explained, Method, MethodError, Predi
 from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
 from harness.errors import DataError
+from harness.files.digest import digest
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.host import frozen_gc
@@ -150,6 +151,7 @@ class CellRun:
             dataset = open_dataset(self.cell.dataset, self.job.data)
             by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
             train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
+            mixed = sorted(test, key=lambda ref: digest([self.cell.id, ref.id]))  # their place must not tell the label
             dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import must not count for the method
             content = self._content(dataset, train, test)
             meter = meter_of(self.job.device)
@@ -162,11 +164,12 @@ class CellRun:
         with self._stage("state"):
             self._state(method, meter, before)
         with self._stage("reading"):
-            reading = timed_reading(dataset, test)
+            reading = timed_reading(dataset, test).in_order(mixed)
         with self._stage("latency"):
             speed, predicted = self._speed(method, reading)
         with self._stage("score"):
-            scored = self._score(method, dataset, test, reading, predicted)
+            scored = self._score(method, dataset, mixed, reading, predicted)
+            scored.arrange([ref.id for ref in test])
             reading = reading.blind()
         with self._stage("metrics"):
             test_set = scored.ranked()
