@@ -12,11 +12,14 @@ import msgspec
 
 from harness.contract import ParameterValue
 from harness.data.splits import Shots
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.files.digest import digest, seed_from
 from harness.protocol import Protocol
 
-__all__ = ["Cell"]
+__all__ = ["UNREADABLE", "Cell"]
+
+UNREADABLE = (HarnessError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What reading JSON from anyone, and a cell from it, may raise."""
 
 _LONGEST = 200
 """Characters of a file name's readable parts; file systems take names of up to 255 with all that is added."""
@@ -77,7 +80,7 @@ class Cell:
         ------
         UsageError
             Where a field is unknown or missing.
-        ValueError
+        UNREADABLE
             Where a value is of another type.
         """
         unknown = set(value) ^ {f.name for f in fields(cls)}

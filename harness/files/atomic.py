@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["replacing", "sweep_temporaries", "write_atomically"]
 
 
+_PREFIX, _SUFFIX = ".harness-", ".tmp"
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file completely or not at all: temporary name, flush to disk, rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
-    try:
-        Path(temporary).chmod(0o666 & ~_umask())
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _temporary(path) as (handle, _), os.fdopen(handle, "wb", closefd=False) as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(handle)
 
 
 @contextmanager
@@ -32,39 +29,48 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Nothing is flushed to disk, so use it only for files that can be made again and are checked when they are read.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(os.getpid()), suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _temporary(path) as (_, temporary):
         yield temporary
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+    """Yield descriptor and path of a new file, which is renamed to ``path`` when the block ends without error.
+
+    It is locked until then, so that no :func:`sweep_temporaries` removes it, by whomever and in whichever container.
+    """
+    handle, temporary = _locked_file(path.parent)
+    try:
+        yield handle, temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
+
+
+def _locked_file(folder: Path) -> tuple[int, Path]:
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX, suffix=_SUFFIX)
+        with suppress(OSError):  # a file system without locks, where nothing is swept
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:  # not swept between the two calls
+            return handle, Path(name)
+        os.close(handle)
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove the temporary files that dead processes of this machine have left in a folder."""
-    for path in folder.glob(f".{os.uname().nodename}-*.tmp"):
-        pid = path.name.removeprefix(f".{os.uname().nodename}-").partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _prefix(pid: int) -> str:
-    """Return the start of temporary names, which differs between machines on a shared file system."""
-    return f".{os.uname().nodename}-{pid}-"
+    """Remove the temporary files that dead processes have left in a folder: those that none holds a lock on."""
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):  # in use, of another user, or gone
+            handle = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(handle)
 
 
 def _umask() -> int:

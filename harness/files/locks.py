@@ -30,11 +30,11 @@ class FileLock:
         Raises
         ------
         OSError
-            Where the file can't be created.
+            Where the file can't be created, or another user keeps it to himself.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = self._open()
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -48,10 +48,23 @@ class FileLock:
                 return True
             os.close(handle)
 
+    def _open(self) -> int:
+        """Open the file; it is for every user of a shared folder to lock, and another user's may be so for reading."""
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            with suppress(FileNotFoundError):
+                return os.open(self.path, os.O_RDONLY)
+            raise
+        with suppress(PermissionError):
+            os.fchmod(handle, 0o666)
+        return handle
+
     def release(self) -> None:
-        """Release the lock and remove its file; does nothing where it is not held."""
+        """Release the lock and remove its file, where this user may; does nothing where it is not held."""
         if self._handle is not None:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink()
             os.close(self._handle)
             self._handle = None
 
@@ -70,15 +83,15 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a process holds the lock on a file; False where there is none."""
+    """Tell whether a process holds the lock on a file; False where there is none, or where it can't be opened."""
     try:
         handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
     finally:
         os.close(handle)
     return False

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cell import Cell
+from harness.cell import UNREADABLE, Cell
 from harness.data.weights import ResolvedWeight
-from harness.errors import HarnessError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.files.reading import read_regular
 
@@ -74,17 +74,29 @@ class Job:
 
 
 def write_job(path: Path, job: Job) -> None:
-    """Write a job's file, from which ``harness worker`` runs it on any machine that sees the same folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(job, enc_hook=_absolute), indent=1))
+    """Write a job's file, from which ``harness worker`` runs it on any machine that sees the same folders.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where it can't be written.
+    """
+    content = msgspec.json.format(msgspec.json.encode(job, enc_hook=_absolute), indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise PrerequisiteError(f"The file {path} can't be written ({error.strerror}): name another folder.") from error
 
 
 def read_job(path: Path) -> Job:
     """Read a job's file; raise UsageError where it is none."""
     try:
         value = json.loads(read_regular(path, _LARGEST))
-        return msgspec.convert({**value, "cell": Cell.from_json(value["cell"])}, Job, dec_hook=_path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, HarnessError) as error:
+        cell = Cell.from_json(value["cell"])
+        cell.id  # noqa: B018 - raises where the cell can't be identified
+        return msgspec.convert({**value, "cell": cell}, Job, dec_hook=_path)
+    except (*UNREADABLE, OSError) as error:
         raise UsageError(
             f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
             "write it with 'harness run ... --write-jobs DIR'."
@@ -96,4 +108,6 @@ def _absolute(path: Path) -> str:
 
 
 def _path(kind: type, text: str) -> Path:
+    if "\0" in text:
+        raise ValueError(f"no path has a zero byte: {text!r}")
     return Path(text)

@@ -165,6 +165,8 @@ class _Scheduler:
         before, kills = _version(store, job), oom_kills()
         log = job.results / "logs" / f"{job.cell.stem}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):
+            log.unlink(missing_ok=True)  # another user's log could not be overwritten
         watch = _Watch(job, self._on_event)
         with tempfile.TemporaryDirectory(prefix="harness-job-") as folder:
             path = Path(folder) / "job.json"

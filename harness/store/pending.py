@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
-from harness.cell import Cell
-from harness.errors import HarnessError
-from harness.files.atomic import write_atomically
+from harness.cell import UNREADABLE, Cell
+from harness.errors import PrerequisiteError
+from harness.files.atomic import sweep_temporaries, write_atomically
 from harness.store.store import Store
 
 __all__ = ["drop_finished", "save_pending", "unfinished"]
@@ -25,34 +26,52 @@ def save_pending(folder: Path, cells: Sequence[Cell]) -> None:
         Results folder; the file is written to its ``plans``.
     cells
         All cells that will run.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where the file can't be written.
     """
-    path = folder / "plans" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps([cell.to_json() for cell in cells]).encode())
+    path = folder / "plans" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}.json"
+    content = json.dumps([cell.to_json() for cell in cells]).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"The plan {path} can't be written ({error.strerror}): free some space or make its folder writable, "
+            "or name another folder with --results DIR."
+        ) from error
 
 
 def unfinished(folder: Path) -> tuple[Cell, ...]:
     """Return the planned cells that have no record, each once."""
     store = Store(folder)
-    planned = {cell.id: cell for path in _plans(folder) for cell in _read(path)}
+    planned: dict[str, Cell] = {}
+    for path in _plans(folder):
+        planned.update(_read(path) or {})
     return tuple(cell for cell in planned.values() if not store.path(cell).exists())
 
 
 def drop_finished(folder: Path) -> None:
-    """Remove the files whose cells all have a record."""
+    """Remove the files whose cells all have a record, where this user may; one that can't be read stays."""
     store = Store(folder)
     for path in _plans(folder):
-        if all(store.path(cell).exists() for cell in _read(path)):
-            path.unlink(missing_ok=True)
+        cells = _read(path)
+        if cells is not None and all(store.path(cell).exists() for cell in cells.values()):
+            with suppress(OSError):
+                path.unlink()
+    sweep_temporaries(folder / "plans")
 
 
 def _plans(folder: Path) -> list[Path]:
     return sorted((folder / "plans").glob("*.json"))
 
 
-def _read(path: Path) -> list[Cell]:
-    """Return the cells in a file; none where another version of harness wrote it or another run just removed it."""
+def _read(path: Path) -> dict[str, Cell] | None:
+    """Return the cells in a file by id; None where it is another user's, of another version of harness, or gone."""
     try:
-        return [Cell.from_json(value) for value in json.loads(path.read_text(encoding="utf-8"))]
-    except (FileNotFoundError, ValueError, KeyError, TypeError, HarnessError):
-        return []
+        cells = map(Cell.from_json, json.loads(path.read_text(encoding="utf-8")))
+        return {cell.id: cell for cell in cells}
+    except (*UNREADABLE, OSError):
+        return None

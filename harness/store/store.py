@@ -24,6 +24,8 @@ __all__ = ["Store", "left_out_records_text", "open_store", "read_record_file"]
 
 _LEAST_FREE = 16_000_000
 _MACHINES = "machines"
+_WRITTEN = ("counts", "locks", "logs", "plans")
+"""Folders that every run writes to, beside that of the records."""
 _LARGEST = 64_000_000
 """Bytes of a record's file. One of schema 1 has about 100 for each test image and 10 for each call."""
 
@@ -131,15 +133,17 @@ class Store:
         self._left_out[path] = LeftOut(path, text)
 
     def ensure_writable(self) -> None:
-        """Raise PrerequisiteError, before any work, where no record could be written or the disk is almost full."""
+        """Raise PrerequisiteError, before any work, where a run could not write or the disk is almost full."""
+        folder = self.cells
         try:
-            self.cells.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.cells):
-                pass
+            for folder in (self.cells, *(self.folder / name for name in _WRITTEN)):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
             free = shutil.disk_usage(self.cells).free
         except OSError as error:
             raise PrerequisiteError(
-                f"The results folder {self.cells} can't be written ({error.strerror}): "
+                f"The results folder {folder} can't be written ({error.strerror}): "
                 "make it writable, or name another with --results DIR."
             ) from error
         if free < _LEAST_FREE:
