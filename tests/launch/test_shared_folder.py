@@ -182,9 +182,7 @@ def writer(request, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_what_is_being_written_is_swept_by_no_other_container(writer, tmp_path: Path) -> None:
     """Its process id means nothing in another namespace; its lock does."""
-    code = (
-        "import sys; from pathlib import Path; from harness.files.atomic import *; sweep_temporaries(Path(sys.argv[1]))"
-    )
+    code = "import pathlib, sys; from harness.files.atomic import *; sweep_temporaries(pathlib.Path(sys.argv[1]))"
     sweep = [sys.executable, "-c", code, str(tmp_path)]
     (temporary,) = tmp_path.glob(".*.tmp")
     contained = ["unshare", "--pid", "--fork", "--mount-proc"]
