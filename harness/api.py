@@ -55,10 +55,15 @@ class Results(Sequence[Record]):
         Where they lie, with what is kept beside them.
     failed
         Attempts of a run to measure cells again that went wrong: their earlier records, which are ok, stay.
+    contended
+        Whether tables show times of a busy machine, too, marked.
     """
 
-    def __init__(self, records: Iterable[Record], store: Store, failed: Iterable[Record] = ()) -> None:
+    def __init__(
+        self, records: Iterable[Record], store: Store, failed: Iterable[Record] = (), *, contended: bool = False
+    ) -> None:
         self.records, self.store, self.failed = tuple(records), store, tuple(failed)
+        self.contended = contended
 
     def __len__(self) -> int:
         return len(self.records)
@@ -84,7 +89,7 @@ class Results(Sequence[Record]):
         from harness.report.uncertainty import Uncertainty
 
         published = read_published()
-        request = TableRequest(RecordQuery(), (name,), tuple(metrics))
+        request = TableRequest(RecordQuery(contended=self.contended), (name,), tuple(metrics))
         request.check(self.records, published)
         beside = published if source == "both" else None
         return measured_grids(self.records, beside, request, Uncertainty(self.store), self.store.elsewhere)
@@ -256,7 +261,8 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
         Of several, the newest ok record of each cell counts.
     **query
         Fields of :class:`harness.store.query.RecordQuery`: ``dataset``, ``methods``, ``categories``, ``shots``,
-        ``splits``, ``preset``, ``weights``, ``device``, ``statuses``; texts and single values stand for lists of one.
+        ``splits``, ``preset``, ``weights``, ``device``, ``statuses``, ``contended``; texts and single values stand for
+        lists of one.
 
     Raises
     ------
@@ -269,7 +275,7 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
         warnings.warn(left_out_records_text(store), stacklevel=2)
     chosen = _query(query)
     chosen.check(records)
-    return Results(chosen.select(records), store)
+    return Results(chosen.select(records), store, contended=chosen.contended)
 
 
 def tables(

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.options import FILE, choice_option, source_option
 from harness.cli.output import echo, echo_notes
-from harness.cli.query_options import query_options
+from harness.cli.query_options import contended_option, query_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = ["command"]
     help="3.3 or 6.9 inch: one column or both of a two-column paper.",
 )
 @click.option("--title/--no-title", default=True, show_default=True, help="Print the common settings as a title.")
+@contended_option
 @query_options
 def command(
     kind: str,
@@ -52,7 +53,7 @@ def command(
     roc       curves of pixels
     latency   distributions of raw times
 
-    Where nothing is measured, speed and shots show the published numbers. Records that can't share a figure (another
+    Of speed and shots, --source published draws the published numbers alone. Records that can't share a figure (another
     dataset, preset, weights, number of training samples or split) are chosen by the options of these names.
 
     \b

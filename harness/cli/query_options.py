@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["folders_to_name", "nothing_measured", "query_options", "query_text", "start_advice", "tell_left_out"]
+__all__ = [
+    "contended_option",
+    "folders_to_name",
+    "nothing_measured",
+    "query_options",
+    "query_text",
+    "start_advice",
+    "tell_left_out",
+]
 
 _Function = Callable[..., Any]
 
@@ -56,6 +64,14 @@ _OPTIONS = (
         show_default="results",
         help="Folder of records; may be given more than once.",
     ),
+)
+
+
+contended_option = click.option(
+    "--contended",
+    "query_contended",
+    is_flag=True,
+    help="Show times that were measured on a busy machine, too, marked; they don't compete.",
 )
 
 

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.options import FOLDER, choice_option, data_option
 from harness.cli.output import echo
-from harness.cli.query_options import query_options, query_text, start_advice
+from harness.cli.query_options import contended_option, query_options, query_text, start_advice
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
@@ -29,6 +29,7 @@ __all__ = ["command"]
     choices=("auto", "yes", "no"),
     help="Open it in a browser; auto: from a terminal on a desktop.",
 )
+@contended_option
 @query_options
 def command(
     to: Path | None, data: Path | None, opening: Literal["auto", "yes", "no"], query: RecordQuery, store: Store

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import choice_option, json_option, names_option, source_option
 from harness.cli.output import console, echo, echo_html, echo_json, echo_notes, listing, print_json
-from harness.cli.query_options import folders_to_name, nothing_measured, query_options
+from harness.cli.query_options import contended_option, folders_to_name, nothing_measured, query_options
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
@@ -40,6 +40,7 @@ _AS_ABOVE = "Not comparable with published numbers, for the reason above."
     help="For a terminal, a page, a paper, a spreadsheet, a program or a browser.",
 )
 @json_option
+@contended_option
 @query_options
 def command(
     tables: tuple[str, ...],

@@ -11,10 +11,11 @@ from harness.report.groups import Group, MethodRecords
 from harness.store.paper import reason_for_no_difference
 from harness.store.provenance import mixed_versions
 from harness.store.published import MEAN, Published
-from harness.store.quantities import Quantity, machines_of, mean_over
+from harness.store.quantities import Quantity, busy_reason, is_time, machines_of, mean_over
 from harness.store.record import Record
 
 __all__ = [
+    "CONTENDED",
     "Cut",
     "categories_of",
     "group_grid",
@@ -27,6 +28,9 @@ __all__ = [
     "pivot",
     "remarks",
 ]
+
+CONTENDED = "measured on a busy machine"
+"""Marks a time that other load disturbed."""
 
 _NAMED = 2
 """Categories that are named instead of counted."""
@@ -99,15 +103,16 @@ def measured_value(
     wanted = categories_of(group, cut) if categories is None else categories
     records = method.among(wanted)
     quantity, covered = cut.quantity, tuple(records)
-    number, reason = mean_over(quantity, records, cut.defect)
+    number, reason = mean_over(quantity, records, cut.defect, contended=group.query.contended)
     if number is None:
         return Value("-", note=reason if records else _why_no_record(method, wanted), quantity=quantity.id)
-    accuracy = quantity.kind == "accuracy"
+    accuracy, busy = quantity.kind == "accuracy", busy_reason(records) if is_time(quantity) else ""
     alone = "".join(machines_of(records.values())) if by_machine and quantity.of_machine else ""
     return Value(
         quantity.text(number),
         number,
-        ranked=quantity.ranked and (accuracy or by_machine or _competes(group, quantity)),
+        note=f"{CONTENDED}, {busy}" if busy else "",
+        ranked=quantity.ranked and not busy and (accuracy or by_machine or _competes(group, quantity)),
         over="+".join((*covered, alone)) if alone else "+".join(covered),
         quantity=quantity.id,
         identity=NumberId(method, covered, quantity.id, cut.defect) if accuracy else None,

@@ -20,10 +20,12 @@ __all__ = [
     "Kind",
     "Quantity",
     "busy_reason",
+    "is_time",
     "machines_of",
     "mean_over",
     "quantities_of",
     "quantity",
+    "why_no_times",
 ]
 
 Kind = Literal["accuracy", "speed", "memory", "work"]
@@ -309,25 +311,43 @@ def machines_of(records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(record.environment.hardware or UNKNOWN_DEVICE for record in records))
 
 
+_MEASURE_AGAIN = (
+    "; close what runs and measure again with 'harness run ... --rerun all', or show these times with --contended"
+)
+
+
 def busy_reason(records: Mapping[str, Record]) -> str:
     """Return which records, by category, hold times of a busy machine and what kept it busy; empty where none does."""
     busy = {name: record.environment.busy_reason for name, record in records.items() if record.environment.contended}
     reasons = shorten("; ".join(dict.fromkeys(busy.values())), _QUOTED, placeholder=" ...")
-    return f"no mean without {', '.join(busy)}: {reasons}" if busy and len(records) > 1 else reasons
+    return f"{', '.join(busy)}: {reasons}" if busy and len(records) > 1 else reasons
 
 
-def _spoiled(quantity: Quantity, records: Mapping[str, Record]) -> str:
+def why_no_times(records: Mapping[str, Record]) -> str:
+    """Return why records have no times that count, and what to do about it; empty where no machine was busy."""
+    reason = busy_reason(records)
+    return f"{'no mean without ' if len(records) > 1 else ''}{reason}{_MEASURE_AGAIN}" if reason else ""
+
+
+def _spoiled(quantity: Quantity, records: Mapping[str, Record], *, contended: bool) -> str:
     """Return why a quantity has no mean over records although each may have a number."""
     machines = machines_of(records.values()) if quantity.of_machine else ()
     if len(machines) > 1:
         return f"measured on several devices: {', '.join(machines)}"
-    if quantity.kind == "speed" and quantity.of_machine:
-        return busy_reason(records)
+    if is_time(quantity) and not contended and (reason := why_no_times(records)):
+        return reason
     sources = dict.fromkeys(filter(None, (quantity.source(record) for record in records.values())))
     return f"measured in several ways: {', '.join(sources)}" if len(sources) > 1 else ""
 
 
-def mean_over(quantity: Quantity, records: Mapping[str, Record], defect: str = "") -> tuple[float | None, str]:
+def is_time(quantity: Quantity) -> bool:
+    """Return whether other load on the machine disturbs a quantity."""
+    return quantity.kind == "speed" and quantity.of_machine
+
+
+def mean_over(
+    quantity: Quantity, records: Mapping[str, Record], defect: str = "", *, contended: bool = False
+) -> tuple[float | None, str]:
     """Return the mean of a quantity over ok records, or None and the reason.
 
     Numbers of several machines or counters have no mean, nor have times where a machine was busy with something else:
@@ -342,10 +362,12 @@ def mean_over(quantity: Quantity, records: Mapping[str, Record], defect: str = "
         By category.
     defect
         One type of defect against all good samples; all where empty.
+    contended
+        Whether times of a busy machine count, too.
     """
     if not records:
         return None, "no category is measured"
-    if reason := _spoiled(quantity, records):
+    if reason := _spoiled(quantity, records, contended=contended):
         return None, reason
     kept = {name: quantity._kept(record, defect) for name, record in records.items()}
     undefined = [name for name, value in kept.items() if value is None]

@@ -49,6 +49,9 @@ class RecordQuery:
         Kind of device (``cpu``, ``cuda``), or a part of the machine's name.
     statuses
         Statuses of the records.
+    contended
+        Whether times that were measured while something else kept the machine busy are shown, marked, instead of left
+        out. Chooses no records.
     """
 
     dataset: str = ""
@@ -60,6 +63,7 @@ class RecordQuery:
     weights: str = ""
     device: str = ""
     statuses: tuple[Status, ...] = ()
+    contended: bool = False
 
     def check(self, records: Iterable[Record], labels: Iterable[str] = (), categories: Iterable[str] = ()) -> None:
         """Raise UsageError for a name that nothing is known of, with the nearest names.

@@ -33,12 +33,13 @@ def measured(tmp_path):
     return store
 
 
-def test_with_nothing_measured_the_published_figure_is_drawn(call):
-    outcome = call("plot")
-    assert (outcome.code, outcome.out) == (0, "speed.png\n")
-    assert Path("speed.png").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("kind", ["speed", "shots"])
+def test_with_nothing_measured_no_figure_is_drawn_into_the_file(call, kind):
+    outcome = call("plot", kind, "--to", "mine.png")
+    assert (outcome.code, outcome.out) == (6, "")
+    assert not Path("mine.png").exists()
     assert "results/cells" in outcome.err
-    assert "published figure" in outcome.err
+    assert "--source published" in outcome.err
 
 
 def test_the_published_figure_alone_says_nothing(call, measured):
@@ -127,7 +128,7 @@ def test_failed_cells_measure_nothing(call, tmp_path):
 
 
 def test_plotting_imports_neither_torch_nor_pyplot(tmp_path):
-    command = [sys.executable, "-c", LOADED, "plot"]
+    command = [sys.executable, "-c", LOADED, "plot", "--source", "published"]
     outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert outcome.stdout == "speed.png\n[]\n", outcome.stderr
 

@@ -103,14 +103,14 @@ def test_times_of_a_busy_machine_are_left_out_and_memory_stays():
         found, told = cells(grid), notes(grid)
         for metric in ("device_median_ms", "end_to_end_median_ms", "fps"):
             assert found["cfm", "measured", metric] == "-"
-            assert told["cfm", "measured", metric].endswith("no mean without foam: others used 2.0 cores")
+            assert "no mean without foam: others used 2.0 cores; close" in told["cfm", "measured", metric]
         assert found["cfm", "measured", "memory_mb"] == "452.7"
 
 
 def test_a_busy_machine_that_says_no_more_still_has_no_times():
     busy = [make_record(category=name, environment={**BUSY, "contention": ""}) for name in ("bagel", "foam")]
     told = notes(cost_grid(group_of(*busy), None))["cfm", "measured", "fps"]
-    assert told.endswith("no mean without bagel, foam: something else kept the device busy")
+    assert "no mean without bagel, foam: something else kept the device busy; close" in told
 
 
 def test_best_times_are_those_of_quiet_machines():
@@ -170,8 +170,8 @@ def test_what_kept_many_machines_busy_is_shortened():
     ]
     told = notes(cost_grid(group_of(*many), None))["cfm", "measured", "fps"]
     assert "; other processes used 1 of 64 cores; " in told
-    assert told.endswith(" ...")
-    assert len(told) < 400
+    assert " ...; close" in told
+    assert len(told) < 500
 
 
 def window(median, **more):

@@ -134,10 +134,7 @@ def draw_kind(
     nothing = _nothing_measured(records, query, str(store.cells), why)
     if source == "measured" or kind.published is None:
         raise nothing
-    try:
-        return drawn(kind.published(published, query, metric), f"{nothing} This is the published figure.")
-    except UsageError as error:
-        raise NothingMeasuredError(f"{nothing} {error}") from None
+    raise NothingMeasuredError(f"{nothing} The published numbers alone: --source published.")
 
 
 def largest_family(groups: Sequence[Group], *, all_shots: bool = False) -> tuple[list[Group], tuple[str, ...]]:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from harness.report.figures.data import FigureData
 from harness.report.groups import Group, MethodRecords
+from harness.report.pivot import CONTENDED
 from harness.store.details import read_details
-from harness.store.quantities import UNKNOWN_DEVICE
+from harness.store.quantities import UNKNOWN_DEVICE, why_no_times
 from harness.store.store import Store
 
 __all__ = ["QUANTILES", "WINDOWS", "LatencyRow", "Window", "measured_latencies", "method_latencies", "order_statistic"]
@@ -71,13 +72,14 @@ def method_latencies(group: Group, method: MethodRecords, store: Store) -> tuple
     times: dict[str, dict[Window, list[float]]] = {}
     counts: dict[str, int] = {}
     for category, record in method.among(group.categories).items():
-        raw = {} if record.environment.contended else read_details(store, record).raw_ms
+        busy = record.environment.contended
+        raw = {} if busy and not group.query.contended else read_details(store, record).raw_ms
         missing = [window for window in WINDOWS if window not in raw]
         if missing:
             lacking = f"its record has no raw times of {' and '.join(missing)}"
-            notes.append(f"{method.label} on {category} is left out: {record.environment.busy_reason or lacking}.")
+            notes.append(f"{method.label} on {category} is left out: {why_no_times({category: record}) or lacking}.")
             continue
-        device = record.environment.hardware or UNKNOWN_DEVICE
+        device = (record.environment.hardware or UNKNOWN_DEVICE) + (f", {CONTENDED}" if busy else "")
         counts[device] = counts.get(device, 0) + 1
         for window in WINDOWS:
             times.setdefault(device, {}).setdefault(window, []).extend(map(float, raw[window]))

@@ -11,9 +11,9 @@ from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords
-from harness.report.pivot import Cut, label_of, measured_value
+from harness.report.pivot import CONTENDED, Cut, label_of, measured_value
 from harness.store.published import MEAN, Published
-from harness.store.quantities import machines_of, quantity
+from harness.store.quantities import busy_reason, machines_of, quantity
 from harness.store.query import RecordQuery
 
 __all__ = ["SpeedPoint", "front_of", "measured_speeds", "pareto_front", "published_speeds"]
@@ -71,8 +71,9 @@ def measured_speeds(group: Group, published: Published | None, metric: str) -> F
         if isinstance(point, str):
             notes.append(f"{method.label} is left out: {point}.")
         else:
-            (device,) = machines_of(method.among(group.categories).values())
-            by_device.setdefault(device, []).append(point)
+            records = method.among(group.categories)
+            (device,) = machines_of(records.values())
+            by_device.setdefault(device + (f", {CONTENDED}" if busy_reason(records) else ""), []).append(point)
     series = [Series(f"measured on {device}", False, _by_speed(points)) for device, points in by_device.items()]
     if series and published is not None:
         whole = group.categories == group.all_categories

@@ -12,11 +12,11 @@ from harness.report.compare import same_parameters, why_not_comparable
 from harness.report.grid import Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, group_records, samples_title
 from harness.report.html.columns import COLUMNS
-from harness.report.pivot import Cut, group_records_of, label_of, measured_value
+from harness.report.pivot import CONTENDED, Cut, group_records_of, label_of, measured_value
 from harness.report.ties import TieTest, mark_ties
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, Published
-from harness.store.quantities import machines_of
+from harness.store.quantities import busy_reason, machines_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
@@ -184,8 +184,11 @@ def _line(group: Group, method: MethodRecords, machine: str) -> Line:
         else measured_value(group, method, Cut(column.quantity), by_machine=True)
         for column in COLUMNS
     )
-    note = label_of(group, method).note
-    return Line(method.label, False, " and ".join(machines), values, len(method.ok), note, method)
+    why = busy_reason(method.among(group.categories)) if group.query.contended else ""
+    busy = (CONTENDED,) if why else ()
+    note = label_of(group, method, f"{CONTENDED}, {why}" if why else "").note
+    device = ", ".join((" and ".join(machines), *busy))
+    return Line(method.label, False, device, values, len(method.ok), note, method)
 
 
 def _published_lines(published: Published, dataset: str, shots: Shots, categories: int) -> list[Line]:
