@@ -65,7 +65,7 @@ def sweep_temporaries(folder: Path) -> None:
     """Remove the temporary files that dead processes have left in a folder: those that none holds a lock on."""
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(OSError):  # in use, of another user, or gone
-            handle = os.open(path, os.O_RDWR)
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()

@@ -10,6 +10,9 @@ from types import TracebackType
 
 __all__ = ["FileLock", "is_locked", "oldest_lock"]
 
+_AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK
+"""No link is followed, and no pipe waited for, whatever lies in a shared folder."""
+
 
 class FileLock:
     """A lock that one process holds at a time; its file is removed on release, or at the end of a ``with`` block.
@@ -32,9 +35,12 @@ class FileLock:
         OSError
             Where the file can't be created, or another user keeps it to himself.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            handle = self._open()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = self._open()
+            except FileNotFoundError:  # its last owner has just removed it
+                continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -49,16 +55,15 @@ class FileLock:
             os.close(handle)
 
     def _open(self) -> int:
-        """Open the file; it is for every user of a shared folder to lock, and another user's may be so for reading."""
-        try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        except PermissionError:
-            with suppress(FileNotFoundError):
-                return os.open(self.path, os.O_RDONLY)
-            raise
-        with suppress(PermissionError):
+        """Open the file, made for every user of a shared folder to lock; that of another user may be so for reading."""
+        with suppress(FileExistsError):
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             os.fchmod(handle, 0o666)
-        return handle
+            return handle
+        try:
+            return os.open(self.path, os.O_RDWR | _AS_IT_IS)
+        except PermissionError:
+            return os.open(self.path, os.O_RDONLY | _AS_IT_IS)
 
     def release(self) -> None:
         """Release the lock and remove its file, where this user may; does nothing where it is not held."""
@@ -85,7 +90,7 @@ class FileLock:
 def is_locked(path: Path) -> bool:
     """Tell whether a process holds the lock on a file; False where there is none, or where it can't be opened."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | _AS_IT_IS)
     except OSError:
         return False
     try:

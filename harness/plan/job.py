@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +91,7 @@ def write_job(path: Path, job: Job) -> None:
 def read_job(path: Path) -> Job:
     """Read a job's file; raise UsageError where it is none."""
     try:
-        value = json.loads(read_regular(path, _LARGEST))
+        value = msgspec.json.decode(read_regular(path, _LARGEST))
         cell = Cell.from_json(value["cell"])
         cell.id  # noqa: B018 - raises where the cell can't be identified
         return msgspec.convert({**value, "cell": cell}, Job, dec_hook=_path)

@@ -99,6 +99,11 @@ def predict_files(
         check_prediction(prediction, sample.id)
     except MethodError as error:
         raise DataError(f"{error}") from error
+    except Exception as error:  # what a file of another fit makes of a method's code
+        raise DataError(
+            f"{method} fails on this sample with {fitted} ({type(error).__name__}: {error}): fit it again with "
+            "'harness run ... --save-fitted'."
+        ) from error
     values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

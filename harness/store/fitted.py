@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from harness import registry
-from harness.cell import Cell
-from harness.contract import Method, MethodError, Portable, UsesWeights
+from harness.cell import UNREADABLE, Cell
+from harness.contract import Method, Portable, UsesWeights
 from harness.data.weights import WeightStore
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
@@ -65,18 +65,19 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
         method.load_weights({name: file.path for name, file in files.items()})
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be loaded from a file: it has no restore().")
-    state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
     try:
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
         method.restore(state, seed=cell.seed, device=device)
-    except (MethodError, RuntimeError, KeyError, ValueError) as error:
-        raise PrerequisiteError(f"{path} can't be restored: {error}") from error
+    except Exception as error:  # a damaged state may raise anything in the code of a method
+        raise PrerequisiteError(f"{path} can't be restored ({type(error).__name__}: {error}): fit it again.") from error
     return method
 
 
 def _build(path: Path, cell: Cell) -> Method:
+    kind = registry.load(cell.method)
     try:
-        return registry.load(cell.method)(**cell.parameters)
-    except (TypeError, ValueError) as error:
+        return kind(**cell.parameters)
+    except Exception as error:
         raise PrerequisiteError(
             f"{path} was written by another version of '{cell.method}' ({error}): fit it again with "
             "'harness run ... --save-fitted'."
@@ -96,9 +97,10 @@ def _header(path: Path, metadata: dict[str, str] | None) -> Cell:
     if not metadata or _KEY not in metadata:
         raise PrerequisiteError(f"{path} is no fitted method: write one with 'harness run ... --save-fitted'.")
     try:
-        value = json.loads(metadata[_KEY])
-        return Cell.from_json(value["cell"])
-    except (ValueError, KeyError, TypeError, UsageError) as error:
+        cell = Cell.from_json(json.loads(metadata[_KEY])["cell"])
+        cell.id  # noqa: B018 - raises where the cell can't be identified
+        return cell
+    except UNREADABLE as error:
         raise PrerequisiteError(
             f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
         ) from error

@@ -71,7 +71,7 @@ def _plans(folder: Path) -> list[Path]:
 def _read(path: Path) -> dict[str, Cell] | None:
     """Return the cells in a file by id; None where it is another user's, of another version of harness, or gone."""
     try:
-        cells = map(Cell.from_json, json.loads(path.read_text(encoding="utf-8")))
-        return {cell.id: cell for cell in cells}
+        planned = json.loads(path.read_text(encoding="utf-8"))
+        return {cell.id: cell for cell in map(Cell.from_json, planned)} if isinstance(planned, list) else None
     except (*UNREADABLE, OSError):
         return None
