@@ -28,12 +28,13 @@ def _leave_current_folder() -> None:
 
     Where this package itself lies there, a checkout that is not installed, workers get the folder instead.
     """
-    if sys.flags.safe_path:
+    here = Path(sys.path[0]).absolute()
+    if sys.flags.safe_path or not here.is_dir() or here != Path.cwd():
         return
-    if Path(sys.path[0]) != Path(__file__).parents[1]:
+    if here != Path(__file__).parents[1]:
         del sys.path[0]
     else:
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (sys.path[0], os.environ.get("PYTHONPATH"))))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))
 
 
 if __name__ == "__main__":
