@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
-from types import FrameType
-from typing import NoReturn
 
 from harness.errors import ExitCode
+
+TYPE_CHECKING = False  # as in harness/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["SIGNALS", "exit_interrupted", "raise_if_interrupted", "watch"]
 

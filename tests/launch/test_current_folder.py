@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ("random", "numpy", "json", "click", "torch", "methods/__init__", "colour_distance", "encodings/__init__")
+MODULES = (
+    "random",
+    "numpy",
+    "json",
+    "signal",
+    "typing",
+    "click",
+    "torch",
+    "methods/__init__",
+    "colour_distance",
+    "encodings/__init__",
+)
 SCRIPT = ["-P", "-c", "from harness.__main__ import main; main()"]
 """What the installed script ``harness`` does."""
 
