@@ -12,9 +12,13 @@ from uuid import uuid4
 from harness.cell import UNREADABLE, Cell
 from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries, write_atomically
+from harness.files.reading import read_regular
 from harness.store.store import Store
 
 __all__ = ["drop_finished", "save_pending", "unfinished"]
+
+_LARGEST = 64_000_000
+"""Bytes of a plan's file; a cell takes about a thousand."""
 
 
 def save_pending(folder: Path, cells: Sequence[Cell]) -> None:
@@ -71,7 +75,7 @@ def _plans(folder: Path) -> list[Path]:
 def _read(path: Path) -> dict[str, Cell] | None:
     """Return the cells in a file by id; None where it is another user's, of another version of harness, or gone."""
     try:
-        planned = json.loads(path.read_text(encoding="utf-8"))
+        planned = json.loads(read_regular(path, _LARGEST))
         return {cell.id: cell for cell in map(Cell.from_json, planned)} if isinstance(planned, list) else None
     except (*UNREADABLE, OSError):
         return None
