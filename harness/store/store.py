@@ -24,8 +24,8 @@ __all__ = ["Store", "left_out_records_text", "open_store", "read_record_file"]
 
 _LEAST_FREE = 16_000_000
 _MACHINES = "machines"
-_WRITTEN = ("counts", "locks", "logs", "plans")
-"""Folders that every run writes to, beside that of the records."""
+_WRITTEN = ("locks", "logs", "plans")
+"""Folders that every run must write to, beside that of the records."""
 _LARGEST = 64_000_000
 """Bytes of a record's file. One of schema 1 has about 100 for each test image and 10 for each call."""
 

@@ -78,7 +78,7 @@ def test_files_of_another_user_stop_no_run(
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
-@pytest.mark.parametrize("name", ["cells", "counts", "locks", "logs", "plans"])
+@pytest.mark.parametrize("name", ["cells", "locks", "logs", "plans"])
 def test_a_folder_of_another_user_is_told_before_any_work(finish: Finish, others, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "results" / name
     folder.mkdir(parents=True)
