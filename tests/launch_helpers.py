@@ -28,13 +28,13 @@ def _state(pid: int) -> str:
         return ""
 
 
-def workers_of(folder: Path) -> list[int]:
-    """Return the process ids of workers started in a folder."""
+def workers_of(folder: Path, module: bytes = b"harness.running") -> list[int]:
+    """Return the process ids of workers started in a folder, or of their guards by the name of that module."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if (process / "cwd").readlink() == folder and b"harness.running" in words:
+            if (process / "cwd").readlink() == folder and module in words:
                 found.append(int(process.name))
         except OSError:
             continue

@@ -88,16 +88,6 @@ class Place:
             time.sleep(0.02)
         return found
 
-    def guards(self) -> list[int]:
-        parents = {process.pid for process in self.processes}
-        found = []
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError, ValueError, IndexError):
-                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent in parents and b"harness.running.lifeline" in (path / "cmdline").read_bytes():
-                    found.append(int(path.name))
-        return found
-
 
 PLAIN = "colour-distance"
 
@@ -140,7 +130,7 @@ def _kill_run_of(how: str, *, guard: bool = False) -> Callable[[Place], None]:
         _wrong_method(how)(place)
         place.workers()
         place.wait_a_moment()
-        for pid in place.guards() if guard else ():
+        for pid in workers_of(place.folder, b"harness.running.lifeline") if guard else ():
             os.kill(pid, signal.SIGKILL)
         place.processes[-1].kill()
 

@@ -162,20 +162,13 @@ def test_a_worker_ends_with_the_run_that_was_killed(start, tmp_path: Path) -> No
     wait_for(lambda: not alive([*started, *children]))
 
 
-def guards() -> list[int]:
-    """Return the process ids of the guards of workers, of any run."""
-    words = {path: path.read_bytes().split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline")}
-    return alive([int(path.parent.name) for path, found in words.items() if b"harness.running.lifeline" in found])
-
-
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard killed too"])
 def test_a_worker_in_native_code_ends_with_the_run_that_was_killed(start, tmp_path: Path, guarded: bool) -> None:
     where = tmp_path / "children"
-    before = guards()
     process = start(f"misbehaving[how=hold,category=bagel,where={where}]")
     wait_for(lambda: where.exists() and len(where.read_text().split()) == 2)
     (worker,), children = workers_of(tmp_path), [int(line) for line in where.read_text().split()]
-    (guard,) = set(guards()) - set(before)
+    (guard,) = workers_of(tmp_path, b"harness.running.lifeline")
     if not guarded:
         os.kill(guard, signal.SIGKILL)
     process.kill()
