@@ -111,7 +111,7 @@ def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) ->
     if missing:
         path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
         places = " and ".join(str(folder / _FOLDERS[kind][0]) for kind in missing)
-        return f"{path} has no partner of the same name in {places}: {hint}."
+        return f"{path} has no partner of the same name in {places}: complete the sample, or {hint}."
     return ""
 
 
