@@ -50,6 +50,14 @@ def cells(grid, column=0):
     return {row.keys["method"]: row.values[column] for row in grid.rows}
 
 
+def test_the_drawing_of_all_cells_is_told_as_it_goes_on(store):
+    records = [measured(store, name, 0.5, part) for name in ("cfm", "btf") for part in CATEGORIES]
+    (group,) = group_records(records)
+    told = []
+    difference_grid(group, Uncertainty(store, 50, progress=lambda done, total: told.append((done, total))))
+    assert told == [(done, 4) for done in range(1, 5)]
+
+
 def test_each_method_stands_against_the_best_with_its_interval(store):
     strengths = {"cfm": 0.5, "cfm-t": 0.45, "btf": 0.05}
     records = [measured(store, name, value, part) for name, value in strengths.items() for part in CATEGORIES]
