@@ -18,6 +18,7 @@ from harness.measure.environment import describe, describe_torch
 from harness.plan.planning import Selection, join_plans, make_plan
 from harness.plan.suites import SUITES, suite_outline, suite_rows, suite_selections
 from harness.store.published import read_published
+from harness.store.record import Record
 from harness.store.store import Store
 
 FREE = Selection(methods=(), shots=(), weights="random")
@@ -148,6 +149,30 @@ def test_a_pair_that_no_table_needs_hides_none_of_the_others(tiny_mvtec, tmp_pat
     assert sorted((cell.method, cell.category, str(cell.shots)) for cell in cells) == sorted(
         (method, category, str(shots)) for method, shots in pairs for category in ("bagel", "carrot")
     )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "rerun", "action"),
+    [
+        ((), (), "run"),
+        ((), ("failed",), "skip"),
+        (("failed",), (), "run"),
+        (("ok",), (), "skip"),
+        (("ok",), ("failed",), "skip"),
+        (("ok",), ("all",), "run"),
+        (("ok",), ("cfm-t",), "run"),
+        (("ok", "failed"), (), "skip"),
+        (("ok", "failed"), ("failed",), "run"),
+        (("ok", "failed", "ok"), ("failed",), "skip"),
+    ],
+)
+def test_a_cell_runs_where_it_has_no_ok_record_or_is_asked_for(tiny_mvtec, tmp_path, attempts, rerun, action) -> None:
+    asked = replace(FREE, dataset="mvtec3d", data=tiny_mvtec, methods=("cfm-t",), shots=(5,), categories=("bagel",))
+    (planned,) = make_plan(asked, Store(tmp_path)).cells
+    for day, status in enumerate(attempts, start=1):
+        reason = "" if status == "ok" else "it broke"
+        Store(tmp_path).write(Record(cell=planned.job.cell, status=status, reason=reason, created=f"2026-01-0{day}"))
+    assert make_plan(replace(asked, rerun=rerun), Store(tmp_path)).cells[0].action == action
 
 
 @pytest.fixture
