@@ -12,6 +12,7 @@ from uuid import uuid4
 from harness.cell import UNREADABLE, Cell
 from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries, write_atomically
+from harness.files.locks import oldest_lock
 from harness.files.reading import read_regular
 from harness.store.store import Store
 
@@ -58,7 +59,10 @@ def unfinished(folder: Path) -> tuple[Cell, ...]:
 
 
 def drop_finished(folder: Path) -> None:
-    """Remove the files whose cells all have a record, where this user may; one that can't be read stays."""
+    """Remove the files whose cells all have a record, where this user may; one that can't be read stays.
+
+    Temporary files and locks that killed runs have left go, too.
+    """
     store = Store(folder)
     for path in _plans(folder):
         cells = _read(path)
@@ -66,6 +70,7 @@ def drop_finished(folder: Path) -> None:
             with suppress(OSError):
                 path.unlink()
     sweep_temporaries(folder / "plans")
+    oldest_lock(folder / "locks")
 
 
 def _plans(folder: Path) -> list[Path]:

@@ -132,7 +132,10 @@ def test_a_plan_of_another_version_is_kept(tmp_path: Path, content: object) -> N
     save_pending(tmp_path, [CELL])
     assert [cell.id for cell in unfinished(tmp_path)] == [CELL.id]
     Store(tmp_path).write(make_record("cfm", "bagel"))
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "of-a-killed-run.lock").touch()
     drop_finished(tmp_path)
+    assert not list((tmp_path / "locks").iterdir())
     assert [path.name for path in plans.iterdir()] == ["new.json"]
     assert unfinished(tmp_path) == ()
 
