@@ -118,6 +118,14 @@ def test_scores_equal_the_oracle(epsilon: float, divide: float, dtype: torch.dty
         assert score == pytest.approx(expected[1], rel=1e-4)
 
 
+def test_scores_are_plain_where_nothing_else_is_asked_for() -> None:
+    held, patches = Bank(normal(60, 8), "cpu"), normal(20, 8, seed=1)
+    plain = patch_scores(held, patches, denominator_epsilon=0.0, divide=1.0)[1]
+    assert patch_scores(held, patches)[1] == plain
+    assert patch_scores(held, patches, denominator_epsilon=1.0)[1] != plain
+    assert patch_scores(held, patches, divide=2.0)[1] != plain
+
+
 def test_scores_beyond_the_range_of_exp_are_finite() -> None:
     held, patches = normal(10, 2), torch.full((4, 2), 1e5)
     distances, score = patch_scores(Bank(held, "cpu"), patches)

@@ -114,3 +114,19 @@ def test_an_added_sample_stands_at_one_place_of_every_list() -> None:
     np.testing.assert_array_equal(scored.maps, np.full((2, 8, 8), 0.5))
     np.testing.assert_array_equal(scored.pixel_maps, [np.full((8, 8), 0.5), fine])
     np.testing.assert_array_equal(scored.masks, [ground_truth(each, 8) for each in (nominal, anomalous)])
+
+
+def test_masks_that_vanish_are_told_by_the_ids_of_their_samples() -> None:
+    scored, dot = Scored(8), np.zeros((64, 64), dtype=bool)
+    dot[3, 3] = True
+    for number, mask in enumerate((~dot, dot, ~dot, dot)):
+        sample = replace(make_sample(number, height=64, width=64), defect="hole", anomalous=True, mask=mask)
+        scored.add(sample, Prediction(np.zeros((8, 8), np.float32), 0.5))
+    assert scored.vanished == ["train/good/001", "train/good/003"]
+    assert [bool(mask.any()) for mask in scored.masks] == [True, False, True, False]
+
+
+def test_a_missing_value_stays_one_in_single_precision() -> None:
+    found = resize_map(np.array([[0.5, np.nan]] * 2, np.float16), 2)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[0.5, np.nan]] * 2)
