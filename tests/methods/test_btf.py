@@ -136,6 +136,7 @@ def test_state_bytes_are_those_of_reachable_tensors(published: BTF, features: st
     sizes = method.state_bytes()
     assert sum(sizes.values()) == pytest.approx(reachable_bytes(method), rel=0.01)
     assert (sizes["weights"] > 0) == (features == "rgb+fpfh")
+    assert sizes["other"] == 0
 
 
 def test_fit_sees_neither_mask_nor_label() -> None:

@@ -109,7 +109,9 @@ def test_mappings_have_the_published_number_of_parameters(variant, first: int, s
 def test_memory_of_the_networks_equals_the_published_one(variant, megabytes: float) -> None:
     method = variant()
     method._build(seed=0, device="cpu")
-    assert method.state_bytes()["weights"] / 1e6 == pytest.approx(megabytes, abs=0.02)
+    sizes = method.state_bytes()
+    assert sizes["weights"] / 1e6 == pytest.approx(megabytes, abs=0.02)
+    assert (sizes["bank"], sizes["other"]) == (0, 0)
 
 
 @pytest.mark.parametrize(("how", "variance", "off", "support"), [("box", 22, 1e-6, 39), ("gaussian", 16, 2e-3, 33)])
