@@ -12,6 +12,7 @@ from samples import make_sample, no_progress
 from harness.contract import MethodError
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
 from methods.parts.cfm.mapping import MappingPair
+from methods.parts.cfm.training import _draw
 from methods.parts.smoothing import smooth
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}
@@ -41,6 +42,14 @@ def test_drop_path_does_not_depend_on_earlier_predictions() -> None:
     first = predict(method)
     predict(method, make_sample(4, radius=12))
     np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
+
+
+def test_pixels_are_drawn_from_each_image_in_proportion_to_its_size_and_none_twice() -> None:
+    drawn = _draw([600, 300, 1, 99], 100, torch.Generator().manual_seed(0))
+    assert [len(rows) for rows in drawn] == [60, 30, 1, 10]
+    for rows, size in zip(drawn, (600, 300, 1, 99), strict=True):
+        assert len(set(rows.tolist())) == len(rows)
+        assert int(rows.max()) < size
 
 
 def test_every_sample_and_epoch_is_told_before_it_begins() -> None:
