@@ -13,13 +13,14 @@ import math
 import re
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args, get_origin
 
-from harness.contract import Meta, Method, ParameterValue
+from harness.contract import Meta, Method, ParameterValue, UnsupportedError
 from harness.errors import UsageError
 from harness.files.imports import ImportedClass, import_class, named_errors
 from harness.protocol import PRESETS
@@ -390,8 +391,8 @@ def resolve(spec: MethodSpec, preset: str) -> dict[str, ParameterValue]:
     method = load(spec.name)
     defaults = {name: parameter.default for name, parameter in parameters_of(spec.name).items()}
     values = defaults | dict(method.meta.presets.get(preset, {})) | dict(spec.parameters)
-    with named_errors(f"Method '{spec}' can't be made", "mend its constructor"):
-        try:
+    with named_errors(f"Method '{spec}' can't be made", "mend its constructor"), suppress(UnsupportedError):
+        try:  # what it lacks on this machine is no fault of the combination: its cell will say so
             method(**values)
         except (TypeError, ValueError) as error:
             raise UsageError(f"Method '{spec}' can't be made: {error}.") from error

@@ -94,7 +94,7 @@ BROKEN = [
     ("dishonest[how=unseeded]", "seed", "Two fits with one seed differ in the score"),
     ("dishonest[how=unpicklable]", "state", "pickling raises"),
     ("forgetful", "state", "After restore(state()) it differs in the score"),
-    ("forgetful[keeps=nothing]", "state", "can't be restored: 'mean'"),
+    ("forgetful[keeps=nothing]", "state", "can't be restored (KeyError: 'mean')"),
     ("dishonest[how=keeps-views]", "aliases", "It keeps 'rgb' of a sample: a change of it alters the score"),
     ("dishonest[how=peeks]", "blind", "It reads 'mask' of a sample"),
     ("dishonest[how=scribbles-in-fit]", "inputs", "The call of fit changes 'xyz' of a sample"),

@@ -241,7 +241,8 @@ def test_a_reader_that_closes_the_pipe_ends_it_quietly(tmp_path, verb):
 
 
 @pytest.mark.parametrize(
-    "verb", [("tables",), ("methods", "--json"), ("tables", "--format", "csv"), ("--help",), ("plot",)]
+    "verb",
+    [("tables",), ("methods", "--json"), ("tables", "--format", "csv"), ("--help",), ("plot", "--source", "published")],
 )
 def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path, verb):
     with Path("/dev/full").open("w") as full:

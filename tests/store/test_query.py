@@ -96,6 +96,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "weights": st.sampled_from(["", "pretrained", "random"]),
     "device": st.sampled_from(["", "cpu", "CUDA", "xeon"]),
     "statuses": st.lists(st.sampled_from(["ok", "oom", "failed"]), max_size=2),
+    "contended": st.booleans(),
 }
 QUERIES = st.fixed_dictionaries(VALUES).map(
     lambda values: RecordQuery(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
