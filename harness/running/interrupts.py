@@ -51,6 +51,7 @@ def exit_interrupted() -> NoReturn:
     """End this process as an interrupted command ends; further signals change nothing."""
     for sign in SIGNALS:
         signal.signal(sign, signal.SIG_IGN)
+    exec("")  # an interrupt inside an exec of a text, as imports do, makes Python end by SIGINT: the next one undoes it
     with suppress(OSError):  # nobody reads any more
         print(f"harness: interrupted; {_GO_ON}", file=sys.stderr, flush=True)
     sys.exit(ExitCode.INTERRUPTED)

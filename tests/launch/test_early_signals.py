@@ -13,11 +13,13 @@ import pytest
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+@pytest.mark.parametrize("inside", ["{}", "exec({!r})"], ids=["a module", "an exec of a text"])
 @pytest.mark.parametrize("module", ["click", "msgspec", "numpy", "rich"])
 @pytest.mark.parametrize("sign", SIGNALS, ids=lambda sign: sign.name)
-def test_a_signal_during_imports(tmp_path: Path, sign: signal.Signals, module: str) -> None:
+def test_a_signal_during_imports(tmp_path: Path, sign: signal.Signals, module: str, inside: str) -> None:
     """Each module in turn sends the signal to the process that imports it, and sleeps."""
-    (tmp_path / f"{module}.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(sign)})\ntime.sleep(60)\n")
+    code = f"import os, time\nos.kill(os.getpid(), {int(sign)})\ntime.sleep(60)\n"
+    (tmp_path / f"{module}.py").write_text(inside.format(code))
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-m", "harness", "tables"],
