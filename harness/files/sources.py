@@ -43,8 +43,8 @@ def source_digest(module: str, file: Path) -> str:
     Parameters
     ----------
     module
-        Dotted name. One without dots is no part of a package: its neighbours are its package then, unless it lies among
-        installed modules.
+        Dotted name. One without dots that is no package has its neighbours for a package, unless it lies among
+        installed modules; its name plays no part.
     file
         Where its source lies.
 
@@ -53,11 +53,12 @@ def source_digest(module: str, file: Path) -> str:
     str
         64 hexadecimal digits; empty where the source can't be read.
     """
-    package = module.partition(".")[0] if "." in module else ""
-    root = file.parents[module.count(".") + (file.name == "__init__.py")] if package else file.parent
+    is_package = file.name == "__init__.py"
+    package = module.partition(".")[0] if "." in module or is_package else ""
+    root = file.parents[module.count(".") + is_package] if package else file.parent
     alone = not package and root.name in _INSTALLED
     seen: dict[str, str] = {}
-    waiting = [(module, file)]
+    waiting = [(module if package else file.stem, file)]
     names_in = cache(_names_in)
     while waiting:
         name, path = waiting.pop()

@@ -16,7 +16,7 @@ from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
 from harness.registry import label, needs_weights
 from harness.store.provenance import stale_reasons
-from harness.store.quantities import machines_of
+from harness.store.quantities import machine_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record, unlike_published
 
@@ -205,8 +205,7 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
         Chooses among them; all where None.
     """
     query, records = query or RecordQuery(), list(records)
-    reasons = {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
-    chosen = query.select(records)
+    stale, chosen = _stale(records), query.select(records)
     groups: dict[tuple[str, ...], dict[WeightsMode, list[Record]]] = {}
     for record in chosen:
         if needs_weights(record.cell.method):
@@ -217,9 +216,7 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
             kinds = groups.setdefault(_setting(record), {})
             for members in kinds.values() or [kinds.setdefault(own, [])]:
                 members.append(record)
-    found = [
-        _group(members, weights, query, reasons) for kinds in groups.values() for weights, members in kinds.items()
-    ]
+    found = [_group(members, weights, query, stale) for kinds in groups.values() for weights, members in kinds.items()]
     return tuple(sorted(found, key=_order))
 
 
@@ -233,19 +230,26 @@ def split_by_machine(group: Group, elsewhere: Sequence[Record] = ()) -> tuple[Gr
     elsewhere
         Records of the same cells on other machines.
     """
-    cells = {record.cell.id for method in group.methods for record in method.ok.values()}
     records = [record for method in group.methods for record in method.ok.values()]
+    cells = {record.cell.id for record in records}
     records += [record for record in elsewhere if record.cell.id in cells]
     by_machine: dict[str, list[Record]] = {}
     for record in records:
-        by_machine.setdefault(machines_of([record])[0], []).append(record)
+        by_machine.setdefault(machine_of(record), []).append(record)
     if len(by_machine) < 2:
         return (group,)
     weights, query = group.protocol.weights, group.query
-    stale = {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
+    stale = _stale(records)
+    for method in group.methods:
+        stale |= {id(method.records[category]): reason for category, reason in method.stale.items()}
     return tuple(
         replace(_group(by_machine[machine], weights, query, stale), machine=machine) for machine in sorted(by_machine)
     )
+
+
+def _stale(records: Sequence[Record]) -> dict[int, str]:
+    """Return why records are stale, by the identity of those that are."""
+    return {id(record): reason for record, reason in zip(records, stale_reasons(records), strict=True) if reason}
 
 
 def _setting(record: Record) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -34,9 +34,7 @@ def source_of(method: str) -> str:
     imported, entry = registry.imported_class(method), registry.entry_of(method)
     module = imported.type.__module__ if imported is not None else entry.module if entry is not None else ""
     path = module_file(module) if module else None
-    if path is None:
-        return ""
-    return source_digest(module if "." in module else path.stem, path)
+    return source_digest(module, path) if path is not None else ""
 
 
 def provider_of(method: str) -> Provider | None:
@@ -92,7 +90,8 @@ def stale_reasons(records: Sequence[Record]) -> list[str]:
     """Return why each record no longer stands for what it says, as part of a sentence; empty where it does.
 
     The code of a method is compared with what is installed here. Where the data lie is not known here, so their content
-    is compared with that of the newest record of the same samples.
+    is compared with that of the newest record of the same samples; where it is not known of both, names and sizes of
+    the category's files are.
 
     Parameters
     ----------
@@ -100,14 +99,18 @@ def stale_reasons(records: Sequence[Record]) -> list[str]:
         All that may be set side by side; only ok ones can be stale.
     """
     providers = {name: provider_of(name) for name in {record.cell.method for record in records}}
-    test, train = (_newest_content(records, key) for key in (_same_test, _same_train))
-    reasons = []
-    for record in records:
-        newest = DataContent(train.get(_same_train(record), ""), test.get(_same_test(record), ""))
-        code = code_change(record.environment.provider, providers[record.cell.method])
-        reason = code or data_change(record.content, newest)
-        reasons.append(reason if record.status == "ok" else "")
-    return reasons
+    changes = [
+        code_change(record.environment.provider, providers[record.cell.method]) if record.status == "ok" else ""
+        for record in records
+    ]
+    current = [record for record, change in zip(records, changes, strict=True) if record.status == "ok" and not change]
+    newest: dict[tuple[str, ...], str] = {}
+    for record in sorted(current, key=attrgetter("created")):
+        newest |= _data_of(record)
+    return [
+        change or (_data_since(record, newest) if record.status == "ok" else "")
+        for record, change in zip(records, changes, strict=True)
+    ]
 
 
 def stale_as_failed(records: Sequence[Record]) -> list[Record]:
@@ -121,22 +124,26 @@ def stale_as_failed(records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def _same_test(record: Record) -> tuple[str, ...]:
-    return ("test", record.cell.dataset, record.cell.category)
+def _data_of(record: Record) -> dict[tuple[str, ...], str]:
+    """Return the digests of a record's data by what they are of: records of the same samples have the same keys."""
+    cell, content = record.cell, record.content
+    digests = {
+        ("files", cell.dataset, cell.category): cell.data_digest,
+        ("test", cell.dataset, cell.category): content.test,
+        ("train", cell.dataset, cell.category, str(cell.shots), cell.split): content.train,
+    }
+    return {key: digest for key, digest in digests.items() if digest}
 
 
-def _same_train(record: Record) -> tuple[str, ...]:
-    cell = record.cell
-    return ("train", cell.dataset, cell.category, str(cell.shots), cell.split)
-
-
-def _newest_content(records: Iterable[Record], key: Callable[[Record], tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    found: dict[tuple[str, ...], str] = {}
-    for record in sorted(records, key=attrgetter("created")):
-        content = getattr(record.content, key(record)[0])
-        if record.status == "ok" and content:
-            found[key(record)] = content
-    return found
+def _data_since(record: Record, newest: Mapping[tuple[str, ...], str]) -> str:
+    """Return how the data of a record differ from the newest ones; names and sizes count where no content is known."""
+    known = {key: newest[key] for key in _data_of(record) if key in newest}
+    content = {key[0]: digest for key, digest in known.items() if key[0] != "files"}
+    change = data_change(record.content, DataContent(**content))
+    if change or "test" in content:
+        return change
+    same = all(digest == record.cell.data_digest for key, digest in known.items() if key[0] == "files")
+    return "" if same else "files of other names or sizes have been measured since"
 
 
 def mixed_versions(records: Iterable[Record]) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "Quantity",
     "busy_reason",
     "is_time",
+    "machine_of",
     "machines_of",
     "mean_over",
     "quantities_of",
@@ -306,9 +307,14 @@ def quantities_of(*kinds: Kind) -> tuple[Quantity, ...]:
     return tuple(one for one in QUANTITIES.values() if one.kind in kinds)
 
 
+def machine_of(record: Record) -> str:
+    """Return the machine that a record was measured on."""
+    return record.environment.hardware or UNKNOWN_DEVICE
+
+
 def machines_of(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the machines that records were measured on."""
-    return tuple(dict.fromkeys(record.environment.hardware or UNKNOWN_DEVICE for record in records))
+    return tuple(dict.fromkeys(map(machine_of, records)))
 
 
 _MEASURE_AGAIN = (

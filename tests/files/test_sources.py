@@ -80,6 +80,18 @@ def test_a_single_file_brings_its_neighbours_along_unless_it_lies_among_installe
         assert (source_digest("mine", folder / "mine.py") != before) is counts
 
 
+def test_a_package_that_is_named_itself_brings_its_modules_along(package: Path) -> None:
+    (package / "__init__.py").write_text("from own.main import Main\nfrom .part import part\n")
+    file = package / "__init__.py"
+    for changed in ("part.py", "deep/inner.py", "main.py"):
+        before = source_digest("own", file)
+        (package / changed).write_text((package / changed).read_text() + "MORE = 1\n")
+        assert source_digest("own", file) != before, changed
+    before = source_digest("own", file)
+    (package / "unused.py").write_text("VALUE = 2\n")
+    assert source_digest("own", file) == before
+
+
 def test_a_source_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
     assert source_digest("gone", tmp_path / "gone.py") == ""
     (tmp_path / "odd.py").write_bytes(b"\x00\xff(")

@@ -10,7 +10,7 @@ from report_records import make_record
 
 from harness import registry
 from harness.report.frame import tidy_rows
-from harness.report.groups import group_records
+from harness.report.groups import group_records, split_by_machine
 from harness.report.own_tables import accuracy_grid
 from harness.store.environment import Environment, Provider
 from harness.store.provenance import source_of
@@ -79,6 +79,31 @@ def test_numbers_on_other_files_than_the_newest_are_stale(part):
     assert [label for label, reason in stale.items() if reason] == ["cfm"]
     others = group_records([on("cfm", "a", 1, shots=5), on("btf", "b", 2)])
     assert [bool(method.shown_stale) for group in others for method in group.methods] == [part == "test", False]
+
+
+def test_where_no_content_is_known_names_and_sizes_of_the_files_are_compared():
+    def on(method: str, data: str, day: int, **content: str) -> Record:
+        made = replace(make_record(method, data_digest=data), content=DataContent(**content))
+        return replace(made, created=f"2026-01-{day:02d}T00:00:00+00:00")
+
+    old, new, same = on("cfm", "copy", 1), on("btf", "download", 2), on("m3dm", "download", 1)
+    (group,) = group_records([old, new, same])
+    assert [method.label for method in group.methods if method.shown_stale] == ["cfm"]
+    known = [on("cfm", "with validation", 1, test="a"), on("btf", "without", 2, test="a")]
+    (group,) = group_records(known)
+    assert not any(method.shown_stale for method in group.methods)
+
+
+def test_a_table_of_one_machine_says_what_is_stale_in_all():
+    def on(method: str, content: str, day: int, cpu: str) -> Record:
+        made = replace(make_record(method, shots=5 if method == "btf" else 10), content=DataContent(test=content))
+        environment = replace(made.environment, cpu=cpu)
+        return replace(made, environment=environment, created=f"2026-01-{day:02d}T00:00:00+00:00")
+
+    groups = group_records([on("cfm", "a", 1, "A"), on("cfm-t", "a", 1, "B"), on("btf", "b", 2, "A")])
+    ten = next(group for group in groups if group.shots == 10)
+    parts = split_by_machine(ten)
+    assert [[bool(method.shown_stale) for method in part.methods] for part in parts] == [[True], [True]]
 
 
 def test_versions_that_differ_in_one_mean_are_named():

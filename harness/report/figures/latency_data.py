@@ -9,7 +9,7 @@ from harness.report.figures.data import FigureData
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import CONTENDED
 from harness.store.details import read_details
-from harness.store.quantities import UNKNOWN_DEVICE, why_no_times
+from harness.store.quantities import machine_of, why_no_times
 from harness.store.store import Store
 
 __all__ = ["QUANTILES", "WINDOWS", "LatencyRow", "Window", "measured_latencies", "method_latencies", "order_statistic"]
@@ -79,7 +79,7 @@ def method_latencies(group: Group, method: MethodRecords, store: Store) -> tuple
             lacking = f"its record has no raw times of {' and '.join(missing)}"
             notes.append(f"{method.label} on {category} is left out: {why_no_times({category: record}) or lacking}.")
             continue
-        device = (record.environment.hardware or UNKNOWN_DEVICE) + (f", {CONTENDED}" if busy else "")
+        device = machine_of(record) + (f", {CONTENDED}" if busy else "")
         counts[device] = counts.get(device, 0) + 1
         for window in WINDOWS:
             times.setdefault(device, {}).setdefault(window, []).extend(map(float, raw[window]))

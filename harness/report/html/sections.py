@@ -16,7 +16,7 @@ from harness.report.pivot import CONTENDED, Cut, group_records_of, label_of, mea
 from harness.report.ties import TieTest, mark_ties
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, Published
-from harness.store.quantities import busy_reason, machines_of
+from harness.store.quantities import busy_reason, machine_of, machines_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
@@ -172,7 +172,7 @@ def _published_place(label: str) -> int:
 
 def _main_machine(group: Group) -> str:
     """Return the machine that most cells of a group were measured on: all speeds of its board are from there."""
-    machines = [machines_of([record])[0] for record in group_records_of(group)]
+    machines = [machine_of(record) for record in group_records_of(group)]
     return max(dict.fromkeys(machines), key=machines.count, default="")
 
 
