@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.files.reading import open_regular
+
 __all__ = ["canonical_json", "digest", "file_sha256", "seed_from"]
 
 
@@ -26,6 +28,6 @@ def seed_from(*parts: Any) -> int:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a regular file in hexadecimal; raise OSError where it can't be read."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from errno import EFBIG, EINVAL
 from io import BufferedReader
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def open_regular(path: Path) -> BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
+            raise OSError(EINVAL, "it is no regular file", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -33,5 +34,5 @@ def read_regular(path: Path, most: int) -> bytes:
     with open_regular(path) as stream:
         content = stream.read(min(most, os.fstat(stream.fileno()).st_size) + 1)  # the size that is read is allocated
     if len(content) > most:
-        raise OSError(f"it is larger than {most / 1e6:.0f} MB")
+        raise OSError(EFBIG, f"it is larger than {most / 1e6:.0f} MB", str(path))
     return content

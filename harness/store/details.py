@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from harness.files.arrays import read_arrays
 from harness.files.atomic import write_atomically
-from harness.files.digest import digest
-from harness.files.reading import open_regular
+from harness.files.digest import digest, file_sha256
 from harness.store.measurements import Amount
 from harness.store.record import ImageScore, Record
 from harness.store.store import Store, read_record_file
@@ -170,8 +169,7 @@ def _from_archive(store: Store, record: Record, read: Callable[[Path], _T | None
 def _archive_sha256(store: Store, path: Path) -> str:
     """Return the SHA-256 of an archive; empty where there is none, or it can't be opened and is left out."""
     try:
-        with open_regular(path) as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -276,6 +277,27 @@ def test_digest_knows_names_and_sizes(bagel, scene: Scene) -> None:
     renamed = MVTec3D(bagel.root).digest("bagel")
     bagel.write("bagel/test/hole", xyz=scene(0, 60, 60), gt=np.ones((60, 60), np.uint8))
     assert len({before, renamed, MVTec3D(bagel.root).digest("bagel")}) == 3
+
+
+def test_digest_of_the_content_knows_what_the_files_of_some_samples_hold(bagel, dataset: MVTec3D) -> None:
+    train, test = dataset.refs("bagel", "train"), dataset.refs("bagel", "test")
+    before = [dataset.content_digest(refs) for refs in (train[:1], train, test)]
+    assert len(set(before)) == 3
+    path = bagel.root / "bagel" / "train" / "good" / "xyz" / "002.tiff"
+    path.write_bytes(path.read_bytes()[::-1])
+    after = [dataset.content_digest(refs) for refs in (train[:1], train, test)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_digest_of_the_content_waits_for_no_pipe_and_names_what_it_cannot_read(bagel, dataset: MVTec3D) -> None:
+    refs = dataset.refs("bagel", "train")
+    path = bagel.root / "bagel" / "train" / "good" / "xyz" / "001.tiff"
+    path.unlink()
+    with pytest.raises(DataError, match=r"001\.tiff can't be read"):
+        dataset.content_digest(refs)
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=r"001\.tiff can't be read \(it is no regular file\)"):
+        dataset.content_digest(refs)
 
 
 def test_digest_is_the_same_in_another_folder(bagel, tmp_path: Path) -> None:
