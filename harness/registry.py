@@ -26,6 +26,7 @@ from harness.files.imports import ImportedClass, import_class, named_errors
 from harness.protocol import PRESETS
 
 __all__ = [
+    "OWN_DISTRIBUTION",
     "MethodSpec",
     "Parameter",
     "base_name",
@@ -51,7 +52,7 @@ GROUP = "harness.methods"
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+|[^\[\]]+:[^\[\]]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
-_OWN = "harness"
+OWN_DISTRIBUTION = "harness"
 """The distribution of this package, whose methods are the built-in ones."""
 _references: dict[str, ImportedClass] = {}
 _ambiguous: dict[str, str] = {}
@@ -143,7 +144,7 @@ def _entries() -> dict[str, EntryPoint]:
 
 
 def _is_built_in(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == _OWN
+    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
 
 
 def _who(entry: EntryPoint) -> str:
@@ -332,9 +333,7 @@ def _names(pattern: str) -> list[str]:
     """Return the methods that a name, a glob, ``all`` or a reference stands for."""
     if ":" in pattern:
         return [load_reference(pattern)]
-    if pattern in _references:
-        return [pattern]
-    if pattern in method_names():
+    if pattern in _references or pattern in method_names():
         return [pattern]
     names = [name for name in method_names() if fnmatchcase(name, "*" if pattern == "all" else pattern)]
     if not names:

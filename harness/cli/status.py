@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
@@ -30,8 +29,6 @@ __all__ = ["command"]
 
 _STYLES = {"ok": "green", "running": "bold cyan", "planned": "yellow", "unsupported": "magenta", "-": "dim"}
 _WRONG = "bold red"
-_MOMENT = 2.0
-"""Seconds after which a bar is shown."""
 _GAP = 2
 """Characters between two columns of a listing."""
 
@@ -106,24 +103,14 @@ def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_
 
 
 def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> Iterator[Recomputed]:
-    """Yield what comes out for each record; show a bar where it takes longer than a moment."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from harness.report.console import stderr
+    """Yield what comes out for each record, behind a bar."""
+    from harness.report.console import counting
     from harness.report.recompute import recompute
 
-    columns = (TextColumn("computing again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=stderr, transient=True)
-    task, began = bars.add_task("", total=len(records)), monotonic()
-    try:
-        for record in records:
+    with counting("Computing again") as progress:
+        for done, record in enumerate(records, start=1):
             yield recompute(store, record, data)
-            bars.advance(task)
-            if monotonic() - began > _MOMENT and not bars.live.is_started:
-                bars.start()
-    finally:
-        if bars.live.is_started:
-            bars.stop()
+            progress(done, len(records))
 
 
 def _chosen(store: Store, query: RecordQuery) -> list[CellState]:

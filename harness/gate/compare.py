@@ -153,10 +153,15 @@ def _on_means(key: CellKey, pairs: Sequence[tuple[BoardRow, BoardRow]], toleranc
             continue
         old, new = (fmean(values) for values in zip(*known, strict=True))
         limit = tolerances[name].value / sqrt(len(known))
-        fall = (new - old) if quantity(name).lowest else (old - new)
-        outcome = _outcome(fall > limit + _NOISE, -fall > limit + _NOISE)
+        outcome = _moved(name, old, new, limit)
         note = f"over {len(known)} categories, the tolerance of one over the root of their number"
         yield Verdict(key, "mean", name, outcome, old, new, f"{limit:.2g}", note)
+
+
+def _moved(name: str, old: float, new: float, limit: float) -> Outcome:
+    """Return whether a metric moved by more than a limit, and to which side."""
+    fall = new - old if quantity(name).lowest else old - new
+    return _outcome(fall > limit + _NOISE, -fall > limit + _NOISE)
 
 
 def _difference(old: BoardRow, new: BoardRow) -> str:
@@ -181,8 +186,7 @@ class _Judge:
             if old is None or new is None:
                 outcome, note = _on_undefined(old, new, undefined.get(name, ""))
             else:
-                fall = new - old if quantity(name).lowest else old - new
-                outcome = _outcome(fall > tolerance.value + _NOISE, -fall > tolerance.value + _NOISE)
+                outcome = _moved(name, old, new, tolerance.value)
             yield self._verdict("metric", name, outcome, f"{tolerance.value:g}", note)
 
     def speeds(self) -> Iterator[Verdict]:

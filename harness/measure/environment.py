@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.measure.gpus import list_gpus
+from harness.registry import OWN_DISTRIBUTION
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of
 
@@ -31,7 +32,7 @@ def describe(method: str | None = None, device: str = "") -> Environment:
     """
     gpus, reason = list_gpus()
     return Environment(
-        harness=_version("harness"),
+        harness=_version(OWN_DISTRIBUTION),
         git=_git(),
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",

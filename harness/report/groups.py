@@ -20,7 +20,15 @@ from harness.store.quantities import machine_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record, unlike_published
 
-__all__ = ["Group", "MethodRecords", "group_records", "samples_title", "setting_title", "split_by_machine"]
+__all__ = [
+    "Group",
+    "MethodRecords",
+    "group_records",
+    "samples_title",
+    "setting_title",
+    "shared_title",
+    "split_by_machine",
+]
 
 _REASON = 100
 """Characters of a failed cell's reason that a footnote quotes."""
@@ -123,10 +131,8 @@ class Group:
     @property
     def title(self) -> str:
         """Dataset, training samples, preset and weights, in words."""
-        version = self.protocol.version
-        older = "" if version == PROTOCOL_VERSION else f", protocol version {version}"
-        where = f", on {self.machine}" if self.machine else ""
-        return setting_title(**self.keys, unlike=self.unlike_published) + older + where
+        title = setting_title(**self.keys, unlike=self.unlike_published, version=self.protocol.version)
+        return f"{title}, on {self.machine}" if self.machine else title
 
     @cached_property
     def unlike_published(self) -> Mapping[Split, str]:
@@ -171,6 +177,7 @@ def setting_title(
     split: str = "",
     *,
     unlike: Mapping[Split, str] | None = None,
+    version: int = PROTOCOL_VERSION,
 ) -> str:
     """Return what numbers share, in words: every table, figure and page names a setting like this.
 
@@ -184,12 +191,31 @@ def setting_title(
         Name of the few-shot list; empty where the numbers are of several.
     unlike
         Numbers of samples that are not the published ones, in words.
+    version
+        Of the protocol; named where it is not that of today.
     """
     samples = samples_title(shots, split) if shots else f"split {split}" if split else ""
     unlike = unlike or {}
     samples = unlike.get("train", samples)
-    parts = (dataset_title(dataset), samples, unlike.get("test"), f"preset {preset}", f"{weights} weights")
+    older = "" if version == PROTOCOL_VERSION else f"protocol version {version}"
+    parts = (dataset_title(dataset), samples, unlike.get("test"), f"preset {preset}", f"{weights} weights", older)
     return ", ".join(filter(None, parts))
+
+
+def shared_title(groups: Sequence[Group], *shared: str) -> str:
+    """Return what numbers of several groups share, in words.
+
+    Parameters
+    ----------
+    groups
+        At least one, of one dataset and protocol.
+    shared
+        Keys of the groups beside these: ``shots``, ``split``.
+    """
+    first = groups[0]
+    keys = {name: first.keys[name] for name in ("dataset", "preset", "weights", *shared)}
+    unlike = {split: text for group in groups for split, text in group.unlike_published.items()}
+    return setting_title(**keys, unlike=unlike, version=first.protocol.version)
 
 
 def group_records(records: Iterable[Record], query: RecordQuery | None = None) -> tuple[Group, ...]:

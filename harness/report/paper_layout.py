@@ -11,7 +11,7 @@ from harness.data.base import DATASETS, dataset_title
 from harness.data.splits import SHOTS, Shots
 from harness.report.compare import difference, on_other_machine, same_parameters, why_not_comparable
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
-from harness.report.groups import Group, MethodRecords, samples_title, setting_title
+from harness.report.groups import Group, MethodRecords, samples_title, shared_title
 from harness.report.pivot import Cut, label_of, measured_on, measured_value, remarks
 from harness.store.paper import CITATION, PaperTable, printed_rows
 from harness.store.published import MEAN, Published, PublishedRow
@@ -58,10 +58,7 @@ class Series:
     @property
     def title(self) -> str:
         """What its numbers share, in words."""
-        if len(self.groups) == 1:
-            return self.first.title
-        unlike = {split: text for group in self.groups.values() for split, text in group.unlike_published.items()}
-        return setting_title(**self.keys, unlike=unlike)
+        return self.first.title if len(self.groups) == 1 else shared_title(tuple(self.groups.values()), "split")
 
     def reason_not_in_paper_table(self, table: PaperTable, published: Published | None) -> str:
         """Return why its numbers do not stand in the paper's table itself, in one sentence; empty where they do.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
-from harness.report.groups import Group, MethodRecords, setting_title
+from harness.report.groups import Group, MethodRecords, shared_title
 from harness.report.intervals import paired_with_best, seed_interval, t_quantile
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import Cut, measured_value
@@ -38,7 +38,7 @@ class _Family:
 
     @property
     def title(self) -> str:
-        return setting_title(**{**self.first.keys, "split": ""}, unlike=self.first.unlike_published)
+        return shared_title([self.first], "shots")
 
     def complete(self, label: str) -> list[tuple[Group, MethodRecords]]:
         """Return the random lists for which a method has all categories."""

@@ -8,11 +8,11 @@ from operator import attrgetter
 
 from harness import registry
 from harness.files.sources import module_file, source_digest
+from harness.registry import OWN_DISTRIBUTION
 from harness.store.environment import Provider
 from harness.store.record import DataContent, Record
 
 __all__ = [
-    "OWN_DISTRIBUTION",
     "code_change",
     "data_change",
     "mixed_versions",
@@ -21,9 +21,6 @@ __all__ = [
     "stale_as_failed",
     "stale_reasons",
 ]
-
-OWN_DISTRIBUTION = "harness"
-"""Its version is no part of a number's identity: the source of its methods and the protocol's version are."""
 
 
 def source_of(method: str) -> str:
@@ -50,6 +47,8 @@ def provider_of(method: str) -> Provider | None:
 
 def code_change(then: Provider | None, now: Provider | None) -> str:
     """Return how the code of a method differs from that which measured a number, as part of a sentence.
+
+    The version of this package plays no part: the source of its methods and the version of the protocol do.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from report_records import make_record
 
-from harness.report.groups import group_records
+from harness.report.groups import group_records, shared_title
 from harness.store.record import SampleCounts
 
 
@@ -102,3 +102,14 @@ def test_a_failed_category_is_never_averaged_and_is_named():
 def test_a_long_reason_is_shortened():
     method = only_method([make_record(status="failed", reason="word " * 100)])
     assert len(method.why_missing("bagel")) < 130
+
+
+def test_every_title_names_a_version_of_the_protocol_that_is_not_that_of_today():
+    records = [make_record(shots=shots) for shots in (5, 10)]
+    later = [replace(r, cell=replace(r.cell, protocol=replace(r.cell.protocol, version=2))) for r in records]
+    today, other = (group_records(some) for some in (records, later))
+    assert not any("version" in title for title in (*(group.title for group in today), shared_title(today)))
+    assert all(
+        title.endswith("protocol version 2") for title in (*(group.title for group in other), shared_title(other))
+    )
+    assert len(group_records([*records, *later])) == 4

@@ -10,7 +10,7 @@ from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
-from harness.report.groups import Group, MethodRecords, setting_title
+from harness.report.groups import Group, MethodRecords, shared_title
 from harness.report.intervals import seed_interval
 from harness.report.pivot import Cut, measured_value
 from harness.store.published import MEAN, Published
@@ -81,7 +81,7 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
             notes.append("Published curves are means over all categories, and these are not.")
         else:
             curves = [*_published_curves(first.dataset, published, first.query, metric), *curves]
-    setting = setting_title(first.dataset, first.protocol.preset, first.protocol.weights)
+    setting = shared_title(kept)
     which = "mean and 95% interval over random splits" if split == _RANDOM else f"split {split}"
     title = "; ".join((setting, which, *([", ".join(covered)] if covered != first.all_categories else [])))
     return FigureData(title, tuple(curves), metric, tuple(notes))

@@ -87,7 +87,8 @@ def _setting(record: Record) -> str:
     cell = record.cell
     when = f", measured {record.created}" if record.created else ""
     protocol, unlike = cell.protocol, unlike_published([record])
-    return setting_title(cell.dataset, protocol.preset, protocol.weights, cell.shots, cell.split, unlike=unlike) + when
+    keys = (cell.dataset, protocol.preset, protocol.weights, cell.shots, cell.split)
+    return setting_title(*keys, unlike=unlike, version=protocol.version) + when
 
 
 def _notes(record: Record) -> list[str]:
