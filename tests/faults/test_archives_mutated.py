@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import mutated_bytes
 
 from harness.data import download
 from harness.data import unpack as unpacking
@@ -65,25 +66,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @st.composite
 def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
-    """Return an archive of which some bytes are changed, cut out, put in, doubled or set to zero."""
+    """Return an archive with faults: most of what it says of itself stands at block starts and at its end."""
     kind = draw(st.sampled_from(KINDS))
-    content = bytearray(WHOLE[kind])
-    for _ in range(draw(st.integers(1, 5))):
-        # most of what an archive says of itself stands at block starts and at its end
-        where = draw(st.integers(0, len(content)) | st.integers(0, len(content) // 512).map(lambda n: n * 512))
-        until = min(len(content), where + draw(st.sampled_from([0, 1, 2, 4, 16, 512, 2000])))
-        how = draw(st.sampled_from(["bytes", "zeros", "cut", "double", "end"]))
-        if how == "bytes":
-            content[where:until] = draw(st.binary(min_size=until - where, max_size=until - where))
-        elif how == "zeros":
-            content[where:until] = bytes(until - where)
-        elif how == "cut":
-            del content[where:until]
-        elif how == "double":
-            content[where:where] = content[where:until]
-        else:
-            del content[where:]
-    return kind, bytes(content)
+    blocks = st.integers(0, len(WHOLE[kind]) // 512).map(lambda n: n * 512)
+    return kind, draw(mutated_bytes(WHOLE[kind], places=blocks, spans=(0, 1, 2, 4, 16, 512, 2000), most=5))
 
 
 @settings(max_examples=600, derandomize=True)

@@ -14,7 +14,6 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +21,7 @@ import pytest
 from count_records import counted_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import ODD, OF_KIND, bytes_changed, places
 from report_records import full_record, make_record
 
 from harness.cell import Cell
@@ -53,57 +53,11 @@ SOME = settings(max_examples=25, derandomize=True, suppress_health_check=list(He
 CODES = {0, 2, 3, 4, 5, 6}
 NUMBERS = count()
 
-_TEXTS = (
-    "",
-    "..",
-    "../../x",
-    "/x",
-    "a\\b",
-    "\x1b[31mred",
-    "[/red]",
-    "[bold]",
-    "=1+1",
-    "@x",
-    "nan",
-    "x" * 300,
-    "\ud800",
-    "孔",
-)
-_NUMBERS = (None, True, 0, -1, 7, 10**40, 10**400, 0.5, 1e308, -0.0)
-_PARTS: tuple[Any, ...] = ([], {}, [[]], [{}], {"": 1}, {"i_auroc": 2}, {"a": None}, {"mb": 1}, {"calls": 3})
-ODD = st.sampled_from((*_NUMBERS, *_TEXTS, "ok", "good", "all", "cpu", "2026-13-01", *_PARTS))
-OF_KIND: dict[type, st.SearchStrategy[Any]] = {
-    str: st.sampled_from((*_TEXTS, "2026-01-01", "cpu", "cuda:0", "paper")),
-    int: st.sampled_from((0, 1, 7, 10**9, 2**53)),
-    float: st.sampled_from((0, 0.5, 1, 1e-320, 7.0, 1e308)),
-    bool: st.booleans(),
-    list: st.just([]),
-    dict: st.just({}),
-    type(None): st.sampled_from((None, 0, 1, 0.5, "", {})),
-}
 WHOLE = full_record(1, dataset="toy", category="bump", preset="quick", weights="random", shots=10).to_json()
 OTHER = make_record("cfm-t", "ridge", dataset="toy", preset="quick", weights="random", shots=10)
 
 
-def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield place
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield from places(value[key], (*place, key))
-
-
 PLACES = [place for place in places(json.loads(json.dumps(WHOLE))) if place]
-
-
-def bytes_changed(draw: st.DrawFn, content: bytes) -> bytes:
-    changed = bytearray(content)
-    for _ in range(draw(st.integers(1, 3))):
-        where = draw(st.integers(0, len(changed)))
-        until = min(len(changed), where + draw(st.sampled_from([0, 1, 4, 30, 1000])))
-        piece = draw(
-            st.binary(max_size=8) | st.sampled_from([b"[" * 3000, b'{"a":' * 3000, b"1e999", b"\xff\xfe", b"\x00"])
-        )
-        changed[where:until] = draw(st.sampled_from([b"", piece, bytes(changed[where:until]) * 2]))
-    return bytes(changed)
 
 
 @st.composite

@@ -17,6 +17,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import mutated_bytes, places
 from PIL import Image
 from report_records import make_record
 from samples import make_sample
@@ -45,14 +46,6 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every part of a JSON value."""
-    yield path
-    if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield from places(value[key], (*path, key))
 
 
 def altered(value: Any, path: tuple[Any, ...], change: Callable[[Any, Any], None], new: Any) -> Any:
@@ -86,29 +79,8 @@ def odd_json(draw: st.DrawFn, value: Any) -> bytes:
     return json.dumps(altered(value, draw(st.sampled_from(list(places(value)))), change, new)).encode()
 
 
-@st.composite
-def odd_bytes(draw: st.DrawFn, whole: bytes) -> bytes:
-    """Return a content of which some bytes are changed, cut out, doubled or set to zero."""
-    content = bytearray(whole)
-    for _ in range(draw(st.integers(1, 4))):
-        where = draw(st.integers(0, len(content)))
-        until = min(len(content), where + draw(st.sampled_from([1, 2, 8, 64, 2000])))
-        how = draw(st.sampled_from(["bytes", "zeros", "cut", "double", "end"]))
-        if how == "bytes":
-            content[where:until] = draw(st.binary(min_size=until - where, max_size=until - where))
-        elif how == "zeros":
-            content[where:until] = bytes(until - where)
-        elif how == "cut":
-            del content[where:until]
-        elif how == "double":
-            content[where:where] = content[where:until]
-        else:
-            del content[where:]
-    return bytes(content)
-
-
 def either(value: Any) -> st.SearchStrategy[bytes]:
-    return odd_json(value) | odd_bytes(json.dumps(value).encode()) | st.just(b"[" * 100_000)
+    return odd_json(value) | mutated_bytes(json.dumps(value).encode()) | st.just(b"[" * 100_000)
 
 
 PLAN = [cell.to_json() for cell in CELLS[:2]]
@@ -315,7 +287,7 @@ def test_an_odd_file_of_a_fitted_method_predicts_or_is_refused(fitted: tuple[Pat
     header, rest = header_of(content)
     how = data.draw(st.sampled_from(["bytes", "description", "cell"]))
     if how == "bytes":
-        odd = data.draw(odd_bytes(content))
+        odd = data.draw(mutated_bytes(content))
     elif how == "description":
         odd = with_header(data.draw(odd_json(header)), rest)
     else:
