@@ -92,7 +92,7 @@ class Sample:
         Parameters
         ----------
         id
-            Of the blind sample; a new random one where empty, from which nothing can be told.
+            Of the blind sample; a new random one where empty, which says nothing about the sample.
         """
         return replace(self, id=id or random_id(), defect="", mask=None, anomalous=None)
 

@@ -79,7 +79,7 @@ def command(
 
 
 def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_json: bool) -> ExitCode:
-    """Compute the metrics of ok records again, and print those that differ; whatever can't be is told, too."""
+    """Compute the metrics of ok records again, and print those that differ, and those that can't be computed."""
     from harness.report.tables import NothingMeasuredError
 
     records = [state.record for state in states if state.record is not None and state.record.status == "ok"]

@@ -1,4 +1,4 @@
-"""What is doubtful about samples: collected while they are read, and told in a sentence for each kind."""
+"""What is doubtful about samples: collected while they are read, with a sentence for each kind."""
 
 from __future__ import annotations
 

@@ -27,8 +27,7 @@ UnpackProgress = Callable[[int, int | None], None]
 
 _MOST_PER_BYTE = 100
 _MOST_ANYWAY = 64 * 10**6
-"""An archive may unpack to this many bytes for each of its own, and to so many anyway: pictures and clouds of points
-shrink to a third at best."""
+"""An archive may unpack to 100 times its size and 64 MB more: images and clouds of points shrink to a third at best."""
 
 _BLOCK = 4096
 """Bytes that an entry takes on a disk at least: a million of empty files is not for nothing."""
@@ -85,7 +84,7 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
         raise PrerequisiteError(
             f"{archive} can't be unpacked to {folder.parent} ({error.strerror}): make room or choose another folder."
         ) from error
-    except Exception as error:  # decoders of archives raise whatever they stumble over
+    except Exception as error:  # a decoder may raise any error for a damaged archive
         raise _damaged(archive, error) from error
 
 
@@ -215,7 +214,7 @@ class _Tape:
         self._read, self._last = 0, b""
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes, fewer only at the end."""
+        """Return that number of bytes, fewer only at the end."""
         parts, missing = [], size
         while missing and (part := self._content.read(missing)):
             parts.append(part)

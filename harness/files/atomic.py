@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
     """Yield descriptor and path of a new file, which is renamed to ``path`` when the block ends without error.
 
-    It is locked until then, so that no :func:`sweep_temporaries` removes it, by whomever and in whichever container.
+    It is locked until then, so that no :func:`sweep_temporaries` of another user or container removes it.
     """
     handle, temporary = _locked_file(path.parent)
     try:

@@ -63,7 +63,7 @@ def read_cached(path: Path, parse: Callable[[bytes], _Content]) -> _Content | No
             content = parse(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except Exception as error:  # the bytes may be anything, and decoders raise whatever they stumble over
+    except Exception as error:  # a decoder may raise any error for damaged content
         _log.warning("%s can't be read (%s) and is made again", path, error)
         return None
     with suppress(OSError):

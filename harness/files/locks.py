@@ -33,7 +33,7 @@ class FileLock:
         Raises
         ------
         OSError
-            Where the file can't be created, or another user keeps it to himself.
+            Where the file can't be created, or belongs to another user who has not shared it.
         """
         while True:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most so many bytes; raise OSError otherwise."""
+    """Return the content of a regular file; raise OSError where it has more than ``most`` bytes, or can't be read."""
     with open_regular(path) as stream:
         content = stream.read(min(most, os.fstat(stream.fileno()).st_size) + 1)  # the size that is read is allocated
     if len(content) > most:

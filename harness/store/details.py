@@ -158,7 +158,7 @@ def _from_archive(store: Store, record: Record, read: Callable[[Path], _T | None
     try:
         if record.schema == 1 or found == record.details:
             return read(path)
-        image_columns(read_arrays(path))  # another run's is passed over, a damaged one is told
+        image_columns(read_arrays(path))  # that of another run is passed over, a damaged one is reported
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
