@@ -31,6 +31,7 @@ _SPLIT_FOLDERS: dict[Split, str] = {"train": "train", "validation": "val", "test
 _DIGITS: dict[Split, int] = {"train": 3, "validation": 2, "test": 2}
 _NEEDED = {"rgb": "image_4.png", "depth": "depth.png", "range": "info_depth.yaml", "pose": "pose.txt"}
 _PARTS = _NEEDED | {"mask": "mask.png", "metadata": "metadata.yaml"}
+_KIND_OF = {part: kind for kind, part in _PARTS.items()}
 
 
 class Layout(Protocol):
@@ -185,11 +186,10 @@ class Converted:
 def _group_by_stem(data: Path) -> dict[str, dict[str, Path]]:
     """Return the files of each sample by kind, stems ascending; none where there is no such folder."""
     samples: dict[str, dict[str, Path]] = {}
-    paths = sorted(path for path in data.iterdir() if not path.name.startswith(".")) if data.is_dir() else ()
-    for path in paths:
-        for kind, part in _PARTS.items():
-            if path.name.endswith(f"_{part}"):
-                samples.setdefault(path.name.removesuffix(f"_{part}"), {})[kind] = path
+    for path in data.iterdir() if data.is_dir() else ():
+        stem, _, part = path.name.partition("_")
+        if stem and part in _KIND_OF and not stem.startswith("."):
+            samples.setdefault(stem, {})[_KIND_OF[part]] = path
     return dict(sorted(samples.items()))
 
 

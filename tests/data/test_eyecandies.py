@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import yaml
+from fake_eyecandies import FOCAL, HIGH, LOW, POSE, TABLE, depth_image, items, kind_mask, object_mask
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,26 +19,10 @@ from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
 from harness.geometry import resize_nearest
 
-FOCAL = 711.11
 SIDE = 64
-HALF = np.sqrt(0.5)
-POSE = np.array([[1, 0, 0, 0], [0, HALF, -HALF, -2.12132], [0, HALF, HALF, 2.22132], [0, 0, 0, 1]])
-TABLE, LOW, HIGH = 2.15, 2.0, 5.0
-OBJECT = np.zeros((SIDE, SIDE), dtype=bool)
-OBJECT[20:44, 10:50] = True
+OBJECT = object_mask(SIDE)
 
 real = pytest.mark.skipif("HARNESS_TEST_DATA" not in os.environ, reason="needs HARNESS_TEST_DATA")
-
-
-def depth_image(height: float = 0.1) -> np.ndarray:
-    """What a camera at 45 degrees sees of a table with a block of the given height, as 16-bit values."""
-    turn, shift = POSE[:3, :3], POSE[:3, 3]
-    rows, columns = np.indices((SIDE, SIDE))
-    rays = np.stack([(columns - SIDE / 2) / FOCAL, (rows - SIDE / 2) / FOCAL, np.ones((SIDE, SIDE))], axis=-1) @ turn
-    camera = -turn.T @ shift
-    level = np.where(OBJECT, TABLE - height, TABLE)
-    depth = (level - camera[1]) / rays[..., 1]
-    return np.round((depth - LOW) / (HIGH - LOW) * 65535).astype(np.uint16)
 
 
 def write_official(
@@ -46,33 +30,27 @@ def write_official(
 ) -> Path:
     data = root / "Lollipop" / split / "data"
     data.mkdir(parents=True, exist_ok=True)
-    rgb = np.random.default_rng(int(stem)).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    Image.fromarray(rgb).save(data / f"{stem}_image_4.png")
-    Image.fromarray(depth_image()).save(data / f"{stem}_depth.png")
-    limits = {"normalization": {"max": HIGH, "min": LOW}}
-    (data / f"{stem}_info_depth.yaml").write_text(yaml.safe_dump(limits))
-    np.savetxt(data / f"{stem}_pose.txt", POSE)
-    if metadata:
-        values = {f"anomalous_{kind}": int(kind in kinds) for kind in ("bumps", "dents", "colors", "normals")}
-        (data / f"{stem}_metadata.yaml").write_text(yaml.safe_dump({"anomalous": int(bool(kinds)), **values}))
-    if mask:
-        marked = (OBJECT if kinds else np.zeros_like(OBJECT)).astype(np.uint8) * np.uint8(255)
-        Image.fromarray(marked).save(data / f"{stem}_mask.png")
+    left_out = {"metadata.yaml": not metadata, "mask.png": not mask}
+    for item, content in items(SIDE, kinds, int(stem)).items():
+        if not left_out.get(item):
+            (data / f"{stem}_{item}").write_bytes(content)
     return data
 
 
-def write_converted(root: Path, folder: str, stem: str) -> None:
+def write_converted(root: Path, folder: str, stem: str, kinds: tuple[str, ...] = ("bumps",)) -> None:
     """Points without background: x is zero there, y and z are not."""
     target = root / "Lollipop" / folder
-    xyz = to_sample_axes(back_project(scale_depth(depth_image(), LOW, HIGH), POSE))
+    xyz = to_sample_axes(back_project(scale_depth(depth_image(SIDE), LOW, HIGH), POSE))
     xyz[find_background(xyz)] = [0, -0.1, 0.2]
     for kind in ("rgb", "xyz", "gt"):
         (target / kind).mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(target / "rgb" / f"{stem}.png")
     tifffile.imwrite(target / "xyz" / f"{stem}.tiff", xyz, photometric="rgb")
-    Image.fromarray(OBJECT.astype(np.uint8) * np.uint8(0 if folder.endswith("good") else 255)).save(
-        target / "gt" / f"{stem}.png"
-    )
+    mask = kind_mask(SIDE, () if folder.endswith("good") else kinds)
+    Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(target / "gt" / f"{stem}.png")
+
+
+TEST_KINDS: tuple[tuple[str, ...], ...] = ((), ("bumps",), ("dents",), ("colors",), ("normals",), ("bumps", "colors"))
 
 
 @pytest.fixture
@@ -81,7 +59,7 @@ def official(tmp_path: Path) -> Eyecandies:
     for stem in ("001", "000", "010"):
         write_official(root, "train", stem)
     write_official(root, "val", "03")
-    for number, kinds in enumerate([(), ("bumps",), ("dents",), ("colors",), ("normals",), ("bumps", "colors")]):
+    for number, kinds in enumerate(TEST_KINDS):
         write_official(root, "test_public", f"{number:02d}", kinds)
     return Eyecandies(root)
 
@@ -93,8 +71,8 @@ def converted(tmp_path: Path) -> Eyecandies:
         write_converted(root, "train/good", stem)
     write_converted(root, "validation/good", "03")
     write_converted(root, "test/good", "00")
-    for number in range(1, 6):
-        write_converted(root, "test/bad", f"{number:02d}")
+    for number, kinds in enumerate(TEST_KINDS[1:], start=1):
+        write_converted(root, "test/bad", f"{number:02d}", kinds)
     return Eyecandies(root)
 
 
@@ -186,7 +164,7 @@ def test_decoded_cloud_is_the_scene(official: Eyecandies) -> None:
     assert np.allclose(world[..., 1], np.where(OBJECT, TABLE - 0.1, TABLE), atol=1e-4)
     assert valid_points(sample.xyz).all()
     assert not sample.plane.any()
-    assert np.array_equal(sample.mask, OBJECT)
+    assert np.array_equal(sample.mask, kind_mask(SIDE, TEST_KINDS[1]))
     assert sample.anomalous is True
     assert sample.xyz.dtype == np.float32
 
@@ -218,6 +196,12 @@ def test_cleaning_twice_changes_nothing(official: Eyecandies, converted: Eyecand
         twice = dataset.clean(once)
         assert np.array_equal(once.xyz, twice.xyz)
         assert np.array_equal(once.plane, twice.plane)
+
+
+def test_the_seventeen_files_of_a_sample_are_one_sample(official: Eyecandies) -> None:
+    """Masks of single kinds end like the mask of all: they are no samples of their own."""
+    assert len([*(official.root / "Lollipop/test_public/data").iterdir()]) == 17 * len(TEST_KINDS)
+    assert verify_dataset(official.root, fast=True).problems == ()
 
 
 def test_label_comes_from_the_mask_where_metadata_is_missing(tmp_path: Path) -> None:
