@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from harness.data.open import dataset_in
+from harness.data.registry import DATASETS, DEFAULT_DATASET
 from harness.data.splits import parse_shots
 from harness.errors import UsageError
 from harness.files.paths import user_path
@@ -165,7 +166,7 @@ def run(
     places: dict[str, Any] = {name: user_path(options[name]) for name in _PLACES if options.get(name)}
     selection = Selection(
         methods=_listed(methods),
-        dataset=dataset or (dataset_in(user_path(data)) if data is not None else "toy"),
+        dataset=dataset or (dataset_in(user_path(data)) if data is not None else DEFAULT_DATASET),
         data=None if data is None else user_path(data),
         categories=_listed(categories),
         shots=_at_least_one("shots", tuple(parse_shots(str(size)) for size in shots)),
@@ -339,8 +340,6 @@ def methods() -> tuple[str, ...]:
 
 def datasets() -> tuple[str, ...]:
     """Return the names of all datasets."""
-    from harness.data.base import DATASETS
-
     return tuple(DATASETS)
 
 

@@ -17,16 +17,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal, get_args, get_origin
 
 from harness.contract import Meta, Method, ParameterValue, UnsupportedError
 from harness.errors import UsageError
 from harness.files.imports import ImportedClass, import_class, named_errors
+from harness.plugins import METHODS_GROUP, PluginGroup, is_plugin_name
 from harness.protocol import PRESETS
 
 __all__ = [
-    "OWN_DISTRIBUTION",
     "MethodSpec",
     "Parameter",
     "base_name",
@@ -47,16 +47,10 @@ __all__ = [
     "usable_names",
 ]
 
-GROUP = "harness.methods"
-
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SPEC = re.compile(r"^(?P<name>[A-Za-z0-9_.*?-]+|[^\[\]]+:[^\[\]]+)(?:\[(?P<parameters>[^\[\]]*)\])?$")
-OWN_DISTRIBUTION = "harness"
-"""The distribution of this package, whose methods are the built-in ones."""
+_plugins = PluginGroup(METHODS_GROUP, "method")
 _references: dict[str, ImportedClass] = {}
-_ambiguous: dict[str, str] = {}
-"""Names that several plugins register, with these plugins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,36 +118,9 @@ def nearest_names(wrong: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(known) or 'nothing (none is installed)'}."
 
 
-@cache
-def _entries() -> dict[str, EntryPoint]:
-    """Return who registers each method: this package for its own, which no plugin can replace, else the first."""
-    entries: dict[str, EntryPoint] = {}
-    _ambiguous.clear()
-    for entry in sorted(entry_points(group=GROUP), key=_is_built_in, reverse=True):
-        if entry.name == "all" or not _NAME.fullmatch(entry.name):
-            _log.warning("%s registers '%s', which is no name for a method: it is left out.", _who(entry), entry.name)
-            continue
-        used = entries.setdefault(entry.name, entry)
-        if used.value == entry.value:
-            continue
-        if _is_built_in(used):
-            _log.warning("%s registers '%s' (%s): the built-in one is used.", _who(entry), entry.name, entry.value)
-        else:
-            _ambiguous[entry.name] = f"{_who(used)} ({used.value}) and {_who(entry)} ({entry.value})"
-    return entries
-
-
-def _is_built_in(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
-
-
-def _who(entry: EntryPoint) -> str:
-    return f"The package {entry.dist.name}" if entry.dist is not None else "A package"
-
-
 def method_names() -> tuple[str, ...]:
     """Return all registered names without importing any method."""
-    return tuple(sorted(_entries()))
+    return _plugins.names()
 
 
 def usable_names() -> tuple[str, ...]:
@@ -174,7 +141,7 @@ def _is_usable(name: str) -> bool:
 
 def entry_of(name: str) -> EntryPoint | None:
     """Return the entry point of an installed method."""
-    return _entries().get(name)
+    return _plugins.entry(name)
 
 
 @cache
@@ -188,11 +155,9 @@ def load(name: str) -> type[Method]:
     """
     if name in _references:
         return typing.cast("type[Method]", _references[name].type)
-    if name not in _entries():
+    if name not in method_names():
         raise UsageError(f"There is no method '{name}': {nearest_names(name, method_names())}")
-    entry = _entries()[name]
-    if name in _ambiguous:
-        raise UsageError(f"Two packages register a method '{name}', {_ambiguous[name]}: uninstall one of them.")
+    entry = _plugins.usable_entry(name)
     remedy = "mend or uninstall the package that registers it"
     with named_errors(f"Method '{name}' can't be imported from {entry.value}", remedy):
         return _require_contract(entry.load(), f"Method '{name}' from {entry.value}")
@@ -231,9 +196,9 @@ def load_reference(reference: str) -> str:
     imported = import_class(reference)
     name = _require_contract(imported.type, imported.reference).meta.name
     rename = f"change the name in its Meta ({imported.reference})"
-    if name == "all" or not _NAME.fullmatch(name):
+    if not is_plugin_name(name):
         raise UsageError(f"'{name}' is no name for a method: {rename} to letters, digits, '_', '.' and '-'.")
-    entry = _entries().get(name)
+    entry = entry_of(name)
     if entry is not None:
         if entry.value == f"{imported.type.__module__}:{imported.type.__qualname__}":
             return name

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.data.splits import SPLIT_NAMES, seeded_order, split_file_digest, train_ids
 from harness.files.digest import digest
 

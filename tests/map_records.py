@@ -9,7 +9,7 @@ import numpy as np
 from count_records import keep_details
 from report_records import make_record
 
-from harness.data.base import Dataset, SampleRef
+from harness.dataset_contract import Dataset, SampleRef
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.record import Record
 from harness.store.store import Store

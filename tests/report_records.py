@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from harness.cell import Cell
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.protocol import Protocol
 from harness.registry import parse, resolve
 from harness.report.grid import Grid

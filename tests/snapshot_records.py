@@ -15,9 +15,10 @@ from map_records import FEATURES, keep_maps
 from numpy.typing import NDArray
 from report_records import full_record, make_record
 
-from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
+from harness.data.registry import DATASETS
 from harness.data.toy import ensure_toy
+from harness.dataset_contract import Dataset
 from harness.measure.latency import summarise
 from harness.metrics import RankedTestSet, evaluate
 from harness.metrics.testset import images_of

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from samples import make_sample
 
 from harness.contract import Sample
-from harness.data.base import SampleSequence
 from harness.data.mvtec3d import MVTec3D
 from harness.data.open import open_dataset
+from harness.data.sequence import SampleSequence
 
 SAMPLE = make_sample(0, height=32, width=32)
 

@@ -17,8 +17,8 @@ from harness.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from harness.data.base import Split
     from harness.data.verify import CountRow, VerifyProgress, VerifyReport
+    from harness.dataset_contract import Split
 
 __all__ = ["command"]
 
@@ -108,7 +108,7 @@ def _reading() -> Iterator[VerifyProgress]:
 def _print_report(report: VerifyReport, *, fast: bool) -> None:
     from rich.text import Text
 
-    from harness.data.base import DATASETS
+    from harness.data.registry import DATASETS
 
     title = (DATASETS[report.dataset].title, "bold")
     console().print(Text.assemble(title, f" in {report.root}"), soft_wrap=True)

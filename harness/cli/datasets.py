@@ -17,7 +17,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from harness.data.base import Split
+    from harness.dataset_contract import DatasetInfo, Split
 
 __all__ = ["command"]
 
@@ -40,7 +40,7 @@ def command(data: Path | None, as_json: bool) -> None:
 
     if data is not None and not data.is_dir():
         raise UsageError(f"{data} is no folder: name the one that holds the datasets with --data DIR.")
-    states = [_state(dataset.info.name, dataset.root, data) for dataset in find_datasets(data)]
+    states = [_state(dataset.info, dataset.root, data) for dataset in find_datasets(data)]
     if as_json:
         print_json(states)
     else:
@@ -66,23 +66,21 @@ class _DatasetState:
     mend: str
 
 
-def _state(name: str, root: Path | None, data: Path | None) -> _DatasetState:
+def _state(info: DatasetInfo, root: Path | None, data: Path | None) -> _DatasetState:
     """Return the state of a dataset with a root folder, None where it lies nowhere, looked for in a folder."""
-    from harness.data.base import DATASETS
-
-    info = DATASETS[name]
+    name = info.name
     about = (name, info.title, info.licence, info.homepage)
     counts = {split: info.total(split) for split in _SPLITS}
-    if name == "toy":
-        from harness.data.toy import TOY_VERSION
-        from harness.files.caches import CACHES
+    if info.embedded:
+        from harness.data.registry import load_embedded
 
         made = {split: info.total(split) or 0 for split in _SPLITS}
-        folder = CACHES["toy"].path / TOY_VERSION
+        folder = load_embedded(name).folder()
         mend = "" if folder.is_dir() else "nothing to do: it is made when it is first used"
         return _DatasetState(*about, True, folder, info.categories, (), (), made, made, (), mend)
     if root is None:
-        mend = f"harness data fetch {name} --to DIR, or name the folder that holds it with --data DIR"
+        fetch = f"harness data fetch {name} --to DIR, or " if info.counts else ""
+        mend = f"{fetch}name the folder that holds it with --data DIR"
         none = dict.fromkeys(_SPLITS, 0)
         return _DatasetState(*about, False, None, (), info.categories, (), none, counts, (), mend)
 

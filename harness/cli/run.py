@@ -21,6 +21,7 @@ from harness.cli.options import (
 )
 from harness.cli.output import counted, echo_notes, print_json
 from harness.cli.query_options import tell_left_out
+from harness.data.registry import DEFAULT_DATASET
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
@@ -129,7 +130,7 @@ def command(
     sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
         methods=methods,
-        dataset=dataset or (_found_dataset(chosen["data"]) if not suites else "toy"),
+        dataset=dataset or (_found_dataset(chosen["data"]) if not suites else DEFAULT_DATASET),
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
         cache=not no_cache,
@@ -207,7 +208,7 @@ def _found_dataset(data: Path | None) -> str:
     from harness.data.open import dataset_in
 
     given = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
-    return dataset_in(data) if given and data is not None else "toy"
+    return dataset_in(data) if given and data is not None else DEFAULT_DATASET
 
 
 def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:

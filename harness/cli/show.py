@@ -11,6 +11,7 @@ import click
 from harness.cli.options import FILE, choice_option, data_option, names_option
 from harness.cli.output import counted, echo, warn
 from harness.cli.query_options import query_options
+from harness.data.registry import DEFAULT_DATASET
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
@@ -64,7 +65,7 @@ def command(
     path = to or Path(f"figure{figure}.png")
     figure_format(path)
     if not query.dataset:
-        query = replace(query, dataset="toy")
+        query = replace(query, dataset=DEFAULT_DATASET)
     choice = choose(store, ShowRequest(query, samples, defects, worst, best, 6 if figure == "6" else 5), data)
     if choice.others:
         warn(f"Shown: {choice.title}. Also kept, for --shots and --split: {'; '.join(choice.others)}.")

@@ -44,7 +44,7 @@ def command(dataset: str | None, category: str | None, shots: str | None, name: 
 
 
 def _check(dataset: str | None, category: str | None) -> None:
-    from harness.data.base import DATASETS
+    from harness.data.registry import DATASETS
     from harness.registry import nearest_names
 
     if dataset is not None and dataset not in DATASETS:

@@ -18,6 +18,7 @@ from harness.conformance.outcome import CheckFailedError
 from harness.conformance.samples import SampleTracker, TrainingSamples
 from harness.conformance.side_effects import Touch, captured_output, changed_settings, watched
 from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample
+from harness.data.registry import DEFAULT_DATASET
 from harness.errors import HarnessError
 from harness.measure import torch_state
 from harness.measure.state import AllocatorLevel
@@ -117,7 +118,7 @@ class Subject:
             method=self.spec.name,
             parameters=self.parameters,
             given=self.spec.parameters,
-            dataset="toy",
+            dataset=DEFAULT_DATASET,
             category=self.train[0].category,
             data_digest="",
             shots=len(self.train),

@@ -10,6 +10,7 @@ from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Out
 from harness.conformance.subject import Subject
 from harness.contract import MethodError, UnsupportedError
 from harness.data.open import open_dataset
+from harness.data.registry import DEFAULT_DATASET
 from harness.files.names import capped
 from harness.measure.host import frozen_gc
 from harness.registry import MethodSpec
@@ -58,7 +59,7 @@ def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int
     progress
         Called with (stage, done, total) while the method is fitted.
     """
-    dataset = open_dataset("toy", None)
+    dataset = open_dataset(DEFAULT_DATASET, None)
     by_defect = {ref.defect: ref for ref in reversed(dataset.refs(_CATEGORY, "test"))}
     train = [dataset.load(ref) for ref in dataset.refs(_CATEGORY, "train")[:_TRAIN]]
     test = [dataset.load(by_defect[defect]) for defect in _DEFECTS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from harness.data.base import SampleRef
+from harness.dataset_contract import SampleRef
 
 __all__ = ["Doubts"]
 

@@ -5,11 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.contract import Sample
-from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.eyecandies_layouts import Converted, Layout, Official
-from harness.data.folder import FolderDataset, SampleFiles, Scan
+from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
+from harness.dataset_contract import DatasetInfo, SampleRef, Split
 
 __all__ = ["Eyecandies"]
+
+
+_CATEGORIES = (
+    *("CandyCane", "ChocolateCookie", "ChocolatePraline", "Confetto", "GummyBear", "HazelnutTruffle"),
+    *("LicoriceSandwich", "Lollipop", "Marshmallow", "PeppermintCandy"),
+)
+_INFO = DatasetInfo(
+    name="eyecandies",
+    title="Eyecandies",
+    categories=_CATEGORIES,
+    counts={category: dict(zip(SPLITS, (1000, 100, 50), strict=True)) for category in _CATEGORIES},
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://eyecan-ai.github.io/eyecandies",
+    folder_names=("eyecandies", "Eyecandies", "eyecandies_preprocessed"),
+    published_ids="train/{index:03d}",
+    position=20,
+)
 
 
 class Eyecandies(FolderDataset):
@@ -31,7 +48,9 @@ class Eyecandies(FolderDataset):
     ACCV 2022.
     """
 
-    def __init__(self, root: Path, info: DatasetInfo = DATASETS["eyecandies"], hint: str | None = None) -> None:
+    info = _INFO
+
+    def __init__(self, root: Path, info: DatasetInfo | None = None, hint: str | None = None) -> None:
         super().__init__(root, info, hint)
         self._layouts: dict[str, Layout] = {}
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from harness.contract import Sample
 from harness.data.backproject import BACKGROUND_RULE, back_project, find_background, scale_depth, to_sample_axes
-from harness.data.base import SampleRef, Split
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest
 from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_metres
 from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
+from harness.dataset_contract import SampleRef, Split
 from harness.errors import DataError
 
 __all__ = ["DEFECTS", "Converted", "Layout", "Official"]

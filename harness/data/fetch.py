@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.base import DATASETS
 from harness.data.download import DownloadProgress, download, require_space
+from harness.data.registry import DATASETS
 from harness.data.unpack import unpack
 from harness.errors import DataError, UsageError
 

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.contract import Sample
-from harness.data.base import DatasetInfo, SampleRef, Split
 from harness.data.doubts import Doubts
+from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.hashes import FileHashes
@@ -96,7 +96,7 @@ class FolderDataset(ABC):
     root
         Folder of the categories.
     info
-        Facts of the dataset: its categories are the only folders looked at.
+        Facts of the dataset: its categories are the only folders looked at. Those of the class where None.
     hint
         What the user can do about a bad file: the end of the error's sentence. By default, to replace it, for the
         folder may be of any origin.
@@ -107,8 +107,11 @@ class FolderDataset(ABC):
         About the samples that were read so far.
     """
 
-    def __init__(self, root: Path, info: DatasetInfo, hint: str | None = None) -> None:
-        self.info = info
+    info: DatasetInfo
+
+    def __init__(self, root: Path, info: DatasetInfo | None = None, hint: str | None = None) -> None:
+        if info is not None:
+            self.info = info
         self.root = root
         self.hint = hint or f"replace it, and check all files with 'harness data verify {root}'"
         self.doubts = Doubts()
@@ -135,6 +138,12 @@ class FolderDataset(ABC):
     @abstractmethod
     def _decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read the files of a sample as they are."""
+
+    @classmethod
+    def find(cls, data: Path) -> Path | None:
+        """Return the folder of the official categories: ``data`` itself, or one in it of the dataset's known names."""
+        places = (data, *(data / name for name in cls.info.folder_names))
+        return next((root for root in places if cls.categories_in(root, cls.info)), None)
 
     @classmethod
     def categories_in(cls, root: Path, info: DatasetInfo) -> tuple[str, ...]:

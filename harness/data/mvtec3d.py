@@ -8,13 +8,36 @@ from pathlib import Path
 import numpy as np
 
 from harness.contract import Sample
-from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.clean import CLEANING, cached_clean_masks, clean_masks, valid_points
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest
 from harness.data.paired import decode_paired, has_paired_files, scan_paired
+from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.files.caches import CACHES
 
 __all__ = ["MVTec3D"]
+
+_COUNTS = {
+    "bagel": (244, 22, 110),
+    "cable_gland": (223, 23, 108),
+    "carrot": (286, 29, 159),
+    "cookie": (210, 22, 131),
+    "dowel": (288, 34, 130),
+    "foam": (236, 27, 100),
+    "peach": (361, 42, 132),
+    "potato": (300, 33, 114),
+    "rope": (298, 33, 101),
+    "tire": (210, 29, 112),
+}
+_INFO = DatasetInfo(
+    name="mvtec3d",
+    title="MVTec 3D-AD",
+    categories=tuple(_COUNTS),
+    counts={category: dict(zip(SPLITS, counts, strict=True)) for category, counts in _COUNTS.items()},
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://www.mvtec.com/company/research/datasets/mvtec-3d-ad",
+    folder_names=("mvtec3d", "mvtec_3d_anomaly_detection", "mvtec3d-ad", "mvtec_3d"),
+    position=10,
+)
 
 _MUCH = 0.2
 _LOSES_MUCH = f"lose more than {_MUCH:.0%} of their points off the plane, for cleaning keeps the largest cluster alone"
@@ -38,13 +61,10 @@ class MVTec3D(FolderDataset):
     Bergmann et al., "The MVTec 3D-AD dataset for unsupervised 3D anomaly detection and localization", VISAPP 2022.
     """
 
+    info = _INFO
+
     def __init__(
-        self,
-        root: Path,
-        info: DatasetInfo = DATASETS["mvtec3d"],
-        hint: str | None = None,
-        *,
-        cache: Path | None = None,
+        self, root: Path, info: DatasetInfo | None = None, hint: str | None = None, *, cache: Path | None = None
     ) -> None:
         super().__init__(root, info, hint)
         self._cache = cache or CACHES["cleaning"].path

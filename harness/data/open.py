@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from harness.data.base import DATASETS, Dataset, DatasetInfo
-from harness.data.eyecandies import Eyecandies
-from harness.data.folder import FolderDataset, subfolders
-from harness.data.mvtec3d import MVTec3D
+from harness.data.folder import subfolders
+from harness.data.registry import DATASETS, OWN_DATA, load_embedded, load_reader
+from harness.dataset_contract import Dataset, DatasetInfo
 from harness.errors import PrerequisiteError, UsageError
+from harness.registry import nearest_names
 
-__all__ = ["READERS", "FoundDataset", "dataset_in", "find_datasets", "open_dataset"]
-
-_TOY = "toy"
-
-READERS: dict[str, type[FolderDataset]] = {"toy": MVTec3D, "mvtec3d": MVTec3D, "eyecandies": Eyecandies}
-"""The reader of each dataset by name."""
+__all__ = ["FoundDataset", "dataset_in", "find_datasets", "open_dataset", "open_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +21,9 @@ class FoundDataset:
     Parameters
     ----------
     info
-        Facts of the dataset.
+        Facts of the dataset; of own data, those of its folder.
     root
-        Folder of its categories; None where it was not found, and for the toy dataset, which is made on its first use.
+        Folder of its categories; None where it was not found, and for an embedded dataset, made on its first use.
     categories
         Categories found, in the published order.
     """
@@ -41,14 +34,16 @@ class FoundDataset:
 
 
 def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
-    """Look for each known dataset.
+    """Look for each known dataset, and for own data where none of the others is there.
 
     Parameters
     ----------
     data
-        A dataset's folder, or a folder of datasets' folders; None finds the toy dataset only.
+        A dataset's folder, or a folder of datasets' folders; None finds embedded datasets only.
     """
-    return tuple(_find(info, data) for info in DATASETS.values())
+    found = tuple(_find(name, data) for name in DATASETS if name != OWN_DATA)
+    others = any(dataset.root is not None for dataset in found)
+    return (*found, _find(OWN_DATA, None if others else data))
 
 
 def dataset_in(data: Path) -> str:
@@ -62,7 +57,7 @@ def dataset_in(data: Path) -> str:
     Raises
     ------
     UsageError
-        Where it holds none that is known, or several.
+        Where it holds none, or several.
     """
     names = [found.info.name for found in find_datasets(data) if found.root is not None]
     if len(names) == 1:
@@ -71,15 +66,40 @@ def dataset_in(data: Path) -> str:
     raise UsageError(f"{data} {holds}: name the dataset that is meant with --dataset ({', '.join(DATASETS)}).")
 
 
+def open_found(data: Path, name: str | None = None) -> Dataset:
+    """Open the dataset that lies in a folder or below it, also one that the harness made.
+
+    Parameters
+    ----------
+    data
+        A dataset's folder, or the folder above it.
+    name
+        As for :func:`open_dataset`; None takes the first dataset that is found, and own data last.
+
+    Raises
+    ------
+    UsageError
+        Where the folder holds no such dataset.
+    """
+    if name is not None and name not in DATASETS:
+        return _open_own(name, data)
+    for one in sorted(DATASETS, key=OWN_DATA.__eq__) if name is None else (name,):
+        reader = load_reader(one)
+        if (root := reader.find(data)) is not None:
+            return reader(root)
+    wanted = DATASETS[name].title if name is not None else "dataset that is known"
+    raise UsageError(f"{data} holds no {wanted}: give the folder that has the categories' folders in it.")
+
+
 def open_dataset(name: str, data: Path | None) -> Dataset:
-    """Open a dataset by its name; the toy dataset is made first where it is not in the cache.
+    """Open a dataset by its name; an embedded one is made first where it is not in the cache.
 
     Parameters
     ----------
     name
-        A key of :data:`harness.data.base.DATASETS`.
+        A key of :data:`harness.data.registry.DATASETS`, or the name of own data that lies in ``data``.
     data
-        The dataset's folder, or the folder above it; not used for the toy dataset.
+        The dataset's folder, or the folder above it; not used for an embedded dataset.
 
     Raises
     ------
@@ -88,44 +108,42 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
     PrerequisiteError
         Where no folder is given.
     """
-    info = DATASETS.get(name)
-    if info is None:
-        raise UsageError(_unknown_name(name))
-    if name == _TOY:
-        from harness.data.toy import ensure_toy
-
-        return MVTec3D(ensure_toy(), info, "remove it with 'harness cache clear toy'; it is made again on its next use")
+    if name not in DATASETS:
+        return _open_own(name, data)
+    info, reader = DATASETS[name], load_reader(name)
+    if info.embedded:
+        return reader(load_embedded(name).make())
     if data is None:
-        raise PrerequisiteError(
-            f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA, "
-            f"or download them with 'harness data fetch {name} --to DIR'."
-        )
-    root = _find(info, data).root
+        raise PrerequisiteError(_folder_needed(info))
+    root = reader.find(data)
     if root is None:
         raise UsageError(_not_found(info, data))
-    return READERS[name](root, info)
+    return reader(root)
 
 
-def _find(info: DatasetInfo, data: Path | None) -> FoundDataset:
-    if info.name == _TOY:
+def _open_own(name: str, data: Path | None) -> Dataset:
+    """Open own data under the name that it goes by in records."""
+    own = _find(OWN_DATA, data)
+    if own.root is not None and own.info.name == name:
+        return load_reader(OWN_DATA)(own.root)
+    known = [*DATASETS] if own.root is None else [*DATASETS, own.info.name]
+    raise UsageError(f"There is no dataset '{name}': {nearest_names(name.lower(), known)}")
+
+
+def _find(name: str, data: Path | None) -> FoundDataset:
+    info, reader = DATASETS[name], load_reader(name)
+    if info.embedded:
         return FoundDataset(info, None, info.categories)
-    for root in _candidates(info, data):
-        categories = READERS[info.name].categories_in(root, info)
-        if categories:
-            return FoundDataset(info, root, categories)
-    return FoundDataset(info, None, ())
+    root = reader.find(data) if data is not None else None
+    if root is None:
+        return FoundDataset(info, None, ())
+    opened = reader(root)
+    return FoundDataset(opened.info, root, opened.categories)
 
 
-def _candidates(info: DatasetInfo, data: Path | None) -> Iterator[Path]:
-    if data is not None:
-        yield data
-        yield from (data / name for name in info.folder_names)
-
-
-def _unknown_name(name: str) -> str:
-    near = get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.4)
-    guess = f"did you mean '{near[0]}'" if near else f"choose one of {', '.join(DATASETS)}"
-    return f"There is no dataset '{name}': {guess}?"
+def _folder_needed(info: DatasetInfo) -> str:
+    needs = f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA"
+    return f"{needs}, or download them with 'harness data fetch {info.name} --to DIR'." if info.counts else f"{needs}."
 
 
 def _not_found(info: DatasetInfo, data: Path) -> str:
@@ -138,6 +156,8 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
     other = next((dataset.info for dataset in find_datasets(data) if dataset.root is not None), None)
     if other is not None:
         return f"{data} holds {other.title} and not {info.title}: use --dataset {other.name}, or another --data DIR."
+    if not info.counts:
+        return f"{data} holds no {info.title.lower()}: found {_content(data)}; give another folder with --data DIR."
     to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
     return (

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Sample
-from harness.data.base import SampleRef
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SampleFiles, Scan, subfolders
 from harness.data.images import read_mask, read_rgb, read_xyz
+from harness.dataset_contract import SampleRef
 from harness.errors import DataError
 
 __all__ = ["GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require_same_size", "scan_paired"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import DataError, UsageError
 from harness.files.bundled import splits_dir
 from harness.files.digest import digest
@@ -102,7 +102,7 @@ def load_split(dataset: str, category: str, shots: Shots, name: str, available: 
     Parameters
     ----------
     dataset, category
-        Names as in :data:`harness.data.base.DATASETS`.
+        Names as in :data:`harness.data.registry.DATASETS`.
     shots
         5, 10, 50 or ``full``.
     name
@@ -145,8 +145,8 @@ def list_splits(datasets: Sequence[str] | None = None) -> tuple[SplitRow, ...]:
 
 def train_ids(dataset: str, category: str) -> list[str]:
     """Return the ids of all published training samples of a category, sorted."""
-    stem = "train" if dataset == "eyecandies" else "train/good"
-    return [f"{stem}/{index:03d}" for index in range(DATASETS[dataset].counts[category]["train"])]
+    info = DATASETS[dataset]
+    return [info.published_ids.format(index=index) for index in range(info.counts[category]["train"])]
 
 
 def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> list[str]:

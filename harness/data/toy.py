@@ -18,14 +18,16 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.base import DATASETS
+from harness.data.folder import SPLITS
+from harness.data.mvtec3d import MVTec3D
 from harness.data.toy_defects import DEFECTS, draw_defective_scene
 from harness.data.toy_scene import LOOKS, Scene, draw_scene, render
+from harness.dataset_contract import DatasetInfo
 from harness.errors import PrerequisiteError
 from harness.files.caches import CACHES
 from harness.files.digest import seed_from
 
-__all__ = ["TOY_COUNTS", "TOY_VERSION", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
+__all__ = ["TOY_COUNTS", "TOY_VERSION", "Toy", "ToySample", "ensure_toy", "toy_samples", "toy_scene"]
 
 TOY_VERSION = "1"
 """Part of every seed and of the folder's name: raise it with every change of the drawing."""
@@ -37,6 +39,40 @@ TOY_COUNTS: dict[tuple[str, str], int] = {
     **{("test", defect): 4 for defect in DEFECTS},
 }
 """Samples per category, by split and defect."""
+
+_REMAKE = "remove it with 'harness cache clear toy'; it is made again on its next use"
+
+
+class Toy(MVTec3D):
+    """The embedded toy dataset, in its folder of the cache."""
+
+    info = DatasetInfo(
+        name="toy",
+        title="Toy (embedded)",
+        categories=tuple(LOOKS),
+        counts={
+            category: {split: sum(n for (of, _), n in TOY_COUNTS.items() if of == split) for split in SPLITS}
+            for category in LOOKS
+        },
+        licence="Apache-2.0",
+        folder_names=("toy",),
+        default_preset="quick",
+        embedded=True,
+        position=0,
+    )
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, hint=_REMAKE)
+
+    @staticmethod
+    def folder() -> Path:
+        """Return the folder of the files in the cache."""
+        return CACHES["toy"].path / TOY_VERSION
+
+    @staticmethod
+    def make() -> Path:
+        """Return the folder of the files, made first where it isn't there."""
+        return ensure_toy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +87,7 @@ class ToySample:
 
 def toy_samples() -> Iterator[ToySample]:
     """Yield the address of every sample."""
-    for category in DATASETS["toy"].categories:
+    for category in LOOKS:
         for (split, defect), count in TOY_COUNTS.items():
             yield from (ToySample(category, split, defect, index) for index in range(count))
 

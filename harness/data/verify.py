@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.data.base import DATASETS, DatasetInfo, SampleRef, Split
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
 from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
-from harness.data.open import READERS
-from harness.errors import DataError, UsageError
+from harness.data.open import open_found
+from harness.dataset_contract import Dataset, DatasetInfo, SampleRef, Split
+from harness.errors import DataError
 
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
 
@@ -124,9 +124,11 @@ def verify_dataset(
     UsageError
         Where the folder holds no such dataset.
     """
-    reader = _open(root, name)
+    reader = open_found(root, name)
+    if isinstance(reader, FolderDataset):
+        reader.hint = _HINT
     info, categories = reader.info, reader.categories
-    scans = {(category, split): reader.scan(category, split) for category in categories for split in SPLITS}
+    scans = {(category, split): _scan(reader, category, split) for category in categories for split in SPLITS}
     problems = [
         Problem(category, split, message)
         for (category, split), scan in scans.items()
@@ -144,25 +146,35 @@ def verify_dataset(
         notes=tuple(
             Problem(category, split, note)
             for (category, split), scan in scans.items()
-            for note in (*scan.notes, *reader.doubts.sentences(category, scan.samples))
+            for note in (*scan.notes, *_doubts(reader, category, scan))
         ),
         decoded=0 if fast else sum(len(scan.samples) for scan in scans.values()),
     )
 
 
-def _open(root: Path, name: str | None) -> FolderDataset:
-    if name is not None and name not in DATASETS:
-        raise UsageError(f"There is no dataset '{name}': choose one of {', '.join(DATASETS)}.")
-    infos = [info for info in DATASETS.values() if name in (None, info.name)]
-    for info in infos:
-        for folder in (root, *(root / below for below in info.folder_names)):
-            if READERS[info.name].categories_in(folder, info):
-                return READERS[info.name](folder, info, _HINT)
-    wanted = " or ".join(info.title for info in infos)
-    raise UsageError(f"{root} holds no {wanted}: give the folder that has the categories' folders in it.")
+def _scan(reader: Dataset, category: str, split: Split) -> Scan:
+    """Return the files of a split; of a reader that keeps no files in folders, its samples without files."""
+    if isinstance(reader, FolderDataset):
+        return reader.scan(category, split)
+    scan = Scan()
+    try:
+        refs = reader.refs(category, split)
+    except DataError as error:
+        scan.problem(str(error))
+        return scan
+    scan.samples = {ref: {} for ref in refs}
+    scan.images = len(refs)
+    return scan
 
 
-def _decode_all(reader: FolderDataset, scans: _Scans, progress: VerifyProgress | None) -> list[Problem]:
+def _doubts(reader: Dataset, category: str, scan: Scan) -> tuple[str, ...]:
+    """Return what is doubtful about the samples of a split; a reader without scans says it of a whole category."""
+    if isinstance(reader, FolderDataset):
+        return reader.doubts.sentences(category, scan.samples)
+    return reader.notes(category) if any(ref.split == "test" for ref in scan.samples) else ()
+
+
+def _decode_all(reader: Dataset, scans: _Scans, progress: VerifyProgress | None) -> list[Problem]:
     total = sum(len(scan.samples) for scan in scans.values())
     problems, done = [], 0
     for (category, split), scan in scans.items():
@@ -174,7 +186,7 @@ def _decode_all(reader: FolderDataset, scans: _Scans, progress: VerifyProgress |
     return problems
 
 
-def _unreadable(reader: FolderDataset, ref: SampleRef, files: SampleFiles) -> tuple[str, ...]:
+def _unreadable(reader: Dataset, ref: SampleRef, files: SampleFiles) -> tuple[str, ...]:
     """Return a sentence for every file that can't be used; none where the sample is fine."""
     try:
         sample = reader.decode(ref)

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.measure.gpus import list_gpus
-from harness.registry import OWN_DISTRIBUTION
+from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter_ns
 
 from harness.contract import Sample
-from harness.data.base import Dataset, SampleRef
+from harness.dataset_contract import Dataset, SampleRef
 
 __all__ = ["HELD_SAMPLES", "Reading", "read_ahead", "timed_reading"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.data.base import Dataset, Split
+from harness.dataset_contract import Dataset, Split
 from harness.plan.job import Job
 from harness.store.environment import Provider
 from harness.store.provenance import code_change, data_change, provider_of

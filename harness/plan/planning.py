@@ -11,10 +11,11 @@ from typing import Literal
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
-from harness.data.base import DATASETS, Dataset
 from harness.data.open import open_dataset
+from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded
 from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
+from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.changes import Changes
@@ -70,7 +71,7 @@ class Selection:
     """
 
     methods: tuple[str, ...]
-    dataset: str = "toy"
+    dataset: str = DEFAULT_DATASET
     data: Path | None = None
     categories: tuple[str, ...] = ()
     shots: tuple[Shots, ...] = (10,)
@@ -94,7 +95,7 @@ class Selection:
     @property
     def used_preset(self) -> str:
         """The preset of its cells: the chosen one, or that of its dataset."""
-        return self.preset or ("quick" if self.dataset == "toy" else "paper")
+        return self.preset or default_preset(self.dataset)
 
     def splits_of(self, shots: Shots) -> tuple[str, ...]:
         """Return the names of the lists that are planned with so many shots: all samples are one list."""
@@ -334,13 +335,13 @@ def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
     chosen: dict[str, None] = {}
     for pattern in wanted:
         matching = [name for name in dataset.categories if pattern == "all" or fnmatchcase(name, pattern)]
-        if not matching and pattern in DATASETS[dataset.info.name].categories:
+        if not matching and pattern in dataset.info.categories:
             raise PrerequisiteError(
                 f"Category '{pattern}' is not in {dataset.root} (found: {', '.join(dataset.categories)}): "
                 f"download it with 'harness data fetch {dataset.info.name}'."
             )
         if not matching and pattern in dataset.unofficial:
-            title, known = DATASETS[dataset.info.name].title, ", ".join(dataset.categories)
+            title, known = dataset.info.title, ", ".join(dataset.categories)
             raise UsageError(f"'{pattern}' is not an official category of {title}: choose from {known}.")
         if not matching:
             nearest = registry.nearest_names(pattern, dataset.categories)
@@ -353,7 +354,7 @@ def _left_out(dataset: Dataset, categories: Sequence[str]) -> list[str]:
     """Return a sentence for each thing in the dataset's folder that no cell uses."""
     notes = [f"{category}: {note}." for category in categories for note in dataset.notes(category)]
     if dataset.unofficial:
-        title, names = DATASETS[dataset.info.name].title, ", ".join(dataset.unofficial)
+        title, names = dataset.info.title, ", ".join(dataset.unofficial)
         notes.append(f"{dataset.root} holds {names}: not an official category of {title}, and left out.")
     return notes
 
@@ -368,7 +369,7 @@ def _weights(
     try:
         files = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
     except PrerequisiteError as error:
-        if selection.weights == "pretrained" or selection.dataset != "toy":
+        if selection.weights == "pretrained" or not is_embedded(selection.dataset):
             raise
         notice = (
             "RANDOM WEIGHTS: the feature extractors are untrained, so these numbers say nothing about the methods "

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS, DEFAULT_DATASET
 from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.protocol import Protocol
@@ -24,7 +24,7 @@ __all__ = ["SUITES", "OutlineRow", "SuiteRow", "suite_outline", "suite_rows", "s
 SUITES: dict[str, int] = {f"table{table.number}": table.number for table in PAPER_TABLES}
 """Name of each suite, and the number of its table in the paper."""
 
-_REHEARSAL = "toy"
+_REHEARSAL = DEFAULT_DATASET
 _RERUN_WORDS = ("failed", "all")
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cell import Cell
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
 from harness.report.grid import Grid

@@ -10,8 +10,9 @@ from textwrap import shorten
 
 from harness.cell import Cell
 from harness.contract import ParameterValue
-from harness.data.base import DATASETS, Split, dataset_title
+from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import Shots
+from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
 from harness.registry import label, needs_weights

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import mean
 
-from harness.data.base import DATASETS, dataset_title
+from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import SHOTS, Shots
 from harness.report.compare import difference, on_other_machine, same_parameters, why_not_comparable
 from harness.report.grid import Grid, Row, Value, missing, rank_columns

@@ -17,7 +17,7 @@ from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
 from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
-from harness.store.paper import PAPER_TABLES, PaperTable
+from harness.store.paper import PAPER_DATASET, PAPER_TABLES, PaperTable
 from harness.store.published import Published
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.query import RecordQuery
@@ -278,7 +278,7 @@ def _like_paper(
         yield from layout_grids(table, printed, None, metrics=metrics)
     for series, warning in apart:
         several = not joined or len(series.groups) > 1
-        if asked or (several and (table.dataset == "mvtec3d" or series.first.dataset == table.dataset)):
+        if asked or (several and (table.dataset == PAPER_DATASET or series.first.dataset == table.dataset)):
             yield from layout_grids(table, None, series, metrics=metrics, warning=warning)
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
-from harness.data.base import Dataset, SampleRef, SampleSequence
 from harness.data.open import open_dataset
+from harness.data.sequence import SampleSequence
+from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import DataError
 from harness.files.digest import digest
 from harness.measure import environment, torch_state

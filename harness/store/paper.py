@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from harness.store.published import Published, PublishedRow
 from harness.store.quantities import ACCURACY, quantity
 
-__all__ = ["CITATION", "PAPER_TABLES", "PaperTable", "printed_rows", "reason_for_no_difference"]
+__all__ = ["CITATION", "PAPER_DATASET", "PAPER_TABLES", "PaperTable", "printed_rows", "reason_for_no_difference"]
 
 SOURCE = "costanzino2024"
 CITATION = "Costanzino et al., CVPR 2024"
+
+PAPER_DATASET = "mvtec3d"
+"""The dataset of most of its tables and of its figures."""
 
 _FOUR = ("i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official")
 _VARIANTS = ("2d", "3d", "product")
@@ -51,7 +54,7 @@ class PaperTable:
     across: str
     metrics: tuple[str, ...]
     methods: tuple[str, ...]
-    dataset: str = "mvtec3d"
+    dataset: str = PAPER_DATASET
     variants: bool = False
     unlike: Mapping[str, str] = field(default_factory=dict)
     doubts: Mapping[tuple[str, str], str] = field(default_factory=dict)

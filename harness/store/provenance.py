@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from harness import registry
 from harness.files.sources import module_file, source_digest
-from harness.registry import OWN_DISTRIBUTION
+from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Provider
 from harness.store.record import DataContent, Record
 

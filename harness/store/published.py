@@ -12,7 +12,7 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.data.splits import Shots, parse_shots
 from harness.errors import DataError, HarnessError
 from harness.files.bundled import published_dir

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from harness.cell import Cell
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.protocol import PRESETS

@@ -11,7 +11,8 @@ from typing import Literal, cast
 import msgspec
 
 from harness.cell import Cell
-from harness.data.base import DATASETS, Split
+from harness.data.registry import DATASETS
+from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.files.names import bad_name_reason
 from harness.protocol import LatencyBudget, Protocol

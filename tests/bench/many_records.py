@@ -16,7 +16,7 @@ import pytest
 from report_records import full_record, make_cell
 
 from harness.cell import Cell
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.store.store import Store
 
 TEMPLATES = 20

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.contract import Sample
-from harness.data.base import Dataset, SampleRef
+from harness.dataset_contract import Dataset, SampleRef
 from harness.measure.torch_state import synchronise
 from methods.cfm import CFM
 from methods.parts.cfm import maps as cfm_maps

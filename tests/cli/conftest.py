@@ -71,7 +71,7 @@ def plugin(tmp_path, monkeypatch) -> Iterator[Callable[[str, dict[str, str]], No
 
     def forget() -> None:
         sys.modules.pop("some_plugin", None)
-        registry._entries.cache_clear()
+        registry._plugins.forget()
         registry._is_usable.cache_clear()
         registry.load.cache_clear()
 

@@ -9,7 +9,7 @@ import pytest
 from fileserver import FileServer, running
 
 from harness.data import fetch
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 
 
 @pytest.fixture

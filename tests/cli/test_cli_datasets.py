@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from count_records import keep_details
 from report_records import full_record, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.store.store import Store
 
 LOADED = """

@@ -12,7 +12,7 @@ import pytest
 from gate_records import toy_record
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.store.store import Store
 
 VERBS = ("tables", "plot", "show", "report", "status", "leaderboard", "check")

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from harness.data import splits
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.data.splits import load_split, train_ids
 from harness.files import bundled
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from report_records import make_cell, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.store.claims import Claim
 from harness.store.pending import save_pending
 from harness.store.store import Store

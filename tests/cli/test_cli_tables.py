@@ -7,7 +7,7 @@ import pytest
 from count_records import keep_counts
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.files.bundled import published_dir
 from harness.store.store import Store
 

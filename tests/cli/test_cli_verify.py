@@ -23,10 +23,10 @@ def verify(call, toy, plugin_site, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(plugin_site), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.syspath_prepend(str(plugin_site))
-    registry._entries.cache_clear()
+    registry._plugins.forget()
     registry._is_usable.cache_clear()
     yield lambda *arguments: call("verify", *arguments, "--device", "cpu")
-    registry._entries.cache_clear()
+    registry._plugins.forget()
     registry._is_usable.cache_clear()
     registry.load.cache_clear()
 

@@ -117,7 +117,7 @@ def test_a_name_that_two_plugins_register_is_nobodys(call, plugin, tmp_path: Pat
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text("[harness.methods]\nplain = other:Plain\n")
-    registry._entries.cache_clear()
+    registry._plugins.forget()
     outcome = call("methods", "plain")
     assert outcome.code == 2
     assert "some-plugin (some_plugin:Plain)" in outcome.err

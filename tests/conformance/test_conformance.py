@@ -25,11 +25,11 @@ TEST = [make_sample(seed, height=48, width=48, radius=16) for seed in (7, 8)]
 def _plugins(plugin_site: Path) -> Iterator[None]:
     """Let this process find the methods of the plugin project."""
     sys.path.insert(0, str(plugin_site))
-    registry._entries.cache_clear()
+    registry._plugins.forget()
     registry._is_usable.cache_clear()
     yield
     sys.path.remove(str(plugin_site))
-    registry._entries.cache_clear()
+    registry._plugins.forget()
     registry._is_usable.cache_clear()
     registry.load.cache_clear()
     for name in ("colour_distance", "dishonest"):

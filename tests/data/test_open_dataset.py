@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness.data.base import DATASETS
+from harness.data import registry
 from harness.data.eyecandies import Eyecandies
 from harness.data.mvtec3d import MVTec3D
-from harness.data.open import find_datasets, open_dataset
+from harness.data.open import dataset_in, find_datasets, open_dataset
+from harness.data.registry import DATASETS
 from harness.data.toy import TOY_VERSION, ensure_toy
 from harness.errors import PrerequisiteError, UsageError
 
@@ -112,9 +115,55 @@ def test_category_folder_points_to_the_one_above(bagel) -> None:
 
 
 def test_what_is_found(bagel, candy: Path) -> None:
-    toy, mvtec3d, eyecandies = find_datasets(bagel.root.parent)
+    toy, mvtec3d, eyecandies, own = find_datasets(bagel.root.parent)
     assert (toy.root, toy.categories) == (None, ("bump", "ridge"))
     assert (mvtec3d.root, mvtec3d.categories) == (bagel.root, ("bagel",))
-    assert (eyecandies.root, eyecandies.categories) == (None, ())
+    assert (eyecandies.root, eyecandies.categories) == (own.root, own.categories) == (None, ())
     assert find_datasets(candy)[2].categories == ("CandyCane",)
-    assert [found.root for found in find_datasets(None)] == [None, None, None]
+    assert [found.root for found in find_datasets(None)] == [None] * 4
+
+
+def test_own_data_goes_by_its_folders_name(mvtec) -> None:
+    root = mvtec.write("flange_7741/train/good").parents[2]
+    own = find_datasets(root)[3]
+    assert (own.root, own.categories, own.info.counts) == (root, ("flange_7741",), {})
+    assert dataset_in(root) == own.info.name == root.name.replace(" ", "-")
+    for name in ("folder", own.info.name):
+        assert open_dataset(name, root).categories == ("flange_7741",)
+    with pytest.raises(UsageError, match="another"):
+        open_dataset("another", root)
+
+
+def test_what_a_plugin_registers_is_a_dataset_like_others(bagel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Brackets(MVTec3D):
+        info = replace(MVTec3D.info, name="brackets", categories=("bagel",), counts={})
+
+    class Nameless(MVTec3D):
+        info = replace(MVTec3D.info, name="")
+
+    entries = {"brackets": Brackets, "nameless": Nameless, "broken": object}
+    monkeypatch.setattr(registry, "_plugins", Group(entries))
+    for cached in (registry._usable, registry.load_reader):
+        cached.cache_clear()
+    try:
+        assert tuple(DATASETS) == ("brackets",)
+        assert isinstance(open_dataset("brackets", bagel.root), Brackets)
+        for name in ("nameless", "broken", "nix"):
+            with pytest.raises(UsageError):
+                open_dataset(name, bagel.root)
+    finally:
+        for cached in (registry._usable, registry.load_reader):
+            cached.cache_clear()
+
+
+class Group:
+    """Stands for the installed packages."""
+
+    def __init__(self, entries: dict[str, type]) -> None:
+        self._entries = entries
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._entries)
+
+    def usable_entry(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(value="somewhere", load=lambda: self._entries[name])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.base import DATASETS
 from harness.data.folder import SPLITS
+from harness.data.registry import DATASETS
 from harness.data.splits import (
     SHOTS,
     SPLIT_NAMES,

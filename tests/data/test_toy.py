@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.base import DATASETS
 from harness.data.clean import clean_masks
 from harness.data.images import read_mask, read_rgb, read_xyz
 from harness.data.mvtec3d import MVTec3D
+from harness.data.registry import DATASETS
 from harness.data.toy import TOY_COUNTS, ToySample, ensure_toy, toy_samples, toy_scene
 from harness.data.toy_defects import DEFECTS
 from harness.data.toy_scene import LOOKS, SIDE, Paint, Part, place, render

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from harness.data.base import DATASETS
 from harness.data.eyecandies import Eyecandies
 from harness.data.mvtec3d import MVTec3D
+from harness.data.registry import DATASETS
 from harness.data.verify import ALL_CATEGORIES, CountRow, verify_dataset
 from harness.errors import DataError, UsageError
 

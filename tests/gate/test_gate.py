@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_records import METRICS
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.gate.compare import compare
 from harness.gate.leaderboard import latest
 from harness.gate.rows import METRIC_IDS, BoardRow, CellKey

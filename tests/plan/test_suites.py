@@ -12,7 +12,8 @@ from report_records import make_record
 
 from harness import registry
 from harness.cli.main import main
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
+from harness.data.toy import Toy
 from harness.errors import UsageError
 from harness.measure.environment import describe, describe_torch
 from harness.plan.planning import Selection, join_plans, make_plan
@@ -105,7 +106,7 @@ def test_a_rehearsal_takes_the_same_methods_and_shots_to_the_toy_dataset() -> No
 def test_a_training_set_that_the_toy_dataset_cannot_give_is_left_out(monkeypatch) -> None:
     toy_counts = DATASETS["toy"].counts
     smaller = {**toy_counts, "bump": {**toy_counts["bump"], "train": 20}}
-    monkeypatch.setitem(DATASETS, "toy", replace(DATASETS["toy"], counts=smaller))
+    monkeypatch.setattr(Toy, "info", replace(Toy.info, counts=smaller))
     (toy,), notes = suite_selections(["table4"], FREE, "toy")
     assert toy.shots == (5, 10, "full")
     assert "Not planned, as Toy (embedded) has 20 training samples of a category: 50 shots." in notes

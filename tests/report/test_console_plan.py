@@ -7,7 +7,7 @@ import io
 import pytest
 from report_records import make_cell, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.plan.estimate import estimate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, PlannedCell

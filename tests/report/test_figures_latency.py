@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from report_records import full_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.figures.latency import draw_latency
 from harness.report.figures.latency_data import measured_latencies, order_statistic
 from harness.report.groups import group_records

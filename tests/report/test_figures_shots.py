@@ -3,7 +3,7 @@ import pytest
 from report_records import make_record
 from scipy import stats
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import UsageError
 from harness.report.figures.kinds import largest_family
 from harness.report.figures.shots import draw_shots

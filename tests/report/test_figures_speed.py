@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import UsageError
 from harness.report.figures.placement import distances
 from harness.report.figures.speed import draw_speed

@@ -10,7 +10,7 @@ from statistics import mean
 import pytest
 from rich.console import Console
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.files.bundled import published_dir
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.intervals import Difference
 from harness.report.overview import overview
 from harness.report.uncertainty import Uncertainty

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from report_records import cells, complete, full_record, group_of, make_record, notes
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.own_tables import cost_grid, defect_grid, memory_grid, timing_grid
 from harness.report.render.text import entries
 from harness.store.environment import Environment

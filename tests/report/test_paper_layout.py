@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from report_records import complete, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.grid import Value
 from harness.report.groups import group_records
 from harness.report.render.text import entries

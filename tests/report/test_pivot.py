@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from report_records import METRICS, cells, complete, group_of, make_record, notes
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.own_tables import accuracy_grid, cost_grid
 from harness.report.render.text import entries
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import complete, group_of, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.rank import Ranking, critical_difference, rank_grid, rank_methods
 
 MVTEC = DATASETS["mvtec3d"].categories

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.intervals import Difference
 from harness.report.legend import legend

@@ -3,7 +3,7 @@ import pytest
 from report_records import METRICS, make_record
 from scipy import stats
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.groups import group_records
 from harness.report.seeds import seed_grids, typical_groups
 

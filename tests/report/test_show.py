@@ -12,8 +12,8 @@ from map_records import FEATURES, keep_maps
 from PIL import Image
 from samples import make_sample
 
-from harness.data.base import Dataset
 from harness.data.open import open_dataset
+from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.report.pictures.choose import Choice, choose
 from harness.report.pictures.gallery import draw_gallery

@@ -1,7 +1,7 @@
 import pytest
 from report_records import make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import ExitCode, UsageError
 from harness.report.tables import TABLES, NothingMeasuredError, TableRequest, measured_grids, published_grids
 from harness.store.query import RecordQuery

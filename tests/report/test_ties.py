@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from report_records import complete, make_record
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.groups import group_records
 from harness.report.intervals import Difference
 from harness.report.legend import legend

@@ -4,7 +4,7 @@ from statistics import fmean
 
 import pytest
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import DataError
 from harness.files.bundled import published_dir
 from harness.store.published import MEAN, canonical_label, read_published

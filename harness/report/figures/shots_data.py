@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.data.base import dataset_title
+from harness.data.registry import dataset_title
 from harness.data.splits import SHOTS, Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
@@ -13,6 +13,7 @@ from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords, shared_title
 from harness.report.intervals import seed_interval
 from harness.report.pivot import Cut, measured_value
+from harness.store.paper import PAPER_DATASET
 from harness.store.published import MEAN, Published
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.query import RecordQuery
@@ -89,7 +90,7 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
 
 def published_shots(published: Published, query: RecordQuery, metric: str) -> FigureData[Series[ShotsPoint]]:
     """Return the published curves alone; raise UsageError where none is published for the query."""
-    dataset = query.dataset or "mvtec3d"
+    dataset = query.dataset or PAPER_DATASET
     curves = () if query.categories else _published_curves(dataset, published, query, metric)
     if not curves:
         raise UsageError(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.data.base import DATASETS
+from harness.data.registry import DATASETS
 from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import CONTENDED, Cut, label_of, measured_value
+from harness.store.paper import PAPER_DATASET
 from harness.store.published import MEAN, Published
 from harness.store.quantities import busy_reason, machines_of, quantity
 from harness.store.query import RecordQuery
@@ -89,7 +90,7 @@ def measured_speeds(group: Group, published: Published | None, metric: str) -> F
 
 def published_speeds(published: Published, query: RecordQuery, metric: str) -> FigureData[Series[SpeedPoint]]:
     """Return the published points alone; raise UsageError where none is published for the query."""
-    dataset = query.dataset or "mvtec3d"
+    dataset = query.dataset or PAPER_DATASET
     shots: Shots = query.shots[0] if query.shots else "full"
     points = _published_points(published, dataset, shots, query, metric)
     if not points or query.categories:

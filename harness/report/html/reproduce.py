@@ -8,6 +8,7 @@ from json import loads
 
 from harness import registry
 from harness.contract import ParameterValue, UsesCache
+from harness.data.registry import is_embedded
 from harness.errors import HarnessError
 from harness.files.digest import canonical_json
 from harness.store.record import Record
@@ -39,7 +40,7 @@ def reproduce(record: Record) -> tuple[str, str]:
     provider = record.environment.provider
     method = (provider.reference if provider else "") or cell.method
     words = ["harness", "run", "--methods", registry.label(method, named), "--dataset", cell.dataset]
-    if cell.dataset != "toy":
+    if not is_embedded(cell.dataset):
         words += ["--data", "DIR"]
         remarks.append("DIR is the folder of the dataset.")
     words += ["--categories", cell.category, "--shots", str(cell.shots), "--split", cell.split]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from harness.data.base import DATASETS, dataset_title
+from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import Shots
 from harness.report.compare import same_parameters, why_not_comparable
 from harness.report.grid import Grid, NumberId, Row, Value, missing, rank_columns

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.base import DATASETS, Dataset, SampleRef
 from harness.data.open import open_dataset
+from harness.data.registry import DATASETS
+from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import PrerequisiteError, UsageError
 from harness.registry import nearest_names
 from harness.report.pictures.runs import ShownMethod, ShowRequest, categories_with_maps, runs_with_maps
@@ -58,10 +59,9 @@ def choose(store: Store, request: ShowRequest, data: Path | None) -> Choice:
     PrerequisiteError
         Where the maps were made of other files than those of the dataset.
     """
-    if request.query.dataset not in DATASETS:
-        raise UsageError(
-            f"There is no dataset '{request.query.dataset}': {nearest_names(request.query.dataset, DATASETS)}"
-        )
+    name, known = request.query.dataset, {*DATASETS, *(record.cell.dataset for record in store.all())}
+    if name not in known:
+        raise UsageError(f"There is no dataset '{name}': {nearest_names(name, known)}")
     if sum((request.worst is not None, request.best is not None, bool(request.samples))) > 1:
         raise UsageError("--samples, --worst and --best choose samples in different ways: give one of them.")
     if request.samples and request.defects:
@@ -92,7 +92,7 @@ def spread_samples(refs: Sequence[SampleRef], count: int) -> list[SampleRef]:
 def _check_data(method: ShownMethod, dataset: Dataset, categories: Sequence[str]) -> None:
     for category in categories:
         if method.records[category].cell.data_digest != dataset.digest(category):
-            title = DATASETS[dataset.info.name].title
+            title = dataset.info.title
             raise PrerequisiteError(
                 f"The maps of {method.label} on {category} were made of other files than those of {title} in "
                 f"{dataset.root}: name the folder of that run with --data DIR, or run it again with --save-maps."

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.base import Dataset, SampleRef
+from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import PrerequisiteError
 from harness.files.atomic import write_atomically
 from harness.files.digest import digest

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cell import Cell
-from harness.data.base import Dataset
+from harness.data.registry import DEFAULT_DATASET, default_preset
+from harness.dataset_contract import Dataset
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.registry import base_name, method_names, nearest_names
 from harness.report.groups import Group, MethodRecords, group_records
@@ -46,7 +47,7 @@ class ShowRequest:
         5: maps of methods side by side; 6: features of CFM and how its map comes about.
     """
 
-    query: RecordQuery = field(default_factory=lambda: RecordQuery("toy"))
+    query: RecordQuery = field(default_factory=lambda: RecordQuery(DEFAULT_DATASET))
     samples: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
     worst: int | None = None
@@ -177,13 +178,13 @@ def _command(
     split = (query.splits[0] if len(query.splits) == 1 else None) if cell is None else cell.split
     options = {
         "methods": ",".join(method.removesuffix(" (released weights)") for method in methods),
-        "dataset": "" if request.query.dataset == "toy" else request.query.dataset,
+        "dataset": "" if request.query.dataset == DEFAULT_DATASET else request.query.dataset,
         "categories": ",".join(categories or request.query.categories),
         "shots": "" if shots in (None, 10) else str(shots),
         "split": "" if split in (None, "first") else split,
     }
     if cell is not None:
-        usual = "quick" if cell.dataset == "toy" else "paper"
+        usual = default_preset(cell.dataset)
         options["preset"] = "" if cell.protocol.preset == usual else cell.protocol.preset
         options["weights"] = "random" if cell.protocol.weights == "random" else ""
         options["checkpoint"] = "DIR" if cell.checkpoint else ""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Sample
-from harness.data.base import SampleRef
+from harness.dataset_contract import SampleRef
 from harness.errors import HarnessError, UsageError
 from harness.report.pictures.choose import Choice
 from harness.report.pictures.panels import FEATURE, HEAT, Panel, sample_panels, value_range

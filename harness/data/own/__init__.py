@@ -1,0 +1,1 @@
+"""Own data: folders that no published dataset has filled."""

@@ -1,0 +1,172 @@
+"""The contract between the harness and a dataset: all that the author of a reader must read.
+
+A reader is a class with a :class:`DatasetInfo` under the name ``info``, a class method that finds its folder, a
+constructor that takes the folder, and the functions of :class:`Dataset`. Announce it under the entry-point group
+``harness.datasets`` and it takes part in every verb of the command line::
+
+    [project.entry-points."harness.datasets"]
+    brackets = "my_package:Brackets"
+
+Where every category has a folder of files, derive from :class:`harness.data.folder.FolderDataset`, which leaves three
+functions to write; where the layout is that of MVTec 3D-AD, from :class:`harness.data.mvtec3d.MVTec3D`, which leaves
+none. ``harness verify --dataset NAME`` checks a reader. Splits, ground truth, scoring and timing are the work of the
+harness; a reader lists samples and reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from harness.contract import Sample
+
+__all__ = ["Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """Facts about a dataset that are known without its files.
+
+    Parameters
+    ----------
+    name, title
+        Name on the command line and in records, and in tables.
+    categories
+        All official categories, in the order of the published tables; empty where a folder says what they are.
+    counts
+        Published number of samples of each category by split; empty where none is published.
+    licence, homepage
+        As stated by the authors.
+    folder_names
+        Names under which the dataset's folder is looked for below a ``--data`` folder.
+    default_preset
+        Preset of its cells where none is chosen.
+    embedded
+        True where the harness makes the files itself (:class:`EmbeddedReader`): no folder is asked for, random weights
+        stand in for pretrained ones that are missing, and ``--suite`` is rehearsed on it.
+    published_ids
+        Pattern of the ids of published training samples, for lists that are drawn without the files; ``{index}`` is
+        the number of a sample in its category, from 0.
+    position
+        Place among the datasets in lists and reports: lower ones come first.
+    """
+
+    name: str
+    title: str
+    categories: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[Split, int]] = field(default_factory=dict)
+    licence: str = ""
+    homepage: str = ""
+    folder_names: tuple[str, ...] = ()
+    default_preset: str = "paper"
+    embedded: bool = False
+    published_ids: str = "train/good/{index:03d}"
+    position: int = 1000
+
+    def count(self, category: str, split: Split) -> int | None:
+        """Return the published number of samples of a category and split, None where none is published."""
+        return self.counts[category][split] if category in self.counts else None
+
+    def total(self, split: Split) -> int | None:
+        """Return the published number of samples of a split over all categories, None where none is published."""
+        return sum(counts[split] for counts in self.counts.values()) if self.counts else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SampleRef:
+    """The name of a sample, without its content.
+
+    Parameters
+    ----------
+    category
+        For example ``bagel``.
+    id
+        Unique inside the category and the same on every machine, for example ``train/good/007``; sorts in file order.
+    split
+        ``train``, ``validation`` or ``test``.
+    defect
+        ``good`` for nominal samples.
+    """
+
+    category: str
+    id: str
+    split: Split
+    defect: str
+
+
+class Dataset(Protocol):
+    """A dataset on disk. Opening one reads no file's content.
+
+    Attributes
+    ----------
+    info
+        Facts of the dataset; of an opened one, those of its folder.
+    root
+        Folder of the categories.
+    """
+
+    info: DatasetInfo
+    root: Path
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories found on disk, in the published order."""
+
+    @property
+    def unofficial(self) -> tuple[str, ...]:
+        """Names of folders on disk that have the layout of a category and are none of the dataset's, ascending."""
+
+    def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
+        """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner."""
+
+    def decode(self, ref: SampleRef) -> Sample:
+        """Read one sample's files as they are; raise DataError with the file's name where one can't be used."""
+
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
+        """Remove the background of a decoded sample: the protocol's cleaning.
+
+        Parameters
+        ----------
+        sample
+            As :meth:`decode` returns it.
+        remember
+            Use the cached result where there is one; False computes it again, to time it.
+        """
+
+    def load(self, ref: SampleRef) -> Sample:
+        """Decode and clean."""
+
+    def digest(self, category: str) -> str:
+        """Return a digest of the category's file names and sizes and of the cleaning's settings."""
+
+    def content_digest(self, refs: Sequence[SampleRef]) -> str:
+        """Return a digest of the content of some samples' files; one that is unchanged since is not read again."""
+
+    def notes(self, category: str) -> tuple[str, ...]:
+        """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
+
+
+class DatasetReader(Protocol):
+    """The class of a reader: what is asked before a dataset is opened."""
+
+    info: DatasetInfo
+
+    def __call__(self, root: Path) -> Dataset:
+        """Open the dataset in a folder that :meth:`find` returned."""
+
+    def find(self, data: Path) -> Path | None:
+        """Return the folder to open where this dataset lies in ``data`` or below it, else None; reads no content."""
+
+
+class EmbeddedReader(DatasetReader, Protocol):
+    """The class of a reader whose files the harness makes."""
+
+    def folder(self) -> Path:
+        """Return the folder of the files, whether they are made yet or not."""
+
+    def make(self) -> Path:
+        """Return the folder of the files, made first where it isn't there; raise PrerequisiteError where it can't."""
