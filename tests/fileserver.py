@@ -16,7 +16,8 @@ class FileServer:
 
     ``cuts`` holds the number of bytes after which each of the next answers breaks off; ``ranges`` False ignores Range
     headers; ``forms`` maps a path to the page that stands in its place until a request has ``confirm`` in its query;
-    ``raw`` maps a path to whole answers, sent as they are, one for each request.
+    ``raw`` maps a path to whole answers, sent as they are, one for each request. ``heads`` are the paths whose headers
+    alone were asked for; ``head`` False refuses that.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -25,6 +26,8 @@ class FileServer:
     ranges: bool = True
     raw: dict[str, list[bytes]] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    head: bool = True
     address: str = ""
 
     def url(self, name: str) -> str:
@@ -47,6 +50,15 @@ def running(server: FileServer) -> Iterator[FileServer]:
             if path not in server.files:
                 return self.answer(404, b"no", {"Content-Type": "text/plain"})
             return self.send_file(server.files[path], wanted)
+
+        def do_HEAD(self) -> None:
+            server.heads.append(self.path)
+            path = self.path.lstrip("/").partition("?")[0]
+            status = (200 if path in server.files else 404) if server.head else 405
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html" if path in server.forms else "application/octet-stream")
+            self.send_header("Content-Length", str(len(server.files.get(path, b""))))
+            self.end_headers()
 
         def send_file(self, content: bytes, wanted: str | None) -> None:
             tag = f'"{sha256(content).hexdigest()[:8]}"'

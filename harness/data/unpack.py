@@ -43,7 +43,13 @@ _READERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 """What reads a compressed tar file, by its first bytes."""
 
 
-def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) -> None:
+def unpack(
+    archive: Path,
+    folder: Path,
+    progress: UnpackProgress | None = None,
+    *,
+    wanted: Callable[[PurePosixPath], bool] = lambda entry: True,
+) -> None:
     """Unpack a zip or a (compressed) tar file into a new folder.
 
     Only regular files and folders are written, with default permissions: a link, a device, a sparse file, an absolute
@@ -58,6 +64,8 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
         Must not exist. It appears, complete, when everything is unpacked.
     progress
         Called after every file.
+    wanted
+        Tells by its name whether an entry is written; the others are read like them.
 
     Raises
     ------
@@ -68,10 +76,9 @@ def unpack(archive: Path, folder: Path, progress: UnpackProgress | None = None) 
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        require_space(folder.parent, archive.stat().st_size, f"What {archive} holds")
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         try:
-            _Unpacking(archive, building, progress).run()
+            _Unpacking(archive, building, progress, wanted).run()
             building.chmod(0o755)
             building.rename(folder)
         finally:
@@ -98,11 +105,13 @@ def _damaged(archive: Path, error: Exception) -> DataError:
 class _Unpacking:
     """One archive on its way into a folder."""
 
-    def __init__(self, archive: Path, root: Path, progress: UnpackProgress | None) -> None:
-        self._archive, self._root, self._progress = archive, root, progress
+    def __init__(
+        self, archive: Path, root: Path, progress: UnpackProgress | None, wanted: Callable[[PurePosixPath], bool]
+    ) -> None:
+        self._archive, self._root, self._progress, self._wanted = archive, root, progress, wanted
         self._size = archive.stat().st_size
         self._limit = _MOST_PER_BYTE * self._size + _MOST_ANYWAY
-        self._written = 0
+        self._entries = self._written = 0
 
     def run(self) -> None:
         """Unpack everything; any error of a decoder is raised as it is."""
@@ -114,7 +123,7 @@ class _Unpacking:
             else:
                 reader = next((read for magic, read in _READERS.items() if start.startswith(magic)), None)
                 self._unpack_tar(stream, reader(stream) if reader else stream)
-        if not any(self._root.iterdir()):
+        if not self._entries:
             raise EOFError("it holds nothing")
 
     def _unpack_tar(self, stream: IO[bytes], content: IO[bytes]) -> None:
@@ -147,6 +156,9 @@ class _Unpacking:
     def _add(self, name: str, size: int | None, open_source: Callable[[], IO[bytes] | None]) -> None:
         """Write one entry; a folder has no size."""
         target = self._target(name)
+        self._entries += target != self._root
+        if not self._wanted(PurePosixPath(name)):
+            return
         self._written += max(size or 0, _BLOCK)
         self._require_limit(self._written)
         if size is None:

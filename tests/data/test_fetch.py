@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from fileserver import FileServer, running
 
-from harness.data.download import confirmed_url, download
+from harness.data.download import download
 from harness.data.fetch import ARCHIVES, Archive, drive_url, fetch_dataset, licence_notice
 from harness.data.registry import DATASETS
+from harness.data.web import confirmed_url
 from harness.errors import DataError, PrerequisiteError, UsageError
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)

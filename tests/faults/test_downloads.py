@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.data import download as module
-from harness.data.download import checked_url, download
+from harness.data.download import download
 from harness.data.fetch import Archive, fetch_dataset
+from harness.data.web import checked_url
 from harness.errors import PrerequisiteError, UsageError
 
 CONTENT = bytes(range(256)) * 40
