@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "OPTIONAL_FIELDS",
     "Cache",
     "Checkpointed",
     "Explained",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 ParameterValue = bool | int | float | str
+
+
+OPTIONAL_FIELDS = ("normals", "lights", "measured")
+"""Fields of a :class:`Sample` that only methods get which need them."""
 
 
 class MethodError(Exception):
@@ -75,6 +80,13 @@ class Sample:
         True on anomalous pixels. Withheld (None) from every method.
     anomalous : bool, optional
         Label of the sample. Withheld (None) from every method.
+    normals : (H, W, 3) float32, optional
+        Unit vector of every pixel's surface in the camera's axes, x to the right, y down, z away from the camera;
+        exactly (0, 0, 0) where there is none. Given, as the next two, to a method that names it in ``Meta.needs``.
+    lights : (L, H, W, 3) uint8, optional
+        Further colour images of the same view, each under another light.
+    measured : (H, W, 3) float32, optional
+        The cloud before cleaning, in the axes and unit of ``xyz``: with background, table and small parts.
     """
 
     id: str
@@ -85,6 +97,15 @@ class Sample:
     plane: NDArray[np.bool_]
     mask: NDArray[np.bool_] | None = None
     anomalous: bool | None = None
+    normals: NDArray[np.float32] | None = None
+    lights: NDArray[np.uint8] | None = None
+    measured: NDArray[np.float32] | None = None
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """What a method may see of the sample, by the names of the fields; optional ones that it has not are absent."""
+        found = ((name, getattr(self, name)) for name in ("rgb", "xyz", "plane", *OPTIONAL_FIELDS))
+        return {name: array for name, array in found if array is not None}
 
     def blind(self, id: str = "") -> Sample:
         """Return the sample as a method gets it: without mask, label and defect name.
@@ -179,6 +200,9 @@ class Meta:
     cache_order
         Among methods of a family, those with a higher number run first on a category: what they add to the cache
         (:class:`UsesCache`) serves those with a lower number.
+    needs
+        Those of :data:`OPTIONAL_FIELDS` that every sample must have; the others are None. On a dataset that does not
+        offer them the method's cells are unsupported. Every dataset offers ``measured``.
     """
 
     name: str
@@ -191,6 +215,7 @@ class Meta:
     presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
     uses_torch: bool = True
     cache_order: int = 0
+    needs: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from harness import registry
 from harness.conformance.check import check
 from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import PRESET, Subject
-from harness.contract import Method, ParameterValue, UsesWeights, WeightFile
+from harness.contract import OPTIONAL_FIELDS, Method, ParameterValue, UsesWeights, WeightFile
 from harness.protocol import PRESETS
 
 __all__ = ["construct", "light", "meta", "parameters"]
@@ -26,7 +26,7 @@ _LONGEST_SECONDS = 1.0
 _EXTREMES: dict[type, tuple[Any, ...]] = {int: (0, -1, -(10**9)), float: (0.0, -1.0, -1e30), str: ("",)}
 
 
-@check("meta", "meta names the entry point, title, family, modalities, weight files and presets.")
+@check("meta", "meta names the entry point, title, family, modalities, fields, weight files and presets.")
 def meta(subject: Subject) -> None:
     """Read the description."""
     with subject.calling("reading meta"):
@@ -44,6 +44,8 @@ def _wrong_in_meta(name: str, kind: type[Method]) -> str:
         return f"meta.{'family' if described.title else 'title'} is empty."
     if not described.modalities or not set(described.modalities) <= set(_MODALITIES):
         return f"meta.modalities is {described.modalities!r}, which is no choice of 'rgb' and 'xyz'."
+    if wrong := set(described.needs) - set(OPTIONAL_FIELDS):
+        return f"meta.needs names {min(wrong)!r}, which is none of {', '.join(OPTIONAL_FIELDS)}."
     if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in described.weights):
         return "meta.weights must hold WeightFile objects with name, url and licence."
     if described.weights and not issubclass(kind, UsesWeights):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -24,10 +24,10 @@ __all__ = [
     "empty_cloud",
     "not_square",
     "overwrite",
+    "with_fields",
 ]
 
 _WITHHELD = ("mask", "anomalous", "defect")
-_ARRAYS = ("rgb", "xyz", "plane")
 _COPYING = ("dataclasses", "copy", "copyreg", "pickle")
 """Modules that read every field of a sample without looking at any."""
 
@@ -68,14 +68,8 @@ class SampleTracker:
     def give(self, source: Sample, id: str = "") -> WitnessSample:
         """Return a blind copy with arrays of its own, with a new random id where none is given."""
         blind = source.blind(id)
-        given = WitnessSample(
-            id=blind.id,
-            category=blind.category,
-            defect=blind.defect,
-            rgb=blind.rgb.copy(),
-            xyz=blind.xyz.copy(),
-            plane=blind.plane.copy(),
-        )
+        arrays: dict[str, Any] = {name: array.copy() for name, array in blind.arrays.items()}
+        given = WitnessSample(id=blind.id, category=blind.category, defect=blind.defect, **arrays)
         self._out.append((source, given))
         return given
 
@@ -88,8 +82,7 @@ class SampleTracker:
             Name of the call they were handed to, for ``changed``.
         """
         for source, given in self._out:
-            for name in _ARRAYS:
-                array = getattr(given, name)
+            for name, array in given.arrays.items():
                 if not np.array_equal(array, getattr(source, name)):
                     self.changed.append(f"{call} changes '{name}' of a sample; work on a copy.")
                 self._arrays.append((name, weakref.ref(array)))
@@ -147,25 +140,75 @@ def overwrite(array: NDArray[Any]) -> None:
         array += 1
 
 
+def with_fields(sample: Sample, names: Collection[str]) -> Sample:
+    """Return the sample with optional fields made of the others: few datasets offer them.
+
+    Parameters
+    ----------
+    sample
+        Of any dataset.
+    names
+        Names of :data:`harness.contract.OPTIONAL_FIELDS`.
+    """
+    fields: dict[str, Any] = {name: _MAKERS[name](sample) for name in names if name in _MAKERS}
+    return replace(sample, **fields)
+
+
+def _made_normals(sample: Sample) -> NDArray[np.float32]:
+    down, across = (np.gradient(sample.xyz, axis=axis) for axis in (0, 1))
+    normals = np.cross(down, across)
+    length = np.linalg.norm(normals, axis=2, keepdims=True)
+    unit: NDArray[np.float32] = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    return unit
+
+
+def _made_lights(sample: Sample) -> NDArray[np.uint8]:
+    return np.stack([(sample.rgb * strength).astype(np.uint8) for strength in np.linspace(0.5, 1, 6)])
+
+
+def _made_measurement(sample: Sample) -> NDArray[np.float32]:
+    """Return the cloud with a plane behind it, a point a millimetre."""
+    rows, columns = np.indices(sample.xyz.shape[:2], np.float32) / 1000 + np.float32(1e-4)
+    behind = np.stack([columns, rows, np.full_like(rows, sample.xyz[..., 2].max() + 0.01)], axis=2)
+    return np.where((sample.xyz == 0).all(axis=2, keepdims=True), behind, sample.xyz)
+
+
+_MAKERS: Mapping[str, Callable[[Sample], NDArray[Any]]] = {
+    "normals": _made_normals,
+    "lights": _made_lights,
+    "measured": _made_measurement,
+}
+
+
 def empty_cloud(sample: Sample) -> Sample:
     """Return the sample without any valid point."""
-    return replace(sample, id=f"{sample.id}/empty", xyz=np.zeros_like(sample.xyz))
+    points = sample.arrays.keys() & {"xyz", "measured", "normals"}
+    return _changed(sample, "empty", points, np.zeros_like)
 
 
 def black_image(sample: Sample) -> Sample:
     """Return the sample without any colour."""
-    return replace(sample, id=f"{sample.id}/black", rgb=np.zeros_like(sample.rgb))
+    return _changed(sample, "black", sample.arrays.keys() & {"rgb", "lights"}, np.zeros_like)
 
 
 def not_square(sample: Sample) -> Sample:
     """Return the middle rows of the sample, an odd number of them."""
     height = sample.rgb.shape[0]
     rows = slice(height // 8, height // 8 + (height * 3 // 4 | 1))
-    arrays = {name: getattr(sample, name)[rows] for name in _ARRAYS}
-    return replace(sample, id=f"{sample.id}/rows", mask=None, **arrays)
+    return _changed(sample, "rows", sample.arrays, lambda image: image[rows])
 
 
 def bigger(sample: Sample) -> Sample:
     """Return the sample at twice the size, every pixel and point four times."""
-    arrays = {name: getattr(sample, name).repeat(2, 0).repeat(2, 1) for name in _ARRAYS}
-    return replace(sample, id=f"{sample.id}/twice", mask=None, **arrays)
+    return _changed(sample, "twice", sample.arrays, lambda image: image.repeat(2, 0).repeat(2, 1))
+
+
+def _changed(
+    sample: Sample, how: str, fields: Collection[str], change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> Sample:
+    """Return the sample with some fields changed; ``change`` gets and returns an image (H, W, ...)."""
+    changed: dict[str, Any] = {}
+    for name in fields:
+        array = sample.arrays[name]
+        changed[name] = np.stack([*map(change, array)]) if name == "lights" else change(array)
+    return replace(sample, id=f"{sample.id}/{how}", mask=None, **changed)

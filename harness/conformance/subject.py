@@ -15,7 +15,7 @@ from typing import Any
 from harness import registry
 from harness.cell import Cell
 from harness.conformance.outcome import CheckFailedError
-from harness.conformance.samples import SampleTracker, TrainingSamples
+from harness.conformance.samples import SampleTracker, TrainingSamples, with_fields
 from harness.conformance.side_effects import Touch, captured_output, changed_settings, watched
 from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample
 from harness.data.registry import DEFAULT_DATASET
@@ -62,7 +62,8 @@ class Subject:
     spec
         Registered name, and parameters that the user named.
     train, test
-        Samples, with or without labels and masks; the method gets blind copies.
+        Samples, with or without labels and masks; the method gets blind copies, with made-up optional fields where it
+        needs some.
     device
         Torch device name.
     root
@@ -97,7 +98,7 @@ class Subject:
         progress: _Progress = lambda stage, done, total: None,
     ) -> None:
         self.spec, self.device, self.root = spec, device, root
-        self.train, self.test = tuple(train), tuple(test)
+        self._train, self._test = tuple(train), tuple(test)
         self.side_effects, self.tracker, self.steps = SideEffects(), SampleTracker(), Steps(progress)
         self.torch_was_loaded = "torch" in sys.modules
 
@@ -110,6 +111,16 @@ class Subject:
     def parameters(self) -> Mapping[str, ParameterValue]:
         """All parameters of the method under test."""
         return registry.resolve(self.spec, PRESET)
+
+    @cached_property
+    def train(self) -> tuple[Sample, ...]:
+        """Training samples with the optional fields that the method needs."""
+        return tuple(with_fields(sample, self.kind.meta.needs) for sample in self._train)
+
+    @cached_property
+    def test(self) -> tuple[Sample, ...]:
+        """Test samples, likewise."""
+        return tuple(with_fields(sample, self.kind.meta.needs) for sample in self._test)
 
     @property
     def cell(self) -> Cell:

@@ -125,7 +125,7 @@ def _origin(job: Job) -> dict[str, object]:
 def _content(sample: Sample) -> str:
     """Return a digest of all that a method may see of a sample."""
     hashed = sha256()
-    for array in (sample.rgb, sample.xyz, sample.plane):
+    for array in sample.arrays.values():
         hashed.update(f"{array.dtype.str}{array.shape}".encode())
         hashed.update(np.ascontiguousarray(array).data)
     return hashed.hexdigest()

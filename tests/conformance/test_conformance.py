@@ -14,8 +14,17 @@ from samples import make_sample
 
 from harness import registry
 from harness.conformance import CHECKS, Outcome, Subject, Verdict, run_suite
-from harness.conformance.samples import SampleTracker, TrainingSamples, bigger, not_square
+from harness.conformance.samples import (
+    SampleTracker,
+    TrainingSamples,
+    bigger,
+    black_image,
+    empty_cloud,
+    not_square,
+    with_fields,
+)
 from harness.conformance.side_effects import captured_output, changed_settings, watched
+from harness.contract import OPTIONAL_FIELDS
 
 TRAIN = [make_sample(seed, height=48, width=48, radius=16) for seed in range(3)]
 TEST = [make_sample(seed, height=48, width=48, radius=16) for seed in (7, 8)]
@@ -32,7 +41,7 @@ def _plugins(plugin_site: Path) -> Iterator[None]:
     registry._plugins.forget()
     registry._is_usable.cache_clear()
     registry.load.cache_clear()
-    for name in ("colour_distance", "dishonest"):
+    for name in ("colour_distance", "dishonest", "many_lights"):
         sys.modules.pop(name, None)
 
 
@@ -45,7 +54,9 @@ def failed(outcomes: dict[str, Outcome]) -> list[str]:
     return [name for name, outcome in outcomes.items() if outcome.status == "fail"]
 
 
-@pytest.mark.parametrize("method", ["colour-distance", "colour-distance[size=20]", "dishonest", "forgetful[keeps=all]"])
+@pytest.mark.parametrize(
+    "method", ["colour-distance", "colour-distance[size=20]", "dishonest", "forgetful[keeps=all]", "many-lights"]
+)
 def test_a_method_that_keeps_the_contract_passes_every_check(method: str) -> None:
     outcomes = suite(method)
     assert {name: outcome.sentence for name, outcome in outcomes.items() if outcome.status != "pass"} == {}
@@ -58,6 +69,7 @@ BROKEN = [
     ("untitled", "meta", "meta.title is empty"),
     ("smelling", "meta", "no choice of 'rgb' and 'xyz'"),
     ("weightless", "meta", "there is no load_weights()"),
+    ("wishful", "meta", "names 'smell', which is none of normals, lights, measured"),
     ("fast", "meta", "names 'fast', which is none of paper, quick"),
     ("greedy", "parameters", "a misspelt one goes unnoticed"),
     ("touchy", "parameters", "given grid=0, where only ValueError is allowed, raises ZeroDivisionError"),
@@ -200,11 +212,31 @@ def test_training_samples_are_copies_that_are_dropped_at_the_end() -> None:
 
 @pytest.mark.parametrize("make", [not_square, bigger])
 def test_unusual_samples_are_complete(make) -> None:
-    sample = make(TRAIN[0])
-    assert sample.rgb.shape == sample.xyz.shape
+    source = with_fields(TRAIN[0], OPTIONAL_FIELDS)
+    sample = make(source)
+    assert (
+        sample.rgb.shape == sample.xyz.shape == sample.normals.shape == sample.measured.shape == sample.lights[0].shape
+    )
     assert sample.plane.shape == sample.rgb.shape[:2]
-    assert sample.rgb.shape != TRAIN[0].rgb.shape
-    assert (sample.rgb.dtype, sample.xyz.dtype, sample.plane.dtype) == (np.uint8, np.float32, bool)
+    assert sample.rgb.shape != source.rgb.shape
+    assert {name: array.dtype for name, array in sample.arrays.items()} == {
+        **dict.fromkeys(("xyz", "normals", "measured"), np.float32),
+        **dict.fromkeys(("rgb", "lights"), np.uint8),
+        "plane": bool,
+    }
+
+
+def test_optional_fields_are_made_where_a_method_needs_them() -> None:
+    assert TRAIN[0].arrays.keys() == {"rgb", "xyz", "plane"}
+    sample = with_fields(TRAIN[0], OPTIONAL_FIELDS)
+    length = np.linalg.norm(sample.normals, axis=2)
+    assert np.allclose(length[length > 0], 1)
+    assert sample.measured.all()
+    points = sample.xyz.any(axis=2)
+    assert np.array_equal(sample.measured[points], sample.xyz[points])
+    assert not any(empty_cloud(sample).arrays[name].any() for name in ("xyz", "normals", "measured"))
+    assert not any(black_image(sample).arrays[name].any() for name in ("rgb", "lights"))
+    assert sample.blind().arrays.keys() == {"rgb", "xyz", "plane", *OPTIONAL_FIELDS}
 
 
 def test_copying_a_sample_is_no_peeking() -> None:

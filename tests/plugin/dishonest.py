@@ -243,6 +243,10 @@ class Weightless(Dishonest):
     meta = replace(META, name="weightless", weights=(WeightFile("a.pth", "https://example.org/a.pth", "MIT"),))
 
 
+class Wishful(Dishonest):
+    meta = replace(META, name="wishful", needs=("normals", "smell"))
+
+
 class Fast(Dishonest):
     meta = replace(META, name="fast", presets={"fast": {"how": "none"}})
 
