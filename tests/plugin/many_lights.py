@@ -17,6 +17,6 @@ class ManyLights(ColourDistance):
     )
 
     def prepare(self, sample):
-        values = np.concatenate([*sample.lights, sample.normals * 127], axis=2)
+        values = sample.lights.mean(axis=0) + sample.normals * 127
         small = resize_nearest(square_pad(values), self.size).astype(np.float64)
         return small, resize_nearest(square_pad(sample.measured), self.size).all(-1)
