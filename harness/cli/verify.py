@@ -1,15 +1,16 @@
-"""``harness verify``: whether methods keep the contract."""
+"""``harness verify``: whether methods, and readers of datasets, keep their contract."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import Duration, device_option, json_option, names_argument
+from harness.cli.options import Duration, data_option, device_option, json_option, names_argument, names_option
 from harness.cli.output import console, echo_notes, listing, print_json
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,14 +24,18 @@ _STYLES = {"pass": "green", "fail": "bold red", "skip": "yellow"}
 
 
 @click.command("verify")
-@names_argument(required=True)
+@names_argument()
+@names_option("--dataset", "-d", help="Datasets whose readers are verified, on the files that --data names.")
+@data_option
 @device_option
 @click.option(
     "--timeout", type=Duration(), default="30m", show_default=True, help="Time a method may take: 90s, 30m, 2h."
 )
 @json_option
-def command(names: tuple[str, ...], device: str, timeout: float, as_json: bool) -> int:
-    """Run the conformance suite on methods NAMES: names, globs, name[parameter=value], all.
+def command(
+    names: tuple[str, ...], dataset: tuple[str, ...], data: Path | None, device: str, timeout: float, as_json: bool
+) -> int:
+    """Run the conformance suite on methods NAMES: names, globs, name[parameter=value], all; or on datasets' readers.
 
     Each method is fitted twice on five samples of the toy dataset, with random weights and the preset 'quick', in a
     process of its own, so a crash is a failed check. Exits with 3 where a check fails, with 5 where none fails but a
@@ -39,12 +44,16 @@ def command(names: tuple[str, ...], device: str, timeout: float, as_json: bool) 
     \b
     harness verify cfm-t
     harness verify 'cfm-t[epochs=2]' my-method --json
+    harness verify --dataset folder --data ~/parts
     """
     from harness import registry
     from harness.running.devices import choose_device
 
-    methods = [str(spec) for spec in registry.parse(names)]
-    verdicts = _verify(methods, choose_device(device), timeout)
+    if not names and not dataset:
+        raise UsageError("Nothing is named: give methods, as in 'harness verify cfm-t', or a dataset with --dataset.")
+    methods = [str(spec) for spec in registry.parse(names)] if names else []
+    verdicts = _verify(methods, choose_device(device), timeout) if methods else []
+    verdicts += [_verify_reader(name, data) for name in dataset]
     if as_json:
         print_json([verdict.to_json() for verdict in verdicts])
     else:
@@ -54,7 +63,7 @@ def command(names: tuple[str, ...], device: str, timeout: float, as_json: bool) 
 
 
 def _exit_code(verdicts: Sequence[Verdict]) -> ExitCode:
-    echo_notes([f"Method '{v.method}' can't run here: {v.cannot_run}" for v in verdicts if v.cannot_run])
+    echo_notes([f"{v.kind.title()} '{v.name}' can't run here: {v.cannot_run}" for v in verdicts if v.cannot_run])
     if any(verdict.with_status("fail") for verdict in verdicts):
         return ExitCode.CELL_NOT_OK
     return ExitCode.OK if all(verdict.passed for verdict in verdicts) else ExitCode.PREREQUISITE
@@ -74,6 +83,16 @@ def _verify(methods: Sequence[str], device: str, timeout: float) -> list[Verdict
             verdicts.append(verify_method(method, device=device, timeout=timeout, on_event=bar.on_event))
             bar.remove()
     return verdicts
+
+
+def _verify_reader(name: str, data: Path | None) -> Verdict:
+    from rich.status import Status
+
+    from harness.conformance import verify_reader
+    from harness.report.console import stderr
+
+    with Status(f"{name}: starting", console=stderr) as status:
+        return verify_reader(name, data, on_check=lambda check: status.update(f"{name}: {check.name}"))
 
 
 class _Bar:
@@ -108,6 +127,6 @@ def _print(verdict: Verdict) -> None:
     numbers = {status: len(verdict.with_status(status)) for status in ("pass", "fail", "skip")}
     counts = ", ".join(f"{number} {status}" for status, number in numbers.items() if number)
     facts = f": {counts} ({verdict.seconds:.0f} s, {verdict.device})"
-    console().print(Text.assemble((verdict.method, "bold"), facts))
+    console().print(Text.assemble((verdict.name, "bold"), facts))
     console().print(table)
     console().print()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from harness.conformance.subject import Subject
+from typing import Generic, TypeVar
 
 __all__ = ["Check", "check"]
 
-_Function = Callable[[Subject], None]
+_Subject = TypeVar("_Subject")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Generic[_Subject]):
     """One demand of the contract.
 
     Parameters
@@ -23,17 +22,18 @@ class Check:
     demand
         What the contract demands, in one sentence.
     function
-        Tests it; raises :class:`harness.conformance.outcome.CheckFailedError` or ``CheckSkippedError``.
+        Tests a method or a reader; raises :class:`harness.conformance.outcome.CheckFailedError` or
+        ``CheckSkippedError``.
     after
         Names of checks that must pass first.
     """
 
     name: str
     demand: str
-    function: _Function
+    function: Callable[[_Subject], None]
     after: tuple[str, ...] = ()
 
 
-def check(name: str, demand: str, *after: str) -> Callable[[_Function], Check]:
+def check(name: str, demand: str, *after: str) -> Callable[[Callable[[_Subject], None]], Check[_Subject]]:
     """Turn a function into a :class:`Check`."""
     return lambda function: Check(name, demand, function, after)

@@ -9,11 +9,11 @@ __all__ = ["CheckFailedError", "CheckSkippedError", "Outcome", "Status", "Verdic
 
 Status = Literal["pass", "fail", "skip"]
 
-_ESSENTIAL = ("construct", "fit", "predict")
+_ESSENTIAL = ("construct", "fit", "predict", "refs", "decode")
 
 
 class CheckFailedError(Exception):
-    """The method breaks the contract; the message says how in one sentence."""
+    """The method or reader breaks the contract; the message says how in one sentence."""
 
 
 class CheckSkippedError(Exception):
@@ -31,7 +31,7 @@ class Outcome:
     status
         ``pass``, ``fail`` or ``skip``.
     sentence
-        What the method keeps, what it breaks and where, or why the check was not made.
+        What is kept, what is broken and where, or why the check was not made.
     """
 
     check: str
@@ -41,24 +41,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcomes of all checks of a method.
+    """The outcomes of all checks of a method or of a dataset's reader.
 
     Parameters
     ----------
-    method
-        As on the command line, with its parameters.
+    name
+        As on the command line; of a method with its parameters.
     device
-        Torch device name.
+        Torch device name; where a reader's files lie.
     outcomes
         One for each check, in the suite's order.
     seconds
         Time it took.
     """
 
-    method: str
+    name: str
     device: str
     outcomes: tuple[Outcome, ...]
     seconds: float
+    kind: Literal["method", "dataset"] = "method"
 
     def with_status(self, status: Status) -> tuple[Outcome, ...]:
         """Return the outcomes of one status."""
@@ -66,7 +67,7 @@ class Verdict:
 
     @property
     def cannot_run(self) -> str:
-        """Why the method can't run here, a missing package or device; empty where it can or a check failed."""
+        """Why it can't run here (no package, device or usable file); empty where it can or a check failed."""
         if self.with_status("fail"):
             return ""
         essential = (skipped.sentence for skipped in self.with_status("skip") if skipped.check in _ESSENTIAL)
@@ -74,15 +75,15 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the method runs, and no check failed."""
+        """Whether it runs, and no check failed."""
         return not self.with_status("fail") and not self.cannot_run
 
     def to_json(self) -> dict[str, object]:
         """Return the verdict as plain JSON values."""
         return {
-            "method": self.method,
+            self.kind: self.name,
             "passed": self.passed,
-            "device": self.device,
+            "device" if self.kind == "method" else "root": self.device,
             "seconds": round(self.seconds, 1),
             "checks": [asdict(outcome) for outcome in self.outcomes],
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from harness.conformance import conduct, construction, fitting, predicting
+from harness.conformance import conduct, construction, fitting, predicting, reading
 from harness.conformance.check import Check
 from harness.conformance.outcome import CheckFailedError, CheckSkippedError, Outcome
 from harness.conformance.subject import Subject
@@ -15,9 +16,9 @@ from harness.files.names import capped
 from harness.measure.host import frozen_gc
 from harness.registry import MethodSpec
 
-__all__ = ["CHECKS", "run_suite", "toy_subject"]
+__all__ = ["CHECKS", "READER_CHECKS", "run_checks", "run_suite", "toy_subject"]
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Check[Subject], ...] = (
     construction.meta,
     construction.parameters,
     construction.construct,
@@ -42,7 +43,22 @@ CHECKS: tuple[Check, ...] = (
     conduct.settings,
 )
 
+READER_CHECKS: tuple[Check[reading.ReaderSubject], ...] = (
+    reading.info,
+    reading.find,
+    reading.categories,
+    reading.refs,
+    reading.decode,
+    reading.masks,
+    reading.units,
+    reading.clean,
+    reading.repeatable,
+    reading.digests,
+    reading.errors,
+)
+
 _TRAIN = 5
+_Subject = TypeVar("_Subject")
 _CATEGORY = "bump"
 _DEFECTS = ("good", "both", "mismatch")
 
@@ -68,10 +84,10 @@ def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int
 
 def run_suite(
     subject: Subject,
-    on_check: Callable[[Check], None] = lambda check: None,
+    on_check: Callable[[Check[Subject]], None] = lambda check: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> tuple[Outcome, ...]:
-    """Make all checks, in this process.
+    """Make all checks of a method, in this process.
 
     Parameters
     ----------
@@ -82,16 +98,26 @@ def run_suite(
     on_outcome
         Called with its outcome.
     """
-    outcomes: dict[str, Outcome] = {}
     with frozen_gc():
-        for check in CHECKS:
-            on_check(check)
-            outcomes[check.name] = _outcome(check, subject, outcomes)
-            on_outcome(outcomes[check.name])
+        return run_checks(CHECKS, subject, on_check, on_outcome)
+
+
+def run_checks(
+    checks: Sequence[Check[_Subject]],
+    subject: _Subject,
+    on_check: Callable[[Check[_Subject]], None] = lambda check: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> tuple[Outcome, ...]:
+    """Make checks in their order, as :func:`run_suite` does."""
+    outcomes: dict[str, Outcome] = {}
+    for check in checks:
+        on_check(check)
+        outcomes[check.name] = _outcome(check, subject, outcomes)
+        on_outcome(outcomes[check.name])
     return tuple(outcomes.values())
 
 
-def _outcome(check: Check, subject: Subject, before: Mapping[str, Outcome]) -> Outcome:
+def _outcome(check: Check[_Subject], subject: _Subject, before: Mapping[str, Outcome]) -> Outcome:
     missing = [name for name in check.after if before[name].status != "pass"]
     if missing:
         return Outcome(check.name, "skip", f"Not checked: it needs '{missing[0]}'.")

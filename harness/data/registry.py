@@ -6,6 +6,7 @@ import logging
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.metadata import EntryPoint
 
 from harness.dataset_contract import DatasetInfo, DatasetReader, EmbeddedReader
 from harness.errors import UsageError
@@ -22,6 +23,7 @@ __all__ = [
     "is_embedded",
     "load_embedded",
     "load_reader",
+    "reader_entry",
 ]
 
 DEFAULT_DATASET = "toy"
@@ -33,6 +35,11 @@ OWN_DATA = "folder"
 _log = logging.getLogger(__name__)
 _plugins = PluginGroup(DATASETS_GROUP, "dataset")
 _PARTS = ("categories", "refs", "decode", "clean", "load", "digest", "content_digest", "notes", "find")
+
+
+def reader_entry(name: str) -> EntryPoint | None:
+    """Return the entry point of a registered dataset."""
+    return _plugins.entry(name)
 
 
 @cache

@@ -13,14 +13,14 @@ from pathlib import Path
 from harness.measure.gpus import list_gpus
 from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Environment, Git
-from harness.store.provenance import provider_of
+from harness.store.provenance import provider_of, reader_of
 
 __all__ = ["describe", "describe_torch", "machine_of", "package_versions"]
 
 _PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
 
 
-def describe(method: str | None = None, device: str = "") -> Environment:
+def describe(method: str | None = None, device: str = "", dataset: str = "") -> Environment:
     """Return versions and hardware, without importing torch.
 
     Parameters
@@ -29,6 +29,8 @@ def describe(method: str | None = None, device: str = "") -> Environment:
         Name of the method that is measured, to describe its :func:`harness.store.provenance.provider_of`.
     device
         Torch device name, where a device is used.
+    dataset
+        Name of the dataset that is read, to describe its :func:`harness.store.provenance.reader_of`.
     """
     gpus, reason = list_gpus()
     return Environment(
@@ -43,6 +45,7 @@ def describe(method: str | None = None, device: str = "") -> Environment:
         driver=gpus[0].driver if gpus else None,
         packages=package_versions(),
         provider=provider_of(method) if method else None,
+        reader=reader_of(dataset) if dataset else None,
         device=device,
     )
 

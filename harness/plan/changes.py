@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.dataset_contract import Dataset, Split
 from harness.plan.job import Job
 from harness.store.environment import Provider
-from harness.store.provenance import code_change, data_change, provider_of
+from harness.store.provenance import code_change, data_change, provider_of, reader_change, reader_of
 from harness.store.record import DataContent, Record
 
 __all__ = ["Changes"]
@@ -22,6 +22,7 @@ class Changes:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self._reader = reader_of(dataset.info.name)
         self._providers: dict[str, Provider | None] = {}
         self._contents: dict[tuple[str, tuple[str, ...] | None], str] = {}
 
@@ -30,7 +31,9 @@ class Changes:
         name = job.cell.method
         if name not in self._providers:
             self._providers[name] = provider_of(name)
-        change = code_change(record.environment.provider, self._providers[name])
+        change = code_change(record.environment.provider, self._providers[name]) or reader_change(
+            job.cell.dataset, record.environment.reader, self._reader
+        )
         if change or not record.content.test:
             return change
         train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""

@@ -59,7 +59,7 @@ def failure_record(job: Job, status: Status, reason: str, log: Path) -> Record:
         cell=job.cell,
         status=status,
         reason=f"{reason}; {ending}",
-        environment=environment.describe(job.cell.method, job.device),
+        environment=environment.describe(job.cell.method, job.device, job.cell.dataset),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -338,7 +338,7 @@ class CellRun:
         )
 
     def _environment(self, load: OtherLoad) -> Environment:
-        described = environment.describe(self.cell.method, self.job.device)
+        described = environment.describe(self.cell.method, self.job.device, self.cell.dataset)
         return replace(
             environment.describe_torch(described, self.job.device),
             contended=load.contended,

@@ -58,7 +58,7 @@ def _stamped(record: Record, job: Job) -> Record:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     if not stamped.environment.device:
-        described = environment.describe(job.cell.method, job.device)
+        described = environment.describe(job.cell.method, job.device, job.cell.dataset)
         with suppress(Exception):  # a broken device must not hide what broke
             described = environment.describe_torch(described, job.device)
         stamped = replace(stamped, environment=described)

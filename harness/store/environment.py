@@ -30,7 +30,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What computed the numbers of a method.
+    """What computed the numbers of a method, or read the samples of a dataset.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Provider:
         The installed distribution that registers it. For a method that is not installed: the reference that it was
         imported by, ``FILE.py:CLASS``, and the SHA-256 of the file's content.
     source
-        Digest of the method's code (:func:`harness.store.provenance.source_of`); empty in records of version 0.1.
+        Digest of its code (:func:`harness.store.provenance.source_of`); empty in records of version 0.1.
     """
 
     distribution: str
@@ -67,6 +67,8 @@ class Environment:
     ----------
     harness, git, python, system, packages, provider
         Versions.
+    reader
+        The package that registers the dataset; None for a built-in one, whose reader the protocol's version stands for.
     cpu, cores, gpus, gpus_reason, driver
         The machine; ``gpus_reason`` says why no GPU is listed.
     device, device_name
@@ -98,6 +100,7 @@ class Environment:
     driver: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     provider: Provider | None = None
+    reader: Provider | None = None
     device: str = ""
     device_name: str | None = None
     cuda: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from harness import registry
+from harness.data.registry import reader_entry
 from harness.files.sources import module_file, source_digest
 from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Provider
@@ -17,6 +18,8 @@ __all__ = [
     "data_change",
     "mixed_versions",
     "provider_of",
+    "reader_change",
+    "reader_of",
     "source_of",
     "stale_as_failed",
     "stale_reasons",
@@ -29,7 +32,10 @@ def source_of(method: str) -> str:
     No installed method is imported for it. Empty for a method that is not known, or whose source can't be read.
     """
     imported, entry = registry.imported_class(method), registry.entry_of(method)
-    module = imported.type.__module__ if imported is not None else entry.module if entry is not None else ""
+    return _source(imported.type.__module__ if imported is not None else entry.module if entry is not None else "")
+
+
+def _source(module: str) -> str:
     path = module_file(module) if module else None
     return source_digest(module, path) if path is not None else ""
 
@@ -43,6 +49,23 @@ def provider_of(method: str) -> Provider | None:
     if entry is None or entry.dist is None:
         return None
     return Provider(entry.dist.name, entry.dist.version, source_of(method))
+
+
+def reader_of(dataset: str) -> Provider | None:
+    """Return the installed distribution that registers a dataset's reader; None for a built-in or unknown one.
+
+    What built-in readers make of files is part of the protocol's version and of a category's digest.
+    """
+    entry = reader_entry(dataset)
+    if entry is None or entry.dist is None or entry.dist.name == OWN_DISTRIBUTION:
+        return None
+    return Provider(entry.dist.name, entry.dist.version, _source(entry.module))
+
+
+def reader_change(dataset: str, then: Provider | None, now: Provider | None) -> str:
+    """Return how the code of a dataset's reader differs, as :func:`code_change` does for a method."""
+    change = code_change(then, now)
+    return f"of the reader of {dataset}, {change}" if change else ""
 
 
 def code_change(then: Provider | None, now: Provider | None) -> str:
@@ -98,8 +121,11 @@ def stale_reasons(records: Sequence[Record]) -> list[str]:
         All that may be set side by side; only ok ones can be stale.
     """
     providers = {name: provider_of(name) for name in {record.cell.method for record in records}}
+    readers = {name: reader_of(name) for name in {record.cell.dataset for record in records}}
     changes = [
-        code_change(record.environment.provider, providers[record.cell.method]) if record.status == "ok" else ""
+        _code_since(record, providers[record.cell.method], readers[record.cell.dataset])
+        if record.status == "ok"
+        else ""
         for record in records
     ]
     current = [record for record, change in zip(records, changes, strict=True) if record.status == "ok" and not change]
@@ -121,6 +147,12 @@ def stale_as_failed(records: Sequence[Record]) -> list[Record]:
         else record
         for record, reason in zip(records, reasons, strict=True)
     ]
+
+
+def _code_since(record: Record, provider: Provider | None, reader: Provider | None) -> str:
+    """Return how the code that made a record differs from what is installed: the method's, else the reader's."""
+    then = record.environment
+    return code_change(then.provider, provider) or reader_change(record.cell.dataset, then.reader, reader)
 
 
 def _data_of(record: Record) -> dict[tuple[str, ...], str]:

@@ -26,8 +26,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from conftest import PLUGIN, write_tiny_mvtec
+from conftest import PLUGIN
 from launch_helpers import alive, workers_of
+from samples import write_tiny_mvtec
 
 from harness.store.details import read_counts
 from harness.store.store import Store

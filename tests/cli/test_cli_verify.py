@@ -86,7 +86,7 @@ def test_a_method_that_cannot_run_here_is_exit_5_with_its_sentence_and_the_verb_
         (["dishonest[how=lie]"], "can't be 'lie'"),
         (["colour-distance[sise=3]"], "did you mean 'size'"),
         (["colour-distance", "--timeout", "soon"], "'soon' is no time"),
-        ([], "Missing argument"),
+        ([], "Nothing is named"),
     ],
 )
 def test_a_wrong_request_is_exit_2_before_any_work(verify, arguments, said):
