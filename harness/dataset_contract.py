@@ -22,9 +22,42 @@ from typing import Literal, Protocol
 
 from harness.contract import Sample
 
-__all__ = ["Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
+__all__ = ["Archive", "Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
 
 Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Archive:
+    """A published file that holds categories of a dataset, for ``harness data fetch``.
+
+    Parameters
+    ----------
+    name
+        File name to keep it under.
+    url
+        Where it is published, by http or https.
+    unpacked
+        The categories that it holds, and about how many bytes of a disk each becomes.
+    md5
+        Hexadecimal digest, None where none is published.
+    md5_source
+        Who published the digest.
+    size
+        Bytes, None where not published: the server is asked.
+    """
+
+    name: str
+    url: str
+    unpacked: Mapping[str, int]
+    md5: str | None = None
+    md5_source: str = ""
+    size: int | None = None
+
+    @property
+    def check(self) -> str:
+        """How the file can be verified, in words."""
+        return "no checksum is published" if self.md5 is None else f"MD5 {self.md5}, {self.md5_source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +74,8 @@ class DatasetInfo:
         Published number of samples of each category by split; empty where none is published.
     licence, homepage
         As stated by the authors.
+    archives
+        What ``harness data fetch`` downloads; empty where nothing can be downloaded without the authors' consent.
     folder_names
         Names under which the dataset's folder is looked for below a ``--data`` folder.
     default_preset
@@ -61,6 +96,7 @@ class DatasetInfo:
     counts: Mapping[str, Mapping[Split, int]] = field(default_factory=dict)
     licence: str = ""
     homepage: str = ""
+    archives: tuple[Archive, ...] = ()
     folder_names: tuple[str, ...] = ()
     default_preset: str = "paper"
     embedded: bool = False

@@ -17,12 +17,29 @@ from harness.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.text import Text
 
+    _Text = click.ParamType[str]
+
     from harness.data.verify import CountRow, VerifyProgress, VerifyReport
     from harness.dataset_contract import Split
+
+else:  # generic only in recent versions of click
+    _Text = click.ParamType
 
 __all__ = ["command"]
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class _Fetchable(_Text):
+    """Name of a dataset that can be downloaded; whether it is one is found out by who downloads it."""
+
+    name = "dataset"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return how help shows the value."""
+        from harness.data.fetch import fetchable
+
+        return "|".join(fetchable())
 
 
 @click.group("data")
@@ -57,7 +74,7 @@ def verify(folder: Path, dataset: str | None, fast: bool, as_json: bool) -> int:
 
 
 @command.command("fetch", short_help="Download, verify and unpack a dataset.")
-@click.argument("name", metavar="mvtec3d|eyecandies")
+@click.argument("name", type=_Fetchable())
 @variable_option(
     "--to",
     type=FOLDER,
@@ -65,16 +82,25 @@ def verify(folder: Path, dataset: str | None, fast: bool, as_json: bool) -> int:
     default=Path("data"),
     help="Folder that other verbs take as --data.",
 )
-@names_option("--categories", "-c", help="Leave out archives that hold none of these.")
+@names_option("--categories", "-c", help="Unpack these alone, and leave out archives that hold none of them.")
+@click.option(
+    "--from",
+    "source",
+    metavar="URL|FILE",
+    help="A mirror, or an archive that is there. A folder, or an address that ends in a slash, holds several archives "
+    "under their published names.",
+)
+@click.option("--md5", metavar="HEX", help="Digest of the archive; the published one by default.")
 @click.option("--yes", is_flag=True, help="Accept the licence without a question.")
-def fetch(name: str, to: Path, categories: tuple[str, ...], yes: bool) -> None:
-    """Show a dataset's licence, then download it, verify what has a published checksum, and unpack it.
+def fetch(name: str, to: Path, categories: tuple[str, ...], source: str | None, md5: str | None, yes: bool) -> None:
+    """Show a dataset's licence and what it takes, then download it, compare its checksum, and unpack it.
 
-    An interrupted download is resumed.
+    Sizes that nobody has published are asked of the server. An interrupted download is resumed.
 
     \b
     harness data fetch mvtec3d --to ~/data
     harness data fetch eyecandies --to ~/data --categories CandyCane --yes
+    harness data fetch mvtec3d --to ~/data --categories tire --from ~/Downloads/mvtec_3d_anomaly_detection.tar.xz
     """
     from harness.cli.transfer import transfer_bars
     from harness.data.fetch import fetch_dataset
@@ -86,7 +112,9 @@ def fetch(name: str, to: Path, categories: tuple[str, ...], yes: bool) -> None:
         return click.confirm("Do you accept the licence and want to download it?", err=True)
 
     with transfer_bars() as progress:
-        result = fetch_dataset(name, to, confirm=confirm, progress=progress, categories=categories or None)
+        result = fetch_dataset(
+            name, to, confirm=confirm, progress=progress, categories=categories or None, source=source, md5=md5
+        )
     for note in result.notes:
         echo(note)
     echo(f"Check it with: harness data verify {result.folder}")

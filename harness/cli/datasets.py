@@ -79,7 +79,7 @@ def _state(info: DatasetInfo, root: Path | None, data: Path | None) -> _DatasetS
         mend = "" if folder.is_dir() else "nothing to do: it is made when it is first used"
         return _DatasetState(*about, True, folder, info.categories, (), (), made, made, (), mend)
     if root is None:
-        fetch = f"harness data fetch {name} --to DIR, or " if info.counts else ""
+        fetch = f"harness data fetch {name} --to DIR, or " if info.archives else ""
         mend = f"{fetch}name the folder that holds it with --data DIR"
         none = dict.fromkeys(_SPLITS, 0)
         return _DatasetState(*about, False, None, (), info.categories, (), none, counts, (), mend)
@@ -89,7 +89,7 @@ def _state(info: DatasetInfo, root: Path | None, data: Path | None) -> _DatasetS
     report = verify_dataset(root, name, fast=True)
     missing = report.missing_categories
     commands = []
-    if missing:
+    if missing and info.archives:
         fetched = root.name == info.folder_names[0] and report.as_published
         to = quote(str(root.parent)) if fetched else "DIR"  # nothing is added to what others keep there
         commands.append(f"harness data fetch {name} --to {to} --categories {','.join(missing)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.folder import subfolders
-from harness.data.registry import DATASETS, OWN_DATA, load_embedded, load_reader
+from harness.data.registry import DATASETS, OWN_DATA, load_embedded, load_reader, way_to_get
 from harness.dataset_contract import Dataset, DatasetInfo
 from harness.errors import PrerequisiteError, UsageError
 from harness.registry import nearest_names
@@ -143,7 +143,7 @@ def _find(name: str, data: Path | None) -> FoundDataset:
 
 def _folder_needed(info: DatasetInfo) -> str:
     needs = f"{info.title} needs its files: give their folder with --data DIR or HARNESS_DATA"
-    return f"{needs}, or download them with 'harness data fetch {info.name} --to DIR'." if info.counts else f"{needs}."
+    return f"{needs}, or {way}." if (way := way_to_get(info)) else f"{needs}."
 
 
 def _not_found(info: DatasetInfo, data: Path) -> str:
@@ -160,10 +160,9 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
         return f"{data} holds no {info.title.lower()}: found {_content(data)}; give another folder with --data DIR."
     to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
-    return (
-        f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}; give another folder with "
-        f"--data DIR, or download it with 'harness data fetch {info.name} --to {to}'."
-    )
+    found = f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}"
+    other_ways = f", or {way}" if (way := way_to_get(info, to)) else ""
+    return f"{found}; give another folder with --data DIR{other_ways}."
 
 
 def _content(folder: Path) -> str:

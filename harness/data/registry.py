@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 from harness.dataset_contract import DatasetInfo, DatasetReader, EmbeddedReader
 from harness.errors import UsageError
@@ -24,6 +25,7 @@ __all__ = [
     "load_embedded",
     "load_reader",
     "reader_entry",
+    "way_to_get",
 ]
 
 DEFAULT_DATASET = "toy"
@@ -112,3 +114,20 @@ def is_embedded(name: str) -> bool:
 def default_preset(name: str) -> str:
     """Return the preset of a dataset where none is chosen; that of own data for a name that is not registered."""
     return DATASETS[name if name in DATASETS else OWN_DATA].default_preset
+
+
+def way_to_get(info: DatasetInfo, to: str | Path = "DIR", *options: str) -> str:
+    """Return how a user gets a dataset's files, as part of a sentence; empty where nobody publishes them.
+
+    Parameters
+    ----------
+    info
+        Facts of the dataset.
+    to
+        Folder to download to.
+    options
+        Further words of the command.
+    """
+    if info.archives:
+        return f"download it with '{' '.join(['harness data fetch', info.name, '--to', str(to), *options])}'"
+    return f"get it from {info.homepage}" if info.homepage else ""

@@ -12,7 +12,7 @@ from harness import registry
 from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
 from harness.data.open import open_dataset
-from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded
+from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded, way_to_get
 from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.dataset_contract import Dataset
@@ -338,7 +338,7 @@ def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
         if not matching and pattern in dataset.info.categories:
             raise PrerequisiteError(
                 f"Category '{pattern}' is not in {dataset.root} (found: {', '.join(dataset.categories)}): "
-                f"download it with 'harness data fetch {dataset.info.name}'."
+                f"{way_to_get(dataset.info) or 'complete the folder'}."
             )
         if not matching and pattern in dataset.unofficial:
             title, known = dataset.info.title, ", ".join(dataset.categories)

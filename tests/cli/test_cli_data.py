@@ -2,13 +2,11 @@ import io
 import json
 import shutil
 import sys
-import tarfile
-from dataclasses import replace
 
 import pytest
+from fake_eyecandies import packed
 from fileserver import FileServer, running
 
-from harness.data import fetch
 from harness.data.registry import DATASETS
 
 
@@ -72,44 +70,44 @@ def test_verify_errors(call, arguments, sentence):
 
 
 @pytest.fixture
-def server(toy, monkeypatch):
-    """A server with two categories of Eyecandies as archives, in the place of the published ones."""
+def server(toy, tmp_path, monkeypatch):
+    """A server with two categories of Eyecandies as archives."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     served = FileServer()
+    files = [path for path in (toy / "bump" / "validation").rglob("*") if path.is_file()]
     for category in ("CandyCane", "Lollipop"):
-        stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode="w") as archive:
-            archive.add(toy / "bump" / "validation", f"{category}/train")
-        served.files[f"{category}.tar"] = stream.getvalue()
+        entries = ((f"train/{path.relative_to(toy / 'bump' / 'validation')}", path.read_bytes()) for path in files)
+        served.files[f"eyecandies_{category}.archive"] = packed(entries)
     with running(served):
-        archives = tuple(
-            replace(archive, url=served.url(f"{archive.categories[0]}.tar"))
-            for archive in fetch.ARCHIVES["eyecandies"]
-            if archive.categories[0] in ("CandyCane", "Lollipop")
-        )
-        monkeypatch.setitem(fetch.ARCHIVES, "eyecandies", archives)
         yield served
 
 
+def fetch(call, server, *options, categories="CandyCane,Lollipop"):
+    source = ("--from", server.url(""), "--categories", categories)
+    return call("data", "fetch", "eyecandies", "--to", "data", *source, *options)
+
+
 def test_fetch_shows_the_licence_first_and_unpacks(call, server, tmp_path):
-    outcome = call("data", "fetch", "eyecandies", "--to", tmp_path / "data", "--yes")
+    outcome = fetch(call, server, "--yes")
     assert outcome.code == 0
     info = DATASETS["eyecandies"]
     notice, _, rest = outcome.err.partition("download eyecandies_CandyCane")
     assert info.licence in notice
     assert info.homepage in notice
     assert "no checksum is published" in notice
+    assert "free." in notice
     assert rest, "progress goes to standard error, after the licence"
     root = tmp_path / "data" / "eyecandies"
     assert (root / "CandyCane" / "train" / "good" / "rgb" / "000.png").is_file()
     assert (root / "Lollipop").is_dir()
-    assert f"Check it with: harness data verify {root}" in outcome.out
+    assert "Check it with: harness data verify data/eyecandies" in outcome.out
     assert "no checksum is published" in outcome.out
 
 
 def test_fetch_of_some_categories(call, server, tmp_path):
-    assert call("data", "fetch", "eyecandies", "--to", "data", "--yes", "--categories", "Lollipop").code == 0
+    assert fetch(call, server, "--yes", categories="Lollipop").code == 0
     assert [path.name for path in (tmp_path / "data" / "eyecandies").iterdir()] == ["Lollipop"]
-    assert [path for path, _ in server.requests] == ["/Lollipop.tar"]
+    assert [path for path, _ in server.requests] == ["/eyecandies_Lollipop.archive"]
 
 
 @pytest.mark.parametrize(("answer", "code", "fetched"), [("y\n", 0, True), ("n\n", 2, False)])
@@ -119,7 +117,7 @@ def test_fetch_asks_a_person(call, server, tmp_path, monkeypatch, answer, code, 
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
-    outcome = call("data", "fetch", "eyecandies", "--to", "data")
+    outcome = fetch(call, server)
     assert outcome.code == code
     assert "Do you accept the licence" in outcome.err
     assert (tmp_path / "data" / "eyecandies").exists() == fetched
@@ -128,7 +126,7 @@ def test_fetch_asks_a_person(call, server, tmp_path, monkeypatch, answer, code, 
 
 def test_fetch_without_a_person_needs_yes(call, server, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    outcome = call("data", "fetch", "eyecandies", "--to", "data")
+    outcome = fetch(call, server)
     assert outcome.code == 2
     assert "pass --yes" in outcome.err
     assert server.requests == []
@@ -136,8 +134,9 @@ def test_fetch_without_a_person_needs_yes(call, server, monkeypatch):
 
 def test_a_failed_download_is_a_missing_prerequisite(call, server):
     server.files.clear()
-    outcome = call("data", "fetch", "eyecandies", "--to", "data", "--yes")
+    outcome = fetch(call, server, "--yes")
     assert outcome.code == 5
+    assert "size unknown" in outcome.err
     assert "by hand" in outcome.err
 
 
@@ -145,14 +144,21 @@ def test_a_failed_download_is_a_missing_prerequisite(call, server):
     ("arguments", "sentence"),
     [
         (["toy"], "'toy'"),
+        (["folder"], "offers no download"),
         (["imagenet"], "choose one of mvtec3d, eyecandies"),
         (["eyecandies", "--categories", "Candy"], "There is no category 'Candy'"),
+        (["mvtec3d", "--md5", "1"], "'1' is no MD5 digest"),
+        (["mvtec3d", "--from", "nowhere"], "There is no nowhere"),
     ],
 )
 def test_fetch_errors(call, arguments, sentence):
     outcome = call("data", "fetch", *arguments, "--yes")
     assert (outcome.code, outcome.out) == (2, "")
     assert sentence in outcome.err
+
+
+def test_help_names_the_datasets_that_can_be_fetched(call):
+    assert "mvtec3d|eyecandies" in call("data", "fetch", "--help").out
 
 
 def test_data_alone_shows_its_help(call):

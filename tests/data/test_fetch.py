@@ -1,185 +1,41 @@
 import hashlib
 import io
-import socket
-import tarfile
 import zipfile
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_eyecandies import packed
 from fileserver import FileServer, running
 
-from harness.data.download import download
-from harness.data.fetch import ARCHIVES, Archive, drive_url, fetch_dataset, licence_notice
+from harness.data import download
+from harness.data.fetch import fetch_dataset, fetchable
 from harness.data.registry import DATASETS
-from harness.data.web import confirmed_url
 from harness.errors import DataError, PrerequisiteError, UsageError
 
-CONTENT = np.random.default_rng(0).bytes(1_000_000)
-SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
+MVTEC = DATASETS["mvtec3d"]
+(PUBLISHED,) = MVTEC.archives
+CONTENT = packed(
+    iter([*((f"{c}/train/good/rgb/000.png", c.encode()) for c in MVTEC.categories), ("readme.txt", b"hi")]), "w:xz"
+)
+MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[FileServer]:
+    """Serves an archive of all categories under its published name, and another address of it."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with running(FileServer(files={"weights.pth": CONTENT})) as started:
+    with running(FileServer(files={PUBLISHED.name: CONTENT})) as started:
         yield started
-
-
-def part(target: Path) -> Path:
-    return target.with_name(target.name + ".part")
 
 
 def only(folder: Path, *names: str) -> bool:
     return sorted(path.name for path in folder.iterdir()) == sorted(names)
 
 
-class TestDownload:
-    def test_a_file_arrives_verified(self, server, tmp_path):
-        target, seen = tmp_path / "new" / "w.pth", []
-        download(
-            server.url("weights.pth"),
-            target,
-            sha256=SHA256.upper(),
-            md5=MD5,
-            size=len(CONTENT),
-            progress=lambda done, total: seen.append((done, total)),
-        )
-        assert target.read_bytes() == CONTENT
-        assert only(target.parent, "w.pth")
-        assert seen[-1] == (len(CONTENT), len(CONTENT))
-        assert seen == sorted(seen)
-
-    def test_an_interrupted_transfer_goes_on_by_itself(self, server, tmp_path):
-        server.cuts = [300_000, 200_000]
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert (tmp_path / "w").read_bytes() == CONTENT
-        assert [wanted for _, wanted in server.requests] == [None, "bytes=300000-", "bytes=500000-"]
-
-    def test_without_progress_it_stops_and_the_next_call_goes_on(self, server, tmp_path):
-        server.cuts = [400_000, 0]
-        with pytest.raises(PrerequisiteError, match="interrupted after 400,000 of 1,000,000 bytes"):
-            download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert part(tmp_path / "w").stat().st_size == 400_000
-        assert not (tmp_path / "w").exists()
-        server.requests.clear()
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert (tmp_path / "w").read_bytes() == CONTENT
-        assert [wanted for _, wanted in server.requests] == ["bytes=400000-"]
-
-    def test_ctrl_c_keeps_what_arrived(self, server, tmp_path):
-        def stop(done: int, _: int | None) -> None:
-            if done > 500_000:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            download(server.url("weights.pth"), tmp_path / "w", progress=stop)
-        assert part(tmp_path / "w").stat().st_size > 500_000
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert only(tmp_path, "w")
-
-    def test_a_server_without_ranges_starts_over(self, server, tmp_path):
-        server.ranges, server.cuts = False, [300_000]
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert (tmp_path / "w").read_bytes() == CONTENT
-
-    def test_a_file_that_changed_in_between_starts_over(self, server, tmp_path):
-        server.cuts = [300_000, 0]
-        with pytest.raises(PrerequisiteError):
-            download(server.url("weights.pth"), tmp_path / "w")
-        server.files["weights.pth"] = CONTENT[::-1]
-        download(server.url("weights.pth"), tmp_path / "w")
-        assert (tmp_path / "w").read_bytes() == CONTENT[::-1]
-
-    def test_a_part_that_was_complete_is_taken(self, server, tmp_path):
-        part(tmp_path / "w").write_bytes(CONTENT)
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert only(tmp_path, "w")
-
-    def test_a_part_that_is_too_long_is_thrown_away(self, server, tmp_path):
-        part(tmp_path / "w").write_bytes(CONTENT + b"more")
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert (tmp_path / "w").read_bytes() == CONTENT
-
-    @pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"md5": "0" * 32}, {"size": 5}])
-    def test_another_file_than_published_is_removed(self, server, tmp_path, wrong):
-        with pytest.raises(PrerequisiteError, match="not the published one"):
-            download(server.url("weights.pth"), tmp_path / "w", **wrong)
-        assert only(tmp_path)
-
-    def test_a_file_that_is_there_is_left_alone(self, server, tmp_path):
-        (tmp_path / "w").write_bytes(CONTENT)
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert server.requests == []
-
-    def test_a_wrong_file_that_is_there_is_replaced(self, server, tmp_path):
-        (tmp_path / "w").write_bytes(b"stale")
-        download(server.url("weights.pth"), tmp_path / "w", sha256=SHA256)
-        assert (tmp_path / "w").read_bytes() == CONTENT
-
-    def test_no_network_says_what_to_bring_and_where(self, tmp_path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{free.getsockname()[1]}/w.pth"
-        with pytest.raises(PrerequisiteError) as caught:
-            download(url, tmp_path / "w.pth", size=343_279_349)
-        for needed in (url, "343,279,349 bytes", str(tmp_path / "w.pth"), "by hand"):
-            assert needed in str(caught.value)
-
-    def test_an_unknown_file_is_an_error(self, server, tmp_path):
-        with pytest.raises(PrerequisiteError, match=r"the server answers 404 .*size not published"):
-            download(server.url("other"), tmp_path / "w")
-
-    def test_other_addresses_are_refused(self, tmp_path):
-        with pytest.raises(UsageError, match="http"):
-            download((tmp_path / "x").as_uri(), tmp_path / "w")
-
-    def test_a_folder_that_can_not_be_written_is_told(self, server, tmp_path):
-        (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(PrerequisiteError, match="choose another folder"):
-            download(server.url("weights.pth"), tmp_path / "file" / "w")
-
-    def test_a_confirmation_page_is_followed(self, server, tmp_path):
-        server.forms["weights.pth"] = PAGE.format(action=server.url("weights.pth"))
-        download(server.url("weights.pth?id=7"), tmp_path / "w", sha256=SHA256)
-        assert server.requests[-1][0] == "/weights.pth?id=7&export=download&confirm=t&uuid=a-b"
-
-    def test_a_page_without_a_form_is_an_error_and_no_file(self, server, tmp_path):
-        server.forms["weights.pth"] = "<html><p>Quota exceeded</p></html>"
-        with pytest.raises(PrerequisiteError, match="a web page instead of the file"):
-            download(server.url("weights.pth"), tmp_path / "w")
-        assert not (tmp_path / "w").exists()
-
-    def test_a_page_that_leads_to_itself_ends(self, server, tmp_path):
-        server.forms["weights.pth"] = '<form action=""><input name="id" value="7"></form>'
-        with pytest.raises(PrerequisiteError, match="a web page instead of the file"):
-            download(server.url("weights.pth"), tmp_path / "w")
-        assert len(server.requests) == 2
-
-
-PAGE = """<!DOCTYPE html><html><head><title>Virus scan warning</title></head><body><p>Too large to scan</p>
-<form id="download-form" action="{action}" method="get"><input type="submit" value="Download anyway"/>
-<input type="hidden" name="id" value="7"><input type="hidden" name="export" value="download">
-<input type="hidden" name="confirm" value="t"><input type="hidden" name="uuid" value="a-b"></form></body></html>"""
-
-
-def test_a_forms_address_may_be_relative():
-    page = PAGE.format(action="/download")
-    assert (
-        confirmed_url(page, "https://a.org/uc?id=7") == "https://a.org/download?id=7&export=download&confirm=t&uuid=a-b"
-    )
-    assert confirmed_url("<p>no form</p>", "https://a.org") is None
-
-
 def tar_xz(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:xz") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
+    return packed(iter(files.items()), "w:xz")
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -194,101 +50,184 @@ def yes(_: str) -> bool:
     return True
 
 
-class TestFetchDataset:
-    def mvtec(self, server: FileServer, **changes) -> Archive:
-        content = tar_xz(
-            {**{f"{c}/train/good/rgb/000.png": c.encode() for c in DATASETS["mvtec3d"].categories}, "readme.txt": b"hi"}
-        )
-        server.files["mvtec.tar.xz"] = content
-        facts = {"md5": hashlib.md5(content).hexdigest(), "md5_source": "as given by a test", **changes}
-        return Archive("mvtec.tar.xz", server.url("mvtec.tar.xz"), DATASETS["mvtec3d"].categories, **facts)
+def fetch(server: FileServer, to: Path, name: str = "mvtec3d", **options):
+    """Fetch from the server, as from a mirror whose archive has a digest of its own."""
+    given = {"confirm": yes, "source": server.url(""), **options}
+    if name == "mvtec3d":
+        given.setdefault("md5", MD5)
+    return fetch_dataset(name, to, **given)
 
-    def test_licence_download_verify_unpack(self, server, tmp_path):
-        shown, stages = [], []
-        archive = self.mvtec(server)
 
-        def agree(notice: str) -> bool:
-            assert server.requests == [], "the licence comes first"
-            shown.append(notice)
-            return True
+def test_licence_size_and_room_come_first_then_download_verify_unpack(server, tmp_path):
+    shown, stages = [], []
 
-        result = fetch_dataset(
-            "mvtec3d", tmp_path, confirm=agree, progress=lambda *now: stages.append(now), archives=[archive]
-        )
-        assert "CC BY-NC-SA 4.0" in shown[0]
-        assert archive.url in shown[0]
-        assert result.folder == tmp_path / "mvtec3d"
-        assert (result.folder / "tire/train/good/rgb/000.png").read_bytes() == b"tire"
-        assert (result.folder / "readme.txt").read_bytes() == b"hi"
-        assert list(dict.fromkeys(stage for stage, _, _ in stages)) == ["download mvtec.tar.xz", "unpack mvtec.tar.xz"]
-        assert "as given by a test" in result.notes[0]
-        assert only(tmp_path, "mvtec3d", "mvtec.tar.xz")
+    def agree(notice: str) -> bool:
+        assert server.requests == [], "the licence comes first"
+        shown.append(notice)
+        return True
 
-    def test_a_second_call_downloads_nothing(self, server, tmp_path):
-        archive = self.mvtec(server)
-        for _ in range(2):
-            result = fetch_dataset("mvtec3d", tmp_path, confirm=yes, archives=[archive])
-        assert len(server.requests) == 1
-        assert "already" in result.notes[0]
+    result = fetch(server, tmp_path, confirm=agree, progress=lambda *now: stages.append(now))
+    for needed in ("CC BY-NC-SA 4.0", MVTEC.homepage, server.url(PUBLISHED.name), MD5, f"{len(CONTENT) / 1000:.1f} kB"):
+        assert needed in shown[0]
+    assert f"{tmp_path} has" in shown[0]
+    assert server.heads == [f"/{PUBLISHED.name}"]
+    assert result.folder == tmp_path / "mvtec3d"
+    assert (result.folder / "tire/train/good/rgb/000.png").read_bytes() == b"tire"
+    assert (result.folder / "readme.txt").read_bytes() == b"hi"
+    assert list(dict.fromkeys(stage.split()[0] for stage, _, _ in stages)) == ["download", "unpack"]
+    assert MD5 in result.notes[0]
+    assert only(tmp_path, "mvtec3d", PUBLISHED.name)
 
-    def test_an_archive_brought_by_hand_is_used(self, server, tmp_path):
-        archive = self.mvtec(server)
-        (tmp_path / archive.name).write_bytes(server.files[archive.name])
-        fetch_dataset("mvtec3d", tmp_path, confirm=yes, archives=[archive])
-        assert server.requests == []
-        assert (tmp_path / "mvtec3d" / "bagel").is_dir()
 
-    def test_without_consent_nothing_is_downloaded(self, server, tmp_path):
-        with pytest.raises(UsageError, match="--yes"):
-            fetch_dataset("mvtec3d", tmp_path, confirm=lambda _: False, archives=[self.mvtec(server)])
-        assert server.requests == []
-        assert only(tmp_path)
+def test_a_second_call_asks_nothing_and_downloads_nothing(server, tmp_path):
+    fetch(server, tmp_path)
+    result = fetch(server, tmp_path, confirm=lambda _: pytest.fail("asked"))
+    assert len(server.requests) == len(server.heads) == 1
+    assert "already" in result.notes[0]
 
-    def test_a_wrong_checksum_unpacks_nothing(self, server, tmp_path):
-        with pytest.raises(PrerequisiteError, match="not the published one"):
-            fetch_dataset("mvtec3d", tmp_path, confirm=yes, archives=[self.mvtec(server, md5="0" * 32)])
-        assert only(tmp_path)
 
-    @pytest.mark.parametrize("prefix", ["", "CandyCane/", "Eyecandies/CandyCane/", "release/"])
-    @pytest.mark.parametrize("pack", [tar_xz, zipped])
-    def test_a_category_is_found_at_any_depth(self, server, tmp_path, prefix, pack):
-        server.files["c"] = pack({f"{prefix}train/data/000_image_4.png": b"x", f"{prefix}val/data/00_depth.png": b"y"})
-        archives = [Archive("c.archive", server.url("c"), ("CandyCane",))]
-        result = fetch_dataset("eyecandies", tmp_path, confirm=yes, archives=archives)
-        found = sorted(p.relative_to(result.folder).as_posix() for p in result.folder.rglob("*") if p.is_file())
-        assert found == ["CandyCane/train/data/000_image_4.png", "CandyCane/val/data/00_depth.png"]
-        assert "no checksum is published" in result.notes[0]
+@pytest.mark.parametrize("there", [True, False])
+def test_an_archive_brought_by_hand_is_used_and_stays(server, tmp_path, there):
+    file = tmp_path / (PUBLISHED.name if there else "mine.tar.xz")
+    file.write_bytes(CONTENT)
+    shown = []
+    result = fetch_dataset(
+        "mvtec3d",
+        tmp_path,
+        confirm=lambda notice: shown.append(notice) or True,
+        source=None if there else str(file),
+        md5=MD5,
+    )
+    assert "0.0 kB to download" in shown[0]
+    assert (tmp_path / "mvtec3d" / "bagel").is_dir()
+    assert file.read_bytes() == CONTENT
+    assert "may be deleted" not in result.notes[0]
 
-    def test_an_archive_of_something_else_is_an_error(self, server, tmp_path):
-        server.files["c"] = zipped({"kittens/1.png": b"x"})
-        archives = [Archive("c.archive", server.url("c"), ("CandyCane",))]
-        with pytest.raises(DataError, match="holds no category 'CandyCane'"):
-            fetch_dataset("eyecandies", tmp_path, confirm=yes, archives=archives)
 
-    def test_only_the_archives_of_the_chosen_categories(self, server, tmp_path):
-        names = ("CandyCane", "Confetto")
-        server.files = {name: zipped({f"{name}/train/data/000_depth.png": b"x"}) for name in names}
-        archives = [Archive(f"{name}.archive", server.url(name), (name,)) for name in names]
-        fetch_dataset("eyecandies", tmp_path, confirm=yes, archives=archives, categories=["Confetto"])
-        assert [path for path, _ in server.requests] == ["/Confetto"]
+def test_a_file_with_another_digest_than_the_published_one_is_refused_and_stays(tmp_path):
+    file = tmp_path / "mine.tar.xz"
+    file.write_bytes(CONTENT)
+    with pytest.raises(PrerequisiteError, match=rf"{MD5} instead of {PUBLISHED.md5}.*--md5"):
+        fetch_dataset("mvtec3d", tmp_path, confirm=yes, source=str(file))
+    assert only(tmp_path, "mine.tar.xz")
 
-    def test_unknown_names_are_refused(self, tmp_path):
-        with pytest.raises(UsageError, match="'toy'"):
-            fetch_dataset("toy", tmp_path, confirm=yes)
-        with pytest.raises(UsageError, match="unknown"):
-            fetch_dataset("imagenet", tmp_path, confirm=yes)
-        with pytest.raises(UsageError, match="no category 'Kandy'"):
-            fetch_dataset("eyecandies", tmp_path, confirm=yes, categories=["Kandy"])
+
+def test_without_consent_nothing_is_downloaded(server, tmp_path):
+    with pytest.raises(UsageError, match="--yes"):
+        fetch(server, tmp_path / "new", confirm=lambda _: False)
+    assert server.requests == []
+    assert only(tmp_path)
+
+
+@pytest.mark.parametrize("md5", ["0" * 32, None])
+def test_a_wrong_checksum_unpacks_nothing(server, tmp_path, md5):
+    with pytest.raises(PrerequisiteError, match="not the published one"):
+        fetch(server, tmp_path, md5=md5)
+    assert only(tmp_path)
+
+
+@pytest.mark.parametrize("pack", [tar_xz, zipped])
+@pytest.mark.parametrize("prefix", ["", "mvtec_3d_anomaly_detection/"])
+def test_categories_make_one_archive_no_smaller_and_are_unpacked_alone(server, tmp_path, pack, prefix):
+    content = pack({f"{prefix}{c}/train/good/rgb/000.png": c.encode() for c in MVTEC.categories})
+    server.files[PUBLISHED.name] = content
+    shown = []
+    options = {"md5": hashlib.md5(content).hexdigest(), "confirm": lambda notice: shown.append(notice) or True}
+    fetch(server, tmp_path, categories=["tire", "bagel"], **options)
+    assert "one archive of 10 categories" in shown[0]
+    assert "only bagel, tire would be unpacked" in shown[0]
+    assert only(tmp_path / "mvtec3d", "bagel", "tire")
+    result = fetch(server, tmp_path, categories=["tire", "rope"], source=None, **options)
+    assert only(tmp_path / "mvtec3d", "bagel", "rope", "tire")
+    assert len(server.requests) == 1, "the archive that was kept is used"
+    assert "tire already" in result.notes[0]
+
+
+def test_the_room_on_the_disk_is_counted_before_anything_is_asked(server, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 100, 100))
+    with pytest.raises(PrerequisiteError, match=r"to download, about .* unpacked.* 100 bytes free: make room"):
+        fetch(server, tmp_path, confirm=lambda _: pytest.fail("asked"))
+    assert server.requests == []
+
+
+def test_a_download_that_was_begun_needs_less_room(server, tmp_path):
+    begun = CONTENT[: len(CONTENT) // 2]
+    (tmp_path / f"{PUBLISHED.name}.part").write_bytes(begun)
+    shown = []
+    fetch(server, tmp_path, confirm=lambda notice: shown.append(notice) or True)
+    assert f"{(len(CONTENT) - len(begun)) / 1000:.1f} kB to download" in shown[0]
+    assert server.requests == [(f"/{PUBLISHED.name}", f"bytes={len(begun)}-")]
+
+
+@pytest.mark.parametrize("prefix", ["", "CandyCane/", "Eyecandies/CandyCane/", "release/"])
+@pytest.mark.parametrize("pack", [tar_xz, zipped])
+def test_a_category_is_found_at_any_depth(server, tmp_path, prefix, pack):
+    server.files["c"] = pack({f"{prefix}train/data/000_image_4.png": b"x", f"{prefix}val/data/00_depth.png": b"y"})
+    result = fetch(server, tmp_path, "eyecandies", source=server.url("c"), categories=["CandyCane"])
+    found = sorted(p.relative_to(result.folder).as_posix() for p in result.folder.rglob("*") if p.is_file())
+    assert found == ["CandyCane/train/data/000_image_4.png", "CandyCane/val/data/00_depth.png"]
+    assert "no checksum is published" in result.notes[0]
+
+
+def test_an_archive_of_something_else_is_an_error(server, tmp_path):
+    server.files["c"] = zipped({"kittens/1.png": b"x"})
+    with pytest.raises(DataError, match="holds no category 'CandyCane'"):
+        fetch(server, tmp_path, "eyecandies", source=server.url("c"), categories=["CandyCane"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "address"])
+def test_only_the_archives_of_the_chosen_categories(server, tmp_path, kind):
+    for name in ("CandyCane", "Confetto", "Lollipop"):
+        content = zipped({f"{name}/train/data/000_depth.png": b"x"})
+        server.files[f"eyecandies_{name}.archive"] = content
+        (tmp_path / f"eyecandies_{name}.archive").write_bytes(content)
+    source = server.url("") if kind == "address" else str(tmp_path)
+    fetch(server, tmp_path / "data", "eyecandies", source=source, categories=["Confetto", "Lollipop"])
+    assert only(tmp_path / "data" / "eyecandies", "Confetto", "Lollipop")
+    wanted = [f"/eyecandies_{name}.archive" for name in ("Confetto", "Lollipop")] if kind == "address" else []
+    assert [path for path, _ in server.requests] == wanted
+
+
+def test_unknown_names_are_refused(tmp_path):
+    assert fetchable() == ("mvtec3d", "eyecandies")
+    with pytest.raises(UsageError, match="'toy' is made"):
+        fetch_dataset("toy", tmp_path, confirm=yes)
+    with pytest.raises(UsageError, match="'folder' offers no download"):
+        fetch_dataset("folder", tmp_path, confirm=yes)
+    with pytest.raises(UsageError, match="unknown"):
+        fetch_dataset("imagenet", tmp_path, confirm=yes)
+    with pytest.raises(UsageError, match="no category 'Kandy'"):
+        fetch_dataset("eyecandies", tmp_path, confirm=yes, categories=["Kandy"])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"source": "http://127.0.0.1:9/a"}, "--from with an address that does not end in a slash goes with one"),
+        ({"source": "nowhere"}, "--from with a file goes with one archive, and 10 would be fetched"),
+        ({"source": "nowhere", "categories": ["Lollipop"]}, "There is no nowhere"),
+        ({"source": "file:///etc/passwd", "categories": ["Lollipop"]}, "There is no file:"),
+        ({"source": "."}, "There is no eyecandies_CandyCane.archive"),
+        ({"md5": MD5}, "--md5 goes with one archive"),
+        ({"md5": "123", "categories": ["Lollipop"]}, "'123' is no MD5 digest"),
+    ],
+)
+def test_a_source_or_digest_that_is_none_is_a_usage_error(tmp_path, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=sentence):
+        fetch_dataset("eyecandies", tmp_path, confirm=yes, **options)
 
 
 def test_the_published_archives_hold_every_category():
-    for name, archives in ARCHIVES.items():
-        assert sorted(c for a in archives for c in a.categories) == sorted(DATASETS[name].categories)
-        assert len({a.url for a in archives}) == len({a.name for a in archives}) == len(archives)
+    for name in fetchable():
+        info = DATASETS[name]
+        assert sorted(c for a in info.archives for c in a.unpacked) == sorted(info.categories)
+        assert len({a.url for a in info.archives}) == len({a.name for a in info.archives}) == len(info.archives)
+        assert sum(size for a in info.archives for size in a.unpacked.values()) == pytest.approx(26e9, rel=0.01)
 
 
-def test_the_notice_tells_licence_and_checks():
-    assert "CC BY-NC-SA 4.0" in licence_notice("mvtec3d")
-    assert "as given by a peer" in licence_notice("mvtec3d")
-    assert licence_notice("eyecandies").count("no checksum is published") == 10
-    assert drive_url("abc") == "https://drive.usercontent.google.com/download?id=abc&export=download&confirm=t"
+def test_facts_of_the_published_archives():
+    assert PUBLISHED.md5 == "d8bb2800fbf3ac88e798da6ae10dc819"
+    assert DATASETS["eyecandies"].licence == "not stated by the authors, see homepage"
+    assert {archive.check for archive in DATASETS["eyecandies"].archives} == {"no checksum is published"}

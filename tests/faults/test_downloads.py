@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from harness.data import download as module
 from harness.data.download import download
-from harness.data.fetch import Archive, fetch_dataset
 from harness.data.web import checked_url
 from harness.errors import PrerequisiteError, UsageError
 
@@ -176,15 +175,6 @@ def test_a_disk_without_room_is_told_before_anything_is_written(server, tmp_path
     with pytest.raises(PrerequisiteError, match=r"10,240 bytes more .* has 5,000 bytes free: make room"):
         download(server.url("w"), tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dataset_that_the_disk_has_no_room_for_is_not_begun(server, tmp_path, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage(10**12, 10**12 - 10**10, 10**10))
-    archive = Archive("w", server.url("w"), ("bagel",), unpacked=26 * 10**9)
-    with pytest.raises(PrerequisiteError, match="make room"):
-        fetch_dataset("mvtec3d", tmp_path, confirm=lambda _: True, archives=[archive])
-    assert server.requests == []
 
 
 @settings(max_examples=500, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
