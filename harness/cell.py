@@ -42,7 +42,7 @@ class Cell:
     data_digest
         Digest of the category's files.
     shots
-        Training samples: 5, 10, 50 or ``full``.
+        Training samples: a number, or ``full``.
     split
         Name of the few-shot list: ``first`` or a seed from 0 to 4.
     split_digest

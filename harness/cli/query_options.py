@@ -46,7 +46,7 @@ _OPTIONS = (
     click.option("--dataset", "-d", "query_dataset", default="", help="One dataset; all by default."),
     names_option("--methods", "-m", "query_methods", help="Names, globs, or name[parameter=value]."),
     names_option("--categories", "-c", "query_categories", help="Names or globs; all by default."),
-    names_option("--shots", "-n", "query_shots", help="5, 10, 50, full; all by default."),
+    names_option("--shots", "-n", "query_shots", help="1, 2, ..., full; all by default."),
     names_option("--split", "query_splits", help="Few-shot lists: first, or seeds 0 to 4."),
     click.option("--preset", "query_preset", default="", help="paper or quick; all by default."),
     click.option("--weights", "query_weights", default="", help="pretrained or random; all by default."),

@@ -49,7 +49,7 @@ __all__ = ["command"]
 )
 @data_option
 @names_option("--categories", "-c", help="Names or globs; all categories on disk by default.")
-@names_option("--shots", "-n", help="5, 10, 50, full.  [default: 10, or those of the suite; full with --checkpoint]")
+@names_option("--shots", "-n", help="Training samples: 1, 2, ..., full.  [default: 10, or those of the suite; full with --checkpoint]")
 @names_option(
     "--split",
     "splits",

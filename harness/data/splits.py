@@ -9,18 +9,20 @@ fixed by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
 from typing import Literal
 
 from harness.data.registry import DATASETS
 from harness.errors import DataError, UsageError
 from harness.files.bundled import splits_dir
 from harness.files.digest import digest
+from harness.files.names import one_line
 
 __all__ = [
-    "SHOTS",
     "SPLIT_NAMES",
     "Shots",
     "SplitRow",
@@ -30,19 +32,19 @@ __all__ = [
     "parse_shots",
     "require_split_name",
     "seeded_order",
+    "shots_order",
     "split_file_digest",
     "train_ids",
 ]
 
 Shots = int | Literal["full"]
-
-SHOTS: tuple[Shots, ...] = (5, 10, 50, "full")
-"""The numbers of training samples that a cell may have."""
+"""A number of training samples of a cell, at least 1, or all that are there."""
 
 SPLIT_NAMES = ("first", "0", "1", "2", "3", "4")
 """The lists of every category: ``first``, then one per seed."""
 
 _IDS_IN_MESSAGE = 5
+_COUNT = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,18 @@ class SplitRow:
 
 
 def parse_shots(text: str | int) -> Shots:
-    """Return a number of shots from the command line; raise UsageError for one that has no split."""
-    for shots in SHOTS:
-        if str(text) == str(shots):
-            return shots
-    raise UsageError(f"There is no split of {text} shots: choose 5, 10, 50 or full with --shots.")
+    """Return a number of training samples as a user writes it; raise UsageError for what is none."""
+    if str(text) == "full":
+        return "full"
+    if _COUNT.fullmatch(str(text)):
+        return int(text)
+    shown = one_line(str(text))
+    raise UsageError(f"'{shown}' is no number of training samples: give a number from 1 on, or full, with --shots.")
+
+
+def shots_order(shots: Shots) -> float:
+    """Return the place of a number of training samples among others; all samples come last."""
+    return inf if shots == "full" else shots
 
 
 def require_split_name(name: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date
 from math import inf
 
 from harness.cell import Cell
-from harness.data.splits import SHOTS
+from harness.data.splits import parse_shots, shots_order
 from harness.errors import DataError
 from harness.files.csvfile import csv_number, guarded, unguarded
 from harness.files.names import bad_name_reason, one_line
@@ -58,9 +58,7 @@ class CellKey:
     @property
     def order(self) -> tuple[object, ...]:
         """Place in files and tables: by method, category, number of samples, split, weights."""
-        shots = [str(known) for known in SHOTS]
-        place = shots.index(self.shots) if self.shots in shots else len(shots)
-        return self.method, self.category, place, self.shots, self.split, self.weights
+        return self.method, self.category, shots_order(parse_shots(self.shots)), self.split, self.weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import registry
 from harness.data.registry import DATASETS, DEFAULT_DATASET
-from harness.data.splits import SHOTS, Shots
+from harness.data.splits import Shots, shots_order
 from harness.errors import UsageError
 from harness.protocol import Protocol
 from harness.store.paper import PAPER_TABLES, printed_rows
@@ -176,7 +176,7 @@ def _outline(selection: Selection) -> Iterator[OutlineRow]:
         wanted = {shots for shots in selection.shots if selection.wants(method.spec, shots)}
         sizes.setdefault(registry.label(method.spec.name, method.given), set()).update(wanted)
     for label, wanted in sizes.items():
-        shown = tuple(shots for shots in SHOTS if shots in wanted)
+        shown = tuple(sorted(wanted, key=shots_order))
         lists = tuple(dict.fromkeys((shots, name) for shots in shown for name in selection.splits_of(shots)))
         splits = tuple(dict.fromkeys(name for shots, name in lists if shots != "full"))
         yield OutlineRow(selection.dataset, label, shown, count, splits, count * len(lists))
@@ -212,8 +212,7 @@ def _narrow(rows: Sequence[SuiteRow], selection: Selection, dataset: str | None,
 
 
 def _list(sizes: Iterable[Shots]) -> str:
-    present = set(sizes)
-    return ", ".join(str(shots) for shots in SHOTS if shots in present)
+    return ", ".join(map(str, sorted(set(sizes), key=shots_order)))
 
 
 def _registered(rows: Sequence[SuiteRow], suites: str) -> tuple[tuple[SuiteRow, ...], tuple[str, ...]]:
@@ -264,7 +263,7 @@ def _selection(selection: Selection, dataset: str, rows: Sequence[SuiteRow], cat
         methods=tuple(dict.fromkeys(texts.values())),
         dataset=dataset,
         categories=categories,
-        shots=tuple(shots for shots in SHOTS if any(shots == size for _, size in pairs)),
+        shots=tuple(sorted({shots for _, shots in pairs}, key=shots_order)),
         pairs=pairs,
     )
 

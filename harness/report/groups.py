@@ -11,7 +11,7 @@ from textwrap import shorten
 from harness.cell import Cell
 from harness.contract import ParameterValue
 from harness.data.registry import DATASETS, dataset_title
-from harness.data.splits import Shots
+from harness.data.splits import Shots, shots_order
 from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
@@ -339,7 +339,7 @@ def _order(group: Group) -> tuple[object, ...]:
         _position(group.dataset, tuple(DATASETS)),
         _position(group.protocol.preset, tuple(PRESETS)),
         group.protocol.weights,
-        (group.shots == "full", group.shots if isinstance(group.shots, int) else 0),
+        shots_order(group.shots),
         (group.split != "first", group.split),
         group.protocol.digest,
     )

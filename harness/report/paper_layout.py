@@ -8,12 +8,12 @@ from functools import cached_property
 from statistics import mean
 
 from harness.data.registry import DATASETS, dataset_title
-from harness.data.splits import SHOTS, Shots
+from harness.data.splits import Shots, shots_order
 from harness.report.compare import difference, on_other_machine, same_parameters, why_not_comparable
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, samples_title, shared_title
 from harness.report.pivot import Cut, label_of, measured_on, measured_value, remarks
-from harness.store.paper import CITATION, PaperTable, printed_rows
+from harness.store.paper import CITATION, PAPER_SHOTS, PaperTable, printed_rows
 from harness.store.published import MEAN, Published, PublishedRow
 from harness.store.quantities import quantity
 
@@ -39,6 +39,15 @@ class Series:
     def first(self) -> Group:
         """The group with the fewest training samples."""
         return next(iter(self.groups.values()))
+
+    def of_paper(self) -> Series:
+        """Return its groups with the paper's numbers of training samples; itself where it has none of them."""
+        return Series({shots: group for shots, group in self.groups.items() if shots in PAPER_SHOTS} or self.groups)
+
+    @property
+    def sizes(self) -> tuple[Shots, ...]:
+        """The columns of a table of its own: the paper's numbers where all measured ones are of them, else these."""
+        return PAPER_SHOTS if set(self.groups) <= set(PAPER_SHOTS) else tuple(sorted(self.groups, key=shots_order))
 
     @cached_property
     def methods(self) -> Mapping[str, Mapping[Shots, MethodRecords]]:
@@ -239,7 +248,8 @@ class _Layout:
             names = (*own, MEAN)
             return tuple(_PaperCut(first, n.replace("_", "\n"), {"category": n}, n, shots=self._shots) for n in names)
         if self._table.across == "shots":
-            return tuple(_PaperCut(first, str(shots), {"shots": str(shots)}, shots=shots) for shots in SHOTS)
+            sizes = self._series.sizes if self._series and self._printed is None else PAPER_SHOTS
+            return tuple(_PaperCut(first, str(shots), {"shots": str(shots)}, shots=shots) for shots in sizes)
         quantities = map(quantity, block)
         return tuple(_PaperCut(each, each.short or each.heading, shots=self._shots) for each in quantities)
 

@@ -265,11 +265,12 @@ def _like_paper(
     own: list[Series] = []
     apart: list[tuple[Series, str]] = []
     for series in find_series(groups, joined=joined):
-        warning = series.reason_not_in_paper_table(table, published)
+        beside = series.of_paper()
+        warning = beside.reason_not_in_paper_table(table, published)
         if warning or printed is None:
             apart.append((series, warning))
         else:
-            own.append(series)
+            own.append(beside)
     for series in own:
         few = not joined or any(shots != "full" for shots in series.groups)
         if asked or (few and series.rows(table, apart=False)):

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.data.splits import Shots
 from harness.store.published import Published, PublishedRow
 from harness.store.quantities import ACCURACY, quantity
 
-__all__ = ["CITATION", "PAPER_DATASET", "PAPER_TABLES", "PaperTable", "printed_rows", "reason_for_no_difference"]
+__all__ = [
+    "CITATION",
+    "PAPER_DATASET",
+    "PAPER_SHOTS",
+    "PAPER_TABLES",
+    "PaperTable",
+    "printed_rows",
+    "reason_for_no_difference",
+]
 
 SOURCE = "costanzino2024"
 CITATION = "Costanzino et al., CVPR 2024"
 
 PAPER_DATASET = "mvtec3d"
 """The dataset of most of its tables and of its figures."""
+
+PAPER_SHOTS: tuple[Shots, ...] = (5, 10, 50, "full")
+"""The numbers of training samples that the paper has."""
 
 _FOUR = ("i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official")
 _VARIANTS = ("2d", "3d", "product")

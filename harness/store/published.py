@@ -148,7 +148,7 @@ def _shots(where: str, text: str) -> Shots:
     try:
         return parse_shots(text)
     except HarnessError as error:
-        raise DataError(f"{where} has '{text}' shots: use 5, 10, 50 or full.") from error
+        raise DataError(f"{where} has '{text}' shots: write a number from 1 on, or full.") from error
 
 
 def _check_value(where: str, metric: str, text: str) -> None:

@@ -58,7 +58,7 @@ WRONG = (
     ("--dataset", "tov", "'toy'"),
     ("--methods", "cfn", "'cfm'"),
     ("--categories", "bmup", "'bump'"),
-    ("--shots", "7", "5, 10, 50"),
+    ("--shots", "ten", "a number from 1 on"),
     ("--split", "9", "9"),
     ("--preset", "quik", "'quick'"),
     ("--weights", "auto", "pretrained, random"),

@@ -32,7 +32,7 @@ run --methods file:Method
 run --methods no/module:Method
 run --methods json:dumps
 run --methods json:JSONDecoder
-run --methods cfm --shots 7
+run --methods cfm --shots 0
 run --methods cfm --split 9
 run --methods cfm --preset slow
 run --methods cfm --dataset nix
@@ -54,7 +54,7 @@ tables --methods nix
 tables --categories nix
 tables --preset nix
 tables --status nix
-tables --shots 7
+tables --shots ten
 tables --split 9
 tables --results nowhere --source measured
 tables --results broken

@@ -77,7 +77,7 @@ def test_dry_run_says_why_and_writes_nothing(run, tmp_path: Path) -> None:
         (["--methods", "misbehaving[how=sleeep]"], "did you mean 'sleep'"),
         (["--methods", "cfm["], "is no method"),
         (["--methods", "colour-distance", "--categories", "bagle"], "did you mean 'bagel'"),
-        (["--methods", "colour-distance", "--shots", "7"], "choose 5, 10, 50 or full"),
+        (["--methods", "colour-distance", "--shots", "0"], "a number from 1 on"),
         (["--methods", "colour-distance", "--split", "9"], "There is no split '9'"),
         (["--methods", "colour-distance", "--preset", "fast"], "choose one of paper, quick"),
         (["--methods", "colour-distance", "--dataset", "mvtec"], "mvtec3d"),

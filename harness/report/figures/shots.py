@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.data.splits import SHOTS
+from harness.data.splits import Shots, shots_order
 from harness.report.figures.colours import Look, looks_of
 from harness.report.figures.data import FigureData, Series
 from harness.report.figures.legend import Entry, Legend
@@ -41,11 +42,11 @@ def draw_shots(data: FigureData[Series[ShotsPoint]], width: Width = "column") ->
     legend = Legend(width, entries)
     frame = new_frame(width, _HEIGHT[width], legend.height, data.title)
     (axes,) = frame.axes
+    sizes = sorted({point.shots for curve in data.parts for point in curve.points}, key=shots_order)
     for curve in data.parts:
-        _draw_curve(axes, curve, looks[curve.label], sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
-    ticks = sorted({SHOTS.index(point.shots) for curve in data.parts for point in curve.points})
-    axes.set_xticks(ticks, [str(SHOTS[tick]).replace("full", "all") for tick in ticks])
-    axes.set(xlim=(min(ticks) - 0.25, max(ticks) + 0.25), xlabel="Training samples of a category")
+        _draw_curve(axes, curve, sizes, looks[curve.label], sorted(looks).index(curve.label) - (len(looks) - 1) / 2)
+    axes.set_xticks(range(len(sizes)), [str(shots).replace("full", "all") for shots in sizes])
+    axes.set(xlim=(-0.25, len(sizes) - 0.75), xlabel="Training samples of a category")
     axes.set_ylabel(metric_label(data.shows))
     axes.grid(visible=False, axis="x")
     accuracy_axis(axes, *axes.get_ylim())
@@ -53,8 +54,8 @@ def draw_shots(data: FigureData[Series[ShotsPoint]], width: Width = "column") ->
     return frame.figure
 
 
-def _draw_curve(axes: Axes, curve: Series[ShotsPoint], look: Look, turn: float) -> None:
-    across = [SHOTS.index(point.shots) + turn * _SPREAD for point in curve.points]
+def _draw_curve(axes: Axes, curve: Series[ShotsPoint], sizes: Sequence[Shots], look: Look, turn: float) -> None:
+    across = [sizes.index(point.shots) + turn * _SPREAD for point in curve.points]
     axes.plot(
         across,
         [point.value for point in curve.points],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.data.registry import dataset_title
-from harness.data.splits import SHOTS, Shots
+from harness.data.splits import Shots, shots_order
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
@@ -76,7 +76,8 @@ def measured_shots(groups: Sequence[Group], published: Published | None, metric:
     if len({point.shots for curve in curves for point in curve.points}) == 1:
         notes.append("One number of training samples is measured: 'harness run' with --shots 5,10,50,full adds others.")
     if curves and published is not None:
-        if reason := next(filter(None, (why_not_comparable(group, published) for group in kept)), ""):
+        beside = [group for group in kept if published.has(group.dataset, group.shots)] or kept
+        if reason := next(filter(None, (why_not_comparable(group, published) for group in beside)), ""):
             notes.append(reason)
         elif covered != first.all_categories:
             notes.append("Published curves are means over all categories, and these are not.")
@@ -148,7 +149,7 @@ def _points(
                 notes.append(f"{label} at {group.shots} shots is left out: {value.note}.")
             else:
                 values.setdefault(group.shots, []).append(value.number)
-    return tuple(_mean_over_splits(shots, values[shots]) for shots in SHOTS if shots in values)
+    return tuple(_mean_over_splits(shots, values[shots]) for shots in sorted(values, key=shots_order))
 
 
 def _mean_over_splits(shots: Shots, values: Sequence[float]) -> ShotsPoint:
@@ -162,9 +163,10 @@ def _mean_over_splits(shots: Shots, values: Sequence[float]) -> ShotsPoint:
 def _published_curves(
     dataset: str, published: Published, query: RecordQuery, metric: str
 ) -> tuple[Series[ShotsPoint], ...]:
+    sizes = sorted({row.shots for row in published.rows if row.dataset == dataset}, key=shots_order)
     curves = []
     for label in sorted(filter(query.keeps_label, published.methods)):
-        rows = [(shots, published.find(dataset, [label], shots, MEAN, metric)) for shots in SHOTS]
+        rows = [(shots, published.find(dataset, [label], shots, MEAN, metric)) for shots in sizes]
         points = tuple(ShotsPoint(shots, row.value) for shots, row in rows if row is not None)
         if len(points) > 1:
             curves.append(Series(label, True, points))

@@ -1,5 +1,5 @@
 // Accuracy against training samples, for settings that differ in nothing else, and means over random splits.
-const sizes = ["5", "10", "50", "full"];
+const sampleOrder = (shots) => (shots === "full" ? Infinity : Number(shots));
 
 function shotFamilies() {
   const families = new Map();
@@ -70,14 +70,14 @@ function plotCurves(view, sections, metric) {
   const wide = isWide(view);
   const [width, height] = wide ? [900, 440] : [420, 400];
   const box = { left: 58, right: width - (wide ? 150 : 90), top: 34, bottom: height - 52 };
-  const used = sizes.filter((size) => curves.some((points) => points.some((point) => point.shots === size)));
+  const used = [...new Set(curves.flat().map((point) => point.shots))].sort((a, b) => (sampleOrder(a) > sampleOrder(b) ? 1 : -1));
   const position = (size) => box.left + 20 + (used.indexOf(size) / Math.max(1, used.length - 1)) * (box.right - box.left - 40);
   const x = Object.assign(position, { ticks: used, text: (size) => (size === "full" ? "all" : size) });
   const y = linear(...range(curves.flat().flatMap((point) => point.over || [point.value]), 0.1), box.bottom, box.top);
   const parts = [];
   const ends = [];
   for (const points of curves) {
-    points.sort((a, b) => sizes.indexOf(a.shots) - sizes.indexOf(b.shots));
+    points.sort((a, b) => used.indexOf(a.shots) - used.indexOf(b.shots));
     const { label, published } = points[0].line;
     const colour = colourOf(label);
     const d = points.map((point, i) => `${i ? "L" : "M"}${x(point.shots)} ${y(point.value)}`).join("");
