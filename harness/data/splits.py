@@ -1,50 +1,63 @@
-"""The fixed few-shot splits: files checked against their digests; nothing is drawn at run time.
+"""The training samples of a cell: a number of them in a fixed order, or all.
 
-``splits/<dataset>/<category>.json`` holds one list of 50 sample ids per name. A list's first 5 and first 10 ids are
-the 5- and 10-shot sets, so a smaller set is a subset of a larger one. The lists ``0`` to ``4`` are in a random order
-fixed by SHA-256 (:func:`seeded_order`); ``first`` holds the first ids in file order, as in the CFM paper's code.
-``splits/make.py`` writes the files.
+``splits/<dataset>/<category>.json`` holds the first 50 ids of each list of a published dataset; longer lists continue
+by the same rule (:mod:`harness.data.split_files`) over the published ids. ``splits/make.py`` writes these files. The
+lists of any other dataset are drawn by that rule from the ids on disk, after those of
+``<folder of the dataset>/splits/<category>.json`` where ``harness splits make`` has written it.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.data.registry import DATASETS
+from harness.data.split_files import SPLIT_NAMES, draw, read_lists
+from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import DataError, UsageError
 from harness.files.bundled import splits_dir
 from harness.files.digest import digest
 from harness.files.names import one_line
 
 __all__ = [
-    "SPLIT_NAMES",
+    "ByInstance",
+    "FewShotLists",
     "Shots",
     "SplitRow",
+    "TooFewSamplesError",
     "TrainingSplit",
-    "list_splits",
+    "has_published_lists",
+    "instances_of",
+    "lists_of",
     "load_split",
+    "own_lists_path",
     "parse_shots",
+    "published_lists",
     "require_split_name",
-    "seeded_order",
     "shots_order",
-    "split_file_digest",
     "train_ids",
 ]
 
 Shots = int | Literal["full"]
 """A number of training samples of a cell, at least 1, or all that are there."""
 
-SPLIT_NAMES = ("first", "0", "1", "2", "3", "4")
-"""The lists of every category: ``first``, then one per seed."""
-
+_LISTED = (1, 2, 4, 5, 10, 50)
 _IDS_IN_MESSAGE = 5
 _COUNT = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+
+
+@runtime_checkable
+class ByInstance(Protocol):
+    """A dataset that has several samples of one instance of a part: few-shot lists are drawn by instance."""
+
+    def instance(self, ref: SampleRef) -> str:
+        """Return the name of the instance that a sample shows, unique inside the category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +86,23 @@ class TrainingSplit:
     digest: str
 
 
+class TooFewSamplesError(UsageError):
+    """More training samples are asked for than are there.
+
+    Attributes
+    ----------
+    split
+        Of those that are there.
+    """
+
+    def __init__(self, message: str, split: TrainingSplit) -> None:
+        super().__init__(message)
+        self.split = split
+
+
 @dataclass(frozen=True, slots=True)
 class SplitRow:
-    """One line of ``harness splits``: a committed list, without its ids."""
+    """One line of ``harness splits``: a list, without its ids."""
 
     dataset: str
     category: str
@@ -100,56 +127,166 @@ def shots_order(shots: Shots) -> float:
 
 
 def require_split_name(name: str) -> None:
-    """Raise UsageError for a name that is none of :data:`SPLIT_NAMES`."""
+    """Raise UsageError for a name that is none of :data:`harness.data.split_files.SPLIT_NAMES`."""
     if name not in SPLIT_NAMES:
         raise UsageError(f"There is no split '{name}': choose one of {', '.join(SPLIT_NAMES)} with --split.")
 
 
-def load_split(dataset: str, category: str, shots: Shots, name: str, available: Sequence[str]) -> TrainingSplit:
+@dataclass(frozen=True, slots=True)
+class FewShotLists:
+    """The few-shot lists of a category.
+
+    Parameters
+    ----------
+    dataset, category
+        Which they are of.
+    kept
+        How the lists begin that a file keeps, by name; empty where there is no file.
+    instances
+        The samples that a list may hold, as for :func:`harness.data.split_files.draw`: it continues by the rule.
+    available
+        Ids of the training samples that are there.
+    mend
+        What to do where a sample of a list is not there.
+    """
+
+    dataset: str
+    category: str
+    kept: Mapping[str, tuple[str, ...]]
+    instances: Mapping[str, str]
+    available: frozenset[str]
+    mend: str
+
+    def first(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the first ids of a list."""
+        kept = self.kept.get(name, ())
+        if count <= len(kept):
+            return kept[:count]
+        drawn = draw(self.dataset, self.category, name, self.instances)
+        known = set(kept)
+        return (*kept, *(id_ for id_ in drawn if id_ not in known))[:count]
+
+    def split(self, shots: Shots, name: str) -> TrainingSplit:
+        """Return the training samples of a cell; raise as :func:`load_split` does."""
+        shots = parse_shots(shots)
+        require_split_name(name)
+        there = len(self.available)
+        if shots == "full" or shots > there:
+            whole = self._split(shots, name, sorted(self.available))
+            if there and shots == "full":
+                return whole
+            raise TooFewSamplesError(self._too_few(shots), whole)
+        split = self._split(shots, name, self.first(name, shots))
+        if missing := sorted(set(split.ids) - self.available):
+            named = ", ".join(missing[:_IDS_IN_MESSAGE]) + (", ..." if len(missing) > _IDS_IN_MESSAGE else "")
+            raise DataError(
+                f"{len(missing)} of the {shots} training samples of split '{name}' of {self.category} are not on disk "
+                f"({named}): {self.mend}{'' if name == 'first' else ', or take --split first'}."
+            )
+        return split
+
+    def rows(self) -> tuple[SplitRow, ...]:
+        """Return the lists of the usual lengths, by name and length."""
+        sizes = [size for size in _LISTED if size <= max(len(self.instances), len(self.kept.get(SPLIT_NAMES[0], ())))]
+        splits = [self._split(size, name, self.first(name, size)) for name in SPLIT_NAMES for size in sizes]
+        return tuple(SplitRow(self.dataset, self.category, each.name, len(each.ids), each.digest) for each in splits)
+
+    def _split(self, shots: Shots, name: str, ids: Iterable[str]) -> TrainingSplit:
+        ids = tuple(ids)
+        key = digest({"dataset": self.dataset, "category": self.category, "ids": ids})
+        return TrainingSplit(self.dataset, self.category, shots, name, ids, key)
+
+    def _too_few(self, shots: Shots) -> str:
+        subject, there = f"{self.category} of {self.dataset} has", len(self.available)
+        if not there:
+            return f"{subject} no training sample: check the folder given with --data."
+        more = " or complete the dataset" if shots != "full" and shots <= len(self.instances) else ""
+        return f"{subject} {there} training samples, fewer than {shots} shots: choose fewer with --shots{more}."
+
+
+def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> TrainingSplit:
     """Return the training samples of a cell.
 
     Parameters
     ----------
     dataset, category
-        Names as in :data:`harness.data.registry.DATASETS`.
+        Where they come from.
     shots
-        5, 10, 50 or ``full``.
+        A number, or ``full``.
     name
-        One of :data:`SPLIT_NAMES`; ``full`` is the same for all of them.
-    available
-        Ids of the training samples on disk.
+        One of :data:`harness.data.split_files.SPLIT_NAMES`; ``full`` is the same for all of them.
 
     Raises
     ------
     UsageError
         Where there is no such split.
+    TooFewSamplesError
+        Where fewer training samples are on disk.
     DataError
-        Where samples of the split are missing on disk, or the split's file was changed.
+        Where samples of the split are missing on disk, a sample is listed twice, or the split's file was changed.
     """
-    shots = parse_shots(shots)
-    require_split_name(name)
-    if shots == "full":
-        ids = tuple(sorted(available))
-        if not ids:
-            raise DataError(f"{category} of {dataset} has no training sample: check the folder given with --data.")
-    else:
-        ids = _read_lists(dataset, category)[name][:shots]
-        _require_on_disk(dataset, category, name, ids, available)
-    return TrainingSplit(dataset, category, shots, name, ids, _ids_digest(dataset, category, ids))
+    return lists_of(dataset, category).split(shots, name)
 
 
-def list_splits(datasets: Sequence[str] | None = None) -> tuple[SplitRow, ...]:
-    """Return the committed lists of some datasets (all where None), by dataset, category, name and shots."""
-    rows = []
-    for dataset in datasets or tuple(DATASETS):
-        for category in _categories_of(dataset):
-            lists = _read_lists(dataset, category)
-            for name in SPLIT_NAMES:
-                for shots in SHOTS:
-                    if isinstance(shots, int):
-                        key = _ids_digest(dataset, category, lists[name][:shots])
-                        rows.append(SplitRow(dataset, category, name, shots, key))
-    return tuple(rows)
+def lists_of(dataset: Dataset, category: str) -> FewShotLists:
+    """Return the lists of a category of a dataset on disk; raise DataError where their file can't be used."""
+    name, instances = dataset.info.name, instances_of(dataset, category)
+    if has_published_lists(name):
+        return replace(published_lists(name, category), available=frozenset(instances))
+    again = f"'harness splits make --dataset {name} --data {dataset.root} --force'"
+    mend = f"restore the file, or draw the lists again with {again}"
+    path = own_lists_path(dataset, category)
+    kept = read_lists(path, name, category, mend, whole=True) if _lies(path) else {}
+    mend = f"put them back, or draw the lists again with {again}"
+    return FewShotLists(name, category, kept, instances, frozenset(instances), mend)
+
+
+def published_lists(dataset: str, category: str) -> FewShotLists:
+    """Return the committed lists of a category, as if all its samples were there.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such dataset or category.
+    DataError
+        Where their file is damaged.
+    """
+    if dataset not in DATASETS or not has_published_lists(dataset):
+        names = ", ".join(filter(has_published_lists, DATASETS))
+        raise UsageError(f"There is no dataset '{dataset}' with committed lists: choose one of {names}.")
+    known = DATASETS[dataset].categories
+    if category not in known:
+        raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {', '.join(known)}.")
+    path = splits_dir() / dataset / f"{category}.json"
+    kept = read_lists(path, dataset, category, "restore the file or reinstall", whole=False)
+    ids = train_ids(dataset, category)
+    return FewShotLists(dataset, category, kept, {id_: id_ for id_ in ids}, frozenset(ids), "complete the dataset")
+
+
+def has_published_lists(dataset: str) -> bool:
+    """Return whether the lists of a dataset travel with the harness."""
+    return dataset in DATASETS and (splits_dir() / dataset).is_dir()
+
+
+def own_lists_path(dataset: Dataset, category: str) -> Path:
+    """Return where the lists of a dataset lie that has none which travel with the harness."""
+    return dataset.root / "splits" / f"{category}.json"
+
+
+def instances_of(dataset: Dataset, category: str) -> dict[str, str]:
+    """Return the instance that each training sample on disk shows, by the sample's id: the id where nothing is known.
+
+    Raises
+    ------
+    DataError
+        Where the reader lists a sample twice.
+    """
+    refs = dataset.refs(category, "train")
+    instances = {ref.id: dataset.instance(ref) if isinstance(dataset, ByInstance) else ref.id for ref in refs}
+    if len(instances) < len(refs):
+        twice = next(ref.id for ref, other in pairwise(sorted(refs)) if ref.id == other.id)
+        raise DataError(f"{category} of {dataset.info.name} has several training samples '{twice}': rename one of them.")
+    return instances
 
 
 def train_ids(dataset: str, category: str) -> list[str]:
@@ -158,61 +295,12 @@ def train_ids(dataset: str, category: str) -> list[str]:
     return [info.published_ids.format(index=index) for index in range(info.counts[category]["train"])]
 
 
-def seeded_order(dataset: str, category: str, seed: str, ids: Sequence[str]) -> list[str]:
-    """Return the ids sorted by SHA-256 of ``dataset/category/seed/id``: random, and the same everywhere and always."""
-    return sorted(ids, key=lambda id_: sha256(f"{dataset}/{category}/{seed}/{id_}".encode()).hexdigest())
-
-
-def split_file_digest(content: Mapping[str, object]) -> str:
-    """Return the digest that the content of a split file must carry under ``digest``."""
-    return digest({key: value for key, value in content.items() if key != "digest"}, 64)
-
-
-def _ids_digest(dataset: str, category: str, ids: Sequence[str]) -> str:
-    return digest({"dataset": dataset, "category": category, "ids": list(ids)})
-
-
-def _categories_of(dataset: str) -> tuple[str, ...]:
-    if dataset not in DATASETS:
-        raise UsageError(f"There is no dataset '{dataset}': choose one of {', '.join(DATASETS)}.")
-    return DATASETS[dataset].categories
-
-
-def _read_lists(dataset: str, category: str) -> dict[str, tuple[str, ...]]:
-    if category not in _categories_of(dataset):
-        known = ", ".join(DATASETS[dataset].categories)
-        raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {known}.")
-    path = splits_dir() / dataset / f"{category}.json"
+def _lies(path: Path) -> bool:
+    """Return whether something lies under a name, also what can't be read."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        digest_now = split_file_digest(content) if isinstance(content, dict) else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} can't be read as a split ({error}): restore the file or reinstall.") from error
-    if digest_now is None or not _are_lists(content.get("lists")):
-        raise DataError(f"{path} holds no split: restore the file or reinstall.")
-    if content.get("digest") != digest_now:
-        raise DataError(f"{path} was changed: its content does not have the digest that it states; restore the file.")
-    return {name: tuple(content["lists"][name]) for name in SPLIT_NAMES}
-
-
-def _are_lists(lists: object) -> bool:
-    """Return whether a value holds a list of ids for every name of a split."""
-    return isinstance(lists, dict) and all(
-        isinstance(lists.get(name), list) and all(isinstance(id_, str) for id_ in lists[name]) for name in SPLIT_NAMES
-    )
-
-
-def _require_on_disk(dataset: str, category: str, name: str, ids: tuple[str, ...], available: Sequence[str]) -> None:
-    if len(available) < len(ids):
-        raise DataError(
-            f"{category} of {dataset} has {len(available)} training samples on disk, fewer than {len(ids)} shots: "
-            "choose fewer with --shots, or complete the dataset."
-        )
-    missing = sorted(set(ids) - set(available))
-    if missing:
-        named = ", ".join(missing[:_IDS_IN_MESSAGE]) + (", ..." if len(missing) > _IDS_IN_MESSAGE else "")
-        mend = "complete the dataset" if name == "first" else "complete the dataset or take --split first"
-        raise DataError(
-            f"{len(missing)} of the {len(ids)} training samples of split '{name}' of {category} are not on disk "
-            f"({named}): {mend}."
-        )
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True

@@ -49,6 +49,8 @@ class Job:
     reference
         Where a method that is not installed is imported from (:func:`harness.registry.load_reference`); empty for an
         installed one.
+    unsupported
+        Why the cell can't be measured, whatever the method; its record says so. Empty where it can.
     """
 
     cell: Cell
@@ -62,6 +64,7 @@ class Job:
     cache: bool = True
     save_maps: Path | None = None
     reference: str = ""
+    unsupported: str = ""
 
     def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
         """Return the job with places to write to."""

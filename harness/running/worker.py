@@ -35,6 +35,8 @@ def run_job(job: Job, events: EventWriter) -> Record:
     run = CellRun(job, events)
     Store(job.results).discard_files(job.cell)
     try:
+        if job.unsupported:
+            raise UnsupportedError(job.unsupported)
         record = run.run()
     except UnsupportedError as error:
         record = Record(cell=job.cell, status="unsupported", reason=str(error), seconds=run.seconds)
