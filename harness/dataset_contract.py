@@ -85,7 +85,7 @@ class DatasetInfo:
         stand in for pretrained ones that are missing, and ``--suite`` is rehearsed on it.
     published_ids
         Pattern of the ids of published training samples, for lists that are drawn without the files; ``{index}`` is
-        the number of a sample in its category, from 0.
+        the number of a sample in its category, from 0. Empty where lists are drawn from the files that are there.
     position
         Place among the datasets in lists and reports: lower ones come first.
     """
@@ -100,7 +100,7 @@ class DatasetInfo:
     folder_names: tuple[str, ...] = ()
     default_preset: str = "paper"
     embedded: bool = False
-    published_ids: str = "train/good/{index:03d}"
+    published_ids: str = ""
     position: int = 1000
 
     def count(self, category: str, split: Split) -> int | None:

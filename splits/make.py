@@ -14,7 +14,7 @@ LENGTH = 50
 
 def write(folder: Path) -> None:
     """Write every file below ``folder``."""
-    for dataset, info in DATASETS.items():
+    for dataset, info in [(name, info) for name, info in DATASETS.items() if info.published_ids]:
         for category in info.categories:
             instances = {id_: id_ for id_ in train_ids(dataset, category)}
             write_lists(folder / dataset / f"{category}.json", split_content(dataset, category, instances, LENGTH))

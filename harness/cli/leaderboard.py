@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
-from harness.cli.options import json_option
+from harness.cli.options import json_option, was_typed
 from harness.cli.output import echo, echo_notes, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text
 from harness.errors import ExitCode, PrerequisiteError, UsageError
@@ -38,7 +37,7 @@ def command(ctx: click.Context, /, as_json: bool, query: RecordQuery, store: Sto
     """
     if ctx.invoked_subcommand is None:
         return _show(Scope(query, store, folder), as_json)
-    typed = {name: ctx.params[name] for name in ctx.params if _was_typed(ctx, name)}
+    typed = {name: ctx.params[name] for name in ctx.params if was_typed(ctx, name)}
     ctx.default_map = {ctx.invoked_subcommand: {**(ctx.default_map or {}), **typed}}
     return ExitCode.OK
 
@@ -80,10 +79,6 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     for board, keys in updates:
         echo(f"{board.path}: {', '.join(f'{len(keys[change])} {change}' for change in _CHANGES)}")
     return ExitCode.OK
-
-
-def _was_typed(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
 
 
 def _show(scope: Scope, as_json: bool) -> int:

@@ -28,6 +28,7 @@ __all__ = [
     "source_option",
     "unverified_option",
     "variable_option",
+    "was_typed",
     "weights_dir_option",
 ]
 
@@ -115,6 +116,11 @@ def variable_option(*declarations: str, variable: str, default: object = None, *
 def choice_option(*declarations: str, choices: Sequence[str], help: str) -> _Decorator:
     """Return an option with several choices, of which the first is the default."""
     return click.option(*declarations, type=click.Choice(choices), default=choices[0], show_default=True, help=help)
+
+
+def was_typed(ctx: click.Context, name: str) -> bool:
+    """Return whether a parameter is from the command line itself, not from a variable or a file of settings."""
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 data_option = variable_option(

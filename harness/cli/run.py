@@ -17,6 +17,7 @@ from harness.cli.options import (
     names_option,
     results_option,
     unverified_option,
+    was_typed,
     weights_dir_option,
 )
 from harness.cli.output import counted, echo_notes, print_json
@@ -49,7 +50,11 @@ __all__ = ["command"]
 )
 @data_option
 @names_option("--categories", "-c", help="Names or globs; all categories on disk by default.")
-@names_option("--shots", "-n", help="Training samples: 1, 2, ..., full.  [default: 10, or those of the suite; full with --checkpoint]")
+@names_option(
+    "--shots",
+    "-n",
+    help="Training samples: 1, 2, ..., full.  [default: 10, or those of the suite; full with --checkpoint]",
+)
 @names_option(
     "--split",
     "splits",
@@ -207,8 +212,8 @@ def _found_dataset(data: Path | None) -> str:
     """Return the dataset in the folder that --data names; without the option toy, whatever a variable says."""
     from harness.data.open import dataset_in
 
-    given = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
-    return dataset_in(data) if given and data is not None else DEFAULT_DATASET
+    typed = was_typed(click.get_current_context(), "data")
+    return dataset_in(data) if typed and data is not None else DEFAULT_DATASET
 
 
 def _default_shots(suites: Sequence[object], checkpoint: Path | None) -> tuple[str, ...]:

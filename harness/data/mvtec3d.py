@@ -62,6 +62,7 @@ _INFO = DatasetInfo(
     homepage="https://www.mvtec.com/company/research/datasets/mvtec-3d-ad",
     archives=(_ARCHIVE,),
     folder_names=("mvtec3d", "mvtec_3d_anomaly_detection", "mvtec3d-ad", "mvtec_3d"),
+    published_ids="train/good/{index:03d}",
     position=10,
 )
 

@@ -30,7 +30,6 @@ __all__ = [
     "FewShotLists",
     "Shots",
     "SplitRow",
-    "TooFewSamplesError",
     "TrainingSplit",
     "has_published_lists",
     "instances_of",
@@ -76,6 +75,8 @@ class TrainingSplit:
         Sample ids, in the order in which a method gets them.
     digest
         Of the dataset, the category and the ids; part of a cell's id.
+    too_few
+        That fewer samples are there than are asked for, in a sentence: then these are all. Empty where enough are.
     """
 
     dataset: str
@@ -84,20 +85,7 @@ class TrainingSplit:
     name: str
     ids: tuple[str, ...]
     digest: str
-
-
-class TooFewSamplesError(UsageError):
-    """More training samples are asked for than are there.
-
-    Attributes
-    ----------
-    split
-        Of those that are there.
-    """
-
-    def __init__(self, message: str, split: TrainingSplit) -> None:
-        super().__init__(message)
-        self.split = split
+    too_few: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +161,7 @@ class FewShotLists:
         there = len(self.available)
         if shots == "full" or shots > there:
             whole = self._split(shots, name, sorted(self.available))
-            if there and shots == "full":
-                return whole
-            raise TooFewSamplesError(self._too_few(shots), whole)
+            return whole if there and shots == "full" else replace(whole, too_few=self._too_few(shots))
         split = self._split(shots, name, self.first(name, shots))
         if missing := sorted(set(split.ids) - self.available):
             named = ", ".join(missing[:_IDS_IN_MESSAGE]) + (", ..." if len(missing) > _IDS_IN_MESSAGE else "")
@@ -205,7 +191,7 @@ class FewShotLists:
 
 
 def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> TrainingSplit:
-    """Return the training samples of a cell.
+    """Return the training samples of a cell; all that are there where those are too few.
 
     Parameters
     ----------
@@ -220,8 +206,6 @@ def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> Trai
     ------
     UsageError
         Where there is no such split.
-    TooFewSamplesError
-        Where fewer training samples are on disk.
     DataError
         Where samples of the split are missing on disk, a sample is listed twice, or the split's file was changed.
     """
@@ -251,7 +235,7 @@ def published_lists(dataset: str, category: str) -> FewShotLists:
     DataError
         Where their file is damaged.
     """
-    if dataset not in DATASETS or not has_published_lists(dataset):
+    if not has_published_lists(dataset):
         names = ", ".join(filter(has_published_lists, DATASETS))
         raise UsageError(f"There is no dataset '{dataset}' with committed lists: choose one of {names}.")
     known = DATASETS[dataset].categories
@@ -265,7 +249,7 @@ def published_lists(dataset: str, category: str) -> FewShotLists:
 
 def has_published_lists(dataset: str) -> bool:
     """Return whether the lists of a dataset travel with the harness."""
-    return dataset in DATASETS and (splits_dir() / dataset).is_dir()
+    return dataset in DATASETS and bool(DATASETS[dataset].published_ids) and (splits_dir() / dataset).is_dir()
 
 
 def own_lists_path(dataset: Dataset, category: str) -> Path:
@@ -285,7 +269,9 @@ def instances_of(dataset: Dataset, category: str) -> dict[str, str]:
     instances = {ref.id: dataset.instance(ref) if isinstance(dataset, ByInstance) else ref.id for ref in refs}
     if len(instances) < len(refs):
         twice = next(ref.id for ref, other in pairwise(sorted(refs)) if ref.id == other.id)
-        raise DataError(f"{category} of {dataset.info.name} has several training samples '{twice}': rename one of them.")
+        raise DataError(
+            f"{category} of {dataset.info.name} has several training samples '{twice}': rename one of them."
+        )
     return instances
 
 

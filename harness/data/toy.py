@@ -58,6 +58,7 @@ class Toy(MVTec3D):
         folder_names=("toy",),
         default_preset="quick",
         embedded=True,
+        published_ids="train/good/{index:03d}",
         position=0,
     )
 

@@ -139,7 +139,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> Estimate:
-    """Estimate the time of every cell of a plan that is to run.
+    """Estimate the time of every cell of a plan that is to be measured.
 
     A record is used where it is ok and of the same method, preset and kind of device. Of those the nearest one is
     used, by parameters, dataset, number of training samples and category in this order; of equally near ones their
@@ -161,7 +161,7 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     for record in records:
         if record.status == "ok" and record.seconds and record.environment.kind in kinds:
             earlier.setdefault(_family(record.cell), []).append(record)
-    to_run = [planned for planned in plan.cells if planned.action == "run"]
+    to_run = [planned for planned in plan.cells if planned.action == "run" and not planned.job.unsupported]
     times = (_time(planned, earlier.get(_family(planned.job.cell), ())) for planned in to_run)
     return Estimate(tuple(times), tuple(devices))
 

@@ -13,7 +13,7 @@ from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
 from harness.data.open import open_dataset
 from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded, way_to_get
-from harness.data.splits import Shots, TooFewSamplesError, TrainingSplit, load_split, require_split_name
+from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
@@ -186,7 +186,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     for shots in selection.shots:
         for split_name in selection.splits_of(shots):
             for category in categories:
-                split, unsupported = _training_split(dataset, category, shots, split_name)
+                split = load_split(dataset, category, shots, split_name)
                 test_samples = len(dataset.refs(category, "test"))
                 if not test_samples:
                     raise PrerequisiteError(
@@ -212,20 +212,12 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         weights={name: file.sha256 for name, file in weights[spec.name].items()},
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
-                    job = replace(job, cache=selection.cache, reference=registry.reference_of(spec.name))
-                    job = replace(job, unsupported=unsupported)
+                    reference = registry.reference_of(spec.name)
+                    job = replace(job, cache=selection.cache, reference=reference, unsupported=split.too_few)
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
                     )
     return Plan(tuple(planned.values()), (*notes, *_left_out(dataset, categories)))
-
-
-def _training_split(dataset: Dataset, category: str, shots: Shots, name: str) -> tuple[TrainingSplit, str]:
-    """Return the training samples of a cell, and why it is unsupported; that is empty where enough samples are there."""
-    try:
-        return load_split(dataset, category, shots, name), ""
-    except TooFewSamplesError as error:
-        return error.split, str(error)
 
 
 def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
@@ -303,7 +295,7 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
         only_failed = "failed" in selection.rerun and not repeated
         elsewhere = store.read(job.cell) if place is not store else None
         why = f"measured on {elsewhere.environment.machine}, not on this machine" if elsewhere else "no record yet"
-        return PlannedCell(job, "skip" if only_failed else "run", why)
+        return PlannedCell(job, "skip" if only_failed else "run", job.unsupported or why)
     if record.status != "ok":
         return PlannedCell(job, "run", f"was {record.status}: {record.reason}")
     if repeated:

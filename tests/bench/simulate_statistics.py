@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage, stats
 from simulated_sets import DRAWS, Rows, TestSet, auroc_pairs, overlap_pairs
 
-from harness.data.splits import seeded_order
+from harness.data.split_files import seeded_order
 from harness.gate.tolerances import DEFAULTS
 from harness.measure.latency import summarise
 from harness.metrics.pro import aupro_official

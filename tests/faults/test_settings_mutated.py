@@ -16,7 +16,8 @@ from report_records import make_cell, make_record
 import harness as package
 from harness.cli.settings import read_settings
 from harness.data import splits
-from harness.data.splits import load_split, train_ids
+from harness.data.split_files import SPLIT_NAMES, split_file_digest
+from harness.data.splits import published_lists
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.array_cache import cache_limit
 from harness.files.bundled import published_dir, splits_dir
@@ -234,18 +235,18 @@ def test_a_mutated_split_is_the_committed_one_or_an_error(content, tmp_path, mon
     with monkeypatch.context() as patched:
         patched.setattr(splits, "splits_dir", lambda: tmp_path)
         with suppress(DataError):
-            found = load_split("toy", "bump", 5, "0", train_ids("toy", "bump"))
+            found = published_lists("toy", "bump").split(5, "0")
             assert list(found.ids) == json.loads(SPLIT)["lists"]["0"][:5]
 
 
 def test_a_split_whose_digest_fits_is_no_split_without_its_lists(tmp_path, monkeypatch):
     monkeypatch.setattr(splits, "splits_dir", lambda: tmp_path)
     (tmp_path / "toy").mkdir()
-    for lists in ({}, {"lists": 5}, {"lists": {"first": ["a"]}}, {"lists": {name: [1] for name in splits.SPLIT_NAMES}}):
-        content = {**lists, "digest": splits.split_file_digest(lists)}
+    for lists in ({}, {"lists": 5}, {"lists": {"first": ["a"]}}, {"lists": {name: [1] for name in SPLIT_NAMES}}):
+        content = {**lists, "digest": split_file_digest(lists)}
         (tmp_path / "toy" / "bump.json").write_text(json.dumps(content))
         with pytest.raises(DataError, match="holds no split"):
-            load_split("toy", "bump", 5, "0", train_ids("toy", "bump"))
+            published_lists("toy", "bump").split(5, "0")
 
 
 def job_file() -> bytes:

@@ -65,6 +65,23 @@ def test_several_seeds_are_one_point_with_a_t_interval():
     assert point.splits == 3
 
 
+def test_every_measured_number_of_samples_is_a_tick_in_order():
+    data = data_of(records(shots=("full", 10, 1, 200, 3)), None)
+    assert [point.shots for point in data.parts[0].points] == [1, 3, 10, 200, "full"]
+    figure = draw_shots(data)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "3", "10", "200", "all"]
+    line = drawn(figure)["measured/cfm"]
+    assert list(line.get_xdata()) == list(figure.axes[0].get_xticks())
+
+
+def test_numbers_of_samples_that_nobody_published_leave_the_published_curves():
+    data = data_of(records(shots=(1, 5, 10)))
+    curves = {(curve.label, curve.published): [point.shots for point in curve.points] for curve in data.parts}
+    assert curves["cfm", False] == [1, 5, 10]
+    assert curves["cfm", True] == [5, 10, 50, "full"]
+    assert not data.notes
+
+
 def test_splits_are_never_mixed_and_those_left_out_are_named():
     measured = [*records(shots=(5, 10, 50)), *records(shots=(5,), split="2", shift=-0.1), *records(shots=("full",))]
     data = data_of(measured, None)

@@ -129,6 +129,21 @@ def test_table_4_joins_training_set_sizes(published):
     assert [grid.keys.get("table") for grid in measured_grids(complete(), published, TableRequest())].count("4") == 0
 
 
+def test_table_4_keeps_the_papers_numbers_of_samples(published):
+    grid = tables([*complete(shots=3), *complete(shots=5)], published, 4)[0]
+    assert [column.keys["shots"] for column in grid.columns] == ["5", "10", "50", "full"]
+    assert set(texts(grid, "cfm", "difference", "i_auroc")) == {"5"}
+
+
+def test_other_numbers_of_samples_make_a_table_of_their_own(published):
+    records = [*complete(shots=20), *complete(shots=1), *complete()]
+    (grid, *_) = tables(records, None, 4)
+    assert [column.keys["shots"] for column in grid.columns] == ["1", "20", "full"]
+    assert set(texts(grid, "cfm", "measured", "i_auroc")) == {"1", "20", "full"}
+    warned = tables(records[:-10], published, 4)[-4]
+    assert "none for 'mvtec3d' with" in warned.warning
+
+
 def test_in_table_4_a_mean_says_what_it_lacks_and_competes_with_means_over_the_same_categories(published):
     some = [r for r in complete(shots=5) if r.cell.category not in ("foam", "rope")]
     fewer = [r for r in complete("btf", shots=5, shift=-0.1) if r.cell.category not in ("foam", "rope")]

@@ -59,6 +59,21 @@ def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, tmp_path: Path) -> None:
+    planned = run("colour-distance", "--shots", "3,6", "--dry-run")
+    assert "4 of 4 cells to run" in planned.stdout
+    assert "fewer than 6 shots" in " ".join(planned.stdout.split())
+    outcome = run("colour-distance", "--shots", "3,6")
+    assert outcome.returncode == 3, outcome.stderr
+    written = {(record["cell"]["category"], record["cell"]["shots"]): record for record in records(tmp_path)}
+    assert {place: record["status"] for place, record in written.items()} == {
+        **dict.fromkeys([("bagel", 3), ("carrot", 3)], "ok"),
+        **dict.fromkeys([("bagel", 6), ("carrot", 6)], "unsupported"),
+    }
+    assert "bagel of mvtec3d has 5 training samples, fewer than 6 shots" in written["bagel", 6]["reason"]
+    assert written["bagel", 3]["samples"]["train"] == 3
+
+
 def test_dry_run_says_why_and_writes_nothing(run, tmp_path: Path) -> None:
     result = run("colour-distance", "--dry-run")
     assert result.returncode == 0

@@ -103,12 +103,17 @@ def test_labels_are_compared_with_sorted_parameters(typed, canonical):
     assert canonical_label(typed) == canonical
 
 
+def test_any_number_of_training_samples_may_be_published(tmp_path):
+    write(tmp_path, GOOD, "someone2030,1,mvtec3d,cfm,3,bagel,i_auroc,0.9")
+    assert read_published(tmp_path).has("mvtec3d", 3)
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
         ("someone2030,1,mvtec3d,cfm,full,bagel,i_auroc", "has 7 fields"),
         ("someone2030,one,mvtec3d,cfm,full,bagel,i_auroc,0.9", "the table 'one'"),
-        ("someone2030,1,mvtec3d,cfm,7,bagel,i_auroc,0.9", "'7' shots"),
+        ("someone2030,1,mvtec3d,cfm,0,bagel,i_auroc,0.9", "'0' shots"),
         ("someone2030,1,mvtec3d,cfm,full,bagle,i_auroc,0.9", "the category 'bagle'"),
         ("someone2030,1,mvtec3d,cfm,full,bagel,auroc,0.9", "the unknown metric 'auroc'"),
         ("someone2030,1,mvtec3d,cfm,full,bagel,i_auroc,high", "the value 'high'"),
