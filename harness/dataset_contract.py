@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.contract import Sample
 
-__all__ = ["Archive", "Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
+__all__ = ["Archive", "ByInstance", "Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -184,6 +184,14 @@ class Dataset(Protocol):
 
     def notes(self, category: str) -> tuple[str, ...]:
         """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
+
+
+@runtime_checkable
+class ByInstance(Protocol):
+    """A dataset with several samples of one instance of a part: few-shot lists take another instance each time."""
+
+    def instance(self, ref: SampleRef) -> str:
+        """Return the name of the instance that a training sample shows, unique inside its category."""
 
 
 class DatasetReader(Protocol):

@@ -15,18 +15,17 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from harness.data.registry import DATASETS
 from harness.data.split_files import SPLIT_NAMES, draw, read_lists
-from harness.dataset_contract import Dataset, SampleRef
+from harness.dataset_contract import ByInstance, Dataset
 from harness.errors import DataError, UsageError
 from harness.files.bundled import splits_dir
 from harness.files.digest import digest
 from harness.files.names import one_line
 
 __all__ = [
-    "ByInstance",
     "FewShotLists",
     "Shots",
     "SplitRow",
@@ -49,14 +48,6 @@ Shots = int | Literal["full"]
 _LISTED = (1, 2, 4, 5, 10, 50)
 _IDS_IN_MESSAGE = 5
 _COUNT = re.compile(r"[1-9]\d{0,8}", re.ASCII)
-
-
-@runtime_checkable
-class ByInstance(Protocol):
-    """A dataset that has several samples of one instance of a part: few-shot lists are drawn by instance."""
-
-    def instance(self, ref: SampleRef) -> str:
-        """Return the name of the instance that a sample shows, unique inside the category."""
 
 
 @dataclass(frozen=True, slots=True)

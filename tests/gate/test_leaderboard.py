@@ -69,7 +69,9 @@ def test_columns_by_the_names_of_version_0_1_are_read(tmp_path) -> None:
 
 
 def test_lines_are_sorted_by_number_of_samples_not_by_its_text(tmp_path) -> None:
-    records = [toy_record(shots=shots, split=split) for shots in ("full", 50, 100, 5, 10, 3) for split in ("first", "0")]
+    records = [
+        toy_record(shots=shots, split=split) for shots in ("full", 50, 100, 5, 10, 3) for split in ("first", "0")
+    ]
     written = text_of(tmp_path, latest(records).rows).splitlines()[1:]
     order = [line.split(",")[2:4] for line in written]
     assert order == [[shots, split] for shots in ("3", "5", "10", "50", "100", "full") for split in ("0", "first")]
