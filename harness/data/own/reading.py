@@ -1,0 +1,165 @@
+"""Read ``dataset.toml``, and say what is wrong with it in one sentence."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from harness.data.own.description import (
+    AXES,
+    DESCRIPTION,
+    LENGTH,
+    UNITS,
+    CloudDescription,
+    CloudKind,
+    Description,
+    Files,
+)
+from harness.dataset_contract import Split
+from harness.errors import DataError
+from harness.files.reading import read_regular
+
+__all__ = ["DescriptionError", "read_description"]
+
+_LARGEST = 10**6
+"""Bytes of a description."""
+
+_SMALLEST_SIDE = 64
+
+_CHOICES = {
+    "cloud.kind": get_args(CloudKind),
+    "background.rule": ("plane", "none", "depth", "mask"),
+    "background.keep": ("largest", "all"),
+    "files.splits": get_args(Split),
+}
+
+
+class DescriptionError(DataError):
+    """A description can't be used; the message names the file, the key and what it may be."""
+
+
+def read_description(folder: Path) -> Description:
+    """Read the description of a folder; that of MVTec 3D-AD's layout in metres where it has none.
+
+    Raises
+    ------
+    DescriptionError
+        Where the file can't be read, or a key is unknown, missing or has a wrong value.
+    """
+    path = folder / DESCRIPTION
+    if not path.exists():
+        return Description(CloudDescription(unit="m"))
+    try:
+        content = tomllib.loads(read_regular(path, _LARGEST).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DescriptionError(f"{path} can't be read as TOML ({error}): mend it, or write it anew.") from error
+    try:
+        description = msgspec.convert(content, Description)
+    except msgspec.ValidationError as error:
+        raise DescriptionError(_in_words(path, str(error))) from error
+    for key, fault in _faults(description):
+        raise DescriptionError(f"{path}: '{key}' {fault}.")
+    return description
+
+
+def _in_words(path: Path, error: str) -> str:
+    """Return msgspec's message with the key in front: ``Object missing required field `unit` - at `$.cloud```."""
+    message, _, place = error.partition(" - at `$")
+    key = place.strip("`.")
+    field = re.search(r"`(\w+)`", message)
+    if "missing required field" in message and field:
+        full = ".".join(filter(None, (key, field[1])))
+        if full in ("cloud", "cloud.unit"):
+            return f"{path} lacks the key 'cloud.unit': write m, cm, mm, um, or metres per unit."
+        return f"{path} lacks the key '{full}': compare it with what 'harness data describe' writes."
+    if "unknown field" in message and field:
+        table = f"[{key}]" if key else "the file"
+        return f"{path}: {table} has no key '{field[1]}': compare it with what 'harness data describe' writes."
+    for place, choices in _CHOICES.items():
+        if "invalid enum value" in message.lower() and place in error:
+            wrong = message.partition("value ")[2]
+            return f"{path}: '{place}' holds {wrong}: write one of {', '.join(choices)}."
+    return f"{path}: '{key}' is wrong: {message[:1].lower()}{message[1:]}."
+
+
+def _faults(description: Description) -> list[tuple[str, str]]:
+    """Return the keys whose values are of the right type and can't be used, with the reason."""
+    cloud, background, files = description.cloud, description.background, description.files
+    faults = []
+    if isinstance(cloud.unit, str) and cloud.unit not in UNITS:
+        faults.append(("cloud.unit", f"is '{cloud.unit}': write one of {', '.join(UNITS)}, or metres per unit"))
+    elif not isinstance(cloud.unit, str) and not (math.isfinite(cloud.unit) and cloud.unit > 0):
+        faults.append(("cloud.unit", f"is {cloud.unit}: write the metres of one unit, a number above 0"))
+    axes = cloud.axes.split()
+    if not all(word in AXES for word in axes) or sorted(AXES[word][0] for word in axes) != [0, 1, 2]:
+        faults.append(("cloud.axes", f"is '{cloud.axes}': name three directions, as in 'right down forward'"))
+    if words := [value for value in cloud.missing if isinstance(value, str) and value not in ("nan", "inf")]:
+        faults.append(("cloud.missing", f"holds '{words[0]}': write numbers, 'nan' and 'inf'"))
+    if cloud.kind == "depth" and cloud.camera is None:
+        faults.append(("cloud.camera", "is needed for a depth image: fx, fy, cx, cy or file"))
+    if cloud.camera is not None and not cloud.camera.file:
+        numbers = (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)
+        if not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:
+            faults.append(("cloud.camera", "needs fx and fy above 0, cx and cy in pixels, or file = '...json'"))
+    if cloud.kind == "height" and cloud.grid is None:
+        faults.append(("cloud.grid", "is needed for a height map: { dx = .., dy = .. } in the unit"))
+    if cloud.rows is not None and not 0 <= cloud.rows[0] < cloud.rows[1]:
+        faults.append(("cloud.rows", f"is {list(cloud.rows)}: write the first row and one past the last"))
+    if not description.rgb.registered:
+        faults.append(
+            ("rgb.registered", "is false: put the images on the grid of the clouds with the camera's tool first")
+        )
+    if description.dataset.max_side < 0 or 0 < description.dataset.max_side < _SMALLEST_SIDE:
+        faults.append(
+            ("dataset.max_side", f"is {description.dataset.max_side}: write at least {_SMALLEST_SIDE} pixels, or 0")
+        )
+    if background.border < 1:
+        faults.append(("background.border", f"is {background.border}: write at least 1 pixel"))
+    if background.rule == "mask" and not background.mask:
+        faults.append(("background.mask", "is needed for the rule 'mask': the pattern of the images of the object"))
+    for name in ("thickness", "cluster", "nearest", "farthest"):
+        faults += _length_faults(f"background.{name}", getattr(background, name), zero=name == "nearest")
+    if not faults and description.length(background.nearest) >= description.length(background.farthest):
+        faults.append(("background.nearest", "lies beyond 'farthest'"))
+    if not files.list:
+        faults += _pattern_faults(files)
+    elif not files.list.lower().endswith(".csv"):
+        faults.append(("files.list", f"is '{files.list}': name a CSV file below the folder"))
+    return faults
+
+
+def _length_faults(key: str, value: str | float, *, zero: bool) -> list[tuple[str, str]]:
+    wanted = "write a length such as '5 mm', or a number in the unit"
+    if isinstance(value, str):
+        match = LENGTH.fullmatch(value)
+        try:
+            number = float(match[1]) if match else math.nan
+        except ValueError:
+            number = math.nan
+    else:
+        number = value
+    return (
+        [] if math.isfinite(number) and (number > 0 or (zero and number == 0)) else [(key, f"is '{value}': {wanted}")]
+    )
+
+
+def _pattern_faults(files: Files) -> list[tuple[str, str]]:
+    faults = []
+    for kind in ("rgb", "cloud", "mask"):
+        for pattern in files.patterns(kind):
+            fields = re.findall(r"{(\w*)}", pattern)
+            unknown = sorted(set(fields) - {"category", "split", "defect", "id"})
+            if unknown:
+                faults.append((f"files.{kind}", f"has {{{unknown[0]}}}: only category, split, defect and id are known"))
+            elif kind != "mask" and "id" not in fields:
+                faults.append((f"files.{kind}", f"has no {{id}} in '{pattern}': files are paired by it"))
+            elif pattern.startswith("/") or ".." in Path(pattern).parts:
+                faults.append((f"files.{kind}", f"leads out of the folder with '{pattern}'"))
+    if not files.patterns("rgb") or not files.patterns("cloud"):
+        faults.append(("files.rgb" if not files.patterns("rgb") else "files.cloud", "names no file"))
+    return faults
