@@ -13,7 +13,7 @@ from harness.report.pivot import Cut, group_grid, measured_value, method_rows
 from harness.report.uncertainty import Uncertainty
 from harness.store.quantities import Quantity
 
-__all__ = ["BEST", "difference_grid"]
+__all__ = ["BEST", "difference_grid", "difference_value", "why_undecided"]
 
 BEST = "best"
 """Stands where a method is the best one of its column."""
@@ -92,14 +92,22 @@ def _column(group: Group, rivals: Sequence[MethodRecords], metric: Quantity, int
             return missing(_other_categories((group.methods[best],)))
         difference = found[index]
         if difference is None:
-            return missing(_why(method, group.methods[best], names, intervals))
-        return _value(difference, metric)
+            return missing(why_undecided(method, group.methods[best], names, intervals))
+        return difference_value(difference, metric)
 
     return [value(index, method) for index, method in enumerate(group.methods)]
 
 
-def _value(difference: Difference, metric: Quantity) -> Value:
-    """Return a difference with its interval, which has none where every draw gives the same two numbers."""
+def difference_value(difference: Difference, metric: Quantity) -> Value:
+    """Return a difference of a metric as tables print it, without an interval where every draw gives the same two.
+
+    Parameters
+    ----------
+    difference
+        Of a method to the best one.
+    metric
+        Whose digits are printed.
+    """
     number = _signed(difference.value, metric.digits)
     if difference.detectable is None:
         return Value(number, difference.value, note="the same on all test sets that were drawn", ranked=False)
@@ -118,8 +126,18 @@ def _other_categories(best: Sequence[MethodRecords]) -> str:
     return f"other categories than {best[0].label}, the best one"
 
 
-def _why(method: MethodRecords, best: MethodRecords, names: tuple[str, ...], intervals: Uncertainty) -> str:
-    """Return why two methods with numbers have no interval."""
+def why_undecided(method: MethodRecords, best: MethodRecords, names: tuple[str, ...], intervals: Uncertainty) -> str:
+    """Return why the difference of two methods that have numbers has no interval.
+
+    Parameters
+    ----------
+    method, best
+        The two.
+    names
+        Categories that both have.
+    intervals
+        Of the results folder that they were read from.
+    """
     first, second = (NumberId(either, names, BEST) for either in (method, best))
     if not intervals.same_images(first, second):
         return f"not tested on the same images as {best.label}, the best one"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.errors import ExitCode, HarnessError, UsageError
-from harness.registry import nearest_names
 from harness.report.differences import difference_grid
 from harness.report.grid import Grid, Value
 from harness.report.groups import Group, group_records, split_by_machine
@@ -19,7 +18,7 @@ from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
 from harness.store.paper import PAPER_DATASET, PAPER_TABLES, PaperTable
 from harness.store.published import Published
-from harness.store.quantities import ACCURACY, quantity
+from harness.store.quantities import ACCURACY, quantity, require_accuracy
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
@@ -133,16 +132,13 @@ class TableRequest:
     def check(self, records: Sequence[Record], published: Published) -> None:
         """Raise UsageError for a name that is unknown, and for a table of the paper without any of the metrics."""
         self.query.check(records, published.methods)
-        known = [metric.id for metric in ACCURACY]
-        for metric in self.metrics:
-            if metric not in known:
-                raise UsageError(f"There is no accuracy metric '{metric}': {nearest_names(metric, known)}")
+        require_accuracy(self.metrics)
         for name in self.tables:
             if name not in ("all", *TABLES, *_OLD_NAMES):
                 raise UsageError(f"There is no table '{name}': choose from {', '.join(TABLES)} with --table.")
         for table in PAPER_TABLES:
             if str(table.number) in self.tables and not table.blocks(self.metrics):
-                has = [metric for metric in table.metrics if metric in known]
+                has = [metric for metric in table.metrics if quantity(metric) in ACCURACY]
                 raise UsageError(
                     f"Table {table.number} has no {' and no '.join(self.metrics)}: "
                     f"choose from {', '.join(has)} with --metric."

@@ -8,6 +8,8 @@ from math import fsum
 from textwrap import shorten
 from typing import Literal
 
+from harness.errors import UsageError
+from harness.registry import nearest_names
 from harness.store.measurements import LatencyWindow, Size
 from harness.store.record import Record
 
@@ -26,6 +28,7 @@ __all__ = [
     "mean_over",
     "quantities_of",
     "quantity",
+    "require_accuracy",
     "why_no_times",
 ]
 
@@ -300,6 +303,14 @@ OLD_IDS: Mapping[str, str] = {
 def quantity(id: str) -> Quantity:
     """Return the quantity of an id; raises KeyError for an unknown one."""
     return QUANTITIES[id]
+
+
+def require_accuracy(ids: Iterable[str]) -> None:
+    """Raise UsageError for an id that is no accuracy metric's."""
+    known = [metric.id for metric in ACCURACY]
+    for id in ids:
+        if id not in known:
+            raise UsageError(f"There is no accuracy metric '{id}': {nearest_names(id, known)}")
 
 
 def quantities_of(*kinds: Kind) -> tuple[Quantity, ...]:

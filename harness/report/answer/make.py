@@ -1,0 +1,192 @@
+"""From records to answers: one for each setting, with what the project's intervals and ties say of its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.registry import needs_weights
+from harness.report.answer.answer import Answer, MoreImages, OtherMetric, Place, Standing, TestSet
+from harness.report.answer.costs import costs_of_members
+from harness.report.answer.field import Field, choose_field
+from harness.report.differences import why_undecided
+from harness.report.grid import NumberId
+from harness.report.groups import MethodRecords, group_records
+from harness.report.intervals import Difference
+from harness.report.pivot import remarks
+from harness.report.uncertainty import FEW_IMAGES, Uncertainty
+from harness.store.quantities import ACCURACY, Quantity, mean_over, quantity
+from harness.store.query import RecordQuery
+from harness.store.record import Record
+
+__all__ = ["answers"]
+
+_OF_IMAGES = "i_auroc"
+
+
+def answers(
+    records: Iterable[Record],
+    query: RecordQuery,
+    intervals: Uncertainty,
+    metric: str = "",
+    elsewhere: Sequence[Record] = (),
+) -> list[Answer]:
+    """Return an answer for each setting that a query leaves: nothing of two settings is ever compared.
+
+    Parameters
+    ----------
+    records
+        From which the query chooses.
+    query
+        What was asked for.
+    intervals
+        Of the results folder that the records were read from.
+    metric
+        Id of an accuracy metric; where empty, each setting's own (:func:`harness.report.answer.field.choose_field`).
+    elsewhere
+        Records of the same cells on other machines.
+    """
+    groups = [group for group in group_records(records, query) if group.cells]
+    fields = [choose_field(group, metric) for group in groups]
+    intervals.prepare(field.number(method) for field in fields for method in field.members)
+    return [_answer(field, intervals, elsewhere, asked=bool(metric)) for field in fields]
+
+
+def _answer(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record], *, asked: bool) -> Answer:
+    group = field.group
+    methods = _standings(field, intervals, elsewhere)
+    numbers = [field.number(method) for method in field.members]
+    return Answer(
+        title=group.title,
+        setting=group.keys,
+        options=group.options,
+        metric=field.metric.id,
+        why_metric="" if asked else _why_metric(field),
+        categories=field.categories,
+        missing=_missing(field),
+        methods=methods,
+        left_out=field.left_out,
+        images=_images(field),
+        others=_others(field, intervals, methods),
+        more_images=_more_images(methods, intervals.few_images(numbers)),
+        cautions=_cautions(field),
+    )
+
+
+def _ordered(field: Field, metric: str) -> list[tuple[float, MethodRecords]]:
+    """Return the compared methods that have a metric with their means, the best first, equal ones by label."""
+    means = [(mean_over(quantity(metric), method.among(field.categories))[0], method) for method in field.members]
+    known = [(mean, method) for mean, method in means if mean is not None]
+    return sorted(known, key=lambda pair: (-pair[0], pair[1].label))
+
+
+def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]) -> tuple[Standing, ...]:
+    ordered = _ordered(field, field.metric.id)
+    if not ordered:
+        return ()
+    costs = {id(method): found for method, found in zip(field.members, costs_of_members(field, elsewhere), strict=True)}
+    highest, best = ordered[0]
+    others = [method for _, method in ordered[1:]]
+    differences = intervals.against_best(field.number(best), [field.number(method) for method in others])
+    standings = []
+    for (value, method), difference in zip(ordered, [None, *differences], strict=True):
+        first, own = method is best, intervals.of(field.number(method))
+        standings.append(
+            Standing(
+                method=method.label,
+                value=value,
+                low=own.low if own else None,
+                high=own.high if own else None,
+                place="best" if first else _place(value - highest, difference),
+                behind=value - highest,
+                difference=difference,
+                undecided=""
+                if first or difference is not None
+                else why_undecided(method, best, field.categories, intervals),
+                costs=costs[id(method)],
+                note=remarks(field.group, method),
+            )
+        )
+    return tuple(standings)
+
+
+def _place(behind: float, difference: Difference | None) -> Place:
+    """Return the place of a method that is not the best: equal numbers are tied, whatever else is known of them."""
+    if difference is None:
+        return "untested" if behind else "tied"
+    return "tied" if difference.tied else "behind"
+
+
+def _others(field: Field, intervals: Uncertainty, methods: Sequence[Standing]) -> tuple[OtherMetric, ...]:
+    """Return who is best in each other metric that all compared methods have."""
+    if len(methods) < 2:
+        return ()
+    found = []
+    for metric in ACCURACY:
+        ordered = _ordered(field, metric.id)
+        if metric.id == field.metric.id or len(ordered) < len(methods):
+            continue
+        highest, best = ordered[0]
+        first, *rest = (NumberId(method, field.categories, metric.id) for _, method in ordered)
+        tested = dict(
+            zip([method.label for _, method in ordered[1:]], intervals.against_best(first, rest), strict=True)
+        )
+        behind = {method.label: value - highest for value, method in ordered}
+        tied = [label for label, one in tested.items() if _place(behind[label], one) != "behind"]
+        ours = methods[0].method
+        found.append(OtherMetric(metric.id, best.label, highest, (best.label, *tied), behind[ours], tested.get(ours)))
+    return tuple(found)
+
+
+def _more_images(methods: Sequence[Standing], fewest: int) -> MoreImages | None:
+    """Return how many images would decide between the best and the nearest that is tied with it.
+
+    With few images, the spread that this is computed from is itself too rough.
+    """
+    rival = next((one for one in methods if one.place == "tied"), None)
+    if rival is None or not rival.behind or fewest < FEW_IMAGES:
+        return None
+    detectable = rival.difference.detectable if rival.difference else None
+    return MoreImages(rival.method, -rival.behind, (detectable / rival.behind) ** 2) if detectable else None
+
+
+def _images(field: Field) -> TestSet:
+    defects = [field.members[0].ok[name].test_images.defects for name in field.categories]
+    good = [kinds.get("good", 0) for kinds in defects]
+    anomalous = [sum(kinds.values()) - kinds.get("good", 0) for kinds in defects]
+    return TestSet(sum(good), sum(anomalous), min(good, default=0), min(anomalous, default=0))
+
+
+def _missing(field: Field) -> dict[str, str]:
+    """Return why categories are left out of which some method has numbers."""
+    missing = {}
+    for name in field.group.categories:
+        if name not in field.categories and any(name in method.ok for method in field.group.methods):
+            reasons = dict.fromkeys(filter(None, (_lack(method, name, field.metric) for method in field.members)))
+            missing[name] = ", ".join(reasons) or "the methods were tested on different images of it"
+    return missing
+
+
+def _lack(method: MethodRecords, category: str, metric: Quantity) -> str:
+    record = method.ok.get(category)
+    if record is None:
+        return f"{method.label} lacks {method.why_missing(category)}"
+    return metric.why_missing(record) if metric.number(record) is None else ""
+
+
+def _why_metric(field: Field) -> str:
+    """Return why whole images decide, not pixels."""
+    if field.metric.id != _OF_IMAGES:
+        return ""
+    records = [method.ok[name] for method in field.members for name in field.categories]
+    reasons = dict.fromkeys(filter(None, (quantity("aupro_1").why_missing(record) for record in records)))
+    return "; ".join(reasons) or "the records have no metric of pixels for all of these cells"
+
+
+def _cautions(field: Field) -> tuple[str, ...]:
+    group = field.group
+    found = []
+    if stale := dict.fromkeys(filter(None, (method.shown_stale for method in field.members))):
+        found.append(f"All of these numbers are stale: {'; '.join(stale)}. 'harness run' measures them again.")
+    if group.protocol.weights == "random" and any(needs_weights(method.cell.method) for method in field.members):
+        found.append("The networks have random weights: measure with pretrained ones before you decide.")
+    return tuple(found)
