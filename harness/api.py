@@ -10,9 +10,9 @@ from __future__ import annotations
 import signal
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.data.open import dataset_in
 from harness.data.registry import DATASETS, DEFAULT_DATASET
@@ -23,19 +23,29 @@ from harness.measure.environment import machine_of
 from harness.metrics import evaluate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
-from harness.report.tables import NothingMeasuredError, Source, TableRequest, measured_grids
+from harness.report.results import Results
+from harness.report.tables import NothingMeasuredError, Source
 from harness.store.pending import drop_finished, save_pending
-from harness.store.published import read_published
 from harness.store.query import RecordQuery
-from harness.store.record import Record
 from harness.store.store import Store, left_out_records_text, open_store
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from harness.report.answer.answer import Answer
     from harness.report.grid import Grid
 
-__all__ = ["Results", "datasets", "evaluate", "methods", "placed_jobs", "results", "run", "run_plan", "table", "tables"]
+__all__ = [
+    "Results",
+    "compare",
+    "datasets",
+    "evaluate",
+    "methods",
+    "placed_jobs",
+    "results",
+    "run",
+    "run_plan",
+    "table",
+    "tables",
+]
 
 _Folder = str | Path
 _Sizes = Iterable[int | str]
@@ -43,69 +53,6 @@ _Value = TypeVar("_Value")
 
 _PLACES = ("checkpoint", "weights_dir")
 """Options that are folders."""
-
-
-class Results(Sequence[Record]):
-    """Records of one or several results folders.
-
-    Parameters
-    ----------
-    records
-        In the order of file names.
-    store
-        Where they lie, with what is kept beside them.
-    failed
-        Attempts of a run to measure cells again that went wrong: their earlier records, which are ok, stay.
-    contended
-        Whether tables show times of a busy machine, too, marked.
-    """
-
-    def __init__(
-        self, records: Iterable[Record], store: Store, failed: Iterable[Record] = (), *, contended: bool = False
-    ) -> None:
-        self.records, self.store, self.failed = tuple(records), store, tuple(failed)
-        self.contended = contended
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self.records)
-
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Record, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
-        return self.records[index]
-
-    def __repr__(self) -> str:
-        ok = sum(record.status == "ok" for record in self)
-        return f"<{len(self)} records, {ok} ok, of {self.store.folder}>"
-
-    def tables(self, name: str, *, metrics: Sequence[str] = (), source: Source = "both") -> list[Grid]:
-        """Return a table of :func:`tables` from these records."""
-        from harness.report.uncertainty import Uncertainty
-
-        published = read_published()
-        request = TableRequest(RecordQuery(contended=self.contended), (name,), tuple(metrics))
-        request.check(self.records, published)
-        beside = published if source == "both" else None
-        return measured_grids(self.records, beside, request, Uncertainty(self.store), self.store.elsewhere)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one line for each record, with a column for each quantity."""
-        from harness.report.frame import records_frame
-
-        return records_frame(self.records)
-
-    def to_tidy_pandas(self) -> pd.DataFrame:
-        """Return one line for each number: keys, quantity, value, source and note."""
-        from harness.report.frame import pandas_frame, tidy_rows
-
-        return pandas_frame(tidy_rows(self.records))
 
 
 def run(
@@ -329,6 +276,28 @@ def table(
     if not grids:
         raise NothingMeasuredError(f"Nothing is measured that table '{name}' shows: see 'harness status'.")
     return max(grids, key=lambda grid: sum(value.number is not None for row in grid.rows for value in row.values))
+
+
+def compare(
+    methods: str | Iterable[str] = (), folders: _Folder | Iterable[_Folder] = "results", *, metric: str = "", **q: Any
+) -> list[Answer]:
+    """Return which method is best, by how much and at what cost, for each setting: ``harness compare``.
+
+    Parameters
+    ----------
+    methods
+        Those to compare; all that are measured where empty.
+    folders, **q
+        As in :func:`results`.
+    metric
+        Id of an accuracy metric; where empty AUPRO@1%, or I-AUROC where masks are missing.
+
+    Returns
+    -------
+    list of Answer
+        Empty where nothing is ok. Each prints itself in words, and as words and a table in a notebook.
+    """
+    return results(folders, methods=_listed(methods), **q).compare(metric)
 
 
 def methods() -> tuple[str, ...]:

@@ -52,12 +52,10 @@ def command(
     from harness.report.answer.make import answers
     from harness.report.console import COMPARING, counting
     from harness.report.uncertainty import Uncertainty
-    from harness.store.quantities import require_accuracy
 
     query = replace(query, methods=tuple(dict.fromkeys((*names, *query.methods))))
     records = store.all()
     query.check(records, method_names())
-    require_accuracy(filter(None, [metric]))
     chosen = query.select(records)
     if not any(record.status == "ok" for record in chosen):
         raise nothing_measured(query, store, chosen)
@@ -76,7 +74,8 @@ def _markdown(answer: Answer) -> str:
     from harness.report.answer.table import answer_grid
     from harness.report.render.text import as_markdown, escape_markdown
 
-    return "\n\n".join((*map(escape_markdown, answer.sentences), as_markdown([answer_grid(answer)])))
+    texts = map(escape_markdown, answer.paragraphs)
+    return "\n\n".join((f"## {escape_markdown(answer.title)}", *texts, as_markdown([answer_grid(answer)])))
 
 
 def _print(answer: Answer) -> None:
@@ -84,7 +83,7 @@ def _print(answer: Answer) -> None:
     from harness.report.console import print_grid
 
     console().print(answer.title, style="bold")
-    for sentence in answer.sentences:
-        console().print(sentence)
+    for paragraph in answer.paragraphs:
+        console().print(paragraph)
     console().print()
     print_grid(answer_grid(answer))

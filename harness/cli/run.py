@@ -21,7 +21,7 @@ from harness.cli.options import (
     weights_dir_option,
 )
 from harness.cli.output import counted, echo_notes, print_json
-from harness.cli.query_options import tell_left_out
+from harness.cli.query_options import folders_to_name, tell_left_out
 from harness.data.registry import DEFAULT_DATASET
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
@@ -160,6 +160,8 @@ def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float
     """Run the cells of a plan, print the table of all cells of the plan, and return the exit code."""
     from harness.api import run_plan
     from harness.report.console import print_failed_attempts, print_notes, print_summary, stderr
+    from harness.report.overview import compare_hint
+    from harness.store.query import RecordQuery
 
     print_notes(plan)
     tell_left_out(store)
@@ -169,6 +171,8 @@ def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float
     records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
     print_summary(records)
     print_failed_attempts(records.failed)
+    if hint := compare_hint(records, RecordQuery(), folders_to_name(store)):
+        stderr.print(hint, style="dim", soft_wrap=True)
     all_ok = all(record.status == "ok" for record in (*records, *records.failed))
     return ExitCode.OK if all_ok else ExitCode.CELL_NOT_OK
 

@@ -85,6 +85,8 @@ def command(
         _print_overview(chosen, query, store)
     else:
         _print(_measured(chosen, published if source == "both" else None, request, store), form)
+        if form == "rich":
+            _print_hint(chosen, query, store)
 
 
 def _list(form: _Format) -> None:
@@ -149,6 +151,13 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store)
     console().print()
     for sentence in screen.others:
         console().print(sentence, style="dim", soft_wrap=True)
+
+
+def _print_hint(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
+    from harness.report.overview import compare_hint
+
+    if hint := compare_hint(records, query, folders_to_name(store)):
+        console().print(hint, style="dim", soft_wrap=True)
 
 
 def _print(grids: Sequence[Grid], form: _Format) -> None:

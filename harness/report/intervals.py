@@ -70,6 +70,16 @@ class Difference(Interval):
         """Whether the two can't be told apart, which does not make them equal."""
         return self.holds_zero
 
+    @property
+    def times_as_many(self) -> float | None:
+        """How many times as many images of each kind show a true difference of this value with that power.
+
+        The standard deviation over test sets falls with the square root of the number of images, as long as good and
+        anomalous ones grow alike; Student's quantile, which falls too, is left as it is. None where the two are equal,
+        or never differ.
+        """
+        return (self.detectable / self.value) ** 2 if self.detectable and self.value else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeanOf:

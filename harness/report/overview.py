@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.grid import Grid, Value
+from harness.report.answer.answer import Answer
+from harness.report.answer.field import choose_field
+from harness.report.answer.make import answer_of
+from harness.report.grid import Grid
 from harness.report.groups import Group, group_records
 from harness.report.pivot import Cut, measured_on, pivot
 from harness.report.seeds import typical_groups
@@ -17,10 +20,10 @@ from harness.store.quantities import quantity
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = ["Overview", "overview"]
+__all__ = ["Overview", "compare_hint", "overview"]
 
 _COLUMNS = ("i_auroc", "p_auroc", "aupro_30", "aupro_1", "fps", "memory_mb", "peak_inference_mb")
-_DECIDING = "aupro_1"
+_COMPARE = "Which is best, by how much, at what cost: {}"
 _OTHERS = 6
 """Settings that are named by the command that shows them."""
 
@@ -34,9 +37,9 @@ class Overview:
     grid
         The setting's methods.
     verdict
-        Who is best, in one sentence.
+        Who is best, and whether that is a tie.
     others
-        Sentences that name the other settings and tables by the commands that show them.
+        Sentences that name the commands that show more: the whole answer, the other settings, the other tables.
     """
 
     grid: Grid
@@ -65,52 +68,28 @@ def overview(
     cuts = [Cut(quantity(id)) for id in _COLUMNS]
     grid = pivot(group, "overview", "Best methods", cuts, note=measured_on)
     intervals.prepare(numbers_of([grid]))
-    grid = mark_ties(grid, intervals)
-    return Overview(grid, _verdict(grid), tuple(_other_settings(groups, group, _options(query, folders))))
+    answer = answer_of(choose_field(group), intervals)
+    options = _options(query, folders)
+    return Overview(mark_ties(grid, intervals), answer.paragraphs[0], tuple(_more(groups, group, answer, options)))
 
 
-def _verdict(grid: Grid) -> str:
-    """Return who is best in the metric that separates methods best, or who share the lead.
+def compare_hint(records: Iterable[Record], query: RecordQuery, folders: Sequence[Path] = ()) -> str:
+    """Return the line that names the command for who is best, where two methods are measured in some setting, else "".
 
-    Methods are judged that cover the same categories; of several sets of them, the widest that two methods share.
+    Parameters
+    ----------
+    records
+        From which the query chooses.
+    query
+        What was asked for.
+    folders
+        Results folders that the command must name; none where it finds the records without.
     """
-    position = _COLUMNS.index(_DECIDING)
-    title = quantity(_DECIDING).title
-    by_categories: dict[str, list[tuple[str, Value]]] = {}
-    for row in grid.rows:
-        value = row.values[position]
-        if value.number is not None:
-            by_categories.setdefault(value.over, []).append((row.keys["method"], value))
-    if not by_categories:
-        return f"{title} is undefined for every method."
-    widths = {over: len(over.split("+")) for over in by_categories}
-    over = max(by_categories, key=lambda over: (len(by_categories[over]) > 1, widths[over], len(by_categories[over])))
-    values = by_categories[over]
-    title += f" over {_count(widths[over], 'category', 'categories')}" if len(widths) > 1 else ""
-    tied = [label for label, value in values if value.tied]
-    if tied:
-        seen = max((value.detectable for _, value in values if value.detectable is not None), default=None)
-        not_equal = ""
-        if seen is not None:
-            not_equal = f", which does not make them equal: a true difference is seen 80% of the time from {seen:.3f}"
-        names = _listed(tied)
-        return f"No single best method in {title}: {names} can't be separated on these test images{not_equal}."
-    best = [(label, value) for label, value in values if value.place == 1]
-    if len(values) == 1 or not best:
-        return f"{_listed([_with_value(*pair) for pair in values])} in {title}: nothing to compare with."
-    return f"Best in {title}: {_listed([_with_value(*pair) for pair in best])}."
-
-
-def _with_value(label: str, value: Value) -> str:
-    return f"{label} ({value.text})"
-
-
-def _count(number: int, noun: str, plural: str) -> str:
-    return f"{number} {noun if number == 1 else plural}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    groups = [group for group in group_records(records, query) if sum(bool(method.ok) for method in group.methods) > 1]
+    if not groups:
+        return ""
+    setting = groups[0].options.split() if len(groups) == 1 else []
+    return _COMPARE.format(shlex.join(["harness", "compare", *setting, *_options(query, folders)]))
 
 
 def _options(query: RecordQuery, folders: Sequence[Path]) -> list[str]:
@@ -125,13 +104,15 @@ def _options(query: RecordQuery, folders: Sequence[Path]) -> list[str]:
     return options + [word for folder in folders for word in ("--results", str(folder))]
 
 
-def _other_settings(groups: Sequence[Group], shown: Group, options: Sequence[str]) -> Iterable[str]:
+def _more(groups: Sequence[Group], shown: Group, answer: Answer, options: Sequence[str]) -> Iterable[str]:
+    if len(answer.methods) > 1:
+        yield _COMPARE.format(shlex.join(["harness", "compare", *shown.options.split(), *options]))
     others = [group for group in groups if group is not shown]
     if others:
         yield "Other settings:"
         for group in others[:_OTHERS]:
             command = shlex.join(["harness", "tables", *group.options.split(), *options])
-            yield f"  {command}    ({_count(group.cells, 'cell', 'cells')})"
+            yield f"  {command}    ({group.cells} {'cell' if group.cells == 1 else 'cells'})"
         if len(others) > _OTHERS:
             yield f"  and {len(others) - _OTHERS} more: harness status"
     yield "Other tables: harness tables --list, all of them: harness tables --table all"

@@ -21,7 +21,7 @@ from harness.data.split_files import seeded_order
 from harness.gate.tolerances import DEFAULTS
 from harness.measure.latency import summarise
 from harness.metrics.pro import aupro_official
-from harness.report.intervals import MeanOf, against_best, mean_interval, paired_with_best, seed_interval
+from harness.report.intervals import Difference, MeanOf, against_best, mean_interval, paired_with_best, seed_interval
 from harness.report.rank import rank_methods
 from harness.report.replicates import draw_images
 
@@ -111,6 +111,36 @@ def power() -> Iterator[list[str]]:
             tables = [_with_lead(rng, sizes, methods, shift) for _ in range(categories)]
             seen += _compared(images, tables)[0]
         yield ["I-AUROC", str(methods), str(categories), f"{lead:.3f}", f"{seen / REPEATS:.1%}"]
+
+
+def more_images() -> Iterator[list[str]]:
+    """How often a lead is seen on as many test images as a small test set says are needed for 80%."""
+    yield [
+        "good, anomalous",
+        "categories",
+        "true lead",
+        "seen on them",
+        "times as many: median, 10% to 90%",
+        "seen then",
+    ]
+    for sizes, categories, lead in product(((20, 12), (25, 40)), (1, 4), (0.05, 0.1)):
+        rng = np.random.default_rng(14)
+        shift = sqrt(2) * stats.norm.ppf(0.8 + lead) - sqrt(2) * stats.norm.ppf(0.8)
+        found = []
+        images = TestSet(*sizes)
+        for _ in range(REPEATS // 2):
+            seen, detectable = _compared(images, [_with_lead(rng, sizes, 2, shift) for _ in range(categories)])
+            found.append((seen, Difference(-lead, -lead, -lead, detectable).times_as_many or 0.0))
+        now, times = np.array(found).T
+        low, middle, high = np.quantile(times, [0.1, 0.5, 0.9])
+        more = (round(sizes[0] * middle), round(sizes[1] * middle))
+        images = TestSet(*more)
+        then = [
+            _compared(images, [_with_lead(rng, more, 2, shift) for _ in range(categories)])[0]
+            for _ in range(REPEATS // 5)
+        ]
+        shares = (f"{now.mean():.1%}", f"{middle:.1f} ({low:.1f} to {high:.1f})", f"{np.mean(then):.1%}")
+        yield [f"{sizes[0]}, {sizes[1]}", str(categories), f"{lead:g}", *shares]
 
 
 def _with_lead(rng: np.random.Generator, sizes: tuple[int, int], methods: int, shift: float) -> list[Rows]:
@@ -341,6 +371,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
         perfect,
         false_leads,
         power,
+        more_images,
         two_by_ranks,
         several_by_ranks,
         over_lists,

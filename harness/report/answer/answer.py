@@ -159,9 +159,6 @@ class TestSet:
 class MoreImages:
     """How many test images would tell a difference apart, were it truly what was measured.
 
-    The standard error of a difference falls with the square root of the number of images, as long as good and
-    anomalous ones grow alike.
-
     Parameters
     ----------
     rival
@@ -170,7 +167,7 @@ class MoreImages:
         What was measured: positive.
     times
         How many times as many images of each kind, in each category, show it with a power of
-        :data:`harness.report.intervals.POWER`.
+        :data:`harness.report.intervals.POWER` (:attr:`harness.report.intervals.Difference.times_as_many`).
     """
 
     rival: str
@@ -246,18 +243,18 @@ class Answer:
         return tuple(dict.fromkeys(costs.machine for standing in self.methods for costs in standing.costs))
 
     @property
-    def sentences(self) -> tuple[str, ...]:
+    def paragraphs(self) -> tuple[str, ...]:
         """The answer in words."""
-        from harness.report.answer.words import sentences
+        from harness.report.answer.words import paragraphs
 
-        return sentences(self)
+        return paragraphs(self)
 
     def to_json(self) -> dict[str, object]:
-        """Return all that is known as plain JSON values, the sentences first."""
-        return {"sentences": self.sentences, "tie": bool(self.tied), **to_builtins(self)}
+        """Return all that is known as plain JSON values, the words first."""
+        return {"paragraphs": self.paragraphs, "tie": bool(self.tied), **to_builtins(self)}
 
     def __str__(self) -> str:
-        return "\n".join((f"{self.title}:", *self.sentences))
+        return "\n".join((self.title, *self.paragraphs))
 
     def _repr_html_(self) -> str:
         """Return the answer as a notebook shows it."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from harness.report.answer.answer import Cost, Costs
 from harness.report.answer.field import Field
 from harness.report.groups import Group, MethodRecords, split_by_machine
-from harness.report.pivot import Cut, measured_value
-from harness.store.quantities import machines_of, quantity
+from harness.report.pivot import CONTENDED, Cut, measured_value
+from harness.store.quantities import busy_reason, machines_of, quantity
 from harness.store.record import Record
 
 __all__ = ["COSTS", "costs_of_members"]
@@ -18,7 +18,6 @@ COSTS = ("fps", "peak_inference_mb", "fit_s")
 """Frame rate, memory and training time."""
 
 _FROM_CACHE = "features of training samples were read from the cache: run with --no-cache to compare times of fit"
-_BUSY = "measured on a busy machine"
 
 
 def costs_of_members(field: Field, elsewhere: Sequence[Record] = ()) -> list[tuple[Costs, ...]]:
@@ -62,6 +61,5 @@ def _of_fit(cost: Cost, records: Mapping[str, Record]) -> Cost:
     environments = [record.environment for record in records.values()]
     if any(environment.cache is not None and environment.cache.read for environment in environments):
         return replace(cost, note=_FROM_CACHE, compared=False)
-    if any(environment.contended for environment in environments):
-        return replace(cost, note=_BUSY, compared=False)
-    return cost
+    busy = busy_reason(records)
+    return replace(cost, note=f"{CONTENDED}, {busy}", compared=False) if busy else cost

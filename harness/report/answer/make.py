@@ -14,11 +14,11 @@ from harness.report.groups import MethodRecords, group_records
 from harness.report.intervals import Difference
 from harness.report.pivot import remarks
 from harness.report.uncertainty import FEW_IMAGES, Uncertainty
-from harness.store.quantities import ACCURACY, Quantity, mean_over, quantity
+from harness.store.quantities import ACCURACY, Quantity, mean_over, quantity, require_accuracy
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = ["answers"]
+__all__ = ["answer_of", "answers"]
 
 _OF_IMAGES = "i_auroc"
 
@@ -44,14 +44,31 @@ def answers(
         Id of an accuracy metric; where empty, each setting's own (:func:`harness.report.answer.field.choose_field`).
     elsewhere
         Records of the same cells on other machines.
+
+    Raises
+    ------
+    UsageError
+        For an id that is no accuracy metric's.
     """
+    require_accuracy(filter(None, [metric]))
     groups = [group for group in group_records(records, query) if group.cells]
     fields = [choose_field(group, metric) for group in groups]
     intervals.prepare(field.number(method) for field in fields for method in field.members)
-    return [_answer(field, intervals, elsewhere, asked=bool(metric)) for field in fields]
+    return [answer_of(field, intervals, elsewhere, asked=bool(metric)) for field in fields]
 
 
-def _answer(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record], *, asked: bool) -> Answer:
+def answer_of(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record] = (), *, asked: bool = False) -> Answer:
+    """Return the answer on what is compared of one group.
+
+    Parameters
+    ----------
+    field
+        What is compared.
+    intervals, elsewhere
+        As in :func:`answers`.
+    asked
+        Whether its metric was asked for.
+    """
     group = field.group
     methods = _standings(field, intervals, elsewhere)
     numbers = [field.number(method) for method in field.members]
@@ -143,10 +160,10 @@ def _more_images(methods: Sequence[Standing], fewest: int) -> MoreImages | None:
     With few images, the spread that this is computed from is itself too rough.
     """
     rival = next((one for one in methods if one.place == "tied"), None)
-    if rival is None or not rival.behind or fewest < FEW_IMAGES:
+    times = rival.difference.times_as_many if rival is not None and rival.difference is not None else None
+    if rival is None or times is None or fewest < FEW_IMAGES:
         return None
-    detectable = rival.difference.detectable if rival.difference else None
-    return MoreImages(rival.method, -rival.behind, (detectable / rival.behind) ** 2) if detectable else None
+    return MoreImages(rival.method, -rival.behind, times)
 
 
 def _images(field: Field) -> TestSet:
@@ -161,16 +178,21 @@ def _missing(field: Field) -> dict[str, str]:
     missing = {}
     for name in field.group.categories:
         if name not in field.categories and any(name in method.ok for method in field.group.methods):
-            reasons = dict.fromkeys(filter(None, (_lack(method, name, field.metric) for method in field.members)))
-            missing[name] = ", ".join(reasons) or "the methods were tested on different images of it"
+            reasons: dict[str, list[str]] = {}
+            for method in field.members:
+                if reason := _lack(method, name, field.metric):
+                    reasons.setdefault(reason, []).append(method.label)
+            missing[name] = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
     return missing
 
 
 def _lack(method: MethodRecords, category: str, metric: Quantity) -> str:
+    """Return why a category of a method is not compared."""
     record = method.ok.get(category)
     if record is None:
-        return f"{method.label} lacks {method.why_missing(category)}"
-    return metric.why_missing(record) if metric.number(record) is None else ""
+        return method.why_missing(category).removeprefix(f"{category} ").removeprefix("(").removesuffix(")")
+    undefined = metric.number(record) is None
+    return (metric.why_missing(record) or "undefined") if undefined else "on different test images"
 
 
 def _why_metric(field: Field) -> str:

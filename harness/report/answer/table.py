@@ -6,17 +6,15 @@ import html
 from collections.abc import Sequence
 
 from harness.report.answer.answer import Answer, Costs, Standing
-from harness.report.answer.costs import COSTS
 from harness.report.differences import BEST, difference_value
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
 from harness.store.quantities import Quantity, quantity
 
 __all__ = ["answer_grid", "answer_html"]
 
-_CAPTION = (
-    "95% intervals over test sets; differences are paired, and wide enough for the best having been picked; "
-    "costs: means over the categories"
-)
+_HEADINGS = {"fps": "fps", "peak_inference_mb": "peak\nMB", "fit_s": "fit\ns"}
+
+_CAPTION = "95% intervals over test images; differences are paired, and wide enough for the best having been picked"
 
 
 def answer_grid(answer: Answer) -> Grid:
@@ -25,11 +23,11 @@ def answer_grid(answer: Answer) -> Grid:
     Numbers of a machine compete among those of the same machine.
     """
     metric = quantity(answer.metric)
-    costs = [quantity(id) for id in COSTS]
+    costs = [quantity(id) for id in _HEADINGS]
     columns = [
         Column(metric.heading, {"metric": metric.id}),
         Column("to the\nbest", {"metric": f"difference_{metric.id}"}),
-        *(Column(one.heading, {"metric": one.id}, one.lowest) for one in costs),
+        *(Column(_HEADINGS[one.id], {"metric": one.id}, one.lowest) for one in costs),
     ]
     rows = [
         _row(answer, standing, at, metric, costs, first=not place)
@@ -42,7 +40,7 @@ def answer_grid(answer: Answer) -> Grid:
     kept = [Row(row.labels[shown], row.values, row.keys, rank_group=row.rank_group) for row in rows]
     on = f", on {answer.machines[0]}" if len(answer.machines) == 1 else ""
     return Grid(
-        title=f"Comparison: {answer.title}{on}",
+        title=f"Methods, the best first{on}",
         label_headings=headings[shown],
         columns=tuple(columns),
         rows=rank_columns(kept, columns),
@@ -95,5 +93,5 @@ def answer_html(answer: Answer) -> str:
     """Return sentences and table as HTML."""
     from harness.report.render.page import table_html
 
-    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in answer.sentences)
+    text = "".join(f"<p>{html.escape(part)}</p>" for part in (answer.title, *answer.paragraphs))
     return text + table_html(answer_grid(answer))

@@ -11,7 +11,7 @@ from harness.report.intervals import POWER, Difference
 from harness.report.uncertainty import FEW_IMAGES
 from harness.store.quantities import Quantity, quantity
 
-__all__ = ["listed", "sentences"]
+__all__ = ["paragraphs"]
 
 _WIDE = 0.1
 """An interval this wide leaves room for a good and a bad method."""
@@ -23,7 +23,7 @@ _FASTER = 3
 """Faster methods that are named, each the most accurate of its speed."""
 
 
-def sentences(answer: Answer) -> tuple[str, ...]:
+def paragraphs(answer: Answer) -> tuple[str, ...]:
     """Return an answer in words, what matters most first.
 
     Parameters
@@ -35,18 +35,16 @@ def sentences(answer: Answer) -> tuple[str, ...]:
         return (_nothing(answer), *answer.cautions)
     parts = (
         _lead(answer),
-        _basis(answer),
-        _more(answer),
+        (*_basis(answer), *_more(answer)),
         _cost(answer, answer.best),
         _other_metrics(answer),
         _left_out(answer),
         answer.cautions,
     )
-    return tuple(sentence for part in parts for sentence in part if sentence)
+    return tuple(text for part in parts if (text := " ".join(part)))
 
 
-def listed(names: Iterable[str]) -> str:
-    """Return names as a sentence lists them: ``a, b and c``."""
+def _listed(names: Iterable[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -66,12 +64,12 @@ def _lead(answer: Answer) -> Iterator[str]:
     tied, untested, behind = (answer.placed(place) for place in ("tied", "untested", "behind"))
     equal = [one for one in tied if not one.behind]
     if len(equal) == len(answer.methods) - 1:
-        names = listed(one.method for one in answer.methods)
+        names = _listed(one.method for one in answer.methods)
         yield f"No single best method by {metric.title}: {names} are equal, with {value}."
     elif tied:
         yield (
             f"No single best method by {metric.title}: {best.method} leads with {value}, and "
-            f"{listed(one.method for one in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
+            f"{_listed(one.method for one in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
         )
         yield from (_gap(one, metric, "which has 0 in it") for one in tied[:1] if one.behind)
     elif untested:
@@ -84,7 +82,7 @@ def _lead(answer: Answer) -> Iterator[str]:
         yield f"Best by {metric.title}: {best.method} with {value}."
         yield _gap(behind[0], metric, "so it is no tie")
     if tied and behind:
-        yield f"Worse than these: {listed(one.method for one in behind)}."
+        yield f"Worse than these: {_listed(one.method for one in behind)}."
     yield from _not_equal(tied, metric)
 
 
@@ -137,7 +135,7 @@ def _basis(answer: Answer) -> Iterator[str]:
 
 def _categories(answer: Answer) -> str:
     names = answer.categories
-    return listed(names) if len(names) <= 3 else f"{len(names)} categories"
+    return _listed(names) if len(names) <= 3 else f"{len(names)} categories"
 
 
 def _few(answer: Answer) -> Iterator[str]:
@@ -164,8 +162,9 @@ def _more(answer: Answer) -> Iterator[str]:
             "test images would be needed to show it: choose by cost."
         )
         return
+    times = _rounded(more.times, 1 if more.times > 3 else 2)
     yield (
-        f"If the true difference to {more.rival} is as measured, roughly {_rounded(more.times):g} times as many test "
+        f"If the true difference to {more.rival} is as measured, roughly {times:g} times as many test "
         f"images{_counts(answer, more)} show it {POWER:.0%} of the time."
     )
 
@@ -174,13 +173,13 @@ def _counts(answer: Answer, more: MoreImages) -> str:
     if len(answer.categories) != 1:
         return " of each kind in each category"
     images = answer.images
-    good, anomalous = (_rounded(number * more.times) for number in (images.good, images.anomalous))
+    good, anomalous = (_rounded(number * more.times, 2) for number in (images.good, images.anomalous))
     return f" (about {good:g} good and {anomalous:g} anomalous ones)"
 
 
-def _rounded(number: float) -> float:
-    """Return a number rounded up to two digits."""
-    step = 10.0 ** (floor(log10(number)) - 1)
+def _rounded(number: float, digits: int) -> float:
+    """Return a number rounded up to some digits."""
+    step = 10.0 ** (floor(log10(number)) - digits + 1)
     return round(ceil(round(number / step, 6)) * step, 6)
 
 
@@ -189,12 +188,13 @@ def _cost(answer: Answer, best: Standing) -> Iterator[str]:
     for machine in answer.machines:
         costs = best.on(machine)
         if costs is None:
-            names = listed(one.method for one in answer.methods if one.on(machine))
+            names = _listed(one.method for one in answer.methods if one.on(machine))
             yield f"Costs on {machine} are known of {names} alone, so they can't be set against those of {best.method}."
             continue
         known = [text for id in costs.numbers if (text := _cost_text(costs, id))]
         if known:
             yield f"{best.method} costs, on {machine}: {', '.join(known)}."
+        yield from _uncompared(answer, machine)
         yield from _faster(answer, best, costs)
         yield from _smaller(answer, best, costs)
 
@@ -209,6 +209,15 @@ def _cost_text(costs: Costs, id: str) -> str:
     )
 
 
+def _uncompared(answer: Answer, machine: str) -> Iterator[str]:
+    """Yield that times are not set against each other, where no two of them may be."""
+    there = [costs for one in answer.methods if (costs := one.on(machine))]
+    named = {"fps": "frame rates", "fit_s": "times of training"}
+    lost = [name for id, name in named.items() if sum(costs.compared(id) is not None for costs in there) < 2]
+    if lost and len(there) > 1:
+        yield f"No word on {' and '.join(lost)}: the footnotes of the table say why they can't be compared."
+
+
 def _faster(answer: Answer, best: Standing, costs: Costs) -> Iterator[str]:
     """Yield the most accurate methods of each higher speed."""
     own = fastest = costs.compared("fps")
@@ -221,7 +230,7 @@ def _faster(answer: Answer, best: Standing, costs: Costs) -> Iterator[str]:
             found.append(f"{rival.method} is {_times(speed / own)} as fast {_price(rival, answer)}")
             fastest = speed
     if found:
-        yield f"{listed(found[:_FASTER])}."
+        yield f"{_listed(found[:_FASTER])}."
     elif all(own >= speed * DEFAULTS["speed_ratio"] for _, speed in rivals):
         next_fastest = max(speed for _, speed in rivals)
         yield f"No other is as fast: {best.method} is {_times(own / next_fastest)} as fast as the next."
@@ -246,7 +255,7 @@ def _smaller(answer: Answer, best: Standing, costs: Costs) -> Iterator[str]:
         return
     least, rival = min(rivals, key=lambda pair: pair[0])
     if own >= least * DEFAULTS["peak_ratio"] and own - least >= DEFAULTS["peak_floor_mb"]:
-        share = f"{least:.0f} MB, {_times(least / own)} as much"
+        share = f"{least:.0f} MB, {least / own:.0%} as much"
         yield f"The least memory: {rival.method} with {share}, {_price(rival, answer)}."
 
 
@@ -274,9 +283,9 @@ def _other_metrics(answer: Answer) -> Iterator[str]:
             yield f"{quantity(other.metric).title} tells them apart: {other.best} is best there."
     agree = [quantity(other.metric).title for other in answer.others if other not in against]
     if agree and len(agree) == len(answer.others):
-        yield f"No other metric disagrees: {ours} is best or tied by {listed(agree)}, too."
+        yield f"No other metric disagrees: {ours} is best or tied by {_listed(agree)}, too."
     elif agree:
-        yield f"{ours} is best or tied by {listed(agree)}."
+        yield f"{ours} is best or tied by {_listed(agree)}."
 
 
 def _disagreement(other: OtherMetric, ours: str) -> str:
