@@ -90,6 +90,19 @@ def test_a_table_is_a_grid_for_pandas_and_for_notebooks(folder):
     assert grid.title in page
 
 
+def test_answers_are_typed_and_show_themselves(folder):
+    (answer,) = harness.compare(folders=folder, metric="i_auroc")
+    assert {one.method for one in answer.methods} == {"cfm", "cfm-t"}
+    assert answer.best.value == max(one.value for one in answer.methods)
+    assert str(answer).splitlines() == [answer.title, *answer.paragraphs]
+    assert "<table" in answer._repr_html_()
+    (alone,) = harness.compare("cfm", folder, categories="bump")
+    assert ([one.method for one in alone.methods], alone.categories) == (["cfm"], ("bump",))
+    assert harness.results(folder, statuses="failed").compare() == []
+    with pytest.raises(UsageError, match="nix"):
+        harness.compare(folders=folder, metric="nix")
+
+
 def test_tables_of_every_setting(folder):
     grids = harness.tables("memory", folder)
     assert [grid.keys["kind"] for grid in grids] == ["memory"]

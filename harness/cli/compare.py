@@ -51,6 +51,7 @@ def command(
     from harness.registry import method_names
     from harness.report.answer.make import answers
     from harness.report.console import COMPARING, counting
+    from harness.report.tables import NothingMeasuredError
     from harness.report.uncertainty import Uncertainty
 
     query = replace(query, methods=tuple(dict.fromkeys((*names, *query.methods))))
@@ -61,6 +62,8 @@ def command(
         raise nothing_measured(query, store, chosen)
     with counting(COMPARING) as progress:
         found = answers(chosen, query, Uncertainty(store, progress=progress), metric, store.elsewhere)
+    if not any(answer.methods for answer in found):
+        raise NothingMeasuredError(" ".join(answer.paragraphs[0] for answer in found))
     if as_json or form == "json":
         print_json([answer.to_json() for answer in found])
     elif form == "markdown":

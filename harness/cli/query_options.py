@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,8 +132,9 @@ def query_text(query: RecordQuery) -> str:
 
 def start_advice(query: RecordQuery) -> str:
     """Return the end of an error: what to do where a query chooses nothing."""
+    methods = shlex.quote(",".join(query.methods) or "cfm,cfm-t")
     dataset = f" --dataset {query.dataset}" if query.dataset else ""
-    return f"start with 'harness run --methods cfm,cfm-t{dataset} --shots 10', or name another --results DIR."
+    return f"start with 'harness run --methods {methods}{dataset} --shots 10', or name another --results DIR."
 
 
 def nothing_measured(query: RecordQuery, store: Store, records: Collection[Record] = ()) -> NothingMeasuredError:

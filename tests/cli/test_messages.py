@@ -58,6 +58,16 @@ tables --shots ten
 tables --split 9
 tables --results nowhere --source measured
 tables --results broken
+compare nix
+compare cfmm
+compare m3dm
+compare btf
+compare --metric nix
+compare --dataset nix
+compare --shots 7
+compare --format nix
+compare --results nowhere
+compare --results broken
 plot nix
 plot --to figure.txt
 plot pro --results nowhere

@@ -8,8 +8,9 @@ import pytest
 from report_records import make_record
 
 from harness.data.registry import DATASETS
+from harness.report.answer.make import answers
 from harness.report.intervals import Difference
-from harness.report.overview import overview
+from harness.report.overview import compare_hint, overview
 from harness.report.uncertainty import Uncertainty
 from harness.store.query import RecordQuery
 from harness.store.store import Store
@@ -72,56 +73,32 @@ def test_the_table_has_accuracy_speed_and_memory_of_every_method(store):
     assert any("Test CPU, 2 threads" in note for note in grid.notes)
 
 
-@pytest.mark.parametrize("answer", [False, None])
-def test_the_verdict_names_the_best_with_its_number(store, answer):
-    verdict = screen_of(store, [*complete(), *complete("btf", shift=-0.1)], answer).verdict
-    assert "AUPRO@1% exact" in verdict
-    assert "cfm (0.600)" in verdict
-    assert "btf" not in verdict
-
-
-def test_the_verdict_says_that_none_is_best_where_they_are_tied(store):
-    verdict = screen_of(store, [*complete(), *complete("btf", shift=-0.1)], answer=True).verdict
-    assert verdict.startswith("No single best method")
-    assert "btf and cfm" in verdict
-    assert "equal" in verdict
-    assert "0.033" in verdict
-
-
-def test_equal_numbers_and_a_single_method_have_no_best(store):
-    equal = screen_of(store, [*complete(), *complete("btf")]).verdict
-    assert "btf (0.600) and cfm (0.600)" in equal
-    alone = screen_of(store, complete()).verdict
-    assert "cfm (0.600)" in alone
-    assert not {"Best", "best"} & {*equal.split(), *alone.split()}
-
-
-def test_methods_of_fewer_categories_are_not_judged_beside_those_of_all(store):
-    some = [*complete("ast", MVTEC[:2], shift=0.2), *complete("m3dm", MVTEC[:2], shift=0.1)]
-    verdict = screen_of(store, [*complete(), *complete("btf", shift=-0.1), *some]).verdict
-    assert "over 10 categories" in verdict
-    assert "cfm (0.600)" in verdict
-    assert not [name for name in ("ast", "m3dm", "btf") if name in verdict]
-    verdict = screen_of(store, [*complete(), *some]).verdict
-    assert "over 2 categories" in verdict
-    assert "ast (0.800)" in verdict
-    assert "cfm" not in verdict
-
-
-def test_methods_without_the_deciding_metric_are_not_judged(store):
-    undefined = complete(metrics={"i_auroc": 0.9, "aupro_1": None})
-    assert screen_of(store, undefined).verdict == "AUPRO@1% exact is undefined for every method."
+def test_the_verdict_is_the_beginning_of_the_answer(store):
+    records = [*complete(), *complete("btf", shift=-0.1)]
+    for separated in (True, False, None):
+        intervals = Answers(store, separated)
+        (answer,) = answers(records, RecordQuery(), intervals)
+        assert overview(records, RecordQuery(), intervals).verdict == answer.paragraphs[0]
 
 
 def test_other_settings_are_named_with_their_cells(store):
     records = [*complete(), *complete(shots=5, categories=MVTEC[:2]), *complete("btf", ["bump"], **TOY)]
     heading, *commands, last = screen_of(store, records).others
-    assert heading == "Other settings:"
+    assert heading == "Other settings:", "where one method is measured there is nothing to compare"
     assert [command.split("    ")[-1] for command in commands] == ["(1 cell)", "(2 cells)"]
     assert "--dataset toy --shots 10 --split first --preset quick --weights random" in commands[0]
     assert "--dataset mvtec3d --shots 5 --split first --preset paper --weights pretrained" in commands[1]
     assert "harness tables --list" in last
     assert len(screen_of(store, complete()).others) == 1
+
+
+def test_the_whole_answer_is_a_command_away_where_two_methods_are_measured(store, tmp_path):
+    records = [*complete(shots=5), *complete("btf", shots=5), *complete()]
+    setting = "--dataset mvtec3d --shots 5 --split first --preset paper --weights pretrained"
+    assert any(line.endswith(f"harness compare {setting}") for line in screen_of(store, records, shots=(5,)).others)
+    assert compare_hint(records, RecordQuery(), [tmp_path]).endswith(f"harness compare {setting} --results {tmp_path}")
+    assert compare_hint([*records, *complete("btf")], RecordQuery()).endswith(": harness compare")
+    assert compare_hint(records, RecordQuery(methods=("cfm",))) == ""
 
 
 def test_many_settings_are_counted(store):

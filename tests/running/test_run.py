@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, tmp_
     }
     assert "bagel of mvtec3d has 5 training samples, fewer than 6 shots" in written["bagel", 6]["reason"]
     assert written["bagel", 3]["samples"]["train"] == 3
+
+
+def test_a_run_of_two_methods_ends_with_the_command_that_compares_them(run, harness) -> None:
+    assert "harness compare" not in run("colour-distance").stderr
+    done = run("colour-distance,colour-distance[floor=2.0]")
+    (hint,) = [line for line in done.stderr.splitlines() if "harness compare" in line]
+    compared = harness(*shlex.split(hint[hint.index("harness compare") :])[1:], "--json")
+    assert compared.returncode == 0, compared.stderr
+    (answer,) = json.loads(compared.stdout)
+    assert {one["method"] for one in answer["methods"]} == {"colour-distance", "colour-distance[floor=2.0]"}
 
 
 def test_dry_run_says_why_and_writes_nothing(run, tmp_path: Path) -> None:

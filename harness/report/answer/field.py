@@ -103,7 +103,7 @@ def _covered(group: Group, method: MethodRecords, metric: Quantity) -> _Covered:
 def _shared(covered: Sequence[_Covered]) -> _Covered:
     """Return the set of categories that makes the most cells comparable, two methods at least where that is possible.
 
-    Of sets with as many cells the one with more categories is taken, of these the first by name.
+    Of sets with as many cells the one with more methods is taken, of these the first by name.
     """
     found: set[_Covered] = set()
     for own in sorted(set(covered), key=sorted):
@@ -112,7 +112,7 @@ def _shared(covered: Sequence[_Covered]) -> _Covered:
 
     def worth(candidate: _Covered) -> tuple[bool, int, int]:
         members = sum(own >= candidate for own in covered)
-        return members > 1, members * len(candidate), len(candidate)
+        return members > 1, members * len(candidate), members
 
     return max(sorted(filter(None, found), key=sorted), key=worth, default=frozenset())
 

@@ -21,6 +21,7 @@ from harness.store.record import Record
 __all__ = ["answer_of", "answers"]
 
 _OF_IMAGES = "i_auroc"
+_ROUNDING = 1e-12
 
 
 def answers(
@@ -106,15 +107,15 @@ def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]
     differences = intervals.against_best(field.number(best), [field.number(method) for method in others])
     standings = []
     for (value, method), difference in zip(ordered, [None, *differences], strict=True):
-        first, own = method is best, intervals.of(field.number(method))
+        first, own, behind = method is best, intervals.of(field.number(method)), _behind(value, highest)
         standings.append(
             Standing(
                 method=method.label,
                 value=value,
                 low=own.low if own else None,
                 high=own.high if own else None,
-                place="best" if first else _place(value - highest, difference),
-                behind=value - highest,
+                place="best" if first else _place(behind, difference),
+                behind=behind,
                 difference=difference,
                 undecided=""
                 if first or difference is not None
@@ -124,6 +125,11 @@ def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]
             )
         )
     return tuple(standings)
+
+
+def _behind(value: float, highest: float) -> float:
+    """Return how far a mean is behind the highest; what the last bits of two sums make is no difference."""
+    return value - highest if highest - value > _ROUNDING else 0.0
 
 
 def _place(behind: float, difference: Difference | None) -> Place:
@@ -147,7 +153,7 @@ def _others(field: Field, intervals: Uncertainty, methods: Sequence[Standing]) -
         tested = dict(
             zip([method.label for _, method in ordered[1:]], intervals.against_best(first, rest), strict=True)
         )
-        behind = {method.label: value - highest for value, method in ordered}
+        behind = {method.label: _behind(value, highest) for value, method in ordered}
         tied = [label for label, one in tested.items() if _place(behind[label], one) != "behind"]
         ours = methods[0].method
         found.append(OtherMetric(metric.id, best.label, highest, (best.label, *tied), behind[ours], tested.get(ours)))
@@ -182,17 +188,17 @@ def _missing(field: Field) -> dict[str, str]:
             for method in field.members:
                 if reason := _lack(method, name, field.metric):
                     reasons.setdefault(reason, []).append(method.label)
-            missing[name] = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
+            texts = [f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
+            missing[name] = "; ".join(texts) or "tested on different images"
     return missing
 
 
 def _lack(method: MethodRecords, category: str, metric: Quantity) -> str:
-    """Return why a category of a method is not compared."""
+    """Return what a method lacks of a category; empty for nothing."""
     record = method.ok.get(category)
     if record is None:
         return method.why_missing(category).removeprefix(f"{category} ").removeprefix("(").removesuffix(")")
-    undefined = metric.number(record) is None
-    return (metric.why_missing(record) or "undefined") if undefined else "on different test images"
+    return (metric.why_missing(record) or "undefined") if metric.number(record) is None else ""
 
 
 def _why_metric(field: Field) -> str:

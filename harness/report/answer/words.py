@@ -71,7 +71,7 @@ def _lead(answer: Answer) -> Iterator[str]:
             f"No single best method by {metric.title}: {best.method} leads with {value}, and "
             f"{_listed(one.method for one in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
         )
-        yield from (_gap(one, metric, "which has 0 in it") for one in tied[:1] if one.behind)
+        yield from (f"{_gap(one, metric, 'with 0 in it')}." for one in tied[:1] if one.behind)
     elif untested:
         first = untested[0]
         yield (
@@ -80,7 +80,7 @@ def _lead(answer: Answer) -> Iterator[str]:
         )
     else:
         yield f"Best by {metric.title}: {best.method} with {value}."
-        yield _gap(behind[0], metric, "so it is no tie")
+        yield f"{_gap(behind[0], metric, 'without 0')}: no tie."
     if tied and behind:
         yield f"Worse than these: {_listed(one.method for one in behind)}."
     yield from _not_equal(tied, metric)
@@ -93,16 +93,18 @@ def _with_interval(standing: Standing, metric: Quantity) -> str:
     return f"{text} (95% interval {metric.text(standing.low)} to {metric.text(standing.high)})"
 
 
-def _gap(rival: Standing, metric: Quantity, meaning: str) -> str:
-    """Return how far the runner-up is behind, with its interval and what that means."""
-    difference = rival.difference
+def _gap(rival: Standing, metric: Quantity, zero: str) -> str:
+    """Return how far the runner-up is behind, with its interval and where 0 lies."""
+    lead = f"Its lead over {rival.method}, the runner-up, is {_amount(-rival.behind, metric)}"
+    ends = _ends(rival.difference, metric)
+    return f"{lead} ({ends}, {zero})" if ends else f"{lead} on all test sets that were drawn"
+
+
+def _ends(difference: Difference | None, metric: Quantity) -> str:
+    """Return the interval of a lead; empty where it is unknown, or the same on all draws."""
     if difference is None or difference.detectable is None:
-        return f"It is {_amount(-rival.behind, metric)} above {rival.method}, the runner-up, on all test sets drawn."
-    ends = f"{metric.text(-difference.high)} to {metric.text(-difference.low)}"
-    return (
-        f"Its lead over {rival.method}, the runner-up, is {_amount(-rival.behind, metric)} "
-        f"(paired 95% interval {ends}), {meaning}."
-    )
+        return ""
+    return f"paired 95% interval {metric.text(-difference.high)} to {metric.text(-difference.low)}"
 
 
 def _amount(number: float, metric: Quantity) -> str:
@@ -115,8 +117,8 @@ def _not_equal(tied: Sequence[Standing], metric: Quantity) -> Iterator[str]:
     detectable = [one.difference.detectable for one in tied if one.difference and one.difference.detectable]
     if detectable:
         yield (
-            f"Tied is not equal: these test images show a true difference {POWER:.0%} of the time from "
-            f"{metric.text(max(detectable))}."
+            f"Tied is not equal: a true difference of {metric.text(max(detectable))} or more would show on such test "
+            f"images {POWER:.0%} of the time."
         )
 
 
@@ -126,7 +128,7 @@ def _basis(answer: Answer) -> Iterator[str]:
     over = f"Category {names[0]}" if len(names) == 1 else f"Means over {_categories(answer)}"
     if images.good or images.anomalous:
         over += f": {images.good} good and {images.anomalous} anomalous test images"
-    chosen = f"; by whole images, since {answer.why_metric}" if answer.why_metric else ""
+    chosen = f"; whole images decide, since {answer.why_metric}" if answer.why_metric else ""
     yield f"{over}{chosen}."
     if answer.missing:
         yield f"Left out: {'; '.join(f'{name} ({why})' for name, why in answer.missing.items())}."
@@ -143,10 +145,14 @@ def _few(answer: Answer) -> Iterator[str]:
     images, best = answer.images, answer.methods[0]
     fewest = min(images.fewest_good, images.fewest_anomalous)
     width = best.high - best.low if best.low is not None and best.high is not None else 0.0
-    here = "" if len(answer.categories) == 1 else " in a category"
     if 0 < fewest < FEW_IMAGES:
         kind = "good" if images.fewest_good == fewest else "anomalous"
-        yield f"With down to {fewest} {kind} images{here}, intervals and ties are rough."
+        of = (
+            f"only {fewest} {kind} images"
+            if len(answer.categories) == 1
+            else f"down to {fewest} {kind} images a category"
+        )
+        yield f"With {of}, intervals and ties are rough."
     if width >= _WIDE:
         yield f"The intervals are wide: that of {best.method} alone spans {width:.2f}. More test images narrow them."
 
@@ -165,7 +171,7 @@ def _more(answer: Answer) -> Iterator[str]:
     times = _rounded(more.times, 1 if more.times > 3 else 2)
     yield (
         f"If the true difference to {more.rival} is as measured, roughly {times:g} times as many test "
-        f"images{_counts(answer, more)} show it {POWER:.0%} of the time."
+        f"images{_counts(answer, more)} would show it {POWER:.0%} of the time."
     )
 
 
@@ -189,14 +195,16 @@ def _cost(answer: Answer, best: Standing) -> Iterator[str]:
         costs = best.on(machine)
         if costs is None:
             names = _listed(one.method for one in answer.methods if one.on(machine))
-            yield f"Costs on {machine} are known of {names} alone, so they can't be set against those of {best.method}."
+            yield f"On {machine} costs are known of {names} alone: they can't be set against those of {best.method}."
             continue
         known = [text for id in costs.numbers if (text := _cost_text(costs, id))]
         if known:
-            yield f"{best.method} costs, on {machine}: {', '.join(known)}."
+            each = " (means over the categories)" if len(answer.categories) > 1 else ""
+            yield f"On {machine}, {best.method} {_listed(known)}{each}."
         yield from _uncompared(answer, machine)
-        yield from _faster(answer, best, costs)
-        yield from _smaller(answer, best, costs)
+        faster = _faster(answer, best, costs)
+        yield from _faster_text(answer, best, costs, faster)
+        yield from _smaller(answer, best, costs, faster)
 
 
 def _cost_text(costs: Costs, id: str) -> str:
@@ -204,36 +212,51 @@ def _cost_text(costs: Costs, id: str) -> str:
     if number is None:
         return ""
     text = quantity(id).text(number)
-    return {"fps": f"{text} images a second", "peak_inference_mb": f"{text} MB at the peak of inference"}.get(
-        id, f"{text} s of training for each category"
-    )
+    return {
+        "fps": f"makes {text} images a second",
+        "peak_inference_mb": f"holds {text} MB at the peak of inference",
+        "fit_s": f"is trained in {text} s",
+    }[id]
 
 
 def _uncompared(answer: Answer, machine: str) -> Iterator[str]:
     """Yield that times are not set against each other, where no two of them may be."""
     there = [costs for one in answer.methods if (costs := one.on(machine))]
-    named = {"fps": "frame rates", "fit_s": "times of training"}
+    named = {"fps": "Frame rates", "fit_s": "Times of training"}
     lost = [name for id, name in named.items() if sum(costs.compared(id) is not None for costs in there) < 2]
     if lost and len(there) > 1:
-        yield f"No word on {' and '.join(lost)}: the footnotes of the table say why they can't be compared."
+        yield f"{' and '.join(lost).capitalize()} can't be compared here: the table says why."
 
 
-def _faster(answer: Answer, best: Standing, costs: Costs) -> Iterator[str]:
-    """Yield the most accurate methods of each higher speed."""
+def _faster(answer: Answer, best: Standing, costs: Costs) -> list[tuple[Standing, float]]:
+    """Return the most accurate methods of each higher speed, with how many times as fast they are."""
     own = fastest = costs.compared("fps")
-    rivals = [(one, at) for one in answer.methods[1:] if (at := _compared(one, costs.machine, "fps"))]
-    if not own or not fastest or not rivals:
-        return
-    found = []
-    for rival, speed in rivals:
-        if speed >= fastest * DEFAULTS["speed_ratio"] and 1000 / fastest - 1000 / speed > DEFAULTS["speed_floor_ms"]:
-            found.append(f"{rival.method} is {_times(speed / own)} as fast {_price(rival, answer)}")
+    found: list[tuple[Standing, float]] = []
+    for rival in answer.methods[1:]:
+        speed = _compared(rival, costs.machine, "fps")
+        if own and fastest and speed and _is_faster(speed, fastest):
+            found.append((rival, speed / own))
             fastest = speed
-    if found:
-        yield f"{_listed(found[:_FASTER])}."
-    elif all(own >= speed * DEFAULTS["speed_ratio"] for _, speed in rivals):
-        next_fastest = max(speed for _, speed in rivals)
-        yield f"No other is as fast: {best.method} is {_times(own / next_fastest)} as fast as the next."
+    return found
+
+
+def _is_faster(speed: float, than: float) -> bool:
+    """Return whether one of two frame rates is higher by more than two runs of one method may differ by."""
+    return speed >= than * DEFAULTS["speed_ratio"] and 1000 / than - 1000 / speed > DEFAULTS["speed_floor_ms"]
+
+
+def _faster_text(
+    answer: Answer, best: Standing, costs: Costs, faster: Sequence[tuple[Standing, float]]
+) -> Iterator[str]:
+    own = costs.compared("fps")
+    speeds = [speed for one in answer.methods[1:] if (speed := _compared(one, costs.machine, "fps"))]
+    if not own or not speeds:
+        return
+    if faster:
+        texts = [f"{one.method} is {_times(ratio)} as fast {_price(one, answer)}" for one, ratio in faster[:_FASTER]]
+        yield f"{'; '.join(texts)}."
+    elif _is_faster(own, max(speeds)):
+        yield f"No other is as fast: {best.method} is {_times(own / max(speeds))} as fast as the next."
     else:
         yield f"No other is faster by more than a ratio of {DEFAULTS['speed_ratio']:g}, which two runs may differ by."
 
@@ -243,20 +266,21 @@ def _price(rival: Standing, answer: Answer) -> str:
     metric = quantity(answer.metric)
     if not rival.behind:
         return "for the same accuracy"
-    tied = {"tied": ", a tie", "untested": ", untested"}.get(rival.place, "")
+    tied = {"tied": " (a tie)", "untested": " (untested)"}.get(rival.place, "")
     return f"for {_amount(-rival.behind, metric)} less{tied}"
 
 
-def _smaller(answer: Answer, best: Standing, costs: Costs) -> Iterator[str]:
+def _smaller(answer: Answer, best: Standing, costs: Costs, faster: Sequence[tuple[Standing, float]]) -> Iterator[str]:
     """Yield which method needs the least memory, where that is another one."""
-    own = costs.compared("peak_inference_mb")
-    rivals = [(at, one) for one in answer.methods[1:] if (at := _compared(one, costs.machine, "peak_inference_mb"))]
+    id = "peak_inference_mb"
+    own = costs.compared(id)
+    rivals = [(at, one) for one in answer.methods[1:] if (at := _compared(one, costs.machine, id)) is not None]
     if not own or not rivals:
         return
     least, rival = min(rivals, key=lambda pair: pair[0])
     if own >= least * DEFAULTS["peak_ratio"] and own - least >= DEFAULTS["peak_floor_mb"]:
-        share = f"{least:.0f} MB, {least / own:.0%} as much"
-        yield f"The least memory: {rival.method} with {share}, {_price(rival, answer)}."
+        price = "" if any(rival is one for one, _ in faster[:_FASTER]) else f", {_price(rival, answer)}"
+        yield f"{rival.method} holds the least memory: {least:.0f} MB, {least / own:.0%} of that{price}."
 
 
 def _compared(standing: Standing, machine: str, id: str) -> float | None:
@@ -270,31 +294,27 @@ def _times(ratio: float) -> str:
 
 def _other_metrics(answer: Answer) -> Iterator[str]:
     """Yield in which metrics another method is best, and which tell a tie apart."""
-    if not answer.others:
-        return
     ours = answer.methods[0].method
-    leaders = {ours, *(one.method for one in answer.methods if one.place in ("tied", "untested"))}
     against = [other for other in answer.others if ours not in other.leaders]
+    agreeing = [other for other in answer.others if ours in other.leaders]
+    alone = [other for other in agreeing if other.leaders == (ours,)]
     for other in against:
         yield f"Metrics disagree: {_disagreement(other, ours)}"
-    deciding = [other for other in answer.others if len(leaders) > 1 and set(other.leaders) < leaders]
-    for other in deciding:
-        if other not in against and len(other.leaders) == 1:
-            yield f"{quantity(other.metric).title} tells them apart: {other.best} is best there."
-    agree = [quantity(other.metric).title for other in answer.others if other not in against]
-    if agree and len(agree) == len(answer.others):
-        yield f"No other metric disagrees: {ours} is best or tied by {_listed(agree)}, too."
-    elif agree:
-        yield f"{ours} is best or tied by {_listed(agree)}."
+    if alone and answer.tied:
+        yield f"By {_titles(alone)} it is no tie: {ours} is best."
+        agreeing = [other for other in agreeing if other not in alone]
+    if agreeing:
+        yield f"{ours} is best or tied by {_titles(agreeing)}{'' if against else ', too'}."
+
+
+def _titles(others: Sequence[OtherMetric]) -> str:
+    return _listed(quantity(other.metric).title for other in others)
 
 
 def _disagreement(other: OtherMetric, ours: str) -> str:
     metric = quantity(other.metric)
-    difference: Difference | None = other.difference
-    ends = ""
-    if difference is not None and difference.detectable is not None:
-        ends = f" (paired 95% interval {metric.text(-difference.high)} to {metric.text(-difference.low)})"
-    lead = f"{_amount(-other.behind, metric)}{ends} above {ours}"
+    ends = _ends(other.difference, metric)
+    lead = f"{_amount(-other.behind, metric)}{f' ({ends})' if ends else ''} above {ours}"
     return f"by {metric.title} {other.best} is best with {metric.text(other.value)}, {lead}."
 
 
