@@ -18,11 +18,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
 
 from harness.contract import Sample
 
-__all__ = ["Archive", "ByInstance", "Dataset", "DatasetInfo", "DatasetReader", "EmbeddedReader", "SampleRef", "Split"]
+__all__ = [
+    "Archive",
+    "ByInstance",
+    "Dataset",
+    "DatasetInfo",
+    "DatasetReader",
+    "EmbeddedReader",
+    "OffersFields",
+    "SampleRef",
+    "Split",
+]
 
 Split = Literal["train", "validation", "test"]
 
@@ -86,6 +98,8 @@ class DatasetInfo:
     published_ids
         Pattern of the ids of published training samples, for lists that are drawn without the files; ``{index}`` is
         the number of a sample in its category, from 0. Empty where lists are drawn from the files that are there.
+    fields
+        Optional fields of a sample that its files hold (:class:`OffersFields`); ``measured`` goes without saying.
     position
         Place among the datasets in lists and reports: lower ones come first.
     """
@@ -101,6 +115,7 @@ class DatasetInfo:
     default_preset: str = "paper"
     embedded: bool = False
     published_ids: str = ""
+    fields: tuple[str, ...] = ()
     position: int = 1000
 
     def count(self, category: str, split: Split) -> int | None:
@@ -192,6 +207,22 @@ class ByInstance(Protocol):
 
     def instance(self, ref: SampleRef) -> str:
         """Return the name of the instance that a training sample shows, unique inside its category."""
+
+
+class OffersFields(Dataset, Protocol):
+    """A dataset whose ``info.fields`` names optional fields of a sample: they are read for methods that need them."""
+
+    def lacking(self, category: str, names: Sequence[str]) -> str:
+        """Return why the samples of a category have not all of these fields, a sentence; empty where they have.
+
+        Names of files alone are looked at.
+        """
+
+    def read_fields(self, ref: SampleRef, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        """Read these fields of a sample, on the pixels of its image; raise DataError as :meth:`decode` does."""
+
+    def fields_digest(self, refs: Sequence[SampleRef], names: Sequence[str]) -> str:
+        """Return a digest of the content of the files that hold these fields of some samples."""
 
 
 class DatasetReader(Protocol):

@@ -57,6 +57,7 @@ def _plain(name: str) -> dict[str, object]:
         "modalities": meta.modalities,
         "weights": [{fact: getattr(file, fact) for fact in _FILE_FACTS} for file in meta.weights],
         "extras": meta.extras,
+        "needs": meta.needs,
         "parameters": [
             {
                 "name": parameter.name,
@@ -87,8 +88,10 @@ def _summary(name: str) -> str:
 
 
 def _needs(meta: Meta) -> str:
-    """Return the weight files and extras of a method, in words."""
-    return ", ".join([*(file.name for file in meta.weights), *(f"harness[{name}]" for name in meta.extras)]) or "-"
+    """Return the weight files, extras and further fields of samples that a method needs, in words."""
+    fields = (f"samples with {name}" for name in meta.needs)
+    files = (file.name for file in meta.weights)
+    return ", ".join([*files, *(f"harness[{name}]" for name in meta.extras), *fields]) or "-"
 
 
 def _print_list(names: Collection[str]) -> None:

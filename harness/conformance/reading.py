@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,13 +10,16 @@ from itertools import islice
 from pathlib import Path
 from string import hexdigits
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.conformance.check import check
 from harness.conformance.outcome import CheckFailedError, CheckSkippedError
-from harness.contract import Sample
+from harness.contract import OPTIONAL_FIELDS, Sample
 from harness.data.clean import valid_points
+from harness.data.fields import lacking_fields, with_fields
 from harness.data.folder import SPLITS
 from harness.dataset_contract import Dataset, DatasetReader, SampleRef
 from harness.errors import HarnessError, UsageError
@@ -30,6 +33,7 @@ __all__ = [
     "decode",
     "digests",
     "errors",
+    "fields",
     "find",
     "info",
     "masks",
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 GOOD = "good"
+_MEASURED = "measured"
 _ARRAYS = ("rgb", "xyz", "plane", "mask")
 _READ = 12
 """Samples that are read at most: the first of every split and defect of the first categories."""
@@ -222,6 +227,40 @@ def clean(subject: ReaderSubject) -> None:
         _require(not cleaned.xyz[cleaned.plane].any(), f"clean(){of} keeps points that it marks as background.")
         same = all(_equal(cleaned, other) for other in (again, loaded))
         _require(same, f"clean(){of} differs when it is repeated, or from load().")
+
+
+@check(
+    "fields", "Samples have the optional fields that info names, on the image's pixels; cleaning keeps them.", "decode"
+)
+def fields(subject: ReaderSubject) -> None:
+    """Read some samples as methods get them that need optional fields."""
+    names, known = subject.reader.info.fields, [name for name in OPTIONAL_FIELDS if name != _MEASURED]
+    strange = [name for name in names if name not in known]
+    _require(not strange, f"info.fields names '{strange and strange[0]}', which is none of {', '.join(known)}.")
+    with subject.calling("lacking()"):
+        lacks = {name: lacking_fields(subject.dataset, name, names) for name in subject.dataset.categories}
+    for ref, sample in subject.each():
+        of, wanted = f" of {ref.category}/{ref.id}", (_MEASURED, *(() if lacks[ref.category] else names))
+        with subject.calling(f"reading {', '.join(wanted)}{of}"):
+            arrays = with_fields(subject.dataset, wanted).load(ref).arrays
+        _require(set(wanted) <= set(arrays), f"The sample{of} lacks one of {', '.join(wanted)}.")
+        _require(np.array_equal(arrays[_MEASURED], sample.xyz), f"measured{of} is not the cloud before cleaning.")
+        _require_form(of, sample, arrays)
+    if reason := next(filter(None, lacks.values()), ""):
+        raise CheckSkippedError(f"Not checked for every category: {reason}")
+
+
+def _require_form(of: str, sample: Sample, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Look at the normals and lights that are there."""
+    shape = sample.rgb.shape
+    if (normals := arrays.get("normals")) is not None:
+        _require(normals.dtype == np.float32 and normals.shape == shape, f"normals{of} is no (H, W, 3) float32.")
+        length = np.linalg.norm(normals, axis=2)
+        _require(
+            bool(np.all((length == 0) | (np.abs(length - 1) < 0.01))), f"normals{of} are neither 0 nor of length 1."
+        )
+    if (lights := arrays.get("lights")) is not None:
+        _require(lights.dtype == np.uint8 and lights.shape[1:] == shape, f"lights{of} is no (L, H, W, 3) uint8.")
 
 
 @check("repeatable", "A sample that is decoded again has the same arrays, and arrays of its own.", "decode")

@@ -52,6 +52,7 @@ READER_CHECKS: tuple[Check[reading.ReaderSubject], ...] = (
     reading.masks,
     reading.units,
     reading.clean,
+    reading.fields,
     reading.repeatable,
     reading.digests,
     reading.errors,

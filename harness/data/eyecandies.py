@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from harness.contract import Sample
+from harness.data.eyecandies_fields import FIELDS, field_files, read_field
 from harness.data.eyecandies_layouts import Converted, Layout, Official
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
 from harness.dataset_contract import Archive, DatasetInfo, SampleRef, Split
@@ -43,6 +48,7 @@ _INFO = DatasetInfo(
     ),
     folder_names=("eyecandies", "Eyecandies", "eyecandies_preprocessed"),
     published_ids="train/{index:03d}",
+    fields=FIELDS,
     position=20,
 )
 
@@ -53,7 +59,7 @@ class Eyecandies(FolderDataset):
     Official: ``<Category>/<train|val|test_public>/data/NNN_{image_4.png,depth.png,...}``. Converted:
     ``<Category>/<train|test>/<good|bad>/{rgb,xyz,gt}/NNN.{png,tiff,png}``. Ids are the same in both: ``train/007``,
     ``val/03``, ``test_public/30``. The defect of a sample is the one kind that the metadata names, ``mixed`` for
-    several, ``bad`` without metadata.
+    several, ``bad`` without metadata. The official layout offers ``normals`` and ``lights``, too.
 
     Parameters
     ----------
@@ -87,6 +93,31 @@ class Eyecandies(FolderDataset):
     def digest(self, category: str) -> str:
         """Return a digest of the category's file names and sizes and of the cleaning's settings."""
         return self._layout(category).digest()
+
+    def lacking(self, category: str, names: Sequence[str]) -> str:
+        """Return why the samples of a category have not all of some optional fields, a sentence; empty if they have."""
+        if isinstance(self._layout(category), Converted):
+            what = " and ".join(f"'{name}'" for name in names)
+            return (
+                f"{self.root / category} is a converted copy, which has no {what}: use the dataset as it is published."
+            )
+        refs = [*self.refs(category, "train"), *self.refs(category, "test")]
+        gaps = [path for ref in refs for path in field_files(self._image(ref), names) if not path.is_file()]
+        if not gaps:
+            return ""
+        lacks = f"{gaps[0].parent} lacks {gaps[0].name} and {len(gaps) - 1} more files, which the method needs"
+        return f"{lacks}: unpack the whole archive of {category}."
+
+    def read_fields(self, ref: SampleRef, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Read ``normals`` and ``lights`` of a sample; raise DataError where a file can't be used."""
+        return {name: read_field(self._image(ref), name, self.hint) for name in names}
+
+    def fields_digest(self, refs: Sequence[SampleRef], names: Sequence[str]) -> str:
+        """Return a digest of the content of the files of some fields."""
+        return self._content([path for ref in refs for path in field_files(self._image(ref), names)])
+
+    def _image(self, ref: SampleRef) -> Path:
+        return self.scan(ref.category, ref.split).samples[ref]["rgb"]
 
     def _scan(self, category: str, split: Split) -> Scan:
         return self._layout(category).scan(split)

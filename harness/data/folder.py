@@ -209,7 +209,12 @@ class FolderDataset(ABC):
         DataError
             Where a file can't be read.
         """
-        paths = [path for ref in refs for path in self.scan(ref.category, ref.split).samples[ref].values()]
+        return self._content(
+            [path for ref in refs for path in self.scan(ref.category, ref.split).samples[ref].values()]
+        )
+
+    def _content(self, paths: Iterable[Path]) -> str:
+        """Return a digest of the content of some files and their names below the root."""
         if self._hashes is None:
             self._hashes = FileHashes(self.root)
         try:

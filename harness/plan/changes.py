@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.dataset_contract import Dataset, Split
+from harness import registry
+from harness.data.fields import fields_digest
+from harness.dataset_contract import Dataset, SampleRef, Split
 from harness.plan.job import Job
 from harness.store.environment import Provider
 from harness.store.provenance import code_change, data_change, provider_of, reader_change, reader_of
@@ -37,12 +39,20 @@ class Changes:
         if change or not record.content.test:
             return change
         train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""
-        return data_change(record.content, DataContent(train, self._content(job.cell.category, "test", None)))
+        test = self._content(job.cell.category, "test", None)
+        return data_change(record.content, DataContent(train, test, self._fields(job) if record.content.fields else ""))
 
     def _content(self, category: str, split: Split, ids: tuple[str, ...] | None) -> str:
         key = (category, ids)
         if key not in self._contents:
-            refs = self._dataset.refs(category, split)
-            chosen = refs if ids is None else [ref for ref in refs if ref.id in set(ids)]
-            self._contents[key] = self._dataset.content_digest(chosen)
+            self._contents[key] = self._dataset.content_digest(self._refs(category, split, ids))
         return self._contents[key]
+
+    def _fields(self, job: Job) -> str:
+        category = job.cell.category
+        refs = [*self._refs(category, "train", job.train_ids), *self._refs(category, "test", None)]
+        return fields_digest(self._dataset, refs, registry.load(job.cell.method).meta.needs)
+
+    def _refs(self, category: str, split: Split, ids: tuple[str, ...] | None) -> list[SampleRef]:
+        refs, wanted = self._dataset.refs(category, split), set(ids or ())
+        return [ref for ref in refs if ids is None or ref.id in wanted]

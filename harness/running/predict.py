@@ -89,6 +89,7 @@ def predict_files(
     name = registry.load_reference(method) if ":" in method else method
     if cell.method != name:
         raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
+    sample = _with_needed(sample, name)
     if clean and cell.dataset != "eyecandies":
         sample = _cleaned(sample)
     chosen = choose_device(device)
@@ -122,6 +123,16 @@ def _read(rgb: Path, xyz: Path) -> Sample:
         )
     nothing = np.zeros(points.shape[:2], bool)
     return Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
+
+
+def _with_needed(sample: Sample, name: str) -> Sample:
+    """Return the sample with the optional fields that a method needs, where its two files give them."""
+    needs = registry.load(name).meta.needs
+    if others := [field for field in needs if field != "measured"]:
+        raise UsageError(
+            f"Method '{name}' needs '{others[0]}', which an image and a cloud do not give: use another method."
+        )
+    return replace(sample, measured=sample.xyz) if needs else sample
 
 
 def _cleaned(sample: Sample) -> Sample:

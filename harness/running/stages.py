@@ -18,6 +18,7 @@ import numpy as np
 
 from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
+from harness.data.fields import fields_digest, with_fields
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
 from harness.dataset_contract import Dataset, SampleRef
@@ -149,7 +150,7 @@ class CellRun:
 
     def _measure(self) -> tuple[Method, Record]:
         with self._stage("load"):
-            dataset = open_dataset(self.cell.dataset, self.job.data)
+            dataset = self._open()
             by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
             train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
             mixed = sorted(test, key=lambda ref: digest([self.cell.id, ref.id]))  # their place must not tell the label
@@ -187,9 +188,14 @@ class CellRun:
             record = replace(record, notes=(*record.notes, *filter(None, found)))
         return method, record
 
+    def _open(self) -> Dataset:
+        """Open the dataset, with the optional fields of samples that the method needs."""
+        return with_fields(open_dataset(self.cell.dataset, self.job.data), registry.load(self.cell.method).meta.needs)
+
     def _content(self, dataset: Dataset, train: Sequence[SampleRef], test: Sequence[SampleRef]) -> DataContent:
         trained = "" if self.job.checkpoint else dataset.content_digest(train)
-        return DataContent(trained, dataset.content_digest(test))
+        fields = fields_digest(dataset, [*train, *test], registry.load(self.cell.method).meta.needs)
+        return DataContent(trained, dataset.content_digest(test), fields)
 
     def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
         """Write scores, raw times and counts."""
@@ -217,7 +223,7 @@ class CellRun:
 
     def _maps(self, method: Method) -> Iterator[ImageMaps]:
         """Predict every test image again, after all measurements."""
-        dataset = open_dataset(self.cell.dataset, self.job.data)
+        dataset = self._open()
         test = dataset.refs(self.cell.category, "test")
         for position, sample in enumerate(read_ahead(dataset, test, {})):
             self.events.progress("maps", position, len(test))

@@ -105,6 +105,8 @@ def data_change(then: DataContent, now: DataContent) -> str:
     """Return which samples have another content than when a number was measured; empty where none has."""
     named = {"training": (then.train, now.train), "test": (then.test, now.test)}
     changed = [name for name, (before, after) in named.items() if before and after and before != after]
+    if not changed and then.fields and now.fields and then.fields != now.fields:
+        return "files of further fields of the samples have changed since"
     return f"files of {' and '.join(changed)} samples have changed since" if changed else ""
 
 

@@ -61,10 +61,13 @@ class DataContent:
         Of the training samples; empty where there was no training.
     test
         Of all test samples and their masks.
+    fields
+        Of the optional fields of both that the method needs; empty where these have no files of their own.
     """
 
     train: str = ""
     test: str = ""
+    fields: str = ""
 
 
 @dataclass(frozen=True, slots=True)
