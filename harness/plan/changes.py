@@ -40,7 +40,8 @@ class Changes:
             return change
         train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""
         test = self._content(job.cell.category, "test", None)
-        return data_change(record.content, DataContent(train, test, self._fields(job) if record.content.fields else ""))
+        known = record.content.fields and not job.unsupported
+        return data_change(record.content, DataContent(train, test, self._fields(job) if known else ""))
 
     def _content(self, category: str, split: Split, ids: tuple[str, ...] | None) -> str:
         key = (category, ids)

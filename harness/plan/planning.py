@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
+from harness.data.fields import lacking_fields
 from harness.data.open import open_dataset
 from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded, way_to_get
 from harness.data.splits import Shots, load_split, require_split_name
@@ -182,7 +184,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     mode, weights, notes = _weights(selection, metas)
     protocol = Protocol.for_preset(selection.used_preset, mode)
     planned: dict[str, PlannedCell] = {}
-    changes = Changes(dataset)
+    changes, lacking = Changes(dataset), cache(partial(lacking_fields, dataset))
     for shots in selection.shots:
         for split_name in selection.splits_of(shots):
             for category in categories:
@@ -213,7 +215,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     reference = registry.reference_of(spec.name)
-                    job = replace(job, cache=selection.cache, reference=reference, unsupported=split.too_few)
+                    unsupported = split.too_few or lacking(category, metas[spec.name].needs)
+                    job = replace(job, cache=selection.cache, reference=reference, unsupported=unsupported)
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
                     )

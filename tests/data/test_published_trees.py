@@ -1,4 +1,4 @@
-"""The published archives, small and on a server of this machine: fetched, verified, listed, planned, and one cell run."""
+"""The published archives, small and on a local server: fetched, verified, listed, planned, and one cell run."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ def test_the_whole_tree_of_mvtec_3d_ad(harness, records, server, tmp_path: Path)
     assert tuple(found["all", split] for split in ("train", "validation", "test")) == (2656, 294, 1197)
 
     assert harness("splits").returncode == 0
+    needy = ("--methods", "many-lights", *METHOD[2:], "--dataset", "mvtec3d", "--data", "data", "--categories", "bagel")
+    refused = harness("run", *needy, "--shots", "5,50", "--results", "lights")
+    assert refused.returncode == 3
+    assert {(one["status"], "'normals'" in one["reason"]) for one in records(tmp_path / "lights")} == {
+        ("unsupported", True)
+    }
+
     record = measured(harness, records, "mvtec3d", "bagel")
     assert record["samples"] == {"train": 5, "test": 110}
     assert set(record["by_defect"]) >= {"combined", "contamination", "crack", "hole"}
@@ -84,6 +91,11 @@ def test_archives_of_eyecandies(harness, records, server, tmp_path: Path) -> Non
     assert (report["problems"], report["notes"], report["decoded"]) == ([], [], 1150)
     found = {(row["category"], row["split"]): row["found"] for row in report["counts"]}
     assert tuple(found["Lollipop", split] for split in ("train", "validation", "test")) == (1000, 100, 50)
+
+    needy = ("--methods", "many-lights", *METHOD[2:], "--dataset", "eyecandies", "--data", "data", "--shots", "5")
+    assert harness("run", *needy, "--results", "lights").returncode == 0
+    (record,) = records(tmp_path / "lights")
+    assert (record["status"], bool(record["content"]["fields"])) == ("ok", True)
 
     record = measured(harness, records, "eyecandies", "Lollipop")
     assert record["samples"] == {"train": 5, "test": 50}
