@@ -134,7 +134,8 @@ def start_advice(query: RecordQuery) -> str:
     """Return the end of an error: what to do where a query chooses nothing."""
     methods = shlex.quote(",".join(query.methods) or "cfm,cfm-t")
     dataset = f" --dataset {query.dataset}" if query.dataset else ""
-    return f"start with 'harness run --methods {methods}{dataset} --shots 10', or name another --results DIR."
+    shots = ",".join(map(str, query.shots)) or "10"
+    return f"start with 'harness run --methods {methods}{dataset} --shots {shots}', or name another --results DIR."
 
 
 def nothing_measured(query: RecordQuery, store: Store, records: Collection[Record] = ()) -> NothingMeasuredError:

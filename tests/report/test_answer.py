@@ -271,6 +271,8 @@ def test_a_cell_that_was_measured_on_two_machines_has_costs_on_both(tmp_path):
     costs = {(one.method, at.machine.split(",")[0]): at.compared("fps") for one in answer.methods for at in one.costs}
     assert costs == {("cfm", "CPU one"): 10, ("btf", "CPU one"): 20, ("cfm", "CPU two"): 100, ("btf", "CPU two"): 200}
     assert len(answer_grid(answer).rows) == 4
+    chosen = answer_of(store.all(), elsewhere=store.elsewhere, device="CPU one")
+    assert [one.split(",")[0] for one in chosen.machines] == ["CPU one"]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def _lack(method: MethodRecords, category: str, digest: str, metric: Quantity) -
     """Return what a method lacks of a category; empty for nothing."""
     record = method.ok.get(category)
     if record is None:
-        return f"without {method.why_missing(category)}"
+        return f"lacks {method.why_missing(category)}"
     if metric.number(record) is None:
         return f"no {metric.title} of {category} ({metric.why_missing(record) or 'undefined'})"
     return f"tested on other images of {category}" if digest and record.test_images.digest != digest else ""

@@ -55,7 +55,8 @@ def answers(
     groups = [group for group in group_records(records, query) if group.cells]
     fields = [choose_field(group, metric) for group in groups]
     intervals.prepare(field.number(method) for field in fields for method in field.members)
-    return [answer_of(field, intervals, elsewhere, asked=bool(metric)) for field in fields]
+    others = query.select(elsewhere)
+    return [answer_of(field, intervals, others, asked=bool(metric)) for field in fields]
 
 
 def answer_of(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record] = (), *, asked: bool = False) -> Answer:
