@@ -49,7 +49,7 @@ def test_words_come_first_and_the_table_has_every_method(call, measured):
     out = call("compare", "--shots", 10).out
     words, table = out.split("Methods, the best first", 1)
     assert "No single best method" in words
-    assert "Worse than these: btf" in " ".join(words.split())
+    assert "Worse: btf" in " ".join(words.split())
     assert "With down to 4 good images a category" in " ".join(words.split())
     assert re.search(r"btf +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] +-0\.\d{3} \[-0\.\d{3}, -0\.\d{3}\] +25\.0", table)
     assert out.isprintable() or all(line.isprintable() for line in out.splitlines())

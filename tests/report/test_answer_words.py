@@ -86,6 +86,10 @@ ANSWERS: Mapping[str, Answer] = {
     "metrics that disagree": replace(PLAIN, others=(AGREES, AGAINST)),
     "equal methods": replace(PLAIN, methods=(PERFECT, EQUAL), metric="i_auroc"),
     "no counts": replace(PLAIN, methods=(BEST, UNTESTED)),
+    "equal ones, and one without counts": replace(PLAIN, methods=(PERFECT, EQUAL, replace(UNTESTED, behind=-0.092))),
+    "many methods": replace(
+        PLAIN, methods=(BEST, *(replace(TIED, method=f"cfm[epochs={epochs}]", costs=()) for epochs in range(1, 12)))
+    ),
     "one method": replace(PLAIN, methods=(BEST,)),
     "none with the metric": replace(
         PLAIN, methods=(), left_out=(LeftOutMethod("cfm", "no AUPRO@1% exact of left (no masks)"),)

@@ -19,6 +19,7 @@ _WIDE = 0.1
 _MOST_TIMES = 100
 """Nobody takes more images than this many times those that there are."""
 
+_MOST_NAMES = 8
 _FASTER = 3
 """Faster methods that are named, each the most accurate of its speed."""
 
@@ -45,7 +46,11 @@ def paragraphs(answer: Answer) -> tuple[str, ...]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    *first, last = names
+    """Return names as a sentence lists them: ``a, b and c``; many are counted."""
+    shown = list(names)
+    if len(shown) > _MOST_NAMES:
+        shown = [*shown[: _MOST_NAMES - 1], f"{len(shown) - _MOST_NAMES + 1} more"]
+    *first, last = shown
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -71,7 +76,7 @@ def _lead(answer: Answer) -> Iterator[str]:
             f"No single best method by {metric.title}: {best.method} leads with {value}, and "
             f"{_listed(one.method for one in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
         )
-        yield from (f"{_gap(one, metric, 'with 0 in it')}." for one in tied[:1] if one.behind)
+        yield from (f"{_gap(answer, one, 'with 0 in it')}." for one in tied[:1] if one.behind)
     elif untested:
         first = untested[0]
         yield (
@@ -80,9 +85,12 @@ def _lead(answer: Answer) -> Iterator[str]:
         )
     else:
         yield f"Best by {metric.title}: {best.method} with {value}."
-        yield f"{_gap(behind[0], metric, 'without 0')}: no tie."
-    if tied and behind:
-        yield f"Worse than these: {_listed(one.method for one in behind)}."
+        yield f"{_gap(answer, behind[0], 'without 0')}: no tie."
+    if tied and untested:
+        names = _listed(one.method for one in untested)
+        yield f"Whether {names} {'is' if len(untested) == 1 else 'are'} worse is not known: {untested[0].undecided}."
+    if (tied or untested) and behind:
+        yield f"Worse: {_listed(one.method for one in behind)}."
     yield from _not_equal(tied, metric)
 
 
@@ -93,9 +101,11 @@ def _with_interval(standing: Standing, metric: Quantity) -> str:
     return f"{text} (95% interval {metric.text(standing.low)} to {metric.text(standing.high)})"
 
 
-def _gap(rival: Standing, metric: Quantity, zero: str) -> str:
-    """Return how far the runner-up is behind, with its interval and where 0 lies."""
-    lead = f"Its lead over {rival.method}, the runner-up, is {_amount(-rival.behind, metric)}"
+def _gap(answer: Answer, rival: Standing, zero: str) -> str:
+    """Return how far a method is behind the best, with the interval and where 0 lies."""
+    metric = quantity(answer.metric)
+    name = f"{rival.method}, the runner-up," if rival is answer.methods[1] else rival.method
+    lead = f"Its lead over {name} is {_amount(-rival.behind, metric)}"
     ends = _ends(rival.difference, metric)
     return f"{lead} ({ends}, {zero})" if ends else f"{lead} on all test sets that were drawn"
 
