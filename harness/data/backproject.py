@@ -50,7 +50,8 @@ def back_project(depth: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArr
     depth : (H, W)
         Distance from the camera's plane.
     pose : (4, 4)
-        From world to camera coordinates. The principal point is the image's centre.
+        From world to camera coordinates, as the dataset's page reads it; its package reads it the other way round,
+        which gives other names and signs of the axes. The principal point is the image's centre.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from harness.contract import Sample
 from harness.data.backproject import BACKGROUND_RULE, back_project, find_background, scale_depth, to_sample_axes
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
-from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest
+from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_metres
 from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
 from harness.dataset_contract import SampleRef, Split
@@ -167,7 +167,13 @@ class Converted:
             return SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{number}", split, defect)
 
         folders = [self._folder / name for name in self._folders[split]]
-        return scan_paired(folders, ref, self._hint, only_good=split != "test")
+        scan = scan_paired(folders, ref, self._hint, only_good=split != "test")
+        if depths := _folders_of_depth(folders):
+            names = " and ".join(map(str, depths))
+            way = "use the dataset as its authors publish it, or the copy that M3DM's script converts"
+            scan.problems[:] = []
+            scan.problem(f"{names} hold depth images (.png) where clouds of points are needed (.tiff): {way}.")
+        return scan
 
     def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
         """Read one sample as it is."""
@@ -181,6 +187,13 @@ class Converted:
         """Return a digest of file names and sizes."""
         paths = [path for split in SPLITS for path in self.scan(split).paths()]
         return files_digest(self._folder, paths, {"version": "converted-1"}, self._hint)
+
+
+def _folders_of_depth(splits: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the folders of clouds that hold images instead, as one public script of conversion leaves them."""
+    clouds = [defect / "xyz" for split in splits for defect in subfolders(split)]
+    found = {folder: {path.suffix.lower() for path in folder.iterdir()} for folder in clouds if folder.is_dir()}
+    return tuple(folder for folder, suffixes in found.items() if ".png" in suffixes and ".tiff" not in suffixes)
 
 
 def _group_by_stem(data: Path) -> dict[str, dict[str, Path]]:

@@ -158,6 +158,38 @@ def test_two_converted_files_of_one_id_are_named(tmp_path: Path) -> None:
     assert "test_public/00" in problem.message
 
 
+def test_a_copy_of_the_script_of_m3dm_is_read(tmp_path: Path) -> None:
+    """Clouds of float64, masks of three channels, the folders test/good and test/bad."""
+    for folder in ("train/good", "validation/good", "test/good", "test/bad"):
+        write_converted(tmp_path, folder, "000" if folder != "test/bad" else "001")
+    for path in tmp_path.rglob("*.tiff"):
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.float64), photometric="rgb")
+    for path in tmp_path.rglob("gt/*.png"):
+        Image.open(path).convert("RGB").save(path)
+    dataset = Eyecandies(tmp_path)
+    assert [ids(dataset, split) for split in ("train", "validation")] == [["train/000"], ["val/00"]]
+    good, bad = (dataset.load(ref) for ref in dataset.refs("Lollipop", "test"))
+    assert np.array_equal(valid_points(bad.xyz), OBJECT)
+    assert (good.mask.any(), bad.xyz.dtype) == (False, np.float32)
+    assert np.array_equal(bad.mask, kind_mask(SIDE, ["bumps"]))
+    assert verify_dataset(tmp_path).problems == ()
+
+
+def test_a_copy_with_depth_images_for_clouds_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Another public script: numbers of four digits, the folder test_public, the depth image in xyz."""
+    for split, defect, number in (("train", "good", 0), ("train", "good", 1), ("test_public", "bad", 0)):
+        folder = tmp_path / "Lollipop" / split / defect
+        files = items(SIDE, ("bumps",) if defect == "bad" else (), number)
+        for kind, item in (("rgb", "image_5.png"), ("xyz", "depth.png"), ("gt", "mask.png")):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            (folder / kind / f"{number:04d}.png").write_bytes(files[item])
+    dataset = Eyecandies(tmp_path)
+    for split, place in (("train", "train/good/xyz"), ("test", "test_public/bad/xyz")):
+        with pytest.raises(DataError, match=f"{place} hold depth images .*as its authors publish it"):
+            dataset.refs("Lollipop", split)
+    assert len(verify_dataset(tmp_path, fast=True).problems) == 2
+
+
 def test_decoded_cloud_is_the_scene(official: Eyecandies) -> None:
     sample = official.decode(official.refs("Lollipop", "test")[1])
     world = from_sample_axes(sample.xyz)

@@ -67,3 +67,23 @@ def test_verify_checks_a_method_file(harness, file: Path) -> None:
     verified = harness("verify", "./mine.py:Mine[size=24]", "--device", "cpu")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "mine[size=24]" in verified.stdout
+
+
+def test_a_method_that_needs_more_of_a_sample_is_applied_where_two_files_give_it(
+    run, harness, records, file: Path, tiny_mvtec: Path, tmp_path: Path
+) -> None:
+    code = file.read_text(encoding="utf-8").replace('family="example"', 'family="example", needs=("measured",)')
+    file.write_text(code.replace("sample.xyz", "sample.measured"), encoding="utf-8")
+    assert run("./mine.py:Mine", "--save-fitted").returncode == 0
+    assert [one["status"] for one in records()] == ["ok"]
+    (fitted,) = (tmp_path / "results" / "fitted").iterdir()
+    sample = tiny_mvtec / "bagel" / "test" / "hole"
+    inputs = ("--rgb", sample / "rgb" / "000.png", "--xyz", sample / "xyz" / "000.tiff", "--device", "cpu")
+    predicted = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs)
+    assert predicted.returncode == 0, predicted.stderr
+
+    file.write_text(code.replace('"measured"', '"normals"'), encoding="utf-8")
+    refused = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs)
+    assert refused.returncode == 2
+    assert "'normals'" in refused.stderr
+    assert run("./mine.py:Mine").returncode == 3
