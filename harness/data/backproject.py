@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.clean import valid_points
+from harness.data.pinhole import Pinhole
 
 __all__ = [
     "BACKGROUND_RULE",
@@ -60,9 +61,7 @@ def back_project(depth: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArr
     """
     height, width = depth.shape
     camera = np.ones((height, width, 4))
-    camera[..., 0] = (np.arange(width) - width / 2) / FOCAL_LENGTH * depth
-    camera[..., 1] = (np.arange(height)[:, np.newaxis] - height / 2) / FOCAL_LENGTH * depth
-    camera[..., 2] = depth
+    camera[..., :3] = Pinhole(FOCAL_LENGTH, FOCAL_LENGTH, width / 2, height / 2).points(depth)
     world: NDArray[np.float64] = camera @ np.linalg.inv(pose).T
     return world[..., :3]
 

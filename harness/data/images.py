@@ -31,7 +31,9 @@ __all__ = [
     "read_text",
     "read_xyz",
     "reading",
+    "require_file",
     "require_metres",
+    "require_size",
 ]
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its errors are raised, or don't matter
@@ -45,6 +47,13 @@ _LARGEST_TEXT = 10**6
 """Bytes."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_AN_IMAGE = "a PNG, JPEG, BMP or TIFF image"
+_HALF = 128
+"""Of 8 bits: what a lossy format makes of 0 is below, what it makes of 255 is not."""
+
+_BITS_PER_SAMPLE = 258
+"""Tag of a TIFF file."""
+
 _FULL_RANGE = 64
 """In 8 bits: an image of 16 bits without any value from here on may as well be one of 10, 12 or 14 bits."""
 
@@ -76,7 +85,7 @@ def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
     Parameters
     ----------
     path
-        A PNG file.
+        A PNG, JPEG, BMP or TIFF file.
     hint
         What the user can do about a bad file: the end of the error's sentence.
 
@@ -90,7 +99,7 @@ def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
         Where the file is missing, truncated or no image, or has 16 bits a channel of which the upper two are not used,
         so that its range is unknown.
     """
-    with reading(path, "a PNG image", hint):
+    with reading(path, _AN_IMAGE, hint):
         image = _open_image(path, hint)
         grey = image.mode.startswith("I")
         rgb = np.array(image.convert("RGB")) if not grey else _repeated(_as_uint16(image, path, hint))
@@ -105,12 +114,14 @@ def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
 def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> MaskImage:
     """Read a ground-truth mask: every value above zero is anomalous; alpha is ignored.
 
+    A JPEG file does not hold the values that were saved: there all from 128 on are anomalous, and the doubts say so.
+
     Raises
     ------
     DataError
         Where the file is missing, truncated or no image.
     """
-    with reading(path, "a PNG image", hint):
+    with reading(path, _AN_IMAGE, hint):
         image = _open_image(path, hint)
         marked = image.mode in ("L", "RGB", "P") and "transparency" in image.info
         with_alpha = marked or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
@@ -118,9 +129,12 @@ def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> MaskImage:
         levels = np.asarray(image)
         if image.mode not in ("1", "L") and not image.mode.startswith("I"):
             levels = np.asarray(image.convert("RGB")).max(axis=2)
-    pixels = levels != 0
+    lossy = image.info["lossy"]
+    pixels = levels >= _HALF if lossy else levels != 0
     doubts = {}
-    if levels.dtype != np.bool_ and is_soft(levels[pixels], levels.max()):
+    if lossy:
+        doubts[f"are JPEG images, whose values are not exact; all from {_HALF} on count as anomalous"] = ""
+    elif levels.dtype != np.bool_ and is_soft(levels[pixels], levels.max()):
         doubts["hold other values than 0 and one more, or class ids; all above 0 count as anomalous"] = ""
     if pixels.all():
         doubts["mark the whole image"] = ""
@@ -137,7 +151,7 @@ def read_depth(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
     DataError
         Where the file is missing, truncated, or has another depth than 16 bits.
     """
-    with reading(path, "a PNG image", hint):
+    with reading(path, _AN_IMAGE, hint):
         return _as_uint16(_open_image(path, hint), path, hint)
 
 
@@ -154,14 +168,14 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
         Where the file is missing, truncated, of another shape or type, holds NaN or infinite values, or values too
         large for metres.
     """
-    _require_file(path, hint)
+    require_file(path, hint)
     with reading(path, "a TIFF image", hint), tifffile.TiffFile(path) as opened:
         series = opened.series[0]
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype.kind != "f":
             content = f"{dtype} of shape {'x'.join(map(str, shape))}"
             raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
-        _require_size(path, shape[1], shape[0], hint)
+        require_size(path, shape[1], shape[0], hint)
         xyz = series.asarray()
         if xyz.shape != shape or xyz.dtype != dtype:
             raise DataError(f"{path} holds other values than its header says: {hint}.")
@@ -173,7 +187,7 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
 
 def read_text(path: Path, hint: str) -> str:
     """Read a small text file in UTF-8; raise DataError where it is missing, too large or no text."""
-    _require_file(path, hint)
+    require_file(path, hint)
     with reading(path, "text", hint):
         if path.stat().st_size > _LARGEST_TEXT:
             raise DataError(f"{path} is larger than {_LARGEST_TEXT / 1e6:g} MB, which no description needs: {hint}.")
@@ -215,24 +229,28 @@ def reading(path: Path, what: str, hint: str) -> Iterator[None]:
 
 
 def _open_image(path: Path, hint: str) -> Image.Image:
-    """Return a decoded image; ``info["bits"]`` is 16 where a PNG file has so many in a channel."""
-    _require_file(path, hint)
+    """Return a decoded image; ``info`` says its ``bits`` a channel (of PNG and TIFF) and whether it is ``lossy``."""
+    require_file(path, hint)
     content = path.read_bytes()
     with Image.open(BytesIO(content), formats=_FORMATS) as unchecked:
-        _require_size(path, *unchecked.size, hint)
+        require_size(path, *unchecked.size, hint)
         unchecked.verify()
     image: Image.Image = Image.open(BytesIO(content), formats=_FORMATS)
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's JPEG with previews behind it
+        raise DataError(f"{path} holds {image.n_frames} images instead of one: {hint}.")
     image.load()
     if image.mode == "F":
         raise DataError(f"{path} is an image of float values instead of 8 or 16 bits: {hint}.")
+    form, tags = image.format, getattr(image, "tag_v2", {})
+    lossy = form in ("JPEG", "MPO") or "jpeg" in str(image.info.get("compression"))
     if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
         image = image.convert("RGBA")
-    if image.format in ("PNG", None):
-        image.info["bits"] = content[24]  # of the header chunk
+    bits = content[24] if form == "PNG" else max(tags.get(_BITS_PER_SAMPLE, (8,)))  # PNG: of the header chunk
+    image.info |= {"bits": bits, "lossy": lossy}
     return image
 
 
-def _require_file(path: Path, hint: str) -> None:
+def require_file(path: Path, hint: str) -> None:
     """Raise DataError for what is there and neither file nor folder: reading a pipe would wait for ever."""
     with reading(path, "a file", hint):
         mode = path.stat().st_mode if path.exists() else stat.S_IFREG
@@ -240,7 +258,7 @@ def _require_file(path: Path, hint: str) -> None:
         raise DataError(f"{path} is no ordinary file: {hint}.")
 
 
-def _require_size(path: Path, width: int, height: int, hint: str) -> None:
+def require_size(path: Path, width: int, height: int, hint: str) -> None:
     """Raise DataError for a size that no camera has: the header of a damaged file may ask for any amount of memory."""
     if not 0 < width * height <= _LARGEST_SIDE**2:
         raise DataError(

@@ -63,6 +63,24 @@ def test_palette_is_resolved(tmp_path: Path) -> None:
     assert np.array_equal(read_rgb(path), few)
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".tif", ".tiff", ".JPG"])
+def test_images_of_other_formats_are_read(tmp_path: Path, suffix: str) -> None:
+    path, smooth = tmp_path / f"a{suffix}", np.linspace(0, 200, 12 * 17 * 3).reshape(12, 17, 3).astype(np.uint8)
+    Image.fromarray(smooth).save(path)
+    rgb = read_rgb(path)
+    assert rgb.dtype == np.uint8
+    assert np.abs(rgb.astype(int) - smooth).max() <= (12 if suffix == ".JPG" else 0)
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(DataError, match=rf"a\{suffix} can't be read as a PNG, JPEG, BMP or TIFF image"):
+        read_rgb(path)
+
+
+def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tiff", np.stack([PIXELS, PIXELS]), photometric="rgb")
+    with pytest.raises(DataError, match=r"a\.tiff holds 2 images"):
+        read_rgb(tmp_path / "a.tiff")
+
+
 @pytest.mark.parametrize("factor", [1, 257], ids=["8 bits", "16 bits"])
 def test_grey_is_repeated(tmp_path: Path, factor: int) -> None:
     path = tmp_path / "a.png"
@@ -78,6 +96,25 @@ def test_every_mask_value_above_zero_is_anomalous(tmp_path: Path, value: int) ->
     path.write_bytes(png(mask.astype(np.uint8) * np.uint8(value)))
     assert np.array_equal(read_mask(path).pixels, mask)
     assert not read_mask(path).doubts
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tiff", ".jpg"])
+@pytest.mark.parametrize("quality", [95, 60])
+def test_masks_of_other_formats_have_the_same_region(tmp_path: Path, suffix: str, quality: int) -> None:
+    path, mask = tmp_path / f"a{suffix}", np.zeros((40, 56), bool)
+    mask[8:24, 16:40] = True
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path, quality=quality)
+    read = read_mask(path)
+    assert np.array_equal(read.pixels, mask)
+    assert any("JPEG" in doubt for doubt in read.doubts) == (suffix == ".jpg")
+
+
+def test_noise_of_compression_is_no_defect(tmp_path: Path) -> None:
+    noise = RNG.integers(0, 9, (40, 56)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    Image.fromarray(noise).save(tmp_path / "a.tiff", compression="jpeg")
+    for name in ("a.jpg", "a.tiff"):
+        assert not read_mask(tmp_path / name).pixels.any(), name
 
 
 def test_masks_of_other_modes_agree(tmp_path: Path) -> None:
@@ -115,7 +152,7 @@ def test_depth_of_eight_bits_is_refused(tmp_path: Path) -> None:
 @given(st.integers(0, len(png(PIXELS)) - 13))
 def test_png_cut_anywhere_before_its_last_chunk_is_refused(scratch: Path, length: int) -> None:
     scratch.write_bytes(png(PIXELS)[:length])
-    with pytest.raises(DataError, match="can't be read as a PNG image"):
+    with pytest.raises(DataError, match="can't be read as a PNG, JPEG, BMP or TIFF image"):
         read_rgb(scratch)
 
 
@@ -256,6 +293,18 @@ def test_fewer_bits_in_a_file_of_sixteen_are_refused(tmp_path: Path, bits: int, 
     with pytest.raises(DataError, match=r"a\.png has 16 bits a channel"):
         read_rgb(path)
     path.write_bytes(png16(values << (16 - bits)))
+    assert np.array_equal(read_rgb(path)[..., 0], PIXELS[..., 0])
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
+def test_fewer_bits_in_a_tiff_of_sixteen_are_refused(tmp_path: Path, bits: int, colour: bool) -> None:
+    path = tmp_path / "a.tiff"
+    values = (PIXELS if colour else PIXELS[..., 0]).astype(np.uint16) << (bits - 8)
+    path.write_bytes(tiff(values))
+    with pytest.raises(DataError, match=r"a\.tiff has 16 bits a channel"):
+        read_rgb(path)
+    path.write_bytes(tiff(values << (16 - bits)))
     assert np.array_equal(read_rgb(path)[..., 0], PIXELS[..., 0])
 
 
