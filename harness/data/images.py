@@ -236,8 +236,9 @@ def _open_image(path: Path, hint: str) -> Image.Image:
         require_size(path, *unchecked.size, hint)
         unchecked.verify()
     image: Image.Image = Image.open(BytesIO(content), formats=_FORMATS)
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's JPEG with previews behind it
-        raise DataError(f"{path} holds {image.n_frames} images instead of one: {hint}.")
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with previews behind it
+    if frames > 1:
+        raise DataError(f"{path} holds {frames} images instead of one: {hint}.")
     image.load()
     if image.mode == "F":
         raise DataError(f"{path} is an image of float values instead of 8 or 16 bits: {hint}.")
@@ -260,9 +261,9 @@ def require_file(path: Path, hint: str) -> None:
 
 def require_size(path: Path, width: int, height: int, hint: str) -> None:
     """Raise DataError for a size that no camera has: the header of a damaged file may ask for any amount of memory."""
-    if not 0 < width * height <= _LARGEST_SIDE**2:
+    if min(width, height) < 1 or width * height > _LARGEST_SIDE**2:
         raise DataError(
-            f"{path} has {width}x{height} pixels, more than the {_LARGEST_SIDE}x{_LARGEST_SIDE} that are read: {hint}."
+            f"{path} has {width}x{height} pixels, where 1x1 to {_LARGEST_SIDE}x{_LARGEST_SIDE} are read: {hint}."
         )
 
 

@@ -22,6 +22,7 @@ XYZ_SUFFIXES = (".tiff", ".tif", ".npy", ".npz")
 GRID_SUFFIXES = (".png", *XYZ_SUFFIXES)
 
 _NPY_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_PIECE = 2**20
 _ROWS_COMPARED = 16
 
 
@@ -56,7 +57,7 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[Any]:
     points = values if shape[2] == 3 else np.moveaxis(values, 0, -1)
     if _repeated(points):
         raise DataError(
-            f"{path} holds one value three times at each pixel, a repeated depth and no points: as `kind = \"depth\"` "
+            f'{path} holds one value three times at each pixel, a repeated depth and no points: as `kind = "depth"` '
             f"with a camera it can be read. Else {hint}."
         )
     return points
@@ -110,11 +111,11 @@ def read_grid(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[Any]:
     if values.ndim == 2:
         return values
     if values.shape[-1] == 1:
-        return values[..., 0]
+        return values[:, :, 0]
     if values.shape[0] == 1:
-        return values[0]
+        return values[0, :, :]
     if values.shape[-1] == 3 and _repeated(values):
-        return values[..., 0]
+        return values[:, :, 0]
     content = _content(values.shape, values.dtype)
     raise DataError(f"{path} holds {content} instead of one value a pixel, shape HxW: {hint}.")
 
@@ -153,19 +154,25 @@ def _read_npy(stream: IO[bytes], path: Path, hint: str) -> NDArray[Any]:
     version = npy.read_magic(stream)
     if version not in _NPY_HEADERS:
         raise ValueError(f"it has version {version} of the format")
-    shape, fortran, dtype = _NPY_HEADERS[version](stream)
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = _NPY_HEADERS[version](stream)
+    shape, fortran, dtype = header
     _require_numbers(path, shape, dtype, hint)
     size = math.prod(shape) * dtype.itemsize
-    content = stream.read(size)
+    content = bytearray()
+    while piece := stream.read(min(size - len(content), _PIECE)):  # a longer one would be allocated at once
+        content += piece
     if len(content) != size:
         raise ValueError(f"it ends after {len(content)} of {size} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    values: NDArray[Any] = np.frombuffer(content, dtype)
+    return values.reshape(shape, order="F" if fortran else "C")
 
 
 def _require_numbers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], hint: str) -> None:
     """Raise DataError for an array that is no cloud, depth or height map, or larger than any camera's."""
     if len(shape) not in (2, 3) or min(shape) < 1 or dtype.kind not in "fiu" or dtype.itemsize < 2:
-        raise DataError(f"{path} holds {_content(shape, dtype)} instead of points of shape HxWx3 or HxW values: {hint}.")
+        raise DataError(
+            f"{path} holds {_content(shape, dtype)} instead of points of shape HxWx3 or HxW values: {hint}."
+        )
     height, width = shape[:2] if len(shape) == 2 or shape[-1] <= 3 else shape[1:]
     require_size(path, width, height, hint)
     if len(shape) == 3 and min(shape[0], shape[-1]) > 3:

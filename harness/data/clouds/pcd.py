@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.clouds.records import header_lines, join, read_lines, read_records, record_type, require_left
+from harness.data.clouds.records import header_lines, join, read_columns, record_type, require_left
 from harness.data.images import GIVE_ANOTHER, reading, require_size
 from harness.errors import DataError
 from harness.files.reading import open_regular
 
 __all__ = ["read_pcd"]
 
+_NEEDED = ("FIELDS", "SIZE", "TYPE", "WIDTH", "HEIGHT", "DATA")
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _MOST_NUMBERS = 10_000
 """Of a point, in all its fields."""
@@ -39,8 +40,6 @@ class _Header:
         Type of a point.
     places
         Of x, y and z among the fields.
-    counts
-        Numbers in each field.
     data
         ``ascii``, ``binary`` or ``binary_compressed``.
     """
@@ -48,7 +47,6 @@ class _Header:
     size: tuple[int, int]
     record: np.dtype[Any]
     places: tuple[int, int, int]
-    counts: tuple[int, ...]
     data: str
 
     @property
@@ -88,8 +86,12 @@ def read_pcd(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.floating]:
 
 
 def _header(words: Mapping[str, list[str]]) -> _Header:
-    (width,), (height,), (data,) = (words[name] for name in ("WIDTH", "HEIGHT", "DATA"))
+    if lacking := [name for name in _NEEDED if not words.get(name)]:
+        raise ValueError(f"its header has no {' and '.join(lacking)}")
+    width, height, data = (words[name][0] for name in ("WIDTH", "HEIGHT", "DATA"))
     names, kinds, sizes = (words[name] for name in ("FIELDS", "TYPE", "SIZE"))
+    if not set(kinds) <= set(_KINDS) or len({len(names), len(kinds), len(sizes)}) > 1:
+        raise ValueError(f"its header has {len(names)} fields of the types {' '.join(kinds)[:200]}")
     counts = tuple(map(int, words.get("COUNT", ["1"] * len(names))))
     if min(counts) < 1 or sum(counts) > _MOST_NUMBERS:
         raise ValueError("its header has a field of no numbers or of too many")
@@ -100,7 +102,7 @@ def _header(words: Mapping[str, list[str]]) -> _Header:
     record, places = record_type(names, types)
     if any(counts[place] > 1 for place in places):
         raise ValueError("it has several values of x, y or z at a point")
-    header = _Header((int(height), int(width)), record, places, counts, data)
+    header = _Header((int(height), int(width)), record, places, data)
     if "POINTS" in words and words["POINTS"] != [str(header.points)]:
         raise ValueError(f"its header says POINTS {' '.join(words['POINTS'])} and {width} x {height}")
     return header
@@ -108,12 +110,8 @@ def _header(words: Mapping[str, list[str]]) -> _Header:
 
 def _columns(stream: BufferedReader, header: _Header) -> list[NDArray[Any]]:
     """Return x, y and z (N,)."""
-    if header.data == "ascii":
-        firsts = np.cumsum((0, *header.counts))
-        return list(read_lines(stream, [int(firsts[place]) for place in header.places], header.points).T)
-    if header.data == "binary":
-        records = read_records(stream, header.record, header.points)
-        return [records[str(place)] for place in header.places]
+    if header.data in ("ascii", "binary"):
+        return read_columns(stream, header.record, header.places, header.points, text=header.data == "ascii")
     if header.data == "binary_compressed":
         return _compressed(stream, header)
     raise ValueError(f"its header says DATA {header.data}")
@@ -127,7 +125,7 @@ def _compressed(stream: BufferedReader, header: _Header) -> list[NDArray[Any]]:
     if unpacked != header.record.itemsize * header.points or unpacked > _LZF_MOST * packed:
         raise ValueError(f"it has {packed} bytes that become {unpacked}, which fits no cloud of its header")
     content = _decompress(stream.read(packed), unpacked)
-    kinds = [header.record[place] for place in range(len(header.counts))]
+    kinds = [header.record[place] for place in range(len(header.record.names or ()))]
     starts = np.cumsum([0, *(kind.itemsize * header.points for kind in kinds)])
     return [np.frombuffer(content, kinds[place], header.points, int(starts[place])) for place in header.places]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.clouds.records import header_lines, join, read_lines, read_records, record_type, require_left
+from harness.data.clouds.records import header_lines, join, read_columns, record_type, require_left
 from harness.data.images import GIVE_ANOTHER, reading, require_size
 from harness.errors import DataError
 from harness.files.reading import open_regular
@@ -74,10 +74,7 @@ def read_ply(path: Path, size: tuple[int, int], hint: str = GIVE_ANOTHER) -> NDA
         for element in elements[: elements.index(vertices)]:
             _skip(stream, element, order)
         record, places = record_type(vertices.names, [order + kind for kind in vertices.types])
-        if not order:
-            return join(list(read_lines(stream, places, vertices.count).T), size)
-        records = read_records(stream, record, vertices.count)
-        return join([records[str(place)] for place in places], size)
+        return join(read_columns(stream, record, places, vertices.count, text=not order), size)
 
 
 def _header(lines: Iterable[str]) -> tuple[str, list[_Element]]:
@@ -89,14 +86,14 @@ def _header(lines: Iterable[str]) -> tuple[str, list[_Element]]:
                 continue
             case _ if number == 0:
                 raise ValueError("it does not begin with 'ply'")
-            case ["format", name, _]:
+            case ["format", name, _] if name in _ORDERS:
                 order = _ORDERS[name]
-            case ["element", name, count]:
+            case ["element", name, count] if count.isdecimal():
                 elements.append(_Element(name, int(count)))
-            case ["property", "list", length, kind, name] if length in _TYPES and kind in _TYPES:
+            case ["property", "list", length, kind, name] if {length, kind} <= _TYPES.keys() and elements:
                 elements[-1].names.append(name)
                 elements[-1].types.append(_LIST)
-            case ["property", kind, name]:
+            case ["property", kind, name] if kind in _TYPES and elements:
                 elements[-1].names.append(name)
                 elements[-1].types.append(_TYPES[kind])
             case ["comment" | "obj_info" | "end_header", *_] | []:
@@ -118,7 +115,5 @@ def _skip(stream: BufferedReader, element: _Element, order: str) -> None:
     if _LIST in element.types:
         raise ValueError(f"lists of '{element.name}' come before its vertices")
     size = sum(np.dtype(kind).itemsize for kind in element.types) * element.count
-    if size < 0:
-        raise ValueError(f"it has {element.count} of '{element.name}'")
     require_left(stream, size)
     stream.seek(size, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["header_lines", "join", "read_lines", "read_records", "record_type", "require_left", "rest_of"]
+__all__ = ["header_lines", "join", "read_columns", "record_type", "require_left"]
 
 _LONGEST_LINE = 10_000
 _MOST_HEADER_LINES = 10_000
@@ -52,34 +53,42 @@ def record_type(names: Sequence[str], types: Sequence[Any]) -> tuple[np.dtype[An
     return np.dtype([(str(place), kind) for place, kind in enumerate(types)]), (x, y, z)
 
 
-def rest_of(stream: BufferedReader) -> int:
-    """Return the number of bytes from the stream's place to the end of its file."""
-    return os.fstat(stream.fileno()).st_size - stream.tell()
-
-
 def require_left(stream: BufferedReader, size: int) -> None:
     """Raise ValueError where a file is shorter than its header says, before memory is taken for it."""
-    if rest_of(stream) < size:
-        raise ValueError(f"it ends early: {rest_of(stream)} bytes of {size} are left")
+    left = os.fstat(stream.fileno()).st_size - stream.tell()
+    if left < size:
+        raise ValueError(f"it ends early: {left} bytes of {size} are left")
 
 
-def read_records(stream: BufferedReader, record: np.dtype[Any], count: int) -> NDArray[np.void]:
-    """Return ``count`` binary records (N,); raise ValueError where the file ends before."""
-    require_left(stream, record.itemsize * count)
-    return np.frombuffer(stream.read(record.itemsize * count), record, count)
+def read_columns(
+    stream: BufferedReader, record: np.dtype[Any], places: Sequence[int], count: int, *, text: bool
+) -> list[NDArray[Any]]:
+    """Return chosen fields (N,) of ``count`` records in lines of text or in bytes.
 
-
-def read_lines(stream: BufferedReader, places: Sequence[int], count: int) -> NDArray[np.float64]:
-    """Return chosen numbers (N, 3) of ``count`` lines; raise ValueError where one of them is no number or missing."""
-    require_left(stream, 2 * (max(places) + 1) * count - 1)
+    Raises
+    ------
+    ValueError
+        Where the file ends before, or a number in a line is none.
+    """
+    if not text:
+        require_left(stream, record.itemsize * count)
+        records = np.frombuffer(stream.read(record.itemsize * count), record, count)
+        return [records[str(place)] for place in places]
+    firsts = np.cumsum([0, *(math.prod(record[place].shape) for place in range(len(record.names or ())))])
+    require_left(stream, 2 * int(firsts[-1]) * count - 1)
     lines = islice(iter(lambda: stream.readline(_LONGEST_LINE), b""), count)
-    numbers = np.loadtxt(lines, np.float64, comments=None, usecols=places, ndmin=2, encoding="latin-1")
+    used = [int(firsts[place]) for place in places]
+    numbers = np.loadtxt(lines, np.float64, comments=None, usecols=used, ndmin=2, encoding="latin-1")
     if len(numbers) != count:
         raise ValueError(f"it has {len(numbers)} lines of points instead of {count}")
-    return numbers
+    with np.errstate(over="ignore"):
+        return [numbers[:, i].astype(_float_of(record[place])) for i, place in enumerate(places)]
 
 
 def join(columns: Sequence[NDArray[Any]], size: tuple[int, int]) -> NDArray[np.floating]:
     """Return columns x, y and z (N,) as points (H, W, 3), row by row; whole numbers become float64."""
-    points = np.stack(columns, axis=-1).reshape(*size, 3)
-    return points if points.dtype.kind == "f" else points.astype(np.float64)
+    return np.stack([column.astype(_float_of(column.dtype)) for column in columns], axis=-1).reshape(*size, 3)
+
+
+def _float_of(kind: np.dtype[Any]) -> np.dtype[np.floating]:
+    return kind.newbyteorder("=") if kind.kind == "f" else np.dtype(np.float64)
