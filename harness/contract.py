@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MODALITIES",
     "OPTIONAL_FIELDS",
     "Cache",
     "Checkpointed",
+    "ChoosesModalities",
     "Explained",
     "Meta",
     "Method",
@@ -39,6 +41,10 @@ __all__ = [
 
 ParameterValue = bool | int | float | str
 
+
+MODALITIES = ("rgb", "depth", "xyz")
+"""What a sample offers and a method uses: the image; the third coordinate of the points alone, in any unit; the points
+in metres. Where there are points there is depth."""
 
 OPTIONAL_FIELDS = ("normals", "lights", "measured")
 """Fields of a :class:`Sample` that only methods get which need them."""
@@ -73,7 +79,8 @@ class Sample:
     rgb : (H, W, 3) uint8
         Colour image, sRGB.
     xyz : (H, W, 3) float32
-        Point of every pixel in metres, exactly (0, 0, 0) where nothing was measured or cleaning removed the point.
+        Point of every pixel in metres, exactly (0, 0, 0) where nothing was measured or cleaning removed the point. Of
+        a dataset that offers a depth and no points (:data:`MODALITIES`), this depth three times, in its own unit.
     plane : (H, W) bool
         True where cleaning removed the point as background.
     mask : (H, W) bool, optional
@@ -188,7 +195,9 @@ class Meta:
     paper
         Citation: authors, venue, year.
     modalities
-        Subset of ``("rgb", "xyz")``.
+        Those of :data:`MODALITIES` that it uses, ``xyz`` only where it needs metres or x and y; by default parameters,
+        where they decide it (:class:`ChoosesModalities`). On a dataset that does not offer them its cells are
+        unsupported.
     weights
         Pretrained files the method needs; empty for a method that needs none.
     extras
@@ -313,6 +322,14 @@ class Checkpointed(Protocol):
 
     def load_checkpoint(self, folder: Path, category: str, *, seed: int, device: str) -> None:
         """Load trained weights; called instead of :meth:`Method.fit`."""
+
+
+@runtime_checkable
+class ChoosesModalities(Protocol):
+    """A method whose parameters decide which modalities it uses; asked before any cell runs."""
+
+    def modalities(self) -> tuple[str, ...]:
+        """Return those of :data:`MODALITIES` that it uses with its parameters."""
 
 
 @runtime_checkable

@@ -191,6 +191,12 @@ class Dataset(Protocol):
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""
 
+    def modalities(self, category: str) -> tuple[str, ...]:
+        """Return what the samples of a category offer of :data:`harness.contract.MODALITIES`; may read one of them.
+
+        A method that uses another one is unsupported there.
+        """
+
     def digest(self, category: str) -> str:
         """Return a digest of the category's file names and sizes and of the cleaning's settings."""
 

@@ -93,6 +93,7 @@ class AST:
         title="AST",
         family="ast",
         paper="Rudolph et al., WACV 2023",
+        modalities=("rgb", "depth"),
         weights=(EFFICIENTNET_B5,),
         presets={"quick": _QUICK},
     )
@@ -129,6 +130,11 @@ class AST:
         require_range(self, "lr", above=0)
         require_multiple(self, "image_size", of=32)
         require_multiple(self, "position_channels", of=4)
+
+    def modalities(self) -> tuple[str, ...]:
+        """Return what it uses: always the depth, for the object's mask, and metres where 7 mm off a plane decide it."""
+        image = () if self.modality == "depth" else ("rgb",)
+        return (*image, "xyz" if self.foreground == "corners" else "depth")
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the path of the pretrained file."""

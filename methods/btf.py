@@ -97,6 +97,11 @@ class BTF:
         require_range(self, "normal_radius", "fpfh_radius", above=0)
         require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
+    def modalities(self) -> tuple[str, ...]:
+        """Return what its features are made of; only point histograms need metres."""
+        uses = {"rgb": "rgb", "fpfh": "xyz"}
+        return tuple(uses.get(part, "depth") for part in self.features.split("+"))
+
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the path of the pretrained file."""
         self._files = dict(files)

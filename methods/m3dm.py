@@ -175,6 +175,10 @@ class M3DM:
         if self.drop_background and banks != "xyz":
             raise ValueError(f"drop_background needs banks=xyz, not {banks}")
 
+    def modalities(self) -> tuple[str, ...]:
+        """Return what the banks are made of."""
+        return (self.banks,) if self.banks in ("rgb", "xyz") else ("rgb", "xyz")
+
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the paths of the pretrained files."""
         self._files = dict(files)

@@ -15,12 +15,19 @@ from harness import registry
 from harness.conformance.check import check
 from harness.conformance.outcome import CheckFailedError
 from harness.conformance.subject import PRESET, Subject
-from harness.contract import OPTIONAL_FIELDS, Method, ParameterValue, UsesWeights, WeightFile
+from harness.contract import (
+    MODALITIES,
+    OPTIONAL_FIELDS,
+    ChoosesModalities,
+    Method,
+    ParameterValue,
+    UsesWeights,
+    WeightFile,
+)
 from harness.protocol import PRESETS
 
 __all__ = ["construct", "light", "meta", "parameters"]
 
-_MODALITIES = ("rgb", "xyz")
 _CODE = (".py", ".pyc", ".so", ".pyd", ".dylib")
 _LONGEST_SECONDS = 1.0
 _EXTREMES: dict[type, tuple[Any, ...]] = {int: (0, -1, -(10**9)), float: (0.0, -1.0, -1e30), str: ("",)}
@@ -42,8 +49,8 @@ def _wrong_in_meta(name: str, kind: type[Method]) -> str:
         return f"meta.name is '{described.name}', but the entry point is '{name}'."
     if not (described.title and described.family):
         return f"meta.{'family' if described.title else 'title'} is empty."
-    if not described.modalities or not set(described.modalities) <= set(_MODALITIES):
-        return f"meta.modalities is {described.modalities!r}, which is no choice of 'rgb' and 'xyz'."
+    if not described.modalities or not set(described.modalities) <= set(MODALITIES):
+        return f"meta.modalities is {described.modalities!r}, which is no choice of {', '.join(MODALITIES)}."
     if wrong := set(described.needs) - set(OPTIONAL_FIELDS):
         return f"meta.needs names {min(wrong)!r}, which is none of {', '.join(OPTIONAL_FIELDS)}."
     if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in described.weights):
@@ -60,8 +67,14 @@ def construct(subject: Subject) -> None:
     for spec, preset in ((plain, ""), *((plain, preset) for preset in PRESETS), (subject.spec, PRESET)):
         with subject.calling(f"the constructor with {f'preset {preset}' if preset else 'its defaults'}"):
             registry.resolve(spec, preset)
-    if not isinstance(subject.build(), Method):
+    built = subject.build()
+    if not isinstance(built, Method):
         raise CheckFailedError("An object of the class lacks fit, prepare, infer, state_bytes or meta.")
+    if isinstance(built, ChoosesModalities):
+        with subject.calling("modalities()"):
+            used = built.modalities()
+        if not used or not set(used) <= set(MODALITIES):
+            raise CheckFailedError(f"modalities() is {used!r}, which is no choice of {', '.join(MODALITIES)}.")
 
 
 @check(

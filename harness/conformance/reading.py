@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.conformance.check import check
 from harness.conformance.outcome import CheckFailedError, CheckSkippedError
-from harness.contract import OPTIONAL_FIELDS, Sample
+from harness.contract import MODALITIES, OPTIONAL_FIELDS, Sample
 from harness.data.clean import valid_points
 from harness.data.fields import lacking_fields, with_fields
 from harness.data.folder import SPLITS
@@ -37,6 +37,7 @@ __all__ = [
     "find",
     "info",
     "masks",
+    "modalities",
     "refs",
     "repeatable",
     "units",
@@ -168,6 +169,17 @@ def refs(subject: ReaderSubject) -> None:
                 _require(split == "test" or ref.defect == GOOD, f"{ref} is no good sample, and not of the test split.")
 
 
+@check("modalities", "modalities() names what a category's samples offer: of image, depth and points.", "refs")
+def modalities(subject: ReaderSubject) -> None:
+    """Ask for every category."""
+    for category in subject.dataset.categories:
+        with subject.calling(f"modalities('{category}')"):
+            offered = subject.dataset.modalities(category)
+        wrong = f"modalities('{category}') is {offered!r}"
+        _require(bool(offered) and set(offered) <= set(MODALITIES), f"{wrong}, no choice of {', '.join(MODALITIES)}.")
+        _require("depth" in offered or "xyz" not in offered, f"{wrong}: points without a depth.")
+
+
 @check("decode", "decode() gives images and clouds of one size, metres, and (0, 0, 0) where nothing is.", "refs")
 def decode(subject: ReaderSubject) -> None:
     """Read some samples."""
@@ -201,6 +213,9 @@ def masks(subject: ReaderSubject) -> None:
 def units(subject: ReaderSubject) -> None:
     """Measure the clouds."""
     for ref, sample in subject.each():
+        with subject.calling("modalities()"):
+            if "xyz" not in subject.dataset.modalities(ref.category):
+                continue
         valid = valid_points(sample.xyz)
         both = valid[:, 1:] & valid[:, :-1]
         if not both.any():

@@ -48,6 +48,7 @@ READER_CHECKS: tuple[Check[reading.ReaderSubject], ...] = (
     reading.find,
     reading.categories,
     reading.refs,
+    reading.modalities,
     reading.decode,
     reading.masks,
     reading.units,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.contract import Sample
+from harness.contract import MODALITIES, Sample
 from harness.data.doubts import Doubts
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
@@ -57,6 +57,15 @@ class Scan:
             self.problem(f"{files['rgb']} has a name that is not UTF-8: rename its file or folder.")
         else:
             self.samples[ref] = files
+
+    def join(self, other: Scan) -> None:
+        """Add the samples of another scan, and all that is said of them."""
+        for ref, files in other.samples.items():
+            self.add(ref, files)
+        self.problems += other.problems
+        self.warnings += other.warnings
+        self.notes += other.notes
+        self.images += other.images
 
     def problem(self, sentence: str) -> None:
         """Add a problem."""
@@ -198,6 +207,10 @@ class FolderDataset(ABC):
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""
         return self.clean(self.decode(ref))
+
+    def modalities(self, category: str) -> tuple[str, ...]:
+        """Return what the samples of a category offer: all of :data:`harness.contract.MODALITIES`."""
+        return MODALITIES
 
     def content_digest(self, refs: Sequence[SampleRef]) -> str:
         """Return a digest of the content of some samples' files and their names below the root.

@@ -25,13 +25,17 @@ from harness.errors import DataError
 __all__ = [
     "GIVE_ANOTHER",
     "MaskImage",
+    "Member",
+    "Source",
     "read_depth",
     "read_mask",
+    "read_points",
     "read_rgb",
     "read_text",
     "read_xyz",
     "reading",
     "require_file",
+    "require_finite",
     "require_metres",
     "require_size",
 ]
@@ -64,6 +68,29 @@ _POINTS_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A file of an archive, in memory.
+
+    Parameters
+    ----------
+    name
+        Of archive and file, as messages name it.
+    content
+        Of the file.
+    """
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Source = Path | Member
+"""Where an image or a cloud is read from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MaskImage:
     """A ground-truth mask.
 
@@ -79,7 +106,7 @@ class MaskImage:
     doubts: Mapping[str, str]
 
 
-def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
+def read_rgb(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
     """Read a colour image; grey is repeated, alpha is dropped, 16 bits become 8.
 
     Parameters
@@ -111,7 +138,7 @@ def read_rgb(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
     return rgb
 
 
-def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> MaskImage:
+def read_mask(path: Source, hint: str = GIVE_ANOTHER) -> MaskImage:
     """Read a ground-truth mask: every value above zero is anomalous; alpha is ignored.
 
     A JPEG file does not hold the values that were saved: there all from 128 on are anomalous, and the doubts say so.
@@ -143,7 +170,7 @@ def read_mask(path: Path, hint: str = GIVE_ANOTHER) -> MaskImage:
     return MaskImage(pixels, doubts)
 
 
-def read_depth(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
+def read_depth(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
     """Read a 16-bit grey image as (H, W) uint16.
 
     Raises
@@ -155,7 +182,7 @@ def read_depth(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:
         return _as_uint16(_open_image(path, hint), path, hint)
 
 
-def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
+def read_xyz(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
     """Read the points of every pixel from a TIFF file, as they are.
 
     Returns
@@ -168,8 +195,25 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
         Where the file is missing, truncated, of another shape or type, holds NaN or infinite values, or values too
         large for metres.
     """
+    points = read_points(path, hint)
+    require_metres(path, points, hint)
+    return points
+
+
+def read_points(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
+    """Read three float values a pixel from a TIFF file, in any unit and with whatever marks what is missing.
+
+    Returns
+    -------
+    (H, W, 3) float32
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, truncated, or of another shape or type.
+    """
     require_file(path, hint)
-    with reading(path, "a TIFF image", hint), tifffile.TiffFile(path) as opened:
+    with reading(path, "a TIFF image", hint), tifffile.TiffFile(_opened(path)) as opened:
         series = opened.series[0]
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype.kind != "f":
@@ -181,7 +225,6 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
             raise DataError(f"{path} holds other values than its header says: {hint}.")
     with np.errstate(over="ignore"):
         points: NDArray[np.float32] = xyz.astype(np.float32)
-    require_metres(path, points, hint)
     return points
 
 
@@ -194,13 +237,9 @@ def read_text(path: Path, hint: str) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def require_metres(path: Path, points: NDArray[np.float32], hint: str) -> None:
+def require_metres(path: Source, points: NDArray[np.float32], hint: str) -> None:
     """Raise DataError where a coordinate (H, W, 3) is not finite, or nearly all are too large for metres."""
-    if not np.isfinite(points).all():
-        bad = int((~np.isfinite(points)).any(axis=2).sum())
-        raise DataError(
-            f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: {hint}."
-        )
+    require_finite(path, points, hint)
     every = points.reshape(-1, 3)
     some = every[:: max(1, len(every) // _POINTS_LOOKED_AT)]
     measured = some[(some != 0).all(axis=1)]
@@ -215,8 +254,17 @@ def require_metres(path: Path, points: NDArray[np.float32], hint: str) -> None:
         )
 
 
+def require_finite(path: Source, points: NDArray[np.float32], hint: str) -> None:
+    """Raise DataError where a coordinate (H, W, 3) is not finite."""
+    if not np.isfinite(points).all():
+        bad = int((~np.isfinite(points)).any(axis=2).sum())
+        raise DataError(
+            f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: {hint}."
+        )
+
+
 @contextmanager
-def reading(path: Path, what: str, hint: str) -> Iterator[None]:
+def reading(path: Source, what: str, hint: str) -> Iterator[None]:
     """Turn whatever a decoder raises into a DataError about its file."""
     try:
         yield
@@ -228,10 +276,10 @@ def reading(path: Path, what: str, hint: str) -> Iterator[None]:
         raise DataError(f"{path} can't be read as {what} ({_reason(error)}): {hint}.") from error
 
 
-def _open_image(path: Path, hint: str) -> Image.Image:
+def _open_image(path: Source, hint: str) -> Image.Image:
     """Return a decoded image; ``info`` says its ``bits`` a channel (of PNG and TIFF) and whether it is ``lossy``."""
     require_file(path, hint)
-    content = path.read_bytes()
+    content = path.content if isinstance(path, Member) else path.read_bytes()
     with Image.open(BytesIO(content), formats=_FORMATS) as unchecked:
         require_size(path, *unchecked.size, hint)
         unchecked.verify()
@@ -251,15 +299,21 @@ def _open_image(path: Path, hint: str) -> Image.Image:
     return image
 
 
-def require_file(path: Path, hint: str) -> None:
+def _opened(path: Source) -> Path | BytesIO:
+    return BytesIO(path.content) if isinstance(path, Member) else path
+
+
+def require_file(path: Source, hint: str) -> None:
     """Raise DataError for what is there and neither file nor folder: reading a pipe would wait for ever."""
+    if isinstance(path, Member):
+        return
     with reading(path, "a file", hint):
         mode = path.stat().st_mode if path.exists() else stat.S_IFREG
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise DataError(f"{path} is no ordinary file: {hint}.")
 
 
-def require_size(path: Path, width: int, height: int, hint: str) -> None:
+def require_size(path: Source, width: int, height: int, hint: str) -> None:
     """Raise DataError for a size that no camera has: the header of a damaged file may ask for any amount of memory."""
     if min(width, height) < 1 or width * height > _LARGEST_SIDE**2:
         raise DataError(
@@ -271,7 +325,7 @@ def _repeated(grey: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _as_uint16(image: Image.Image, path: Path, hint: str) -> NDArray[np.uint16]:
+def _as_uint16(image: Image.Image, path: Source, hint: str) -> NDArray[np.uint16]:
     if not image.mode.startswith("I"):
         raise DataError(f"{path} is an image of mode {image.mode} instead of 16-bit grey values: {hint}.")
     values = np.asarray(image)

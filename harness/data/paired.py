@@ -22,7 +22,13 @@ __all__ = ["GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require
 
 GOOD = "good"
 
-_FOLDERS = {"rgb": ("rgb", (".png",)), "xyz": ("xyz", (".tiff", ".tif")), "mask": ("gt", (".png",))}
+_FOLDERS = {
+    "rgb": (("rgb",), (".png",)),
+    "xyz": (("xyz",), (".tiff", ".tif")),
+    "mask": (("gt", "ground_truth"), (".png",)),
+}
+"""Names of the folders, the published one first, and suffixes of each kind of file."""
+
 _FOREIGN = (
     *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".exr"),
     *(".npy", ".npz", ".ply", ".pcd", ".xyz", ".csv", ".zdf", ".praw"),
@@ -53,7 +59,7 @@ def scan_paired(
     """
     scan = Scan()
     for folder in (defect for above in folders for defect in subfolders(above)):
-        found = {kind: _by_stem(folder / name, suffixes) for kind, (name, suffixes) in _FOLDERS.items()}
+        found = {kind: _by_stem(folder, names, suffixes) for kind, (names, suffixes) in _FOLDERS.items()}
         if folder.name == GOOD:
             del found["mask"]
         elif only_good and any(files.usable for files in found.values()):
@@ -77,10 +83,11 @@ class _Files:
     foreign: Mapping[str, Sequence[Path]]
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> _Files:
+def _by_stem(folder: Path, names: tuple[str, ...], suffixes: tuple[str, ...]) -> _Files:
     usable: dict[str, list[Path]] = {}
     foreign: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    places = (folder / name for name in names)
+    for path in sorted(file for place in places if place.is_dir() for file in place.iterdir()):
         suffix = path.suffix.lower()
         if suffix in _FOREIGN and not path.name.startswith("."):
             (usable if suffix in suffixes else foreign).setdefault(path.stem, []).append(path)
@@ -110,12 +117,18 @@ def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) ->
         return f"{names} can't be read, only {' and '.join(wanted)} files can: convert what has another format."
     if missing:
         path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
-        places = " and ".join(str(folder / _FOLDERS[kind][0]) for kind in missing)
+        places = " and ".join(str(folder / _FOLDERS[kind][0][0]) for kind in missing)
         return f"{path} has no partner of the same name in {places}: complete the sample, or {hint}."
     return ""
 
 
-def decode_paired(ref: SampleRef, files: SampleFiles, hint: str, doubts: Doubts) -> Sample:
+def decode_paired(
+    ref: SampleRef,
+    files: SampleFiles,
+    hint: str,
+    doubts: Doubts,
+    read_cloud: Callable[[Path, str], NDArray[np.float32]] = read_xyz,
+) -> Sample:
     """Read one sample; points with a zero coordinate become exactly (0, 0, 0). What is doubtful is added to doubts.
 
     Raises
@@ -123,7 +136,7 @@ def decode_paired(ref: SampleRef, files: SampleFiles, hint: str, doubts: Doubts)
     DataError
         Where a file can't be read, the files differ in size, the cloud has no valid point, or the mask is empty.
     """
-    rgb, xyz = read_rgb(files["rgb"], hint), read_xyz(files["xyz"], hint)
+    rgb, xyz = read_rgb(files["rgb"], hint), read_cloud(files["xyz"], hint)
     require_same_size(files["rgb"], rgb, files["xyz"], xyz, hint)
     valid = valid_points(xyz)
     if not valid.any():

@@ -36,7 +36,7 @@ OWN_DATA = "folder"
 
 _log = logging.getLogger(__name__)
 _plugins = PluginGroup(DATASETS_GROUP, "dataset")
-_PARTS = ("categories", "refs", "decode", "clean", "load", "digest", "content_digest", "notes", "find")
+_PARTS = ("categories", "refs", "decode", "clean", "load", "modalities", "digest", "content_digest", "notes", "find")
 
 
 def reader_entry(name: str) -> EntryPoint | None:

@@ -50,7 +50,7 @@ class Job:
         Where a method that is not installed is imported from (:func:`harness.registry.load_reference`); empty for an
         installed one.
     unsupported
-        Why the cell can't be measured, whatever the method; its record says so. Empty where it can.
+        Why the cell can't be measured, known before it runs; its record says so. Empty where it can.
     """
 
     cell: Cell

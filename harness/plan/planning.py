@@ -22,6 +22,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.changes import Changes
 from harness.plan.job import Job
+from harness.plan.modalities import lacking_modalities
 from harness.protocol import Protocol, WeightsMode
 from harness.store.record import Record
 from harness.store.store import Store
@@ -215,7 +216,11 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     reference = registry.reference_of(spec.name)
-                    unsupported = split.too_few or lacking(category, metas[spec.name].needs)
+                    unsupported = (
+                        split.too_few
+                        or lacking(category, metas[spec.name].needs)
+                        or lacking_modalities(spec.name, parameters, dataset, category)
+                    )
                     job = replace(job, cache=selection.cache, reference=reference, unsupported=unsupported)
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)

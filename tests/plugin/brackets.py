@@ -51,6 +51,9 @@ class Brackets:
     def load(self, ref):
         return self.clean(self.decode(ref))
 
+    def modalities(self, category):
+        return ("rgb", "depth", "xyz")
+
     def digest(self, category):
         paths = sorted((self.root / category).rglob("*.npz"))
         names = [(path.relative_to(self.root).as_posix(), path.stat().st_size) for path in paths]

@@ -7,7 +7,7 @@ from harness.geometry import resize_nearest, square_pad
 
 
 class ColourDistance:
-    meta = Meta(name="colour-distance", title="Colour distance", family="example", uses_torch=False)
+    meta = Meta("colour-distance", "Colour distance", "example", modalities=("rgb", "depth"), uses_torch=False)
 
     def __init__(self, *, size: int = 56, floor: float = 1.0) -> None:
         if size < 8:
