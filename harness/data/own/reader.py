@@ -15,12 +15,12 @@ __all__ = ["OwnDataset"]
 class OwnDataset(MVTec3D):
     """Own data in a folder; its name is that of the folder, its categories are what lies there."""
 
-    info = DatasetInfo(name="folder", title="Own data", position=30)
+    info = DatasetInfo(name="folder", title="Own data", position=2000)
 
     def __init__(self, root: Path) -> None:
         categories = tuple(path.name for path in subfolders(root) if self.has_layout(path))
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.resolve().name).strip("-") or self.info.name
-        super().__init__(root, DatasetInfo(name=name, title=name, categories=categories, position=30))
+        super().__init__(root, DatasetInfo(name=name, title=name, categories=categories, position=2000))
 
     @classmethod
     def find(cls, data: Path) -> Path | None:
