@@ -216,11 +216,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     reference = registry.reference_of(spec.name)
-                    unsupported = (
-                        split.too_few
-                        or lacking(category, metas[spec.name].needs)
-                        or lacking_modalities(spec.name, parameters, dataset, category)
-                    )
+                    unsupported = split.too_few or lacking(category, metas[spec.name].needs)
+                    unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
                     job = replace(job, cache=selection.cache, reference=reference, unsupported=unsupported)
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
