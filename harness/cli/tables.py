@@ -154,10 +154,11 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store)
 
 
 def _print_hint(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
+    from harness.report.console import stderr
     from harness.report.overview import compare_hint
 
     if hint := compare_hint(records, query, folders_to_name(store)):
-        console().print(hint, style="dim", soft_wrap=True)
+        stderr.print(hint, style="dim", soft_wrap=True)
 
 
 def _print(grids: Sequence[Grid], form: _Format) -> None:

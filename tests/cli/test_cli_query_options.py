@@ -15,7 +15,7 @@ from report_records import make_record
 from harness.data.registry import DATASETS
 from harness.store.store import Store
 
-VERBS = ("tables", "plot", "show", "report", "status", "leaderboard", "check")
+VERBS = ("compare", "tables", "plot", "show", "report", "status", "leaderboard", "check")
 SPELLED = {
     ("--dataset", "-d"),
     ("--methods", "-m"),

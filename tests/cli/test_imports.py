@@ -18,6 +18,8 @@ MODULES = (
     "harness.cli.show",
     "harness.cli.status",
     "harness.cli.tables",
+    "harness.cli.compare",
+    "harness.report.answer.make",
     "harness.cli.verify",
     "harness.files.array_cache",
     "harness.running.cache_during_fit",

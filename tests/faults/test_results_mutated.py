@@ -30,6 +30,8 @@ from harness.errors import DataError, HarnessError, PrerequisiteError
 from harness.gate.compare import compare
 from harness.gate.leaderboard import Board, find_boards, latest, merge
 from harness.gate.tolerances import Tolerances
+from harness.report.answer.make import answers
+from harness.report.answer.table import answer_grid
 from harness.report.board import board_grids
 from harness.report.frame import tidy_rows
 from harness.report.groups import group_records
@@ -125,6 +127,9 @@ def show_everything(store: Store) -> list[Record]:
     for text in (as_markdown(grids), as_csv(grids), as_json(grids)):
         assert text
     overview(records, RecordQuery(), intervals)
+    for answer in answers(records, RecordQuery(), intervals):
+        assert answer.paragraphs
+        answer_grid(answer)
     list(tidy_rows(records))
     newest = latest(records)
     compare(merge((), newest.rows).rows, newest.records, Tolerances())
