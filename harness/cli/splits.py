@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import data_option, json_option, names_option, was_typed
-from harness.cli.output import console, echo, listing, print_json
+from harness.cli.output import console, counted, echo, listing, print_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def make(
         samples = len(content["lists"]["first"])
         written.append({"category": category, "path": path, "samples": samples, "digest": content["digest"]})
         if not as_json:
-            echo(f"{path}: {samples} training samples of {category} in six lists")
+            echo(f"{path}: {counted(samples, 'training sample')} of {category} in six lists")
     if as_json:
         print_json({"dataset": opened.info.name, "files": written})
 

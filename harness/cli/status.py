@@ -80,6 +80,7 @@ def command(
 
 def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_json: bool) -> ExitCode:
     """Compute the metrics of ok records again, and print those that differ, and those that can't be computed."""
+    from harness.report.groups import samples_title
     from harness.report.tables import NothingMeasuredError
 
     records = [state.record for state in states if state.record is not None and state.record.status == "ok"]
@@ -94,7 +95,7 @@ def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_
         for result in results:
             for clause in (*result.differs, *result.missing):
                 cell = result.record.cell
-                name = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
+                name = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
                 echo(f"{name}: {clause}")
         with_maps = sum(result.maps for result in results)
         also = f", of {with_maps} from their maps, too" if with_maps else ""
@@ -200,10 +201,11 @@ def _print_reason(state: CellState) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from harness.report.groups import samples_title
     from harness.running.post_mortem import last_lines
 
     cell, log = state.cell, state.log
-    place = f"{cell.label} {cell.dataset}/{cell.category}, {cell.shots} shots, split {cell.split}"
+    place = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
     facts = f" {place}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
     console().print(_word(state).append(facts, style="default"))
     console().print(Padding(Text(state.reason), (0, 0, 0, 2)))

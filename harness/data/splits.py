@@ -178,7 +178,8 @@ class FewShotLists:
         if not there:
             return f"{subject} no training sample: check the folder given with --data."
         more = " or complete the dataset" if shots != "full" and shots <= len(self.instances) else ""
-        return f"{subject} {there} training samples, fewer than {shots} shots: choose fewer with --shots{more}."
+        samples = "1 training sample" if there == 1 else f"{there} training samples"
+        return f"{subject} {samples}, fewer than {shots} shots: choose fewer with --shots{more}."
 
 
 def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> TrainingSplit:

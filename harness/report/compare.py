@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.protocol import Protocol
 from harness.registry import base_name
 from harness.report.grid import Value, missing
-from harness.report.groups import Group, MethodRecords
+from harness.report.groups import Group, MethodRecords, samples_title
 from harness.store.published import MEAN, Published, canonical_label
 from harness.store.quantities import Quantity
 
@@ -36,7 +36,7 @@ def why_not_comparable(group: Group, published: Published) -> str:
     if not published.has(group.dataset):
         reasons.append(f"there are none for the dataset '{group.dataset}'")
     elif not published.has(group.dataset, group.shots):
-        reasons.append(f"there are none for '{group.dataset}' with {group.shots} training samples")
+        reasons.append(f"there are none for '{group.dataset}' with {samples_title(group.shots)}")
     if group.unlike_published:
         reasons.append(f"it is about {' and '.join(group.unlike_published.values())}")
     if group.protocol.weights == "random":

@@ -167,7 +167,7 @@ def samples_title(shots: Shots | str, split: str = "") -> str:
     """Return a number of training samples in words, with the name of their list where one is given."""
     if str(shots) == "full":
         return "all training samples"
-    return f"{shots} training samples" + (f" (split {split})" if split else "")
+    return f"{shots} training sample{'' if str(shots) == '1' else 's'}" + (f" (split {split})" if split else "")
 
 
 def setting_title(

@@ -23,7 +23,7 @@ def plots(tmp_path_factory):
     for seed, (method, category) in enumerate((m, c) for m in ("cfm", "cfm-t") for c in ("bump", "ridge")):
         times = full_record(seed, method, category).latency
         found.append(counted_record(store, method, category, seed, **TOY, shots=10, latency=times))
-    for split, shots in ((split, shots) for split in ("0", "1", "2") for shots in (5, 10)):
+    for split, shots in ((split, shots) for split in ("0", "1", "2") for shots in (3, 5, 10)):
         shift = 0.01 * int(split) + 0.001 * shots
         found += [
             make_record("cfm", name, **TOY, shots=shots, split=split, shift=shift - 0.1) for name in ("bump", "ridge")
@@ -96,7 +96,7 @@ def test_the_scatter_opens_on_official_aupro_with_a_front_of_each_device(visit, 
 def test_means_over_random_splits_have_bars(visit, plots):
     page = visit(plots).page
     assert "mean over random splits" in page.locator("#shots-setting option:checked").inner_text()
-    assert page.locator("#shots-view path.interval").count() == 2
+    assert page.locator("#shots-view path.interval").count() == 3
     page.locator("#shots-view svg a").first.focus()
     assert "mean over 3 random splits, 95% interval" in page.locator("#tip").inner_text()
     page.select_option("#filter-split", "1")

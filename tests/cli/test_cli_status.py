@@ -76,7 +76,7 @@ def test_what_went_wrong_with_its_reason_time_and_the_end_of_its_log(call, folde
     assert outcome.code == 0
     lines = outcome.out.splitlines()
     begin = next(index for index, line in enumerate(lines) if line.startswith("oom"))
-    assert lines[begin].startswith("oom cfm eyecandies/Confetto, 10 shots, split first, preset paper")
+    assert lines[begin].startswith("oom cfm eyecandies/Confetto, 10 training samples (split first), preset paper")
     assert "2026-01-01T00:00:00+00:00" in " ".join(lines[begin : begin + 2])
     assert "  no [mem]" in outcome.out
     assert "  log: results/logs/cfm--eyecandies--Confetto--10shot--first--" in outcome.out
@@ -143,7 +143,7 @@ def test_cells_are_chosen_by_dataset_method_and_shots(call, folder, arguments, c
         (["--dataset", "toy"], 6, "No cell on toy is measured, running or planned in results"),
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
-        (["--shots", "7"], 2, "7"),
+        (["--shots", "0"], 2, "'0'"),
     ],
 )
 def test_errors(call, folder, arguments, code, sentence):

@@ -39,6 +39,12 @@ def test_a_cell_takes_what_the_same_cell_took() -> None:
     assert told(cell_of(), other, same).basis == "category"
 
 
+def test_a_cell_that_is_unsupported_takes_no_time() -> None:
+    planned = cell_of()
+    plan = Plan((planned, replace(planned, job=replace(planned.job, unsupported="too few samples"))), ())
+    assert estimate(plan, [record_of()], ["cpu"]).seconds == pytest.approx(WHOLE)
+
+
 @pytest.mark.parametrize(
     ("record", "basis"),
     [

@@ -101,7 +101,7 @@ def test_random_splits_do_not_stand_beside_published_curves():
 def test_a_point_that_lacks_a_category_is_left_out_with_a_note():
     data = data_of([*records(shots=(5, "full")), *records(shots=(10,), categories=MVTEC[:-1])], None)
     assert [point.shots for point in data.parts[0].points] == [5, "full"]
-    assert any("cfm at 10 shots" in note and MVTEC[-1] in note for note in data.notes)
+    assert any("cfm with 10 training samples" in note and MVTEC[-1] in note for note in data.notes)
 
 
 def test_one_protocol_only():

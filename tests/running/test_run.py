@@ -60,7 +60,7 @@ def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, tmp_path: Path) -> None:
+def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, harness, tmp_path: Path) -> None:
     planned = run("colour-distance", "--shots", "3,6", "--dry-run")
     assert "4 of 4 cells to run" in planned.stdout
     assert "fewer than 6 shots" in " ".join(planned.stdout.split())
@@ -73,6 +73,9 @@ def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, tmp_
     }
     assert "bagel of mvtec3d has 5 training samples, fewer than 6 shots" in written["bagel", 6]["reason"]
     assert written["bagel", 3]["samples"]["train"] == 3
+    run("colour-distance", "--shots", "3,6", "--write-jobs", tmp_path / "jobs")
+    jobs = sorted((tmp_path / "jobs").iterdir())
+    assert [harness("worker", job).returncode for job in jobs] == [3, 3]
 
 
 def test_a_run_of_two_methods_ends_with_the_command_that_compares_them(run, harness) -> None:

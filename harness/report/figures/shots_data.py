@@ -10,7 +10,7 @@ from harness.data.splits import Shots, shots_order
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
-from harness.report.groups import Group, MethodRecords, shared_title
+from harness.report.groups import Group, MethodRecords, samples_title, shared_title
 from harness.report.intervals import seed_interval
 from harness.report.pivot import Cut, measured_value
 from harness.store.paper import PAPER_DATASET
@@ -143,10 +143,10 @@ def _points(
             missing = [category for category in covered if category not in method.ok]
             value = measured_value(group, method, Cut(quantity(metric)), covered)
             if missing:
-                at = f"{label} at {group.shots} shots, split {group.split}"
-                notes.append(f"{at}, is left out: it lacks {', '.join(missing)}.")
+                at = f"{label} with {samples_title(group.shots, group.split)}"
+                notes.append(f"{at} is left out: it lacks {', '.join(missing)}.")
             elif value.number is None:
-                notes.append(f"{label} at {group.shots} shots is left out: {value.note}.")
+                notes.append(f"{label} with {samples_title(group.shots)} is left out: {value.note}.")
             else:
                 values.setdefault(group.shots, []).append(value.number)
     return tuple(_mean_over_splits(shots, values[shots]) for shots in sorted(values, key=shots_order))

@@ -87,7 +87,7 @@ function plotCurves(view, sections, metric) {
     for (const point of points) {
       const mark = marker("circle", x(point.shots), y(point.value), 60, colour, published);
       if (point.over) parts.push(intervalBar(x(point.shots), y(point.over[1]), y(point.over[2]), colour));
-      const samples = point.shots === "full" ? "all training samples" : `${point.shots} training samples`;
+      const samples = `${point.shots === "full" ? "all" : point.shots} training sample${point.shots === "1" ? "" : "s"}`;
       parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${splitsText(point)}${coverText(point.line)}`));
     }
     const last = points.at(-1);
