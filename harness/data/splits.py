@@ -67,7 +67,7 @@ class TrainingSplit:
     digest
         Of the dataset, the category and the ids; part of a cell's id.
     too_few
-        That fewer samples are there than are asked for, in a sentence: then these are all. Empty where enough are.
+        That fewer samples exist than are asked for, in a sentence: then these are all. Empty where there are enough.
     """
 
     dataset: str
@@ -122,7 +122,7 @@ class FewShotLists:
     kept
         How the lists begin that a file keeps, by name; empty where there is no file.
     instances
-        The samples that a list may hold, as for :func:`harness.data.split_files.draw`: it continues by the rule.
+        All samples that exist, as for :func:`harness.data.split_files.draw`: a list continues with them by the rule.
     available
         Ids of the training samples that are there.
     mend
@@ -149,10 +149,15 @@ class FewShotLists:
         """Return the training samples of a cell; raise as :func:`load_split` does."""
         shots = parse_shots(shots)
         require_split_name(name)
-        there = len(self.available)
-        if shots == "full" or shots > there:
-            whole = self._split(shots, name, sorted(self.available))
-            return whole if there and shots == "full" else replace(whole, too_few=self._too_few(shots))
+        if shots == "full" or shots > len(self.instances):
+            if self.instances and not self.available:
+                raise DataError(self._too_few(shots))
+            return replace(self._split(shots, name, sorted(self.available)), too_few=self._too_few(shots))
+        if shots > len(self.available):
+            raise DataError(
+                f"{self.category} of {self.dataset} has {len(self.available)} training samples on disk, fewer than "
+                f"{shots} shots: choose fewer with --shots, or {self.mend}."
+            )
         split = self._split(shots, name, self.first(name, shots))
         if missing := sorted(set(split.ids) - self.available):
             named = ", ".join(missing[:_IDS_IN_MESSAGE]) + (", ..." if len(missing) > _IDS_IN_MESSAGE else "")
@@ -174,16 +179,15 @@ class FewShotLists:
         return TrainingSplit(self.dataset, self.category, shots, name, ids, key)
 
     def _too_few(self, shots: Shots) -> str:
-        subject, there = f"{self.category} of {self.dataset} has", len(self.available)
-        if not there:
+        subject, most = f"{self.category} of {self.dataset} has", len(self.instances)
+        if not self.available:
             return f"{subject} no training sample: check the folder given with --data."
-        more = " or complete the dataset" if shots != "full" and shots <= len(self.instances) else ""
-        samples = "1 training sample" if there == 1 else f"{there} training samples"
-        return f"{subject} {samples}, fewer than {shots} shots: choose fewer with --shots{more}."
+        samples = "1 training sample" if most == 1 else f"{most} training samples"
+        return "" if shots == "full" else f"{subject} {samples}, fewer than {shots} shots: choose fewer with --shots."
 
 
 def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> TrainingSplit:
-    """Return the training samples of a cell; all that are there where those are too few.
+    """Return the training samples of a cell; all that are there where no more exist.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def test_methods_are_chosen(call, measured):
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--categories", "bagle"], 2, "did you mean 'bagel'"),
-        (["--shots", "7"], 2, "7 shots"),
+        (["--shots", "0"], 2, "'0'"),
         (["--split", "9"], 2, "'9'"),
         (["shots", "--shots", "10"], 2, "--shots"),
         (["pro", "--source", "published"], 2, "'pro'"),

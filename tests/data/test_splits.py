@@ -143,10 +143,15 @@ def test_full_takes_what_is_there_in_order():
 
 
 @pytest.mark.parametrize("shots", [1, "full"])
-def test_of_nothing_nothing_is_taken(shots):
-    split = load_split(part_of("eyecandies", []), "Confetto", shots, "first")
+def test_of_nothing_nothing_is_taken(shots, tmp_path):
+    split = load_split(own(tmp_path, []), "left", shots, "first")
     assert split.ids == ()
-    assert "Confetto of eyecandies has no training sample" in split.too_few
+    assert "left of brackets has no training sample" in split.too_few
+
+
+def test_a_published_dataset_without_any_training_sample_is_refused():
+    with pytest.raises(DataError, match="Confetto of eyecandies has no training sample"):
+        load_split(part_of("eyecandies", []), "Confetto", "full", "first")
 
 
 def test_a_missing_sample_is_named_and_the_way_out_told():
@@ -164,13 +169,14 @@ def test_a_missing_sample_is_named_and_the_way_out_told():
     assert "--split first" in message
 
 
-@pytest.mark.parametrize(("shots", "complete"), [(5, True), (1000, False)])
-def test_fewer_samples_than_shots_are_told_with_those_that_are_there(shots, complete):
-    ids = ["train/good/000", "train/good/001", "train/good/002"]
-    split = load_split(part_of("mvtec3d", ids[::-1]), "rope", shots, "0")
-    assert f"rope of mvtec3d has 3 training samples, fewer than {shots} shots" in split.too_few
-    assert ("complete the dataset" in split.too_few) is complete
-    assert (split.shots, split.ids) == (shots, tuple(ids))
+def test_a_dataset_that_is_not_complete_is_an_error_that_says_so():
+    ids = ["train/good/002", "train/good/000", "train/good/001"]
+    partial = part_of("mvtec3d", ids)
+    with pytest.raises(DataError, match="rope of mvtec3d has 3 training samples on disk, fewer than 5 shots"):
+        load_split(partial, "rope", 5, "0")
+    more = load_split(partial, "rope", 1000, "0")
+    assert (more.shots, more.ids) == (1000, tuple(sorted(ids)))
+    assert "rope of mvtec3d has 298 training samples, fewer than 1000 shots" in more.too_few
 
 
 def test_more_than_is_published_is_told():

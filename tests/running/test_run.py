@@ -61,19 +61,19 @@ def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_
 
 
 def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, harness, tmp_path: Path) -> None:
-    planned = run("colour-distance", "--shots", "3,6", "--dry-run")
+    planned = run("colour-distance", "--shots", "3,300", "--dry-run")
     assert "4 of 4 cells to run" in planned.stdout
-    assert "fewer than 6 shots" in " ".join(planned.stdout.split())
-    outcome = run("colour-distance", "--shots", "3,6")
+    assert "fewer than 300 shots" in " ".join(planned.stdout.split())
+    outcome = run("colour-distance", "--shots", "3,300")
     assert outcome.returncode == 3, outcome.stderr
     written = {(record["cell"]["category"], record["cell"]["shots"]): record for record in records(tmp_path)}
     assert {place: record["status"] for place, record in written.items()} == {
         **dict.fromkeys([("bagel", 3), ("carrot", 3)], "ok"),
-        **dict.fromkeys([("bagel", 6), ("carrot", 6)], "unsupported"),
+        **dict.fromkeys([("bagel", 300), ("carrot", 300)], "unsupported"),
     }
-    assert "bagel of mvtec3d has 5 training samples, fewer than 6 shots" in written["bagel", 6]["reason"]
+    assert "bagel of mvtec3d has 244 training samples, fewer than 300 shots" in written["bagel", 300]["reason"]
     assert written["bagel", 3]["samples"]["train"] == 3
-    run("colour-distance", "--shots", "3,6", "--write-jobs", tmp_path / "jobs")
+    run("colour-distance", "--shots", "3,300", "--write-jobs", tmp_path / "jobs")
     jobs = sorted((tmp_path / "jobs").iterdir())
     assert [harness("worker", job).returncode for job in jobs] == [3, 3]
 
