@@ -236,9 +236,10 @@ def _needs(items: Sequence[_Item]) -> str:
     """Return how much is downloaded and unpacked, in words."""
     missing, unpacked = (sum(getattr(item, part) for item in items) for part in ("missing", "unpacked"))
     unknown = sum(item.download and item.size is None for item in items)
-    downloads = [_amount(missing)] if missing or not unknown else []
-    downloads += [f"{unknown} of unknown size"] if unknown else []
-    return f"{' and '.join(downloads)} to download, {f'about {_amount(unpacked)}' if unpacked else 'unknown'} unpacked"
+    parts = [_amount(missing)] if missing else []
+    parts += [f"{unknown} {'file' if unknown == 1 else 'files'} of unknown size"] if unknown else []
+    becomes = f"about {_amount(unpacked)}" if unpacked else "an unknown size"
+    return f"{' and '.join(parts) or 'nothing'} to download, {becomes} unpacked"
 
 
 def _notice(info: DatasetInfo, to: Path, items: Sequence[_Item]) -> str:
@@ -252,7 +253,7 @@ def _notice(info: DatasetInfo, to: Path, items: Sequence[_Item]) -> str:
                 f"only {', '.join(item.categories)} would be unpacked."
             )
     free = shutil.disk_usage(_existing(to)).free
-    return "\n".join([*lines, f"In all {_needs(items)}; {to} has {_amount(free)} free."])
+    return "\n".join([*lines, f"Needed: {_needs(items)}; {to} has {_amount(free)} free."])
 
 
 def _amount(size: int) -> str:

@@ -98,7 +98,7 @@ def test_an_archive_brought_by_hand_is_used_and_stays(server, tmp_path, there):
         source=None if there else str(file),
         md5=MD5,
     )
-    assert "0.0 kB to download" in shown[0]
+    assert "nothing to download" in shown[0]
     assert (tmp_path / "mvtec3d" / "bagel").is_dir()
     assert file.read_bytes() == CONTENT
     assert "may be deleted" not in result.notes[0]

@@ -11,6 +11,9 @@ from fake_eyecandies import items
 from PIL import Image
 from samples import write_tiny_mvtec
 
+from harness.conformance import READER_CHECKS
+from harness.conformance.reading import ReaderSubject
+from harness.conformance.suite import run_checks
 from harness.contract import OPTIONAL_FIELDS
 from harness.data.eyecandies import Eyecandies
 from harness.data.fields import fields_digest, lacking_fields, with_fields
@@ -134,6 +137,17 @@ def test_the_digest_of_fields_is_of_their_files_alone(official: Eyecandies) -> N
     after = {name: fields_digest(again, refs, [name]) for name in OPTIONAL_FIELDS}
     assert [name for name in OPTIONAL_FIELDS if before[name] != after[name]] == ["normals"]
     assert (again.content_digest(refs), again.digest("Lollipop")) == (content, files)
+
+
+def test_the_suite_of_readers_looks_at_the_fields(official: Eyecandies) -> None:
+    def outcomes() -> dict[str, str]:
+        subject = ReaderSubject("eyecandies", Eyecandies, official.root)
+        return {one.check: one.status for one in run_checks(READER_CHECKS, subject)}
+
+    assert set(outcomes().values()) == {"pass"}
+    file(official, "image_3.png").unlink()
+    assert {check for check, status in outcomes().items() if status != "pass"} == {"fields"}
+    assert outcomes()["fields"] == "skip"
 
 
 @pytest.mark.data
