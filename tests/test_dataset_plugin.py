@@ -81,7 +81,7 @@ def test_no_dataset_is_named_outside_its_reader() -> None:
     package = Path(package_of_harness.__file__).parent
     names = {name for name in DATASETS if name != OWN_DATA}
     paths = {path.relative_to(package) for path in package.rglob("*.py")}
-    known = {Path("store/paper.py"), Path("files/caches.py"), Path("running/predict.py")}
+    known = {Path("store/paper.py"), Path("files/caches.py")}
     found = {
         path
         for path in paths - known

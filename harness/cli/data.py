@@ -12,6 +12,7 @@ import click
 
 from harness.cli.options import FOLDER, json_option, names_option, variable_option
 from harness.cli.output import console, counted, echo, listing, print_json
+from harness.cli.own_data import describe, show
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class _Fetchable(_Text):
 
 @click.group("data")
 def command() -> None:
-    """Download a dataset, or check one."""
+    """Download a dataset, describe or show own data, or check a dataset."""
 
 
 @command.command("verify", short_help="Count and read every file of a dataset.")
@@ -120,6 +121,10 @@ def fetch(name: str, to: Path, categories: tuple[str, ...], source: str | None, 
     echo(f"Check it with: harness data verify {result.folder}")
 
 
+command.add_command(describe)
+command.add_command(show)
+
+
 @contextmanager
 def _reading() -> Iterator[VerifyProgress]:
     """Show a bar of samples on standard error."""
@@ -136,9 +141,9 @@ def _reading() -> Iterator[VerifyProgress]:
 def _print_report(report: VerifyReport, *, fast: bool) -> None:
     from rich.text import Text
 
-    from harness.data.registry import DATASETS
+    from harness.data.registry import dataset_title
 
-    title = (DATASETS[report.dataset].title, "bold")
+    title = (dataset_title(report.dataset), "bold")
     console().print(Text.assemble(title, f" in {report.root}"), soft_wrap=True)
     console().print("number of samples, and the published one where it differs\n", style="dim")
     table = listing(("category", *_SPLITS), numbers=_SPLITS)

@@ -94,7 +94,9 @@ def border_points(xyz: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     return points[valid_points(points)]
 
 
-def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING) -> CleanMasks:
+def clean_masks(
+    xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING, *, clusters: bool = True
+) -> CleanMasks:
     """Decide which points belong to the object.
 
     The plane through the image's frame is removed, then the largest DBSCAN cluster is kept. Noise counts as a
@@ -108,33 +110,39 @@ def clean_masks(xyz: NDArray[np.float32], settings: CleaningSettings = CLEANING)
         Metres, finite; a zero coordinate marks a missing point.
     settings
         Thresholds.
+    clusters
+        Whether the largest cluster alone is kept; else all that lies off the plane.
 
     Returns
     -------
     Masks of the cloud's size. Nothing is kept where every point lies on the plane.
     """
-    return _compute(xyz, settings, _content_digest(xyz))
+    return _compute(xyz, settings, _content_digest(xyz), clusters)
 
 
-def cached_clean_masks(xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING) -> CleanMasks:
+def cached_clean_masks(
+    xyz: NDArray[np.float32], folder: Path, settings: CleaningSettings = CLEANING, *, clusters: bool = True
+) -> CleanMasks:
     """Return :func:`clean_masks`, from a file under ``folder`` where the same cloud was cleaned before.
 
     A damaged file is replaced. A folder that can't be written gives one warning, and masks are computed at every use.
     """
     content = _content_digest(xyz)
-    path = folder / f"{digest({'settings': settings.to_json(), 'sha256': content}, 32)}.npz"
+    key = {"settings": settings.to_json(), "sha256": content} | ({} if clusters else {"clusters": False})
+    path = folder / f"{digest(key, 32)}.npz"
     masks = read_cached(path, lambda packed: _unpacked(packed, xyz.shape[:2]))
     if masks is None:
-        masks = _compute(xyz, settings, content)
+        masks = _compute(xyz, settings, content, clusters)
         write_cached(path, _packed(masks))
     return masks
 
 
-def _compute(xyz: NDArray[np.float32], settings: CleaningSettings, content: str) -> CleanMasks:
+def _compute(xyz: NDArray[np.float32], settings: CleaningSettings, content: str, clusters: bool) -> CleanMasks:
     valid = valid_points(xyz)
     plane = valid & _near_plane(xyz, settings, seed_from("clean", settings.version, content))
     keep = valid & ~plane
-    keep[keep] = largest_cluster(dbscan(xyz[keep], settings.eps, settings.min_points))
+    if clusters:
+        keep[keep] = largest_cluster(dbscan(xyz[keep], settings.eps, settings.min_points))
     return CleanMasks(keep, plane)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.contract import Sample
+from harness.data.background import NO_BACKGROUND
 from harness.data.eyecandies_fields import FIELDS, field_files, read_field
 from harness.data.eyecandies_layouts import Converted, Layout, Official
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
@@ -73,6 +74,7 @@ class Eyecandies(FolderDataset):
     """
 
     info = _INFO
+    background = NO_BACKGROUND
 
     def __init__(self, root: Path, info: DatasetInfo | None = None, hint: str | None = None) -> None:
         super().__init__(root, info, hint)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from harness.contract import Sample
-from harness.data.clean import CLEANING, cached_clean_masks, clean_masks, valid_points
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest
 from harness.data.paired import decode_paired, has_paired_files, scan_paired
 from harness.dataset_contract import Archive, DatasetInfo, SampleRef, Split
@@ -66,9 +62,6 @@ _INFO = DatasetInfo(
     position=10,
 )
 
-_MUCH = 0.2
-_LOSES_MUCH = f"lose more than {_MUCH:.0%} of their points off the plane, for cleaning keeps the largest cluster alone"
-
 
 class MVTec3D(FolderDataset):
     """A dataset in the layout ``<category>/<split>/<defect>/{rgb,xyz,gt}/NNN.{png,tiff,png}``.
@@ -107,19 +100,14 @@ class MVTec3D(FolderDataset):
         Points on the plane are marked in ``plane``. A sample that was cleaned before stays as it is unless its object
         reaches the image's frame. The cloud may end up empty.
         """
-        masks = cached_clean_masks(sample.xyz, self._cache) if remember else clean_masks(sample.xyz)
-        off_plane = int(np.count_nonzero(valid_points(sample.xyz) & ~masks.plane))
-        lost = off_plane - int(np.count_nonzero(masks.keep))
-        found = {_LOSES_MUCH: f"{lost / off_plane:.0%}"} if lost > _MUCH * off_plane else {}
+        cleaned, found = self.background.clean(sample, self._cache if remember else None)
         self.doubts.add("samples", sample.category, sample.id, found)
-        xyz = sample.xyz.copy()
-        xyz[~masks.keep] = 0
-        return replace(sample, xyz=xyz, plane=sample.plane | masks.plane)
+        return cleaned
 
     def digest(self, category: str) -> str:
         """Return a digest of the category's file names and sizes and of the cleaning's settings."""
         paths = [path for split in SPLITS for path in self.scan(category, split).paths()]
-        return files_digest(self.root / category, paths, CLEANING.to_json(), self.hint)
+        return files_digest(self.root / category, paths, self.background.to_json(), self.hint)
 
     def _scan(self, category: str, split: Split) -> Scan:
         def ref(defect: str, stem: str) -> SampleRef:

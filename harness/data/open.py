@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.folder import subfolders
+from harness.data.own.description import DESCRIPTION
 from harness.data.registry import DATASETS, OWN_DATA, load_embedded, load_reader, way_to_get
 from harness.dataset_contract import Dataset, DatasetInfo
 from harness.errors import PrerequisiteError, UsageError
@@ -34,14 +35,15 @@ class FoundDataset:
 
 
 def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
-    """Look for each known dataset, and for own data where none of the others is there.
+    """Look for each known dataset; for own data where none of the others is there, or a description is.
 
     Parameters
     ----------
     data
         A dataset's folder, or a folder of datasets' folders; None finds embedded datasets only.
     """
-    found = tuple(_find(name, data) for name in DATASETS if name != OWN_DATA)
+    described = _is_described(data)
+    found = tuple(_find(name, None if described else data) for name in DATASETS if name != OWN_DATA)
     others = any(dataset.root is not None for dataset in found)
     return (*found, _find(OWN_DATA, None if others else data))
 
@@ -74,7 +76,7 @@ def open_found(data: Path, name: str | None = None) -> Dataset:
     data
         A dataset's folder, or the folder above it.
     name
-        As for :func:`open_dataset`; None takes the first dataset that is found, and own data last.
+        As for :func:`open_dataset`; None takes own data that are described, else the first dataset that is found.
 
     Raises
     ------
@@ -83,7 +85,8 @@ def open_found(data: Path, name: str | None = None) -> Dataset:
     """
     if name is not None and name not in DATASETS:
         return _open_own(name, data)
-    for one in sorted(DATASETS, key=OWN_DATA.__eq__) if name is None else (name,):
+    order = (OWN_DATA,) if _is_described(data) else sorted(DATASETS, key=OWN_DATA.__eq__)
+    for one in order if name is None else (name,):
         reader = load_reader(one)
         if (root := reader.find(data)) is not None:
             return reader(root)
@@ -128,6 +131,10 @@ def _open_own(name: str, data: Path | None) -> Dataset:
         return load_reader(OWN_DATA)(own.root)
     known = [*DATASETS] if own.root is None else [*DATASETS, own.info.name]
     raise UsageError(f"There is no dataset '{name}': {nearest_names(name.lower(), known)}")
+
+
+def _is_described(data: Path | None) -> bool:
+    return data is not None and (data / DESCRIPTION).is_file()
 
 
 def _find(name: str, data: Path | None) -> FoundDataset:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cell import Cell
-from harness.data.registry import DATASETS
+from harness.data.registry import dataset_title
 from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
 from harness.report.grid import Grid
@@ -190,7 +190,7 @@ def print_outline(rows: Sequence[OutlineRow], notes: Sequence[str]) -> None:
         What is left out, and how to get the datasets.
     """
     datasets = {row.dataset: row.categories for row in rows}
-    titles = " and ".join(DATASETS[name].title for name in datasets)
+    titles = " and ".join(map(dataset_title, datasets))
     total = sum(row.cells for row in rows)
     stdout.print(f"Cells of {titles} that would be planned: {total}", style="bold")
     several_splits = any(len(row.splits) > 1 for row in rows)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
-from harness.data.clean import clean_masks
 from harness.data.images import read_rgb, read_xyz
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
 from harness.running.devices import choose_device
-from harness.store.fitted import load_fitted, read_cell
+from harness.store.fitted import load_fitted, read_background, read_cell
 
 __all__ = ["PredictedSample", "predict_files"]
 
@@ -72,8 +71,7 @@ def predict_files(
     out
         File of the map, an array for ``numpy.load``.
     clean
-        Whether the protocol's background removal is applied; never for a method fitted on Eyecandies, whose clouds
-        have none.
+        Whether the background is removed as in the dataset that the method was fitted on.
     weights_dir, unverified, device
         As for a run.
 
@@ -90,8 +88,8 @@ def predict_files(
     if cell.method != name:
         raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
     sample = _with_needed(sample, name)
-    if clean and cell.dataset != "eyecandies":
-        sample = _cleaned(sample)
+    if clean:
+        sample, _ = read_background(fitted).clean(sample)
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed)
     model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
@@ -133,11 +131,6 @@ def _with_needed(sample: Sample, name: str) -> Sample:
             f"Method '{name}' needs '{others[0]}', which an image and a cloud do not give: use another method."
         )
     return replace(sample, measured=sample.xyz) if needs else sample
-
-
-def _cleaned(sample: Sample) -> Sample:
-    masks = clean_masks(sample.xyz)
-    return replace(sample, xyz=np.where(masks.keep[..., None], sample.xyz, np.float32(0)), plane=masks.plane)
 
 
 def _npy(values: NDArray[Any]) -> bytes:

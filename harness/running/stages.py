@@ -18,6 +18,7 @@ import numpy as np
 
 from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
+from harness.data.background import PROTOCOL_BACKGROUND
 from harness.data.fields import fields_digest, with_fields
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
@@ -213,7 +214,9 @@ class CellRun:
         store = Store(self.job.results)
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
-                save_fitted(store.new_path(self.job.save_fitted), method, self.cell)
+                dataset = open_dataset(self.cell.dataset, self.job.data)
+                background = getattr(dataset, "background", PROTOCOL_BACKGROUND)
+                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, background)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))

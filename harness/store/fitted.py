@@ -13,20 +13,30 @@ from safetensors.numpy import save
 from harness import registry
 from harness.cell import UNREADABLE, Cell
 from harness.contract import Method, Portable, UsesWeights
+from harness.data.background import PROTOCOL_BACKGROUND, Background
+from harness.data.registry import DATASETS, load_reader
 from harness.data.weights import WeightStore
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 
-__all__ = ["load_fitted", "read_cell", "save_fitted"]
+__all__ = ["load_fitted", "read_background", "read_cell", "save_fitted"]
 
 _KEY = "harness"
 
 
-def save_fitted(path: Path, method: Method, cell: Cell) -> None:
-    """Write a fitted method atomically; raise UsageError where it has no portable state."""
+def save_fitted(path: Path, method: Method, cell: Cell, background: Background = PROTOCOL_BACKGROUND) -> None:
+    """Write a fitted method atomically; raise UsageError where it has no portable state.
+
+    Parameters
+    ----------
+    path, method, cell
+        The file, what is fitted, and for which cell.
+    background
+        What its dataset takes away of a cloud; a new cloud that it predicts is cleaned in the same way.
+    """
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be saved: it does not implement state() and restore().")
-    header = json.dumps({"cell": cell.to_json()})
+    header = json.dumps({"cell": cell.to_json(), "background": background.to_json()})
     arrays = {name: np.ascontiguousarray(array) for name, array in method.state().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save(arrays, metadata={_KEY: header}))
@@ -41,6 +51,20 @@ def read_cell(path: Path) -> Cell:
         Where the file is missing or was not written by :func:`save_fitted`.
     """
     return _header(path, _open(path).metadata())
+
+
+def read_background(path: Path) -> Background:
+    """Read how clouds were cleaned that a method was fitted on; raise PrerequisiteError as :func:`read_cell` does."""
+    cell, header = read_cell(path), json.loads(_open(path).metadata()[_KEY])
+    if "background" not in header:  # of version 0.1
+        reader = load_reader(cell.dataset) if cell.dataset in DATASETS else None
+        return getattr(reader, "background", PROTOCOL_BACKGROUND)
+    try:
+        return Background.from_json(header["background"])
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise PrerequisiteError(
+            f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
+        ) from error
 
 
 def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, device: str) -> Method:

@@ -1,28 +1,165 @@
-"""Reader of own data in MVTec 3D-AD's layout, with any names of categories."""
+"""Reader of own data: a folder in MVTec 3D-AD's layout, or one that its ``dataset.toml`` describes."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
-from harness.data.folder import subfolders
-from harness.data.mvtec3d import MVTec3D
-from harness.dataset_contract import DatasetInfo
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.contract import Sample
+from harness.data.background import NO_BACKGROUND, PROTOCOL_BACKGROUND, Background
+from harness.data.clean import CLEANING, CleaningSettings
+from harness.data.clouds.cloud import read_cloud
+from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest, subfolders
+from harness.data.images import read_mask, read_rgb
+from harness.data.own.description import DESCRIPTION, Description
+from harness.data.own.reading import read_description
+from harness.data.own.table import GOOD, read_table
+from harness.data.paired import has_paired_files, read_anomaly, require_same_size
+from harness.data.registry import DATASETS, OWN_DATA
+from harness.dataset_contract import DatasetInfo, SampleRef, Split
+from harness.errors import DataError
+from harness.files.caches import CACHES
 
 __all__ = ["OwnDataset"]
 
+_POSITION = 2000
+_MANY_PIXELS = 2_000_000
+_LARGE = "have more than 2 megapixels: 'max_side' under [dataset] makes them smaller when they are read"
+_INLIERS = CLEANING.inlier_distance / CLEANING.plane_distance
 
-class OwnDataset(MVTec3D):
-    """Own data in a folder; its name is that of the folder, its categories are what lies there."""
 
-    info = DatasetInfo(name="folder", title="Own data", position=2000)
+class OwnDataset(FolderDataset):
+    """Own data. Its name is that of its description, else of its folder; its categories are those that are found.
+
+    Ids are ``<split>/<defect>/<id>``, with the harness's names of splits and of the defect ``good``.
+
+    Parameters
+    ----------
+    root
+        Folder of the data, with or without a ``dataset.toml``.
+
+    Raises
+    ------
+    DataError
+        Where the description, or the list that it names, can't be used, or no file is of a category that it names.
+    """
+
+    info = DatasetInfo(name=OWN_DATA, title="Own data", position=_POSITION)
 
     def __init__(self, root: Path) -> None:
-        categories = tuple(path.name for path in subfolders(root) if self.has_layout(path))
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.resolve().name).strip("-") or self.info.name
-        super().__init__(root, DatasetInfo(name=name, title=name, categories=categories, position=2000))
+        self.description = read_description(root)
+        name = self.description.dataset.name or _name_of(root)
+        self._table = read_table(root, self.description, name)
+        naming = self.description.dataset
+        categories = naming.categories or self._table.categories
+        super().__init__(root, DatasetInfo(name, name, categories, licence=naming.licence, position=_POSITION))
+        self.background = _background(self.description)
+        self._cache = CACHES["cleaning"].path
+        missing = sorted(set(categories) - set(self._table.categories))
+        if missing:
+            found = ", ".join(self._table.categories) or "no sample at all"
+            raise DataError(f"{root / DESCRIPTION} names the category '{missing[0]}', but found was {found}: mend it.")
 
     @classmethod
     def find(cls, data: Path) -> Path | None:
-        """Return the folder itself where a folder in it has the layout of a category."""
-        return data if any(cls.has_layout(path) for path in subfolders(data)) else None
+        """Return the folder itself where it has a description, or folders of categories in MVTec 3D-AD's layout."""
+        described = (data / DESCRIPTION).is_file()
+        return data if described or any(cls.has_layout(path) for path in subfolders(data)) else None
+
+    @staticmethod
+    def has_layout(folder: Path) -> bool:
+        """Tell whether a folder has the layout of a category that needs no description."""
+        return has_paired_files(folder, SPLITS)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories that a file is of, in the order of the description."""
+        return self.info.categories
+
+    @property
+    def unofficial(self) -> tuple[str, ...]:
+        """Nothing: all that is found is a category."""
+        return ()
+
+    @cached_property
+    def _settings(self) -> dict[str, object]:
+        return {"description": self.description.to_json(), "background": self.background.to_json()}
+
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
+        """Remove the background by the description's rule and mark it in ``plane``."""
+        cleaned, found = self.background.clean(sample, self._cache if remember else None)
+        self.doubts.add("samples", sample.category, sample.id, found)
+        return cleaned
+
+    def digest(self, category: str) -> str:
+        """Return a digest of the description and of the category's file names and sizes."""
+        self._require(category)
+        paths = [path for split in SPLITS for path in self.scan(category, split).paths()]
+        return files_digest(self.root, paths, self._settings, self.hint)
+
+    def _scan(self, category: str, split: Split) -> Scan:
+        return self._table.scan(category, split)
+
+    def _decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
+        rgb = read_rgb(files["rgb"], self.hint)
+        camera = files.get("camera")
+        xyz = read_cloud(files["cloud"], rgb.shape[:2], self.description.cloud, camera, hint=self.hint)
+        require_same_size(files["rgb"], rgb, files["cloud"], xyz, self.hint)
+        plane = np.zeros(rgb.shape[:2], np.bool_)
+        if "object" in files:
+            shown = read_mask(files["object"], self.hint).pixels
+            require_same_size(files["object"], shown, files["rgb"], rgb, self.hint)
+            plane = ~shown
+        mask: NDArray[np.bool_] | None = np.zeros(rgb.shape[:2], np.bool_)
+        if ref.defect != GOOD:
+            mask = read_anomaly(ref, files, rgb, self.hint, self.doubts) if "mask" in files else None
+        sample = Sample(ref.id, ref.category, ref.defect, rgb, xyz, plane, mask, ref.defect != GOOD)
+        return self._smaller(sample)
+
+    def _smaller(self, sample: Sample) -> Sample:
+        """Return a sample at no more than the description's ``max_side``: areas of colours, nearest of all else."""
+        height, width = sample.rgb.shape[:2]
+        most = self.description.dataset.max_side
+        if not most or max(height, width) <= most:
+            self.doubts.add("images", sample.category, sample.id, {_LARGE: ""} if height * width > _MANY_PIXELS else {})
+            return sample
+        size = [max(1, round(side * most / max(height, width))) for side in (height, width)]
+        said = f"{width}x{height} to {size[1]}x{size[0]}"
+        self.doubts.add("images", sample.category, sample.id, {"are made smaller when they are read": said})
+        rows, columns = (
+            ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, (height, width), strict=True)
+        )
+        nearest = np.ix_(rows, columns)
+        rgb = Image.fromarray(sample.rgb).resize((size[1], size[0]), Image.Resampling.BOX)
+        mask = None if sample.mask is None else sample.mask[nearest]
+        return replace(sample, rgb=np.asarray(rgb), xyz=sample.xyz[nearest], plane=sample.plane[nearest], mask=mask)
+
+
+def _name_of(root: Path) -> str:
+    """Return a folder's name as one of a dataset."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.resolve().name).strip("-.")
+    return f"own-{name}".rstrip("-") if not name or name in DATASETS or name == "all" else name
+
+
+def _background(description: Description) -> Background:
+    """Return the rule of a description, that of the protocol where it is the same."""
+    part = description.background
+    if part.rule == "none":
+        return NO_BACKGROUND
+    if part.rule == "mask":
+        return Background(rule="marked")
+    if part.rule == "depth":
+        nearest, farthest = description.length(part.nearest), description.length(part.farthest)
+        return Background(rule="depth", nearest=nearest, farthest=farthest)
+    thickness, cluster = description.length(part.thickness), description.length(part.cluster)
+    cleaning = CleaningSettings(
+        border=part.border, inlier_distance=thickness * _INLIERS, plane_distance=thickness, eps=cluster
+    )
+    found = Background(cleaning=cleaning, clusters=part.keep == "largest")
+    return PROTOCOL_BACKGROUND if found == PROTOCOL_BACKGROUND else found

@@ -20,9 +20,11 @@ from harness.data.own.description import (
     Description,
     Files,
 )
+from harness.data.registry import DATASETS
 from harness.dataset_contract import Split
 from harness.errors import DataError
 from harness.files.reading import read_regular
+from harness.plugins import is_plugin_name
 
 __all__ = ["DescriptionError", "read_description"]
 
@@ -90,7 +92,7 @@ def _in_words(path: Path, error: str) -> str:
 def _faults(description: Description) -> list[tuple[str, str]]:
     """Return the keys whose values are of the right type and can't be used, with the reason."""
     cloud, background, files = description.cloud, description.background, description.files
-    faults = []
+    faults = _name_faults(description.dataset.name)
     if isinstance(cloud.unit, str) and cloud.unit not in UNITS:
         faults.append(("cloud.unit", f"is '{cloud.unit}': write one of {', '.join(UNITS)}, or metres per unit"))
     elif not isinstance(cloud.unit, str) and not (math.isfinite(cloud.unit) and cloud.unit > 0):
@@ -133,6 +135,12 @@ def _faults(description: Description) -> list[tuple[str, str]]:
     return faults
 
 
+def _name_faults(name: str) -> list[tuple[str, str]]:
+    if name and not is_plugin_name(name):
+        return [("dataset.name", f"is '{name}': write letters, digits, '_', '.' and '-'")]
+    return [("dataset.name", f"is '{name}', a dataset that is known: write another")] if name in DATASETS else []
+
+
 def _length_faults(key: str, value: str | float, *, zero: bool) -> list[tuple[str, str]]:
     wanted = "write a length such as '5 mm', or a number in the unit"
     if isinstance(value, str):
@@ -156,6 +164,8 @@ def _pattern_faults(files: Files) -> list[tuple[str, str]]:
             unknown = sorted(set(fields) - {"category", "split", "defect", "id"})
             if unknown:
                 faults.append((f"files.{kind}", f"has {{{unknown[0]}}}: only category, split, defect and id are known"))
+            elif kind == "rgb" and "split" not in fields:
+                faults.append((f"files.{kind}", f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"))
             elif kind != "mask" and "id" not in fields:
                 faults.append((f"files.{kind}", f"has no {{id}} in '{pattern}': files are paired by it"))
             elif pattern.startswith("/") or ".." in Path(pattern).parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.data.registry import DATASETS
+from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.report.compare import why_not_comparable
@@ -99,7 +99,7 @@ def published_speeds(published: Published, query: RecordQuery, metric: str) -> F
             f"No {quantity(metric).title} with a frame rate is published for {dataset}, {shots} shots{categories}: "
             f"{_ONLY_PUBLISHED}."
         )
-    title = f"{DATASETS[dataset].title}, all training samples; as published by Costanzino et al., CVPR 2024, Table 5"
+    title = f"{dataset_title(dataset)}, all training samples; as published by Costanzino et al., CVPR 2024, Table 5"
     return FigureData(title, (Series(_AS_PUBLISHED, True, points),), metric)
 
 

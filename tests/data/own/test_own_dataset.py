@@ -1,0 +1,320 @@
+"""Own data in every form that a description can give them: the same samples come out, or one sentence says why not."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from samples import make_sample, write_tiny_mvtec
+
+from harness.contract import Sample
+from harness.data.background import Background
+from harness.data.clean import valid_points
+from harness.data.mvtec3d import MVTec3D
+from harness.data.open import dataset_in, open_dataset
+from harness.data.own.reader import OwnDataset
+from harness.data.verify import verify_dataset
+from harness.errors import DataError, UsageError
+
+PINHOLE = {"fx": 450.0, "fy": 455.0, "cx": 31.5, "cy": 23.5}
+"""Of made depth images, 64 x 48 pixels."""
+
+
+def part(seed: int = 0, defect: str = "good", parts: int = 1) -> Sample:
+    """A table 0.4 m below the camera with one or two boxes of 15 mm on it, through an exact pinhole."""
+    draw = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:48, :64]
+    z = np.full((48, 64), 0.4) + draw.normal(0, 2e-5, (48, 64))
+    boxes = [(slice(14, 34), slice(16, 30)), (slice(14, 34), slice(40, 50))][:parts]
+    for box in boxes:
+        z[box] -= 0.015
+    rgb = np.full((48, 64, 3), 60, np.uint8)
+    mask = np.zeros((48, 64), bool)
+    if defect != "good":
+        mask[18:24, 18:24] = True
+        rgb[mask] = (250, 30, 30)
+    z[3, 3] = 0
+    x, y = (columns - PINHOLE["cx"]) / PINHOLE["fx"] * z, (rows - PINHOLE["cy"]) / PINHOLE["fy"] * z
+    xyz = np.stack([x, y, z], -1).astype(np.float32)
+    return replace(make_sample(0, height=48, width=64), rgb=rgb, xyz=xyz, mask=mask, defect=defect, plane=mask & False)
+
+
+SAMPLES = [
+    *(("train", "good", index) for index in range(4)),
+    *(("test", "good", index) for index in range(4, 6)),
+    *(("test", "scratch", index) for index in range(6, 9)),
+]
+
+
+def write(root: Path, kind: str, place: str = "{split}/{defect}", image: str = "png", mask: bool = True) -> None:
+    """Write samples as a camera does: clouds of one kind in millimetres, images of one format."""
+    for split, defect, index in SAMPLES:
+        sample, folder = part(index, defect), root / place.format(split=split, defect=defect)
+        for name in ("img", "cloud", "masks"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sample.rgb).save(folder / "img" / f"{index}.{image}", quality=98)
+        millimetres = np.where(valid_points(sample.xyz)[..., None], sample.xyz * 1000, np.nan).astype(np.float32)
+        stem = folder / "cloud" / f"{index}"
+        if kind == "depth":
+            depth = np.where(valid_points(sample.xyz), np.rint(sample.xyz[..., 2] * 1e4), 0).astype(np.uint16)
+            Image.fromarray(depth).save(f"{stem}.png")
+        elif kind == "pcd":
+            head = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 64\nHEIGHT 48\n"
+            head += "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 3072\nDATA binary\n"
+            Path(f"{stem}.pcd").write_bytes(head.encode() + millimetres.tobytes())
+        elif kind == "ply":
+            head = "ply\nformat binary_little_endian 1.0\nelement vertex 3072\n"
+            head += "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n"
+            Path(f"{stem}.ply").write_bytes(head.encode() + millimetres.tobytes())
+        elif kind == "npz":
+            np.savez(f"{stem}.npz", points=millimetres)
+        else:
+            tifffile.imwrite(f"{stem}.tiff", millimetres, photometric="rgb")
+        if mask and defect != "good":
+            Image.fromarray((sample.mask * 255).astype(np.uint8)).save(folder / "masks" / f"{index}.png")
+
+
+def describe(root: Path, table: str = 'unit = "mm"', more: str = "", **files: object) -> None:
+    """Write a description of what :func:`write` wrote."""
+    patterns = {"rgb": "{split}/{defect}/img/{id}.png", "cloud": "{split}/{defect}/cloud/{id}.tiff"}
+    patterns |= {"mask": "{split}/{defect}/masks/{id}.png"} | files
+    lines = [f"{name} = {json.dumps(value)}" for name, value in patterns.items()]
+    text = "\n".join(["[files]", *lines, "[cloud]", table, more])
+    (root / "dataset.toml").write_text(text)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "brackets"
+    folder.mkdir()
+    return folder
+
+
+CLOUDS = {
+    "xyz": 'unit = "mm"',
+    "npz": 'unit = "mm"',
+    "pcd": 'unit = "mm"\nkind = "pcd"',
+    "ply": 'unit = "mm"\nkind = "ply"',
+    "depth": f'unit = 0.0001\nkind = "depth"\ncamera = {{ {", ".join(f"{k} = {v}" for k, v in PINHOLE.items())} }}',
+}
+SUFFIXES = {"xyz": "tiff", "npz": "npz", "pcd": "pcd", "ply": "ply", "depth": "png"}
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+@pytest.mark.parametrize("image", ["png", "jpg", "bmp"])
+def test_one_sample_comes_from_every_format(root: Path, kind: str, image: str) -> None:
+    write(root, kind, image=image)
+    describe(
+        root,
+        CLOUDS[kind],
+        rgb=f"{{split}}/{{defect}}/img/{{id}}.{image}",
+        cloud=f"{{split}}/{{defect}}/cloud/{{id}}.{SUFFIXES[kind]}",
+    )
+    data = open_dataset("folder", root)
+    assert (data.info.name, data.categories) == ("brackets", ("brackets",))
+    assert [len(data.refs("brackets", split)) for split in ("train", "validation", "test")] == [4, 0, 5]
+    for ref in data.refs("brackets", "test"):
+        sample, made = data.decode(ref), part(int(ref.id.rpartition("/")[2]), ref.defect)
+        missing = ~valid_points(made.xyz)
+        assert (sample.xyz[missing] == 0).all()
+        assert np.abs(sample.xyz - made.xyz)[~missing].max() < (1e-4 if kind == "depth" else 1e-6)
+        assert np.abs(sample.rgb.astype(int) - made.rgb).mean() <= (0 if image != "jpg" else 2)
+        assert np.array_equal(sample.mask, made.mask)
+        assert sample.anomalous == (ref.defect == "scratch")
+        cleaned = data.clean(sample)
+        kept = valid_points(cleaned.xyz)
+        assert kept[15:33, 17:29].all()
+        assert not kept[:10].any()
+    assert verify_dataset(root).ok
+
+
+def test_the_layout_of_mvtec_needs_no_description_and_reads_as_its_reader_does(tmp_path: Path) -> None:
+    root = write_tiny_mvtec(tmp_path / "mine", ("flange", "bolt"))
+    own, reader = open_dataset("folder", root), MVTec3D(root, replace(MVTec3D.info, categories=("bolt", "flange")))
+    assert own.categories == ("bolt", "flange")
+    for category in own.categories:
+        assert own.refs(category, "test") == reader.refs(category, "test")
+        for ref in own.refs(category, "test"):
+            ours, theirs = own.load(ref), reader.load(ref)
+            for name in ("rgb", "xyz", "plane", "mask"):
+                assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+
+
+def test_data_without_dataset_go_by_their_own_name(tmp_path: Path) -> None:
+    root = write_tiny_mvtec(tmp_path / "My parts (2)", ("flange",))
+    assert dataset_in(root) == "My-parts-2"
+    assert open_dataset("My-parts-2", root).categories == ("flange",)
+    assert OwnDataset(write_tiny_mvtec(tmp_path / "toy", ("flange",))).info.name == "own-toy"
+
+
+def test_a_description_makes_it_own_data_whatever_the_categories(tmp_path: Path) -> None:
+    root = write_tiny_mvtec(tmp_path / "mine", ("bagel", "bolt"))
+    assert dataset_in(root) == "mvtec3d"
+    (root / "dataset.toml").write_text('[cloud]\nunit = "m"\n[dataset]\nname = "bakery"\ncategories = ["bolt"]')
+    assert dataset_in(root) == "bakery"
+    assert open_dataset("bakery", root).categories == ("bolt",)
+    (root / "dataset.toml").write_text('[cloud]\nunit = "m"\n[dataset]\ncategories = ["nut"]')
+    with pytest.raises(DataError, match="nut"):
+        open_dataset("folder", root)
+
+
+def test_a_list_says_what_trains(root: Path) -> None:
+    write(root, "xyz", place="shots")
+    rows = [
+        {"id": index, "split": split, "defect": {"good": "OK"}.get(defect, defect), "rgb": f"shots/img/{index}.png"}
+        | {"cloud": f"shots/cloud/{index}.tiff", "mask": f"shots/masks/{index}.png" if defect != "good" else ""}
+        for split, defect, index in SAMPLES
+    ]
+    with (root / "samples.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [*rows[0]])
+        writer.writeheader()
+        writer.writerows(rows)
+    describe(root, list="samples.csv")
+    data = OwnDataset(root)
+    assert [ref.id for ref in data.refs("brackets", "train")] == [f"train/good/{index}" for index in range(4)]
+    assert [ref.defect for ref in data.refs("brackets", "test")] == ["good"] * 2 + ["scratch"] * 3
+    assert verify_dataset(root).ok
+    listed = (root / "samples.csv").read_text()
+    for wrong, said in (
+        (listed.replace("shots/img/2.png", "../2.png"), "leads out"),
+        (listed.replace("shots/img/2.png", "/etc/passwd"), "leads out"),
+        (listed.replace("shots/img/2.png", "shots/img/22.png"), "22.png"),
+        (listed.replace("\n3,train", "\n3,trian"), "trian"),
+        (listed.replace("rgb", "colour"), "rgb"),
+        (listed.replace("\n3,train", "\n2,train"), "train/good/2"),
+        ("", "lists no sample"),
+    ):
+        (root / "samples.csv").write_text(wrong)
+        with pytest.raises(DataError, match=said):
+            OwnDataset(root).refs("brackets", "train")
+
+
+def test_each_unmatched_file_is_one_sentence_that_names_what_is_there(root: Path) -> None:
+    write(root, "xyz")
+    describe(root)
+    (root / "train/good/cloud/0.tiff").rename(root / "train/good/cloud/0.npy")
+    (root / "train/good/cloud/1.tiff").unlink()
+    (root / "train/good/img/2.png").unlink()
+    (root / "test/scratch/masks/7.png").rename(root / "test/scratch/masks/77.png")
+    report = verify_dataset(root)
+    said = {problem.message for problem in report.problems}
+    assert not report.ok
+    assert len(said) == 4
+    for names in (("0.png", "0.npy"), ("1.png", "1.tiff"), ("2.tiff",), ("77.png",)):
+        assert any(all(name in sentence for name in names) for sentence in said), (names, said)
+    assert any("1 of 3 anomalous samples have no mask" in note.message for note in report.notes)
+    assert not any("download" in sentence or "delete" in sentence for sentence in said)
+    with pytest.raises(DataError, match="more like it"):
+        OwnDataset(root).refs("brackets", "train")
+
+
+def test_defective_samples_do_not_train(root: Path) -> None:
+    write(root, "xyz")
+    for path in (root / "test/scratch").rglob("*.*"):
+        target = root / "train" / path.relative_to(root / "test")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    describe(root)
+    data = OwnDataset(root)
+    assert {ref.defect for ref in data.refs("brackets", "train")} == {"good"}
+    assert any("left out" in note for note in data.notes("brackets"))
+
+
+def test_masks_are_optional(root: Path) -> None:
+    write(root, "xyz", mask=False)
+    describe(root)
+    data = OwnDataset(root)
+    found = [data.decode(ref) for ref in data.refs("brackets", "test")]
+    assert [sample.mask is None for sample in found] == [False] * 2 + [True] * 3
+    assert "3 of 3 anomalous samples have no mask" in data.notes("brackets")
+
+
+RULES = {
+    "none": Background(rule="none"),
+    "depth": Background(rule="depth", nearest=0.1, farthest=0.39),
+}
+
+
+def test_rules_of_the_background(root: Path) -> None:
+    write(root, "xyz")
+    for split, defect, index in SAMPLES:
+        (root / split / defect / "object").mkdir(exist_ok=True)
+        shown = np.zeros((48, 64), np.uint8)
+        shown[16:20, 20:26] = 255
+        Image.fromarray(shown).save(root / split / defect / "object" / f"{index}.png")
+    kept = {}
+    for rule, more in {
+        "plane": "",
+        "none": "",
+        "depth": 'nearest = 100\nfarthest = "0.39 m"',
+        "mask": 'mask = "{split}/{defect}/object/{id}.png"',
+    }.items():
+        describe(root, more=f'[background]\nrule = "{rule}"\n{more}')
+        data = OwnDataset(root)
+        cleaned = data.load(data.refs("brackets", "train")[0])
+        kept[rule] = int(valid_points(cleaned.xyz).sum())
+        assert not cleaned.xyz[cleaned.plane].any()
+    assert kept == {"plane": 280, "none": 48 * 64 - 1, "depth": 280, "mask": 24}
+
+
+def test_all_parts_or_the_largest_are_kept(root: Path) -> None:
+    write(root, "xyz")
+    for index in range(4):
+        points = part(index, parts=2).xyz * 1000
+        tifffile.imwrite(root / f"train/good/cloud/{index}.tiff", points, photometric="rgb")
+    kept = {}
+    for keep in ("largest", "all"):
+        describe(root, more=f'[background]\nkeep = "{keep}"')
+        data = OwnDataset(root)
+        kept[keep] = int(valid_points(data.load(data.refs("brackets", "train")[0]).xyz).sum())
+        assert any("keeps the largest cluster" in note for note in data.notes("brackets")) == (keep == "largest")
+    assert kept == {"largest": 280, "all": 480}
+
+
+def test_a_digest_follows_description_and_files(root: Path) -> None:
+    write(root, "xyz")
+    describe(root)
+    first = OwnDataset(root).digest("brackets")
+    assert OwnDataset(root).digest("brackets") == first
+    describe(root, more="# only a comment")
+    assert OwnDataset(root).digest("brackets") == first
+    describe(root, more='[background]\nthickness = "4 mm"')
+    assert OwnDataset(root).digest("brackets") != first
+    describe(root, 'unit = "cm"')
+    assert OwnDataset(root).digest("brackets") != first
+
+
+def test_large_images_are_made_smaller(root: Path) -> None:
+    write(root, "xyz")
+    describe(root)
+    text = (root / "dataset.toml").read_text()
+    for path in root.rglob("img/*.png"):
+        Image.fromarray(np.asarray(Image.open(path)).repeat(3, 0).repeat(3, 1)).save(path)
+    for path in root.rglob("*.tiff"):
+        tifffile.imwrite(path, tifffile.imread(path).repeat(3, 0).repeat(3, 1), photometric="rgb")
+    for path in root.rglob("masks/*.png"):
+        Image.fromarray(np.asarray(Image.open(path)).repeat(3, 0).repeat(3, 1)).save(path)
+    (root / "dataset.toml").write_text(f"[dataset]\nmax_side = 64\n{text}")
+    data = OwnDataset(root)
+    for ref in data.refs("brackets", "test"):
+        sample, made = data.decode(ref), part(int(ref.id.rpartition("/")[2]), ref.defect)
+        assert np.array_equal(sample.rgb, made.rgb)
+        assert np.array_equal(sample.mask, made.mask)
+        assert np.abs(sample.xyz - made.xyz).max() < 1e-6
+    assert any("192x144 to 64x48" in note for note in data.notes("brackets"))
+
+
+@pytest.mark.parametrize("name", ["folder", "brackets", "mvtec3d"])
+def test_no_message_offers_a_download_into_the_folder(root: Path, name: str) -> None:
+    (root / "scans").mkdir()
+    (root / "scans" / "a.png").write_bytes(b"")
+    with pytest.raises(UsageError) as error:
+        open_dataset(name, root)
+    assert f"--to {root}" not in str(error.value)
+    assert "delete" not in str(error.value)
