@@ -10,6 +10,7 @@ from harness.data import registry
 from harness.data.eyecandies import Eyecandies
 from harness.data.mvtec3d import MVTec3D
 from harness.data.open import dataset_in, find_datasets, open_dataset
+from harness.data.own.reader import OwnDataset
 from harness.data.registry import DATASETS
 from harness.data.toy import TOY_VERSION, ensure_toy
 from harness.errors import PrerequisiteError, UsageError
@@ -142,12 +143,12 @@ def test_what_a_plugin_registers_is_a_dataset_like_others(bagel, monkeypatch: py
     class Nameless(MVTec3D):
         info = replace(MVTec3D.info, name="")
 
-    entries = {"brackets": Brackets, "nameless": Nameless, "broken": object}
+    entries = {"brackets": Brackets, "nameless": Nameless, "broken": object, "folder": OwnDataset}
     monkeypatch.setattr(registry, "_plugins", Group(entries))
     for cached in (registry._usable, registry.load_reader):
         cached.cache_clear()
     try:
-        assert tuple(DATASETS) == ("brackets",)
+        assert tuple(DATASETS) == ("brackets", "folder")
         assert isinstance(open_dataset("brackets", bagel.root), Brackets)
         for name in ("nameless", "broken", "nix"):
             with pytest.raises(UsageError):
