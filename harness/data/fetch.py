@@ -51,6 +51,8 @@ class _Item:
         Whether it must be downloaded.
     size
         Bytes of the archive; None where nobody says.
+    given
+        Whether the user named the file, which is never replaced.
     """
 
     archive: Archive
@@ -58,6 +60,7 @@ class _Item:
     file: Path
     download: bool
     size: int | None
+    given: bool = False
 
     @property
     def missing(self) -> int:
@@ -183,7 +186,7 @@ def _items(
         place = to / archive.name if source is None else _place(source, archive, wanted)
         if isinstance(place, Path):
             size = place.stat().st_size if place.is_file() else archive.size
-            items.append(_Item(archive, categories, place, not place.is_file(), size))
+            items.append(_Item(archive, categories, place, not place.is_file(), size, given=source is not None))
         else:
             items.append(_Item(replace(archive, url=place, size=None), categories, to / archive.name, True, None))
     return _with_sizes(items), there
@@ -263,7 +266,7 @@ def _amount(size: int) -> str:
 
 def _fetch(item: _Item, to: Path, folder: Path, progress: FetchProgress | None) -> str:
     archive, file = item.archive, item.file
-    if item.download or file == to / archive.name:
+    if not item.given:
         step = _with_step(progress, f"download {archive.name}")
         download(archive.url, file, md5=archive.md5, size=archive.size, progress=step)
     elif wrong := mismatch(file, md5=archive.md5):

@@ -104,12 +104,24 @@ def test_an_archive_brought_by_hand_is_used_and_stays(server, tmp_path, there):
     assert "may be deleted" not in result.notes[0]
 
 
-def test_a_file_with_another_digest_than_the_published_one_is_refused_and_stays(tmp_path):
-    file = tmp_path / "mine.tar.xz"
+@pytest.mark.parametrize("name", ["mine.tar.xz", PUBLISHED.name])
+def test_a_file_with_another_digest_than_the_published_one_is_refused_and_stays(tmp_path, name):
+    file = tmp_path / name
     file.write_bytes(CONTENT)
     with pytest.raises(PrerequisiteError, match=rf"{MD5} instead of {PUBLISHED.md5}.*--md5"):
         fetch_dataset("mvtec3d", tmp_path, confirm=yes, source=str(file))
-    assert only(tmp_path, "mine.tar.xz")
+    assert only(tmp_path, name)
+    assert file.read_bytes() == CONTENT
+
+
+def test_a_damaged_archive_of_the_user_stays_and_leaves_nothing_else(tmp_path):
+    file = tmp_path / "mine.tar.xz"
+    file.write_bytes(CONTENT[: len(CONTENT) // 2])
+    md5 = hashlib.md5(file.read_bytes()).hexdigest()
+    with pytest.raises(DataError, match="truncated or no archive"):
+        fetch_dataset("mvtec3d", tmp_path / "data", confirm=yes, source=str(file), md5=md5)
+    assert only(tmp_path, "mine.tar.xz", "data")
+    assert only(tmp_path / "data")
 
 
 def test_without_consent_nothing_is_downloaded(server, tmp_path):
