@@ -21,6 +21,7 @@ from harness.contract import MODALITIES, OPTIONAL_FIELDS, Sample
 from harness.data.clean import valid_points
 from harness.data.fields import lacking_fields, with_fields
 from harness.data.folder import SPLITS
+from harness.data.units import length, scale_of
 from harness.dataset_contract import Dataset, DatasetReader, SampleRef
 from harness.errors import HarnessError, UsageError
 from harness.plugins import is_plugin_name
@@ -216,15 +217,9 @@ def units(subject: ReaderSubject) -> None:
         with subject.calling("modalities()"):
             if "xyz" not in subject.dataset.modalities(ref.category):
                 continue
-        valid = valid_points(sample.xyz)
-        both = valid[:, 1:] & valid[:, :-1]
-        if not both.any():
-            continue
-        step = float(np.median(np.linalg.norm(np.diff(sample.xyz, axis=1)[both], axis=1)))
-        points = sample.xyz[valid]
-        extent = float(np.linalg.norm(points.max(0) - points.min(0)))
-        plausible = 1e-6 <= step <= 1e-2 and 1e-3 <= extent <= 10
-        _require(plausible, f"{ref.category}/{ref.id}: pixels lie {step:.3g} m apart, the cloud spans {extent:.3g} m.")
+        scale = scale_of(sample.xyz)
+        sizes = f"pixels lie {length(scale.step)} apart, the cloud spans {length(scale.diagonal)}"
+        _require(scale.plausible, f"{ref.category}/{ref.id}: {sizes}, up to {length(scale.farthest)} away.")
 
 
 @check("clean", "clean() only removes points, marks those of the background, and leaves its input alone.", "decode")

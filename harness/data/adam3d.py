@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.contract import MODALITIES, Sample
 from harness.data.folder import SampleFiles, Scan
-from harness.data.images import read_points, require_finite, require_metres
+from harness.data.images import read_points, require_finite
 from harness.data.mvtec3d import MVTec3D
 from harness.data.paired import GOOD, decode_paired, scan_paired
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
@@ -113,7 +113,7 @@ class Adam3D(MVTec3D):
         if _is_one_value(points) != one_value:
             here, others = ("points", "a depth") if one_value else ("a depth", "points")
             raise DataError(f"{path} holds {here} where the category's first cloud holds {others}: {hint}.")
-        (require_finite if one_value else require_metres)(path, points, hint)
+        require_finite(path, points, hint)
         return points
 
 

@@ -16,7 +16,7 @@ from harness.data.backproject import BACKGROUND_RULE, back_project, find_backgro
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest, subfolders
-from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_metres
+from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_finite
 from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
 from harness.dataset_contract import SampleRef, Split
 from harness.errors import DataError
@@ -97,7 +97,7 @@ class Official:
         pose = _read_pose(files["pose"], self._hint)
         with np.errstate(all="ignore"):
             xyz = to_sample_axes(back_project(scale_depth(raw, low, high), pose))
-        require_metres(files["depth"], xyz, self._hint)
+        require_finite(files["depth"], xyz, self._hint)
         mask = np.zeros(raw.shape, dtype=np.bool_)
         if ref.defect != GOOD:
             mask = read_anomaly(ref, files, rgb, self._hint, self._doubts)

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.contract import MODALITIES, Sample
 from harness.data.background import PROTOCOL_BACKGROUND, Background
 from harness.data.doubts import Doubts
+from harness.data.units import require_metres
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
@@ -19,6 +20,9 @@ from harness.files.hashes import FileHashes
 __all__ = ["SPLITS", "FolderDataset", "SampleFiles", "Scan", "files_digest", "subfolders"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_CLOUDS = ("xyz", "cloud", "depth")
+"""Kinds of files that coordinates come from."""
 
 SampleFiles = Mapping[str, Path]
 """The files of a sample by kind: ``rgb``, ``xyz`` or ``depth``, ``mask`` where there is one, ``range``, ``pose``."""
@@ -201,12 +205,16 @@ class FolderDataset(ABC):
         ------
         DataError
             With the file's name: missing, truncated, of another size or type, NaN or infinite, without a valid point,
-            or with an empty mask although its sample is anomalous.
+            of coordinates that can't be metres, or with an empty mask although its sample is anomalous.
         """
         files = self.scan(ref.category, ref.split).samples.get(ref)
         if files is None:
             raise DataError(f"{self.root / ref.category} has no sample {ref.id}: {self.hint}.")
-        return self._decode(ref, files)
+        sample = self._decode(ref, files)
+        cloud = next((files[kind] for kind in _CLOUDS if kind in files), f"{ref.category}/{ref.id}")
+        if "xyz" in self.modalities(ref.category):
+            require_metres(sample, cloud, self.hint)
+        return sample
 
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""

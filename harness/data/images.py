@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -32,11 +33,11 @@ __all__ = [
     "read_points",
     "read_rgb",
     "read_text",
+    "read_tiff",
     "read_xyz",
     "reading",
     "require_file",
     "require_finite",
-    "require_metres",
     "require_size",
 ]
 
@@ -60,11 +61,6 @@ _BITS_PER_SAMPLE = 258
 
 _FULL_RANGE = 64
 """In 8 bits: an image of 16 bits without any value from here on may as well be one of 10, 12 or 14 bits."""
-
-_FARTHEST = 10.0
-"""Metres from the sensor, in any direction: farther away than any part that is inspected."""
-
-_POINTS_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,11 +188,10 @@ def read_xyz(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        Where the file is missing, truncated, of another shape or type, holds NaN or infinite values, or values too
-        large for metres.
+        Where the file is missing, truncated, of another shape or type, or holds NaN or infinite values.
     """
     points = read_points(path, hint)
-    require_metres(path, points, hint)
+    require_finite(path, points, hint)
     return points
 
 
@@ -212,20 +207,44 @@ def read_points(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
     DataError
         Where the file is missing, truncated, or of another shape or type.
     """
-    require_file(path, hint)
-    with reading(path, "a TIFF image", hint), tifffile.TiffFile(_opened(path)) as opened:
-        series = opened.series[0]
-        shape, dtype = tuple(series.shape), np.dtype(series.dtype)
+
+    def require(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype.kind != "f":
             content = f"{dtype} of shape {'x'.join(map(str, shape))}"
             raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
         require_size(path, shape[1], shape[0], hint)
-        xyz = series.asarray()
-        if xyz.shape != shape or xyz.dtype != dtype:
-            raise DataError(f"{path} holds other values than its header says: {hint}.")
+
     with np.errstate(over="ignore"):
-        points: NDArray[np.float32] = xyz.astype(np.float32)
+        points: NDArray[np.float32] = read_tiff(path, require, hint).astype(np.float32)
     return points
+
+
+def read_tiff(path: Source, require: Callable[[tuple[int, ...], np.dtype[Any]], None], hint: str) -> NDArray[Any]:
+    """Read the first array of a TIFF file as it is.
+
+    Parameters
+    ----------
+    path
+        A TIFF file.
+    require
+        Raises DataError for a shape and a type that are not wanted, before memory is taken for them.
+    hint
+        What the user can do about a bad file: the end of the error's sentence.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or damaged, too.
+    """
+    require_file(path, hint)
+    with reading(path, "a TIFF image", hint), tifffile.TiffFile(_opened(path)) as opened:
+        series = opened.series[0]
+        shape, dtype = tuple(series.shape), np.dtype(series.dtype)
+        require(shape, dtype)
+        values: NDArray[Any] = series.asarray()
+        if values.shape != shape or values.dtype != dtype:
+            raise DataError(f"{path} holds other values than its header says: {hint}.")
+        return values
 
 
 def read_text(path: Path, hint: str) -> str:
@@ -235,23 +254,6 @@ def read_text(path: Path, hint: str) -> str:
         if path.stat().st_size > _LARGEST_TEXT:
             raise DataError(f"{path} is larger than {_LARGEST_TEXT / 1e6:g} MB, which no description needs: {hint}.")
         return path.read_text(encoding="utf-8")
-
-
-def require_metres(path: Source, points: NDArray[np.float32], hint: str) -> None:
-    """Raise DataError where a coordinate (H, W, 3) is not finite, or nearly all are too large for metres."""
-    require_finite(path, points, hint)
-    every = points.reshape(-1, 3)
-    some = every[:: max(1, len(every) // _POINTS_LOOKED_AT)]
-    measured = some[(some != 0).all(axis=1)]
-    if not len(measured):
-        return
-    low, high = np.percentile(measured, (1, 99), axis=0)
-    if max(-low.min(), high.max()) > _FARTHEST:
-        ranges = ", ".join(f"{name} {a:.4g} to {b:.4g}" for name, a, b in zip("xyz", low, high, strict=True))
-        raise DataError(
-            f"{path} has coordinates that span {max(high - low):.4g} ({ranges}), where metres are expected: divide "
-            f"millimetres by 1000, or {hint}."
-        )
 
 
 def require_finite(path: Source, points: NDArray[np.float32], hint: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan
 from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
 from harness.data.open import open_found
+from harness.data.units import decode_in_metres
 from harness.dataset_contract import Dataset, DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 
@@ -189,7 +190,7 @@ def _decode_all(reader: Dataset, scans: _Scans, progress: VerifyProgress | None)
 def _unreadable(reader: Dataset, ref: SampleRef, files: SampleFiles) -> tuple[str, ...]:
     """Return a sentence for every file that can't be used; none where the sample is fine."""
     try:
-        sample = reader.decode(ref)
+        sample = decode_in_metres(reader, ref, _HINT)
         if not sample.anomalous and "mask" in files:
             read_mask(files["mask"], _HINT)  # decoding a nominal sample leaves it out
     except DataError as error:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
-from harness.data.images import read_rgb, read_xyz
+from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
+from harness.data.units import require_metres
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
@@ -120,7 +121,9 @@ def _read(rgb: Path, xyz: Path) -> Sample:
             "both must have the same size, pixel by pixel."
         )
     nothing = np.zeros(points.shape[:2], bool)
-    return Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
+    sample = Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
+    require_metres(sample, xyz, GIVE_ANOTHER)
+    return sample
 
 
 def _with_needed(sample: Sample, name: str) -> Sample:

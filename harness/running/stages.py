@@ -22,6 +22,7 @@ from harness.data.background import PROTOCOL_BACKGROUND
 from harness.data.fields import fields_digest, with_fields
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
+from harness.data.units import decode_in_metres
 from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import DataError
 from harness.files.digest import digest
@@ -155,7 +156,9 @@ class CellRun:
             by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
             train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
             mixed = sorted(test, key=lambda ref: digest([self.cell.id, ref.id]))  # their place must not tell the label
-            dataset.clean(dataset.decode(test[0]), remember=False)  # what readers import must not count for the method
+            for ref in (*train[:1], test[0]):
+                first = decode_in_metres(dataset, ref, "see 'harness data verify'")
+            dataset.clean(first, remember=False)  # what readers import must not count for the method
             content = self._content(dataset, train, test)
             meter = meter_of(self.job.device)
             before = allocator_level(self.job.device)

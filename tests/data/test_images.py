@@ -345,15 +345,3 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
     for reader in (read_rgb, read_mask, read_depth, read_xyz):
         with pytest.raises(DataError, match=r"a\.png is no ordinary file"):
             reader(tmp_path / "a.png")
-
-
-@pytest.mark.parametrize("factor", [1000, 1e6])
-def test_coordinates_that_are_no_metres_are_refused_with_their_span(tmp_path: Path, factor: float) -> None:
-    path = tmp_path / "a.tiff"
-    points = (POINTS * 0.02 + 0.3).astype(np.float32)
-    points[0, 0] = (500, 500, 500)
-    path.write_bytes(tiff(points))
-    assert np.array_equal(read_xyz(path), points), "a stray point decides nothing"
-    path.write_bytes(tiff((points * factor).astype(np.float32)))
-    with pytest.raises(DataError, match=r"a\.tiff has coordinates that span [0-9.e+]+ .*metres are expected"):
-        read_xyz(path)

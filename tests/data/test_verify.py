@@ -196,7 +196,7 @@ def write_candy(prefix: Path, *, anomalous: bool) -> None:
     prefix.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(f"{prefix}_image_4.png")
-    Image.fromarray(rng.integers(0, 60000, (16, 16)).astype(np.uint16)).save(f"{prefix}_depth.png")
+    Image.fromarray(rng.integers(30_000, 30_500, (16, 16)).astype(np.uint16)).save(f"{prefix}_depth.png")
     Image.fromarray(np.full((16, 16), 255 * anomalous, np.uint8)).save(f"{prefix}_mask.png")
     Path(f"{prefix}_info_depth.yaml").write_text("normalization:\n  min: 1.0\n  max: 2.0\n")
     Path(f"{prefix}_metadata.yaml").write_text(f"anomalous: {int(anomalous)}\n")

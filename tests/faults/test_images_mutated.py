@@ -36,7 +36,7 @@ RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (14, 11, 3), np.uint8)
 GREY = RANDOM.integers(0, 2**16, (14, 11)).astype(np.uint16)
 MASK = np.pad(np.full((3, 4), 255, np.uint8), [(4, 7), (2, 5)])
-POINTS = RANDOM.normal(0.4, 0.1, (14, 11, 3)).astype(np.float32)
+POINTS = RANDOM.normal(0.4, 0.002, (14, 11, 3)).astype(np.float32)
 
 
 def png(array: np.ndarray, mode: str | None = None) -> bytes:

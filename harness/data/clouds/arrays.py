@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import tifffile
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from harness.data.images import GIVE_ANOTHER, read_depth, reading, require_file, require_size
+from harness.data.images import GIVE_ANOTHER, read_depth, read_tiff, reading, require_size
 from harness.errors import DataError
 from harness.files.reading import open_regular
 
-__all__ = ["GRID_SUFFIXES", "XYZ_SUFFIXES", "read_grid", "read_points", "read_xyz"]
+__all__ = ["GRID_SUFFIXES", "XYZ_SUFFIXES", "read_grid", "read_xyz"]
 
 XYZ_SUFFIXES = (".tiff", ".tif", ".npy", ".npz")
 GRID_SUFFIXES = (".png", *XYZ_SUFFIXES)
@@ -63,29 +62,6 @@ def read_xyz(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[Any]:
     return points
 
 
-def read_points(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.float32]:
-    """Read points (H, W, 3) of the paired layout: metres as float values, finite, zero where nothing was measured.
-
-    Raises
-    ------
-    DataError
-        As :func:`read_xyz`; where the type is no float, or coordinates are NaN or infinite.
-    """
-    points = read_xyz(path, hint)
-    if points.dtype.kind != "f":
-        content = _content(points.shape, points.dtype)
-        raise DataError(f"{path} holds {content} instead of float points of shape HxWx3: {hint}.")
-    with np.errstate(over="ignore"):
-        metres: NDArray[np.float32] = np.require(points, np.float32, ["C", "W"])
-    finite = np.isfinite(metres)
-    if not finite.all():
-        bad = int((~finite).any(axis=2).sum())
-        raise DataError(
-            f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: {hint}."
-        )
-    return metres
-
-
 def read_grid(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[Any]:
     """Read one value a pixel, a depth or a height, as it is.
 
@@ -122,26 +98,15 @@ def read_grid(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[Any]:
 
 def _read_array(path: Path, hint: str) -> NDArray[Any]:
     """Return the one array of a file, of two or three axes."""
-    require_file(path, hint)
     suffix = path.suffix.lower()
-    with reading(path, "an array of NumPy" if suffix in (".npy", ".npz") else "a TIFF image", hint):
-        if suffix == ".npy":
-            with open_regular(path) as stream:
-                return _read_npy(stream, path, hint)
-        if suffix == ".npz":
-            return _read_npz(path, hint)
-        with tifffile.TiffFile(path) as opened:
-            series = opened.series[0]
-            shape, dtype = tuple(series.shape), np.dtype(series.dtype)
-            _require_numbers(path, shape, dtype, hint)
-            values: NDArray[Any] = series.asarray()
-            if values.shape != shape or values.dtype != dtype:
-                raise DataError(f"{path} holds other values than its header says: {hint}.")
-            return values
+    if suffix not in (".npy", ".npz"):
+        return read_tiff(path, lambda shape, dtype: _require_numbers(path, shape, dtype, hint), hint)
+    with reading(path, "an array of NumPy", hint), open_regular(path) as stream:
+        return _read_npy(stream, path, hint) if suffix == ".npy" else _read_npz(stream, path, hint)
 
 
-def _read_npz(path: Path, hint: str) -> NDArray[Any]:
-    with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+def _read_npz(stream: IO[bytes], path: Path, hint: str) -> NDArray[Any]:
+    with zipfile.ZipFile(stream) as archive:
         names = archive.namelist()
         if len(names) != 1:
             raise DataError(f"{path} holds {len(names)} arrays ({', '.join(names)[:200]}) instead of one: {hint}.")
@@ -184,10 +149,13 @@ def _content(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 
 
 def _repeated(points: NDArray[Any]) -> bool:
-    """Return whether all three values (H, W, 3) are equal at every pixel, and not all are zero."""
+    """Return whether all three values (H, W, 3) are equal at every pixel, and not the same everywhere."""
     some = points[:: max(1, len(points) // _ROWS_COMPARED)]
-    return all(
-        np.array_equal(part[..., 0], part[..., other], equal_nan=part.dtype.kind == "f")
-        for part in (some, points)
-        for other in (1, 2)
-    ) and bool(points.any())
+    return (
+        all(
+            np.array_equal(part[..., 0], part[..., other], equal_nan=part.dtype.kind == "f")
+            for part in (some, points)
+            for other in (1, 2)
+        )
+        and np.unique(some[np.isfinite(some)]).size > 1
+    )

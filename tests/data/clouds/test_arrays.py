@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from harness.data.clouds.arrays import read_grid, read_points, read_xyz
+from harness.data.clouds.arrays import read_grid, read_xyz
 from harness.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,6 @@ def test_every_order_of_planes_gives_the_same_points(tmp_path: Path, suffix: str
 def test_planes_of_a_tiff_file(tmp_path: Path, options: dict[str, str]) -> None:
     tifffile.imwrite(tmp_path / "a.tiff", PLANES, **options)
     assert np.array_equal(read_xyz(tmp_path / "a.tiff"), POINTS)
-    assert np.array_equal(read_points(tmp_path / "a.tiff"), POINTS)
 
 
 def test_three_pages_are_planes(tmp_path: Path) -> None:
@@ -63,14 +62,12 @@ def test_values_are_kept_as_they_are(tmp_path: Path, suffix: str, dtype: str) ->
     assert np.array_equal(found, steps)
 
 
-def test_missing_points_are_kept_but_not_in_the_paired_layout(tmp_path: Path) -> None:
+def test_missing_points_are_kept(tmp_path: Path) -> None:
     points = POINTS.copy()
     points[2, 3] = np.nan
     points[4, 5, 0] = np.inf
     path = save(tmp_path / "a.tiff", points)
     assert np.array_equal(read_xyz(path), points, equal_nan=True)
-    with pytest.raises(DataError, match=r"a\.tiff holds NaN or infinite coordinates at 2 pixels.*: mend it\."):
-        read_points(path, "mend it")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
