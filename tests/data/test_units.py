@@ -95,12 +95,21 @@ def test_a_reader_names_the_file_and_verify_every_one_of_them(bagel) -> None:
 
 def test_samples_of_any_reader_are_looked_at(bagel) -> None:
     class Millimetres:
+        offered = ("rgb", "depth", "xyz")
+
         def decode(self, ref: object) -> Sample:
             return sample((sheet() * 1000).astype(np.float32))
+
+        def modalities(self, category: str) -> tuple[str, ...]:
+            return self.offered
+
+    class DepthAlone(Millimetres):
+        offered = ("rgb", "depth")
 
     ref = MVTec3D(bagel.root).refs("bagel", "train")[0]
     with pytest.raises(DataError, match="Sample bagel/train/good/000 can't be in metres"):
         decode_in_metres(Millimetres(), ref, "mend it")
+    assert decode_in_metres(DepthAlone(), ref, "mend it").xyz.max() > 100
 
 
 def test_the_distance_of_clusters_is_compared_with_pixels_and_object() -> None:
