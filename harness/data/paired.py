@@ -14,7 +14,7 @@ from harness.contract import Sample
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SampleFiles, Scan, subfolders
-from harness.data.images import read_mask, read_rgb, read_xyz
+from harness.data.images import Source, read_mask, read_rgb, read_xyz
 from harness.dataset_contract import SampleRef
 from harness.errors import DataError
 
@@ -169,7 +169,7 @@ def read_anomaly(
     return mask.pixels
 
 
-def require_same_size(path: Path, array: NDArray[Any], other: Path, other_array: NDArray[Any], hint: str) -> None:
+def require_same_size(path: Source, array: NDArray[Any], other: Source, other_array: NDArray[Any], hint: str) -> None:
     """Raise DataError where two arrays (H, W, ...) differ in height or width."""
     (height, width), (other_height, other_width) = array.shape[:2], other_array.shape[:2]
     if (height, width) != (other_height, other_width):

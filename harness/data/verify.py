@@ -135,6 +135,7 @@ def verify_dataset(
         for (category, split), scan in scans.items()
         for message in (*scan.problems, *scan.warnings)
     ]
+    problems = [*{problem.message: problem for problem in reversed(problems)}.values()][::-1]  # of a folder once
     if not fast:
         problems += _decode_all(reader, scans, progress)
     return VerifyReport(
