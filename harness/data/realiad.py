@@ -13,8 +13,17 @@ from harness.data.doubts import Doubts
 from harness.data.folder import Scan, subfolders
 from harness.data.images import Member, read_mask, read_points, read_rgb
 from harness.data.paired import GOOD, require_same_size
-from harness.data.realiad_lists import Declaration, Entry, Listing, category_name, read_declaration, read_listing
+from harness.data.realiad_lists import (
+    DECLARATION,
+    Declaration,
+    Entry,
+    Listing,
+    category_name,
+    read_declaration,
+    read_listing,
+)
 from harness.data.smaller import average, nearest, nearest_mask, size_within
+from harness.data.units import require_metres
 from harness.data.zipped import Archive, plain_name
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
@@ -111,7 +120,7 @@ class RealIADD3:
         ------
         DataError
             With the name of archive and file: it can't be read, image and cloud are not on one grid, the cloud has no
-            point, or the mask is empty.
+            point or can't be in metres with the unit that is declared, or the mask is empty.
         """
         files = self._scan(ref.category, ref.split).samples.get(ref)
         if files is None:
@@ -129,16 +138,10 @@ class RealIADD3:
         if anomalous and "mask" in read:
             mask = nearest_mask(self._mask(ref, read["mask"], read["rgb"], rgb), size)
         self._note_size(ref, rgb.shape, size)
-        return Sample(
-            id=ref.id,
-            category=ref.category,
-            defect=ref.defect,
-            rgb=average(rgb, size),
-            xyz=xyz,
-            plane=np.zeros(size, np.bool_),
-            mask=mask,
-            anomalous=anomalous,
-        )
+        plane = np.zeros(size, np.bool_)
+        sample = Sample(ref.id, ref.category, ref.defect, average(rgb, size), xyz, plane, mask, anomalous)
+        require_metres(sample, read["xyz"], f"mend the unit in {self.root / DECLARATION}")
+        return sample
 
     def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Return the sample as it is."""
@@ -236,7 +239,7 @@ class RealIADD3:
         if not self._declaration.rgb.registered:
             raise DataError(
                 f"{sizes}, and nothing says that they show the same view: compare some samples, and where their edges "
-                f"agree write 'registered = true' under '[rgb]' in {self.root / 'realiad_d3.toml'}."
+                f"agree write 'registered = true' under '[rgb]' in {self.root / DECLARATION}."
             )
         scale = max(rows / height, columns / width)
         if abs(height * scale - rows) >= 1 or abs(width * scale - columns) >= 1:

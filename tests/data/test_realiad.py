@@ -154,10 +154,16 @@ def test_nothing_is_read_before_the_unit_is_declared(made: Made, tmp_path: Path)
 def test_the_unit_is_part_of_what_a_cell_is(made: Made, tmp_path: Path) -> None:
     first = RealIADD3(made.write(tmp_path))
     sample = first.decode(first.refs("knob_cap", "train")[0])
-    second = RealIADD3(made.write(tmp_path, '[cloud]\nunit = "um"\n'))
-    assert np.allclose(second.decode(second.refs("knob_cap", "train")[0]).xyz * 1000, sample.xyz, atol=1e-5)
+    second = RealIADD3(made.write(tmp_path, '[cloud]\nunit = "cm"\n'))
+    assert np.allclose(second.decode(second.refs("knob_cap", "train")[0]).xyz, sample.xyz * 10, atol=1e-5)
     third = RealIADD3(made.write(tmp_path, "[cloud]\nunit = 0.001\n"))
     assert first.digest("knob_cap") == third.digest("knob_cap") != second.digest("knob_cap")
+
+
+@pytest.mark.parametrize("unit", ["m", "um"])
+def test_a_unit_that_cannot_be_is_refused_with_the_figures(made: Made, tmp_path: Path, unit: str) -> None:
+    text = refusal(made.write(tmp_path, f'[cloud]\nunit = "{unit}"\n'))
+    assert all(part in text for part in ("knob-cap.zip", "pixels are", str(tmp_path / "realiad_d3.toml")))
 
 
 def test_large_samples_are_made_smaller_and_this_is_told(tmp_path: Path) -> None:
@@ -198,7 +204,7 @@ def test_grids_that_differ_are_refused_until_they_are_declared_to_be_one_view(tm
 
 
 def test_what_is_not_finite_is_missing_and_a_coordinate_of_zero_is_not(made: Made, tmp_path: Path) -> None:
-    xyz = np.full((SIDE, SIDE, 3), 5.0, np.float32)
+    xyz = np.stack([*np.mgrid[1 : SIDE + 1, 1 : SIDE + 1], np.full((SIDE, SIDE), 500)], -1).astype(np.float32)
     xyz[0, 0, 1], xyz[0, 1, 2], xyz[0, 2], xyz[0, 3, 0] = np.nan, np.inf, 0, 0
     for name in made.files:
         if name.endswith("tiff"):
@@ -208,7 +214,7 @@ def test_what_is_not_finite_is_missing_and_a_coordinate_of_zero_is_not(made: Mad
     assert valid[0, :5].tolist() == [False, False, False, True, True]
     for name in made.files:
         if name.endswith("tiff"):
-            made.files[name] = encoded(np.full_like(xyz, np.nan), "tiff")
+            made.files[name] = encoded(xyz * np.float32(np.nan), "tiff")
     assert "no valid point" in refusal(made.write(tmp_path))
 
 
