@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from samples import make_sample
 
+from harness.conformance import READER_CHECKS
+from harness.conformance.reading import ReaderSubject
+from harness.conformance.suite import run_checks
 from harness.contract import MODALITIES
 from harness.data.adam3d import Adam3D
 from harness.data.open import dataset_in, open_dataset
@@ -251,3 +254,10 @@ def test_methods_of_image_and_depth_are_measured_and_their_records_say_what_they
     assert "three times" in notes
     assert "validation set" in notes
     assert found["colour-distance"]["samples"] == {"train": 4, "test": 4}
+
+
+@pytest.mark.parametrize("depth", [True, False])
+def test_the_suite_of_readers_passes_on_either_kind_of_cloud(tmp_path: Path, depth: bool) -> None:
+    subject = ReaderSubject("adam3d", Adam3D, write_adam3d(tmp_path, depth=depth))
+    outcomes = {one.check: one.sentence for one in run_checks(READER_CHECKS, subject) if one.status != "pass"}
+    assert outcomes == {}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from harness.contract import Sample
 from harness.data.background import NO_BACKGROUND, PROTOCOL_BACKGROUND, Background
@@ -22,6 +21,7 @@ from harness.data.own.reading import read_description
 from harness.data.own.table import GOOD, read_table
 from harness.data.paired import has_paired_files, read_anomaly, require_same_size
 from harness.data.registry import DATASETS, OWN_DATA
+from harness.data.smaller import average, nearest, nearest_mask, size_within
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 from harness.files.caches import CACHES
@@ -129,16 +129,12 @@ class OwnDataset(FolderDataset):
         if not most or max(height, width) <= most:
             self.doubts.add("images", sample.category, sample.id, {_LARGE: ""} if height * width > _MANY_PIXELS else {})
             return sample
-        size = [max(1, round(side * most / max(height, width))) for side in (height, width)]
+        size = size_within(height, width, most)
         said = f"{width}x{height} to {size[1]}x{size[0]}"
         self.doubts.add("images", sample.category, sample.id, {"are made smaller when they are read": said})
-        rows, columns = (
-            ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, (height, width), strict=True)
-        )
-        nearest = np.ix_(rows, columns)
-        rgb = Image.fromarray(sample.rgb).resize((size[1], size[0]), Image.Resampling.BOX)
-        mask = None if sample.mask is None else sample.mask[nearest]
-        return replace(sample, rgb=np.asarray(rgb), xyz=sample.xyz[nearest], plane=sample.plane[nearest], mask=mask)
+        rgb, xyz, plane = average(sample.rgb, size), nearest(sample.xyz, size), nearest(sample.plane, size)
+        mask = None if sample.mask is None else nearest_mask(sample.mask, size)
+        return replace(sample, rgb=rgb, xyz=xyz, plane=plane, mask=mask)
 
 
 def _name_of(root: Path) -> str:
