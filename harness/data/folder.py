@@ -73,8 +73,9 @@ class Scan:
         self.images += other.images
 
     def problem(self, sentence: str) -> None:
-        """Add a problem."""
-        self.problems.append(_printable(sentence))
+        """Add a problem, once."""
+        if (text := _printable(sentence)) not in self.problems:
+            self.problems.append(text)
 
     def warn(self, sentence: str) -> None:
         """Add a warning."""

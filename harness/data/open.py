@@ -65,7 +65,8 @@ def dataset_in(data: Path) -> str:
     if len(names) == 1:
         return names[0]
     holds = f"holds {' and '.join(names)}" if names else "holds no dataset that is known"
-    raise UsageError(f"{data} {holds}: name the dataset that is meant with --dataset ({', '.join(DATASETS)}).")
+    way = "" if names else f", or {_describe(data)}"
+    raise UsageError(f"{data} {holds}: name the dataset that is meant with --dataset ({', '.join(DATASETS)}){way}.")
 
 
 def open_found(data: Path, name: str | None = None) -> Dataset:
@@ -90,8 +91,10 @@ def open_found(data: Path, name: str | None = None) -> Dataset:
         reader = load_reader(one)
         if (root := reader.find(data)) is not None:
             return reader(root)
-    wanted = DATASETS[name].title if name is not None else "dataset that is known"
-    raise UsageError(f"{data} holds no {wanted}: give the folder that has the categories' folders in it.")
+    if name == OWN_DATA:
+        raise UsageError(_not_found(DATASETS[name], data))
+    wanted, way = (DATASETS[name].title, "") if name else ("dataset that is known", f", or {_describe(data)}")
+    raise UsageError(f"{data} holds no {wanted}: give the folder that has the categories' folders in it{way}.")
 
 
 def open_dataset(name: str, data: Path | None) -> Dataset:
@@ -163,13 +166,19 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
     other = next((dataset.info for dataset in find_datasets(data) if dataset.root is not None), None)
     if other is not None:
         return f"{data} holds {other.title} and not {info.title}: use --dataset {other.name}, or another --data DIR."
-    if not info.counts:
-        return f"{data} holds no {info.title.lower()}: found {_content(data)}; give another folder with --data DIR."
+    if info.name == OWN_DATA:
+        holds = f"{data} holds no {info.title.lower()} in the layout of MVTec 3D-AD: found {_content(data)}"
+        return f"{holds}; give another folder with --data DIR, or {_describe(data)}."
     to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
     found = f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}"
     other_ways = f", or {way}" if (way := way_to_get(info, to)) else ""
     return f"{found}; give another folder with --data DIR{other_ways}."
+
+
+def _describe(data: Path) -> str:
+    """Return how a user makes own data of a folder, as part of a sentence."""
+    return f"describe your own files with 'harness data describe {data}'"
 
 
 def _content(folder: Path) -> str:

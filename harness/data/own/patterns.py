@@ -70,13 +70,25 @@ class Found:
 
 
 def below(folder: Path) -> tuple[str, ...]:
-    """Return the paths of all files below a folder, with ``/``, ascending; hidden files and folders are left out."""
+    """Return the paths of all files below a folder, with ``/``, ascending; hidden files and folders are left out.
+
+    Links to folders are followed, but for those that lead to a folder above themselves.
+    """
     found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [name for name in folders if _is_below(name, place, real)]
         above = Path(place).relative_to(folder)
         found += [(above / name).as_posix() for name in files if not name.startswith(".")]
     return tuple(sorted(found))
+
+
+def _is_below(name: str, place: str, real: str) -> bool:
+    """Tell whether a folder is walked: not a hidden one, what macOS adds to archives, or a link to a folder above."""
+    if name.startswith((".", "__MACOSX")):
+        return False
+    path = Path(place) / name
+    return not path.is_symlink() or not Path(real).is_relative_to(path.resolve())
 
 
 def match_files(root: Path, paths: Iterable[str], patterns: Iterable[str]) -> list[Found]:

@@ -31,6 +31,7 @@ __all__ = ["OwnDataset"]
 _POSITION = 2000
 _MANY_PIXELS = 2_000_000
 _LARGE = "have more than 2 megapixels: 'max_side' under [dataset] makes them smaller when they are read"
+_GRID = "put the image on the grid of the cloud with the camera's tool"
 _INLIERS = CLEANING.inlier_distance / CLEANING.plane_distance
 
 
@@ -62,6 +63,11 @@ class OwnDataset(FolderDataset):
         self.background = _background(self.description)
         self._cache = CACHES["cleaning"].path
         missing = sorted(set(categories) - set(self._table.categories))
+        if not categories:
+            raise DataError(
+                f"{root} holds no image that a pattern of 'files.rgb' fits: compare {root / DESCRIPTION} with the "
+                f"names of the files, or write it anew with 'harness data describe --force {root}'."
+            )
         if missing:
             found = ", ".join(self._table.categories) or "no sample at all"
             raise DataError(f"{root / DESCRIPTION} names the category '{missing[0]}', but found was {found}: mend it.")
@@ -110,7 +116,7 @@ class OwnDataset(FolderDataset):
         rgb = read_rgb(files["rgb"], self.hint)
         camera = files.get("camera")
         xyz = read_cloud(files["cloud"], rgb.shape[:2], self.description.cloud, camera, hint=self.hint)
-        require_same_size(files["rgb"], rgb, files["cloud"], xyz, self.hint)
+        require_same_size(files["rgb"], rgb, files["cloud"], xyz, f"{_GRID}, or {self.hint}")
         plane = np.zeros(rgb.shape[:2], np.bool_)
         if "object" in files:
             shown = read_mask(files["object"], self.hint).pixels

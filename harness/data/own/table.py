@@ -149,8 +149,10 @@ class _Pairing:
         same = [self._root / path for path in self._paths if PurePosixPath(path).stem == image.path.stem]
         there = [path for path in same if path not in known]
         if there:
-            them = f"{_listed(there[:2])} {'fits' if len(there) == 1 else 'fit'} no pattern of '{key}'"
-            return f"{image.path} has no partner, and {them}: add one to {DESCRIPTION}."
+            nearest = max(there, key=lambda path: _shared(path, image.path))
+            described = (self._root / DESCRIPTION).exists()
+            way = f"add one to {DESCRIPTION}" if described else f"write them with 'harness data describe {self._root}'"
+            return f"{image.path} has no partner, and {nearest} fits no pattern of '{key}': {way}."
         expected = self._root / filled(self._patterns[kind][0], image.values)
         return f"{image.path} has no partner {expected}: complete the sample, or remove it."
 
@@ -189,6 +191,11 @@ def _by_fields(found: Iterable[Found]) -> dict[tuple[str, ...], dict[tuple[str, 
         fields = tuple(sorted(one.values))
         groups.setdefault(fields, {}).setdefault(tuple(one.values[field] for field in fields), []).append(one.path)
     return groups
+
+
+def _shared(path: Path, other: Path) -> int:
+    """Return in how many places two paths have the same name."""
+    return sum(one == two for one, two in zip(path.parts, other.parts, strict=False))
 
 
 def _listed(paths: Sequence[Path]) -> str:
