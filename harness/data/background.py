@@ -11,11 +11,13 @@ import numpy as np
 
 from harness.contract import Sample
 from harness.data.clean import CLEANING, CleaningSettings, cached_clean_masks, clean_masks, valid_points
+from harness.data.units import cluster_doubts
 
 __all__ = ["NO_BACKGROUND", "PROTOCOL_BACKGROUND", "Background"]
 
 _MUCH = 0.2
 _LOSES_MUCH = f"lose more than {_MUCH:.0%} of their points off the plane, for cleaning keeps the largest cluster alone"
+_LOSES_ALL = "have no point left after the background is taken away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Background:
             plane = valid & ~keep
         xyz = sample.xyz.copy()
         xyz[~keep] = 0
+        if not keep.any():
+            doubts = {_LOSES_ALL: ""}
+        elif self.rule == "plane" and self.clusters:
+            doubts = {**doubts, **cluster_doubts(xyz, self.cleaning.eps)}
         return replace(sample, xyz=xyz, plane=sample.plane | plane), doubts
 
 

@@ -114,7 +114,10 @@ def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) ->
     if wrong:
         wanted = dict.fromkeys(_FOLDERS[kind][1][0] for kind in wrong.values())
         names = " and ".join(map(str, wrong))
-        return f"{names} can't be read, only {' and '.join(wanted)} files can: convert what has another format."
+        return (
+            f"{names} can't be read, only {' and '.join(wanted)} files can: convert what has another format, or read "
+            "all as your own data with '--dataset folder'."
+        )
     if missing:
         path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
         places = " and ".join(str(folder / _FOLDERS[kind][0][0]) for kind in missing)

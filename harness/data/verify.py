@@ -178,22 +178,30 @@ def _doubts(reader: Dataset, category: str, scan: Scan) -> tuple[str, ...]:
 
 def _decode_all(reader: Dataset, scans: _Scans, progress: VerifyProgress | None) -> list[Problem]:
     total = sum(len(scan.samples) for scan in scans.values())
-    problems, done = [], 0
+    problems, done, cleaned = [], 0, set[str]()
     for (category, split), scan in scans.items():
         for ref, files in sorted(scan.samples.items()):
-            problems += [Problem(category, split, message) for message in _unreadable(reader, ref, files)]
+            found = _unreadable(reader, ref, files, clean=category not in cleaned)
+            problems += [Problem(category, split, message) for message in found]
+            if not found:
+                cleaned.add(category)
             done += 1
             if progress is not None:
                 progress(category, done, total)
     return problems
 
 
-def _unreadable(reader: Dataset, ref: SampleRef, files: SampleFiles) -> tuple[str, ...]:
-    """Return a sentence for every file that can't be used; none where the sample is fine."""
+def _unreadable(reader: Dataset, ref: SampleRef, files: SampleFiles, *, clean: bool) -> tuple[str, ...]:
+    """Return a sentence for every file that can't be used; none where the sample is fine.
+
+    Where it is to be cleaned, too, the reader learns what is doubtful about its cleaning.
+    """
     try:
         sample = decode_in_metres(reader, ref, _HINT)
         if not sample.anomalous and "mask" in files:
             read_mask(files["mask"], _HINT)  # decoding a nominal sample leaves it out
+        if clean:
+            reader.clean(sample)
     except DataError as error:
         failures = [_failure(kind, path) for kind, path in files.items() if kind in _READ]
         return tuple(dict.fromkeys([*filter(None, failures), str(error)]))

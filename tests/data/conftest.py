@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 SIDE = 56
-SPACING = 0.0014
+SPACING = 0.0011
 
 
 def table_with_dome(seed: int = 0, height: int = SIDE, width: int = SIDE) -> np.ndarray:

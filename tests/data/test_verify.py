@@ -116,6 +116,20 @@ class TestPairedFolders:
         assert any("1 of 4 masks hold other values" in text and "test/hole/001" in text for *_, text in notes)
         assert any("1 of 4 masks mark the whole image" in text and "test/crack/001" in text for *_, text in notes)
 
+    def test_a_distance_of_clusters_that_fits_neither_pixels_nor_object_is_a_note(self, bagel):
+        assert verify_dataset(bagel.root).notes == ()
+        clouds = {path: tifffile.imread(path) for path in bagel.root.rglob("xyz/*.tiff")}
+        for factors, told in (
+            ((2, 2, 2), "under 5 pixels, so that objects may fall apart (train/good/000: 6 mm beside 2.3"),
+            ((0.2, 0.2, 1), "over a fifth of the object"),
+            ((0.3, 0.3, 0.3), "have no point left"),
+        ):
+            for path, xyz in clouds.items():
+                tifffile.imwrite(path, xyz * np.array(factors, np.float32), photometric="rgb")
+            (note,) = verify_dataset(bagel.root).notes
+            assert (note.category, note.split) == ("bagel", "train")
+            assert told in note.message
+
     def test_defects_are_no_training_samples(self, bagel):
         for stem in ("000", "001"):
             bagel.write("bagel/train/hole", stem)
