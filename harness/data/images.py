@@ -261,7 +261,8 @@ def require_finite(path: Source, points: NDArray[np.float32], hint: str) -> None
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).any(axis=2).sum())
         raise DataError(
-            f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: set them to 0, or {hint}."
+            f"{path} holds NaN or infinite coordinates at {bad} pixels, where 0 marks a missing point: set "
+            f"them to 0, or {hint}."
         )
 
 

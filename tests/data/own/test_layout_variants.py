@@ -1,4 +1,4 @@
-"""What cameras and tools make of MVTec 3D-AD's layout: read right without a description, or refused by the file's name."""
+"""What cameras and tools make of MVTec 3D-AD's layout: read right without a description, or refused by name."""
 
 from __future__ import annotations
 
