@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.folder import subfolders
+from harness.data.folder import SPLITS, subfolders
 from harness.data.own.description import DESCRIPTION
+from harness.data.paired import has_paired_files
 from harness.data.registry import DATASETS, OWN_DATA, load_embedded, load_reader, way_to_get
 from harness.dataset_contract import Dataset, DatasetInfo
 from harness.errors import PrerequisiteError, UsageError
@@ -161,6 +162,8 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
     if not data.is_dir():
         kind = "is a file" if data.exists() else "does not exist"
         return f"{data} {kind}, where {info.title}'s folder is expected: give another folder with --data DIR."
+    if info.name == OWN_DATA and has_paired_files(data, SPLITS):
+        return f"{data} is one category of own data: give the folder above it, --data {data.parent}."
     if data.name in info.categories:
         return f"{data} is one category of {info.title}: give the folder above it, --data {data.parent}."
     other = next((dataset.info for dataset in find_datasets(data) if dataset.root is not None), None)
@@ -169,6 +172,8 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
     if info.name == OWN_DATA:
         holds = f"{data} holds no {info.title.lower()} in the layout of MVTec 3D-AD: found {_content(data)}"
         return f"{holds}; give another folder with --data DIR, or {_describe(data)}."
+    if not info.counts:
+        return f"{data} holds no {info.title}: found {_content(data)}; give another folder with --data DIR."
     to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
     found = f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}"

@@ -18,7 +18,7 @@ from harness.data.images import Source, read_mask, read_rgb, read_xyz
 from harness.dataset_contract import SampleRef
 from harness.errors import DataError
 
-__all__ = ["GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require_same_size", "scan_paired"]
+__all__ = ["FOREIGN", "GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require_same_size", "scan_paired"]
 
 GOOD = "good"
 
@@ -29,7 +29,7 @@ _FOLDERS = {
 }
 """Names of the folders, the published one first, and suffixes of each kind of file."""
 
-_FOREIGN = (
+FOREIGN = (
     *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".exr"),
     *(".npy", ".npz", ".ply", ".pcd", ".xyz", ".csv", ".zdf", ".praw"),
 )
@@ -89,7 +89,7 @@ def _by_stem(folder: Path, names: tuple[str, ...], suffixes: tuple[str, ...]) ->
     places = (folder / name for name in names)
     for path in sorted(file for place in places if place.is_dir() for file in place.iterdir()):
         suffix = path.suffix.lower()
-        if suffix in _FOREIGN and not path.name.startswith("."):
+        if suffix in FOREIGN and not path.name.startswith("."):
             (usable if suffix in suffixes else foreign).setdefault(path.stem, []).append(path)
     return _Files(usable, foreign)
 

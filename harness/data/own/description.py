@@ -89,7 +89,11 @@ class Files(_Part, frozen=True):
 
     rgb: tuple[str, ...] | str = _suffixes(f"{_FOLDER}/rgb/{{id}}", "png", "jpg", "jpeg", "bmp", "tif", "tiff")
     cloud: tuple[str, ...] | str = _suffixes(f"{_FOLDER}/xyz/{{id}}", "tiff", "tif", "npy", "npz")
-    mask: tuple[str, ...] | str = _suffixes(f"{_FOLDER}/gt/{{id}}", "png", "bmp", "tif", "tiff", "jpg")
+    mask: tuple[str, ...] | str = tuple(
+        pattern
+        for folder in ("gt", "ground_truth")
+        for pattern in _suffixes(f"{_FOLDER}/{folder}/{{id}}", "png", "bmp", "tif", "tiff", "jpg")
+    )
     list: str = ""
     nominal: tuple[str, ...] = ("good", "ok", "normal")
     splits: dict[Split, str] = msgspec.field(

@@ -69,8 +69,7 @@ class OwnDataset(FolderDataset):
                 f"names of the files, or write it anew with 'harness data describe --force {root}'."
             )
         if missing:
-            found = ", ".join(self._table.categories) or "no sample at all"
-            raise DataError(f"{root / DESCRIPTION} names the category '{missing[0]}', but found was {found}: mend it.")
+            raise DataError(f"{root / DESCRIPTION} names the category '{missing[0]}', but no file is of it: mend it.")
 
     @classmethod
     def find(cls, data: Path) -> Path | None:

@@ -18,7 +18,6 @@ from harness.data.own.description import (
     CloudDescription,
     CloudKind,
     Description,
-    Files,
 )
 from harness.data.registry import DATASETS
 from harness.dataset_contract import Split
@@ -129,9 +128,11 @@ def _faults(description: Description) -> list[tuple[str, str]]:
     if not faults and description.length(background.nearest) >= description.length(background.farthest):
         faults.append(("background.nearest", "lies beyond 'farthest'"))
     if not files.list:
-        faults += _pattern_faults(files)
-    elif not files.list.lower().endswith(".csv"):
+        faults += _pattern_faults(description)
+    elif not files.list.lower().endswith(".csv") or _leads_out(files.list):
         faults.append(("files.list", f"is '{files.list}': name a CSV file below the folder"))
+    if cloud.camera is not None and _leads_out(cloud.camera.file):
+        faults.append(("cloud.camera", f"leads out of the folder with '{cloud.camera.file}'"))
     return faults
 
 
@@ -156,20 +157,30 @@ def _length_faults(key: str, value: str | float, *, zero: bool) -> list[tuple[st
     )
 
 
-def _pattern_faults(files: Files) -> list[tuple[str, str]]:
-    faults = []
-    for kind in ("rgb", "cloud", "mask"):
-        for pattern in files.patterns(kind):
-            fields = re.findall(r"{(\w*)}", pattern)
-            unknown = sorted(set(fields) - {"category", "split", "defect", "id"})
-            if unknown:
-                faults.append((f"files.{kind}", f"has {{{unknown[0]}}}: only category, split, defect and id are known"))
-            elif kind == "rgb" and "split" not in fields:
-                faults.append((f"files.{kind}", f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"))
-            elif kind != "mask" and "id" not in fields:
-                faults.append((f"files.{kind}", f"has no {{id}} in '{pattern}': files are paired by it"))
-            elif pattern.startswith("/") or ".." in Path(pattern).parts:
-                faults.append((f"files.{kind}", f"leads out of the folder with '{pattern}'"))
-    if not files.patterns("rgb") or not files.patterns("cloud"):
-        faults.append(("files.rgb" if not files.patterns("rgb") else "files.cloud", "names no file"))
-    return faults
+def _pattern_faults(description: Description) -> list[tuple[str, str]]:
+    files, background = description.files, description.background
+    shown = (background.mask,) if isinstance(background.mask, str) else background.mask
+    patterns = {
+        **{f"files.{kind}": files.patterns(kind) for kind in ("rgb", "cloud", "mask")},
+        "background.mask": shown if background.rule == "mask" else (),
+    }
+    faults = [(key, fault) for key, texts in patterns.items() for text in texts if (fault := _pattern_fault(key, text))]
+    missing = [key for key in ("files.rgb", "files.cloud") if not patterns[key]]
+    return faults + [(key, "names no file") for key in missing]
+
+
+def _pattern_fault(key: str, pattern: str) -> str:
+    """Return what is wrong with a pattern, empty where nothing is."""
+    fields = re.findall(r"{(\w*)}", pattern)
+    unknown = sorted(set(fields) - {"category", "split", "defect", "id"})
+    if unknown:
+        return f"has {{{unknown[0]}}}: only category, split, defect and id are known"
+    if key == "files.rgb" and "split" not in fields:
+        return f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"
+    if key in ("files.rgb", "files.cloud") and "id" not in fields:
+        return f"has no {{id}} in '{pattern}': files are paired by it"
+    return f"leads out of the folder with '{pattern}'" if _leads_out(pattern) else ""
+
+
+def _leads_out(path: str) -> bool:
+    return path.startswith("/") or ".." in Path(path).parts

@@ -7,10 +7,12 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from harness.data.folder import Scan
 from harness.data.own.description import DESCRIPTION, Description
 from harness.data.own.patterns import Found, below, filled, match_files
+from harness.data.paired import FOREIGN
 from harness.dataset_contract import SampleRef, Split
 from harness.errors import DataError
 from harness.files.reading import read_regular
@@ -20,6 +22,8 @@ __all__ = ["GOOD", "Table", "read_table"]
 GOOD = "good"
 _COLUMNS = ("category", "id", "split", "defect", "rgb", "cloud", "mask")
 _NEEDED = ("id", "split", "defect", "rgb", "cloud")
+K = TypeVar("K")
+V = TypeVar("V")
 _LARGEST_LIST = 10**8
 """Bytes of a list of samples."""
 
@@ -59,7 +63,7 @@ def read_table(root: Path, description: Description, name: str) -> Table:
     Raises
     ------
     DataError
-        Where the list of samples can't be read.
+        Where the list of samples can't be read, or no file is one of them.
     """
     if description.files.list:
         return _from_list(root, description, name)
@@ -77,11 +81,16 @@ class _Pairing:
             **{kind: files.patterns(kind) for kind in ("rgb", "cloud", "mask")},
             "object": mask if background.rule == "mask" else (),
         }
-        self._paths = below(root)
-        self._found = {kind: match_files(root, self._paths, texts) for kind, texts in self._patterns.items()}
+        paths = below(root)
+        self._found = {kind: match_files(root, paths, texts) for kind, texts in self._patterns.items()}
         self._by_fields = {kind: _by_fields(found) for kind, found in self._found.items()}
+        fitting = {found.path for kinds in self._found.values() for found in kinds}
+        self._others = [path for name in paths if _is_foreign(name) and (path := root / name) not in fitting]
+        self._others_by_stem = _grouped((path.stem, path) for path in self._others)
+        self._idle: dict[str, list[Path]] = {}
         self.table = Table()
         self._pair()
+        self._tell_idle()
 
     def _pair(self) -> None:
         """Give each image its partners, and tell of files without an image."""
@@ -114,7 +123,10 @@ class _Pairing:
         naming, values = self._description.dataset, found.values
         category = values.get("category", self._name)
         split = _split(values.get("split", ""), self._description)
-        if split is None or (naming.categories and category not in naming.categories):
+        if naming.categories and category not in naming.categories:
+            return None
+        if split is None:
+            self._idle.setdefault(values.get("split", ""), []).append(found.path)
             return None
         scan, defect = self.table.scan(category, split), values.get("defect", "" if split == "test" else GOOD)
         if not defect:
@@ -145,9 +157,7 @@ class _Pairing:
     def _missing(self, kind: str, image: Found) -> str:
         """Return a sentence about a missing partner that names what lies there in its place."""
         key = "background.mask" if kind == "object" else f"files.{kind}"
-        known = {found.path for kinds in self._found.values() for found in kinds}
-        same = [self._root / path for path in self._paths if PurePosixPath(path).stem == image.path.stem]
-        there = [path for path in same if path not in known]
+        there = self._others_by_stem.get(image.path.stem, ())
         if there:
             nearest = max(there, key=lambda path: _shared(path, image.path))
             described = (self._root / DESCRIPTION).exists()
@@ -156,8 +166,34 @@ class _Pairing:
         expected = self._root / filled(self._patterns[kind][0], image.values)
         return f"{image.path} has no partner {expected}: complete the sample, or remove it."
 
+    def _tell_idle(self) -> None:
+        """Note files that look like parts of samples and are of none."""
+        if not self.table.scans:
+            if self._found["rgb"] and not self._idle:
+                return  # all of categories that are not asked for
+            there = next(iter([*self._others, *(path for paths in self._idle.values() for path in paths)]), None)
+            found = there or "nothing of the kind"
+            wanted = f"'{self._patterns['rgb'][0]}' in {' or '.join(self._description.files.splits.values())}"
+            raise DataError(f"{self._root} holds no image {wanted}, found was {found}: mend 'files' in {DESCRIPTION}.")
+        notes = [
+            f"{len(paths)} files of '{word}' are left out, for 'files.splits' names no such split: {paths[0]}"
+            if word
+            else f"{len(paths)} files have no image of the same name and are left out: {paths[0]}"
+            for word, paths in self._idle.items()
+        ]
+        if self._others:
+            count = len(self._others)
+            notes.append(f"{count} images or clouds fit no pattern and are left out: {self._others[0]}")
+        first = self.table.scans[min(self.table.scans)]
+        for note in notes:
+            first.note(note)
+
 
 _KINDS = ("rgb", "cloud", "mask", "object")
+
+
+def _is_foreign(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in FOREIGN
 
 
 def tell_maskless(scan: Scan) -> None:
@@ -186,10 +222,17 @@ def _usable(ref: SampleRef, scan: Scan, description: Description, place: Path) -
 
 def _by_fields(found: Iterable[Found]) -> dict[tuple[str, ...], dict[tuple[str, ...], list[Path]]]:
     """Return the paths of files by the names of their fields, then by what stands in these."""
-    groups: dict[tuple[str, ...], dict[tuple[str, ...], list[Path]]] = {}
-    for one in found:
-        fields = tuple(sorted(one.values))
-        groups.setdefault(fields, {}).setdefault(tuple(one.values[field] for field in fields), []).append(one.path)
+    kinds = _grouped((tuple(sorted(one.values)), one) for one in found)
+    return {
+        fields: _grouped((tuple(one.values[field] for field in fields), one.path) for one in ones)
+        for fields, ones in kinds.items()
+    }
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
     return groups
 
 
