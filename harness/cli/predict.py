@@ -21,7 +21,8 @@ __all__ = ["command"]
     "--xyz",
     type=FILE,
     required=True,
-    help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none.",
+    help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none; for a method fitted on own "
+    "data a file as theirs.",
 )
 @click.option(
     "--out",
@@ -31,6 +32,7 @@ __all__ = ["command"]
     help="File of the anomaly map; a picture is written beside it.",
 )
 @click.option("--no-clean", is_flag=True, help="The cloud's background is removed already.")
+@click.option("--camera", type=FILE, help="JSON file of a depth image's camera, where each image has its own.")
 @weights_dir_option
 @unverified_option
 @device_option

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from harness.contract import Sample
@@ -50,12 +52,15 @@ class Background:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Background:
         """Return the rule that :meth:`to_json` wrote; raise TypeError or ValueError for anything else."""
-        if "rule" not in value:
-            return cls(cleaning=CleaningSettings(**value))
-        found = cls(**{**value, "cleaning": CleaningSettings(**value["cleaning"])})
-        if found.rule not in ("plane", "none", "depth", "marked"):
-            raise ValueError(f"there is no rule '{found.rule}'")
-        return found
+        settings = value if "rule" not in value else value["cleaning"]
+        cleaning = msgspec.convert(settings, CleaningSettings)
+        lengths = cleaning.inlier_distance, cleaning.plane_distance, cleaning.eps
+        own = replace(
+            CLEANING, border=cleaning.border, inlier_distance=lengths[0], plane_distance=lengths[1], eps=lengths[2]
+        )
+        if cleaning != own or cleaning.border < 1 or not all(0 < length < math.inf for length in lengths):
+            raise ValueError(f"it was cleaned by other rules, {cleaning}")
+        return msgspec.convert({**value, "cleaning": settings}, cls) if "rule" in value else cls(cleaning=cleaning)
 
     def clean(self, sample: Sample, cache: Path | None = None) -> tuple[Sample, Mapping[str, str]]:
         """Return a sample without its background, and what is doubtful about the result.

@@ -50,7 +50,7 @@ class Pinhole:
         return points
 
 
-def read_camera(path: Path, size: tuple[int, int], unit: float, hint: str = GIVE_ANOTHER) -> Pinhole:
+def read_camera(path: Path, size: tuple[int, int] | None, unit: float, hint: str = GIVE_ANOTHER) -> Pinhole:
     """Read a camera from a JSON file with ``fx``, ``fy``, ``cx`` and ``cy``.
 
     Parameters
@@ -59,7 +59,7 @@ def read_camera(path: Path, size: tuple[int, int], unit: float, hint: str = GIVE
         May hold other names, too. Where it has ``width``, ``height`` and ``depth_scale`` (metres per unit), they must
         be those of the depth image.
     size, unit
-        Height and width of the depth image, and metres per unit of its values.
+        Height and width of the depth image (None: not known yet), and metres per unit of its values.
     hint
         What the user can do about a bad file: the end of the error's sentence.
 
@@ -73,7 +73,7 @@ def read_camera(path: Path, size: tuple[int, int], unit: float, hint: str = GIVE
     with reading(path, "JSON", hint):
         content = msgspec.json.decode(text, type=dict[str, Any])
     camera = camera_of(content, str(path), hint)
-    expected = dict(zip(("height", "width"), map(float, size), strict=True)) | {"depth_scale": unit}
+    expected = dict(zip(("height", "width"), map(float, size or ()), strict=False)) | {"depth_scale": unit}
     for name, value in expected.items():
         said = _number(content.get(name, value))
         if not math.isclose(said, value, rel_tol=1e-6):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
+from harness.data.clouds.cloud import read_cloud
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
 from harness.data.units import require_metres
 from harness.errors import DataError, PrerequisiteError, UsageError
@@ -20,7 +21,7 @@ from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
 from harness.running.devices import choose_device
-from harness.store.fitted import load_fitted, read_background, read_cell
+from harness.store.fitted import Origin, load_fitted, read_cell, read_origin
 
 __all__ = ["PredictedSample", "predict_files"]
 
@@ -55,6 +56,7 @@ def predict_files(
     out: Path,
     *,
     clean: bool = True,
+    camera: Path | None = None,
     weights_dir: Path | None = None,
     unverified: bool = False,
     device: str = "auto",
@@ -68,11 +70,14 @@ def predict_files(
     fitted
         File of :func:`harness.store.fitted.save_fitted`.
     rgb, xyz
-        8-bit image, and TIFF of (H, W, 3) floats in metres, of the same size.
+        8-bit image, and the cloud of its pixels: a file as those of the own data that the method was fitted on, else a
+        TIFF of (H, W, 3) floats in metres.
     out
         File of the map, an array for ``numpy.load``.
     clean
         Whether the background is removed as in the dataset that the method was fitted on.
+    camera
+        JSON file of the camera of a depth image, where each of the dataset's images has its own.
     weights_dir, unverified, device
         As for a run.
 
@@ -83,14 +88,19 @@ def predict_files(
     """
     if out.suffix != ".npy":
         raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
-    sample = _read(rgb, xyz)
-    cell = read_cell(fitted)
+    cell, origin = read_cell(fitted), read_origin(fitted)
+    sample = _read(rgb, xyz, origin, camera)
     name = registry.load_reference(method) if ":" in method else method
     if cell.method != name:
         raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
     sample = _with_needed(sample, name)
+    if clean and origin.background.rule == "marked":
+        raise UsageError(
+            f"{fitted} was fitted on clouds whose objects are marked in images of their own: remove the background of "
+            f"{xyz} yourself, and add --no-clean."
+        )
     if clean:
-        sample, _ = read_background(fitted).clean(sample)
+        sample, _ = origin.background.clean(sample)
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed)
     model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
@@ -113,8 +123,17 @@ def predict_files(
     return PredictedSample(cell, sample, values, prediction.score)
 
 
-def _read(rgb: Path, xyz: Path) -> Sample:
-    colours, points = read_rgb(rgb), read_xyz(xyz)
+def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:
+    colours = read_rgb(rgb)
+    if origin.cloud is None:
+        points = read_xyz(xyz)
+    elif camera is None and origin.cloud.camera is not None and origin.cloud.camera.file:
+        raise UsageError(
+            f"Each image has a camera of its own where this method was fitted: name that of {xyz} with "
+            "--camera FILE.json."
+        )
+    else:
+        points = read_cloud(xyz, colours.shape[:2], origin.cloud, camera)
     if colours.shape[:2] != points.shape[:2]:
         raise DataError(
             f"{rgb} is {colours.shape[1]}x{colours.shape[0]} but {xyz} is {points.shape[1]}x{points.shape[0]}: "

@@ -18,7 +18,6 @@ import numpy as np
 
 from harness import registry
 from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
-from harness.data.background import PROTOCOL_BACKGROUND
 from harness.data.fields import fields_digest, with_fields
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
@@ -42,7 +41,7 @@ from harness.running.events import EventWriter
 from harness.store.counts import count_images
 from harness.store.details import Details, write_details
 from harness.store.environment import Environment
-from harness.store.fitted import save_fitted
+from harness.store.fitted import Origin, save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.measurements import Memory, Size, StateSizes
 from harness.store.record import (
@@ -217,9 +216,8 @@ class CellRun:
         store = Store(self.job.results)
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
-                dataset = open_dataset(self.cell.dataset, self.job.data)
-                background = getattr(dataset, "background", PROTOCOL_BACKGROUND)
-                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, background)
+                origin = Origin.of(self._open())
+                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, origin)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))

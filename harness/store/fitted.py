@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -14,29 +17,65 @@ from harness import registry
 from harness.cell import UNREADABLE, Cell
 from harness.contract import Method, Portable, UsesWeights
 from harness.data.background import PROTOCOL_BACKGROUND, Background
+from harness.data.own.description import CloudDescription, Description
+from harness.data.own.reading import faults_in
 from harness.data.registry import DATASETS, load_reader
 from harness.data.weights import WeightStore
+from harness.dataset_contract import Dataset, DatasetReader
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 
-__all__ = ["load_fitted", "read_background", "read_cell", "save_fitted"]
+__all__ = ["Origin", "load_fitted", "read_cell", "read_origin", "save_fitted"]
 
 _KEY = "harness"
 
 
-def save_fitted(path: Path, method: Method, cell: Cell, background: Background = PROTOCOL_BACKGROUND) -> None:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a dataset reads and cleans clouds; a new cloud is given to a method fitted on it in the same way.
+
+    Parameters
+    ----------
+    background
+        What is taken away of a cloud.
+    cloud
+        What the files of own data hold; None for TIFF files of metres.
+    """
+
+    background: Background = PROTOCOL_BACKGROUND
+    cloud: CloudDescription | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset | DatasetReader | None) -> Origin:
+        """Return how a dataset does it, that of the protocol where it doesn't say."""
+        return cls(getattr(dataset, "background", PROTOCOL_BACKGROUND), getattr(dataset, "cloud", None))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"background": self.background.to_json(), "cloud": msgspec.to_builtins(self.cloud)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Origin:
+        """Return what :meth:`to_json` wrote; raise TypeError, ValueError or KeyError for anything else."""
+        cloud = msgspec.convert(value["cloud"], CloudDescription | None)
+        if cloud is not None and (faults := faults_in(Description(cloud))):
+            raise ValueError(" ".join(faults[0]))
+        return cls(Background.from_json(value["background"]), cloud)
+
+
+def save_fitted(path: Path, method: Method, cell: Cell, origin: Origin | None = None) -> None:
     """Write a fitted method atomically; raise UsageError where it has no portable state.
 
     Parameters
     ----------
     path, method, cell
         The file, what is fitted, and for which cell.
-    background
-        What its dataset takes away of a cloud; a new cloud that it predicts is cleaned in the same way.
+    origin
+        How its dataset reads and cleans clouds; that of the protocol by default.
     """
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be saved: it does not implement state() and restore().")
-    header = json.dumps({"cell": cell.to_json(), "background": background.to_json()})
+    header = json.dumps({"cell": cell.to_json(), "origin": (origin or Origin()).to_json()})
     arrays = {name: np.ascontiguousarray(array) for name, array in method.state().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save(arrays, metadata={_KEY: header}))
@@ -53,15 +92,14 @@ def read_cell(path: Path) -> Cell:
     return _header(path, _open(path).metadata())
 
 
-def read_background(path: Path) -> Background:
-    """Read how clouds were cleaned that a method was fitted on; raise PrerequisiteError as :func:`read_cell` does."""
+def read_origin(path: Path) -> Origin:
+    """Read how the clouds were read and cleaned that a method was fitted on; raise PrerequisiteError as others do."""
     cell, header = read_cell(path), json.loads(_open(path).metadata()[_KEY])
-    if "background" not in header:  # of version 0.1
-        reader = load_reader(cell.dataset) if cell.dataset in DATASETS else None
-        return getattr(reader, "background", PROTOCOL_BACKGROUND)
+    if "origin" not in header:  # of version 0.1
+        return Origin.of(load_reader(cell.dataset) if cell.dataset in DATASETS else None)
     try:
-        return Background.from_json(header["background"])
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        return Origin.from_json(header["origin"])
+    except UNREADABLE as error:
         raise PrerequisiteError(
             f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
         ) from error

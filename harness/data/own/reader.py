@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +17,11 @@ from harness.data.clean import CLEANING, CleaningSettings
 from harness.data.clouds.cloud import read_cloud
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_mask, read_rgb
-from harness.data.own.description import DESCRIPTION, Description
+from harness.data.own.description import DESCRIPTION, Camera, CloudDescription, Description
 from harness.data.own.reading import read_description
 from harness.data.own.table import GOOD, read_table
 from harness.data.paired import has_paired_files, read_anomaly, require_same_size
+from harness.data.pinhole import read_camera
 from harness.data.registry import DATASETS, OWN_DATA
 from harness.data.smaller import average, nearest, nearest_mask, size_within
 from harness.dataset_contract import DatasetInfo, SampleRef, Split
@@ -91,6 +93,15 @@ class OwnDataset(FolderDataset):
     def unofficial(self) -> tuple[str, ...]:
         """Nothing: all that is found is a category."""
         return ()
+
+    @property
+    def cloud(self) -> CloudDescription:
+        """What the files of clouds hold, with the numbers of the camera where all of them have the same."""
+        cloud = self.description.cloud
+        if cloud.camera is None or not cloud.camera.file or "{" in cloud.camera.file:
+            return cloud
+        found = read_camera(self.root / cloud.camera.file, None, cloud.metres, self.hint)
+        return msgspec.structs.replace(cloud, camera=Camera(found.fx, found.fy, found.cx, found.cy))
 
     @cached_property
     def _settings(self) -> dict[str, object]:

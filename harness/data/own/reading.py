@@ -25,7 +25,7 @@ from harness.errors import DataError
 from harness.files.reading import read_regular
 from harness.plugins import is_plugin_name
 
-__all__ = ["DescriptionError", "read_description"]
+__all__ = ["DescriptionError", "faults_in", "read_description"]
 
 _LARGEST = 10**6
 """Bytes of a description."""
@@ -63,7 +63,7 @@ def read_description(folder: Path) -> Description:
         description = msgspec.convert(content, Description)
     except msgspec.ValidationError as error:
         raise DescriptionError(_in_words(path, str(error))) from error
-    for key, fault in _faults(description):
+    for key, fault in faults_in(description):
         raise DescriptionError(f"{path}: '{key}' {fault}.")
     return description
 
@@ -88,7 +88,7 @@ def _in_words(path: Path, error: str) -> str:
     return f"{path}: '{key}' is wrong: {message[:1].lower()}{message[1:]}."
 
 
-def _faults(description: Description) -> list[tuple[str, str]]:
+def faults_in(description: Description) -> list[tuple[str, str]]:
     """Return the keys whose values are of the right type and can't be used, with the reason."""
     cloud, background, files = description.cloud, description.background, description.files
     faults = _name_faults(description.dataset.name)
