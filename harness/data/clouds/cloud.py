@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +13,8 @@ from harness.data.clouds.arrays import GRID_SUFFIXES, XYZ_SUFFIXES, read_grid, r
 from harness.data.clouds.pcd import read_pcd
 from harness.data.clouds.ply import read_ply
 from harness.data.images import GIVE_ANOTHER
-from harness.data.own.description import CloudDescription, CloudKind, Grid
-from harness.data.pinhole import Pinhole, read_camera
+from harness.data.own.description import Camera, CloudDescription, CloudKind, Grid
+from harness.data.pinhole import Pinhole, camera_of, read_camera
 from harness.errors import DataError
 
 __all__ = ["SUFFIXES", "read_cloud"]
@@ -119,10 +120,7 @@ def _pinhole(description: CloudDescription, path: Path | None, depth: NDArray[An
     if path is not None:
         height, width = depth.shape
         return read_camera(path, (height, width), description.metres, hint)
-    camera = description.camera
-    if camera is None:
-        raise ValueError("a description of depth images has a camera")
-    return Pinhole(camera.fx, camera.fy, camera.cx, camera.cy)
+    return camera_of(msgspec.to_builtins(description.camera or Camera()), "The camera of the description", hint)
 
 
 def _heights(values: NDArray[Any], grid: Grid) -> NDArray[np.float64]:

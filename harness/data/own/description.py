@@ -5,7 +5,6 @@ Every key has a default but the unit of the clouds. A folder in MVTec 3D-AD's la
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, Literal
 
@@ -112,15 +111,15 @@ class Camera(_Part, frozen=True):
     Parameters
     ----------
     fx, fy, cx, cy
-        Focal lengths and principal point.
+        Focal lengths and principal point; None where a file has them.
     file
         Path below the folder of a JSON file with these four keys; ``{category}`` and ``{id}`` are allowed.
     """
 
-    fx: float = math.nan
-    fy: float = math.nan
-    cx: float = math.nan
-    cy: float = math.nan
+    fx: float | None = None
+    fy: float | None = None
+    cx: float | None = None
+    cy: float | None = None
     file: str = ""
 
 

@@ -105,7 +105,8 @@ def faults_in(description: Description) -> list[tuple[str, str]]:
         faults.append(("cloud.camera", "is needed for a depth image: fx, fy, cx, cy or file"))
     if cloud.camera is not None and not cloud.camera.file:
         numbers = (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)
-        if not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:
+        given = [number for number in numbers if number is not None and math.isfinite(number)]
+        if len(given) < len(numbers) or min(given[:2]) <= 0:
             faults.append(("cloud.camera", "needs fx and fy above 0, cx and cy in pixels, or file = '...json'"))
     if cloud.kind == "height" and cloud.grid is None:
         faults.append(("cloud.grid", "is needed for a height map: { dx = .., dy = .. } in the unit"))

@@ -105,7 +105,7 @@ class _Pairing:
             for found in self._found[kind]:
                 if found.path not in seen and (ref := self._ref(found)) is not None:
                     scan = self.table.scan(ref.category, ref.split)
-                    (scan.problem if kind == "cloud" else scan.warn)(f"{found.path} has no image of the same name.")
+                    (scan.problem if kind == "cloud" else scan.warn)(self._lonely(found))
         for scan in self.table.scans.values():
             tell_maskless(scan)
 
@@ -156,21 +156,29 @@ class _Pairing:
 
     def _missing(self, kind: str, image: Found) -> str:
         """Return a sentence about a missing partner that names what lies there in its place."""
-        key = "background.mask" if kind == "object" else f"files.{kind}"
-        there = self._others_by_stem.get(image.path.stem, ())
-        if there:
-            nearest = max(there, key=lambda path: _shared(path, image.path))
-            described = (self._root / DESCRIPTION).exists()
-            way = f"add one to {DESCRIPTION}" if described else f"write them with 'harness data describe {self._root}'"
-            return f"{image.path} has no partner, and {nearest} fits no pattern of '{key}': {way}."
+        if other := self._other("background.mask" if kind == "object" else f"files.{kind}", image.path):
+            return f"{image.path} has no partner, and {other}"
         expected = self._root / filled(self._patterns[kind][0], image.values)
         return f"{image.path} has no partner {expected}: complete the sample, or remove it."
 
+    def _lonely(self, found: Found) -> str:
+        """Return a sentence about a file without an image."""
+        other = self._other("files.rgb", found.path)
+        return f"{found.path} has no image of the same name{f', and {other}' if other else '.'}"
+
+    def _other(self, key: str, path: Path) -> str:
+        """Return a clause about the nearest file of the same name that fits no pattern, empty where there is none."""
+        there = self._others_by_stem.get(path.stem, ())
+        if not there:
+            return ""
+        nearest = max(there, key=lambda other: _shared(other, path))
+        described = (self._root / DESCRIPTION).exists()
+        way = f"add one to {DESCRIPTION}" if described else f"write them with 'harness data describe {self._root}'"
+        return f"{nearest} fits no pattern of '{key}': {way}."
+
     def _tell_idle(self) -> None:
         """Note files that look like parts of samples and are of none."""
-        if not self.table.scans:
-            if self._found["rgb"] and not self._idle:
-                return  # all of categories that are not asked for
+        if not (self._found["rgb"] or self._found["cloud"]) or (self._idle and not self.table.scans):
             there = next(iter([*self._others, *(path for paths in self._idle.values() for path in paths)]), None)
             found = there or "nothing of the kind"
             wanted = f"'{self._patterns['rgb'][0]}' in {' or '.join(self._description.files.splits.values())}"
@@ -184,9 +192,9 @@ class _Pairing:
         if self._others:
             count = len(self._others)
             notes.append(f"{count} images or clouds fit no pattern and are left out: {self._others[0]}")
-        first = self.table.scans[min(self.table.scans)]
-        for note in notes:
-            first.note(note)
+        for scan in list(self.table.scans.values())[:1]:
+            for note in notes:
+                scan.note(note)
 
 
 _KINDS = ("rgb", "cloud", "mask", "object")
