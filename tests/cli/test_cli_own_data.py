@@ -153,5 +153,5 @@ def test_a_fitted_method_reads_and_cleans_new_files_as_those_it_knows(
 def details(folder: Path) -> dict[str, float]:
     """Return the scores of the run's test images."""
     store = Store(folder / "results")
-    (record,) = store.records()
+    (record,) = store.all()
     return {image.id: image.score for image in read_details(store, record).images}

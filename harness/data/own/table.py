@@ -172,8 +172,8 @@ class _Pairing:
         if not there:
             return ""
         nearest = max(there, key=lambda other: _shared(other, path))
-        described = (self._root / DESCRIPTION).exists()
-        way = f"add one to {DESCRIPTION}" if described else f"write them with 'harness data describe {self._root}'"
+        described, command = (self._root / DESCRIPTION).exists(), f"'harness data describe {self._root}'"
+        way = f"add one to {DESCRIPTION}" if described else f"write {DESCRIPTION} with {command}"
         return f"{nearest} fits no pattern of '{key}': {way}."
 
     def _tell_idle(self) -> None:
