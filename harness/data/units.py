@@ -38,7 +38,7 @@ class Scale:
     Parameters
     ----------
     step
-        Median distance of neighbouring pixels that have a point, metres.
+        Median distance of neighbouring pixels that have a point, another one each, metres.
     diagonal
         Of the box around the points, stray ones left out, metres.
     farthest
@@ -70,11 +70,13 @@ def scale_of(xyz: NDArray[np.floating], valid: NDArray[np.bool_] | None = None) 
     there = valid_points(xyz) if valid is None else valid
     rows, seen = xyz[::every].astype(np.float64), there[::every]
     below, also = xyz[1::every].astype(np.float64), there[1::every]
-    pairs = (
-        (rows[:, 1:] - rows[:, :-1])[seen[:, 1:] & seen[:, :-1]],
-        (below - rows[: len(below)])[also & seen[: len(below)]],
-    )
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not there may be anything
+        pairs = (
+            (rows[:, 1:] - rows[:, :-1])[seen[:, 1:] & seen[:, :-1]],
+            (below - rows[: len(below)])[also & seen[: len(below)]],
+        )
     steps = np.linalg.norm(np.concatenate(pairs), axis=1)
+    steps = steps[steps > 0]  # a point that stands at several pixels comes from a smaller grid
     points = rows[seen]
     if not len(points):
         return Scale(np.nan, np.nan, np.nan)

@@ -42,6 +42,11 @@ def test_step_and_diagonal_are_those_of_the_scene(step: float, height: int, widt
     assert 0.9 * step * (math.hypot(height, width) - 4) <= scale.diagonal <= 1.01 * step * math.hypot(height, width)
 
 
+def test_the_step_of_an_enlarged_cloud_is_that_of_its_points() -> None:
+    enlarged = np.repeat(np.repeat(sheet(1e-3), 3, axis=0), 3, axis=1)
+    assert scale_of(enlarged).step == pytest.approx(1e-3, rel=0.05)
+
+
 def test_stray_points_decide_nothing() -> None:
     xyz = sheet()
     plain = scale_of(xyz)
@@ -52,8 +57,10 @@ def test_stray_points_decide_nothing() -> None:
 
 def test_a_mask_says_where_points_are() -> None:
     xyz = sheet()
-    xyz[5:8, 10:20] = 77
-    assert scale_of(xyz, np.abs(xyz[..., 2]) < 1).plausible
+    for nothing in (77, np.inf, np.nan):
+        xyz[5:8, 10:20] = nothing
+        with np.errstate(all="raise"):
+            assert scale_of(xyz, np.abs(xyz[..., 2]) < 1).plausible
 
 
 @pytest.mark.parametrize("xyz", [np.zeros((5, 6, 3), np.float32), np.pad(np.ones((1, 1, 3)), [(2, 2), (3, 3), (0, 0)])])

@@ -21,6 +21,7 @@ from harness.data.images import read_rgb
 from harness.data.own.description import DESCRIPTION
 from harness.data.own.discover import NOMINAL, Group, discover, intrinsics_files, splits_of
 from harness.data.own.patterns import match_files
+from harness.data.units import scale_of
 from harness.errors import DataError
 
 __all__ = ["Draft", "draft_description"]
@@ -264,14 +265,10 @@ def _shares(zeros: float, bad: float) -> str:
 
 def _unit_of(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> str:
     """Return the unit in which neighbouring pixels and the extent of a cloud (H, W, 3) are those of a part."""
-    both = usable[:, 1:] & usable[:, :-1]
-    if not both.any():
-        return "mm"
-    step = float(np.median(np.linalg.norm(np.diff(points, axis=1)[both], axis=1)))
-    extent = float(np.linalg.norm(np.percentile(points[usable], 99, 0) - np.percentile(points[usable], 1, 0)))
+    scale = scale_of(points, usable)
     fitting = [
         unit
         for unit, metres in _UNITS.items()
-        if _STEPS[0] <= step * metres <= _STEPS[1] and _EXTENTS[0] <= extent * metres <= _EXTENTS[1]
+        if _STEPS[0] <= scale.step * metres <= _STEPS[1] and _EXTENTS[0] <= scale.diagonal * metres <= _EXTENTS[1]
     ]
     return fitting[0] if fitting else "mm"
