@@ -84,9 +84,12 @@ class Sample:
     plane : (H, W) bool
         True where cleaning removed the point as background.
     mask : (H, W) bool, optional
-        True on anomalous pixels. Withheld (None) from every method.
+        True on anomalous pixels; None where an anomalous sample has no mask. Withheld (None) from every method.
     anomalous : bool, optional
         Label of the sample. Withheld (None) from every method.
+    regions : dict of (H, W) bool, optional
+        Of a sample with several defects: the part of the mask that is of each, by the defect's name; parts may
+        overlap. Withheld (None) from every method.
     normals : (H, W, 3) float32, optional
         Unit vector of every pixel's surface in the camera's axes, x to the right, y down, z away from the camera;
         exactly (0, 0, 0) where there is none. Given, as the next two, to a method that names it in ``Meta.needs``.
@@ -104,6 +107,7 @@ class Sample:
     plane: NDArray[np.bool_]
     mask: NDArray[np.bool_] | None = None
     anomalous: bool | None = None
+    regions: Mapping[str, NDArray[np.bool_]] | None = None
     normals: NDArray[np.float32] | None = None
     lights: NDArray[np.uint8] | None = None
     measured: NDArray[np.float32] | None = None
@@ -115,14 +119,14 @@ class Sample:
         return {name: array for name, array in found if array is not None}
 
     def blind(self, id: str = "") -> Sample:
-        """Return the sample as a method gets it: without mask, label and defect name.
+        """Return the sample as a method gets it: without masks, label and defect name.
 
         Parameters
         ----------
         id
             Of the blind sample; a new random one where empty, which says nothing about the sample.
         """
-        return replace(self, id=id or random_id(), defect="", mask=None, anomalous=None)
+        return replace(self, id=id or random_id(), defect="", mask=None, anomalous=None, regions=None)
 
 
 def random_id() -> str:

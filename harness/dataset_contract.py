@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from harness.contract import Sample
 
 __all__ = [
+    "GOOD",
     "Archive",
     "ByInstance",
     "Dataset",
@@ -37,6 +38,9 @@ __all__ = [
 ]
 
 Split = Literal["train", "validation", "test"]
+
+GOOD = "good"
+"""Name of the defect of nominal samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +88,9 @@ class DatasetInfo:
         All official categories, in the order of the published tables; empty where a folder says what they are.
     counts
         Published number of samples of each category by split; empty where none is published.
+    defects
+        Published number of test samples of each category by defect, ``good`` among them; without categories of which
+        it is unknown.
     licence, homepage
         As stated by the authors.
     archives
@@ -108,6 +115,7 @@ class DatasetInfo:
     title: str
     categories: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[Split, int]] = field(default_factory=dict)
+    defects: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     licence: str = ""
     homepage: str = ""
     archives: tuple[Archive, ...] = ()
@@ -175,7 +183,10 @@ class Dataset(Protocol):
         """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner."""
 
     def decode(self, ref: SampleRef) -> Sample:
-        """Read one sample's files as they are; raise DataError with the file's name where one can't be used."""
+        """Read one sample's files as they are; raise DataError with the file's name where one can't be used.
+
+        The mask of an anomalous sample without one is None: metrics of pixels are then not measured.
+        """
 
     def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Remove the background of a decoded sample: the protocol's cleaning.

@@ -189,7 +189,7 @@ def counted_parts(
     scores = maps.max(axis=(1, 2))
     rows = tuple(map(ImageScore, ids, defects, labels.tolist(), map(float, scores)))
     counts = count_images(RankedTestSet.of(maps, masks, labels, scores, defects), ids)
-    members = {name: images_of(name, defects) for name in sorted({*defects} - {"good"})}
+    members = {name: images_of(name, [(defect,) for defect in defects]) for name in sorted({*defects} - {"good"})}
     return {
         "metrics": evaluate(maps, masks, labels, scores),
         "by_defect": {name: evaluate(maps[at], masks[at], labels[at], scores[at]) for name, at in members.items()},

@@ -51,22 +51,24 @@ def command() -> None:
 @command.command("verify", short_help="Count and read every file of a dataset.")
 @click.argument("folder", type=FOLDER)
 @click.option("--dataset", "-d", help="Name of the dataset; recognized by its content by default.")
+@names_option("--categories", "-c", help="These alone; all of the dataset by default.")
 @click.option("--fast", is_flag=True, help="Check the names of files only; read none.")
 @json_option
-def verify(folder: Path, dataset: str | None, fast: bool, as_json: bool) -> int:
+def verify(folder: Path, dataset: str | None, categories: tuple[str, ...], fast: bool, as_json: bool) -> int:
     """Compare the number of samples in FOLDER with the published one, and name every file that can't be used.
 
-    Exits with 0 where the dataset is complete and usable, else with 5.
+    Exits with 0 where the dataset, or what was asked of it, is complete and usable, else with 5.
 
     \b
     harness data verify ~/data/mvtec3d
+    harness data verify ~/data/mvtec3d --categories tire,rope
     """
     from harness.data.verify import verify_dataset
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name the one with the categories' folders in it.")
     with _reading() as progress:
-        report = verify_dataset(folder, dataset, fast=fast, progress=progress)
+        report = verify_dataset(folder, dataset, categories=categories, fast=fast, progress=progress)
     if as_json:
         print_json(report.to_json())
     else:
@@ -118,7 +120,8 @@ def fetch(name: str, to: Path, categories: tuple[str, ...], source: str | None, 
         )
     for note in result.notes:
         echo(note)
-    echo(f"Check it with: harness data verify {result.folder}")
+    part = f" --categories {','.join(categories)}" if categories else ""
+    echo(f"Check it with: harness data verify {result.folder}{part}")
 
 
 command.add_command(describe)
@@ -155,6 +158,9 @@ def _print_report(report: VerifyReport, *, fast: bool) -> None:
     for category in report.unofficial:
         table.add_row(category, Text("not an official category", "yellow"))
     console().print(table)
+    for row in (row for row in report.defects if not row.ok):
+        place = (f"{row.category} {row.split}", "red")
+        console().print(Text.assemble(place, f": {row.found} of {row.published} samples of {row.defect}"))
     for note in report.notes:
         place = (f"{note.category} {note.split}", "yellow")
         console().print(Text.assemble(place, f": {note.message}"), soft_wrap=True)
@@ -178,7 +184,7 @@ def _count_text(row: CountRow | None) -> str | Text:
 def _faults(report: VerifyReport) -> str:
     faults = (
         (len(report.missing_categories), "category is missing", "categories are missing"),
-        (sum(not row.ok for row in report.counts), "count differs", "counts differ"),
+        (sum(not row.ok for row in (*report.counts, *report.defects)), "count differs", "counts differ"),
         (len(report.problems), "file can't be used", "files can't be used"),
     )
     return ", ".join(counted(*fault) for fault in faults if fault[0])

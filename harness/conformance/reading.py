@@ -22,7 +22,7 @@ from harness.data.clean import valid_points
 from harness.data.fields import lacking_fields, with_fields
 from harness.data.folder import SPLITS
 from harness.data.units import length, scale_of
-from harness.dataset_contract import Dataset, DatasetReader, SampleRef
+from harness.dataset_contract import GOOD, Dataset, DatasetReader, SampleRef
 from harness.errors import HarnessError, UsageError
 from harness.plugins import is_plugin_name
 from harness.protocol import PRESETS
@@ -44,7 +44,6 @@ __all__ = [
     "units",
 ]
 
-GOOD = "good"
 _MEASURED = "measured"
 _ARRAYS = ("rgb", "xyz", "plane", "mask")
 _READ = 12
@@ -131,6 +130,10 @@ def info(subject: ReaderSubject) -> None:
     _require(not strange, f"info.counts has '{strange and strange[0]}', which is none of info.categories.")
     partial = [name for name, counts in facts.counts.items() if set(counts) != set(SPLITS)]
     _require(not partial, f"info.counts of '{partial and partial[0]}' must have train, validation and test.")
+    unequal = [
+        name for name in facts.counts if sum(facts.defects.get(name, {}).values()) not in (0, facts.count(name, "test"))
+    ]
+    _require(not unequal, f"info.defects of '{unequal and unequal[0]}' are not as many as its test samples.")
     presets = ", ".join(PRESETS)
     _require(facts.default_preset in PRESETS, f"info.default_preset is none of {presets}.")
 
@@ -206,7 +209,8 @@ def masks(subject: ReaderSubject) -> None:
         if mask is None:
             _require(bool(sample.anomalous), f"mask{of} is None, and the sample is good.")
             continue
-        _require(mask.dtype == np.bool_ and mask.shape == sample.rgb.shape[:2], f"mask{of} is no (H, W) bool.")
+        for name, part in {"mask": mask, **(sample.regions or {})}.items():
+            _require(part.dtype == np.bool_ and part.shape == sample.rgb.shape[:2], f"{name}{of} is no (H, W) bool.")
         _require(bool(mask.any()) == sample.anomalous, f"mask{of} marks {int(mask.sum())} pixels, defect {ref.defect}.")
 
 

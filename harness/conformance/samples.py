@@ -27,7 +27,7 @@ __all__ = [
     "with_fields",
 ]
 
-_WITHHELD = ("mask", "anomalous", "defect")
+_WITHHELD = ("mask", "anomalous", "defect", "regions")
 _COPYING = ("dataclasses", "copy", "copyreg", "pickle")
 """Modules that read every field of a sample without looking at any."""
 

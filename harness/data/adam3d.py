@@ -12,8 +12,8 @@ from harness.contract import MODALITIES, Sample
 from harness.data.folder import SampleFiles, Scan
 from harness.data.images import read_points, require_finite
 from harness.data.mvtec3d import MVTec3D
-from harness.data.paired import GOOD, decode_paired, scan_paired
-from harness.dataset_contract import DatasetInfo, SampleRef, Split
+from harness.data.paired import decode_paired, scan_paired
+from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 
 __all__ = ["Adam3D"]

@@ -17,8 +17,14 @@ from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_finite
-from harness.data.paired import GOOD, decode_paired, has_paired_files, read_anomaly, require_same_size, scan_paired
-from harness.dataset_contract import SampleRef, Split
+from harness.data.paired import (
+    decode_paired,
+    has_paired_files,
+    read_anomaly,
+    require_same_size,
+    scan_paired,
+)
+from harness.dataset_contract import GOOD, SampleRef, Split
 from harness.errors import DataError
 
 __all__ = ["DEFECTS", "Converted", "Layout", "Official"]
@@ -66,7 +72,7 @@ class Official:
     def scan(self, split: Split) -> Scan:
         """Look at the files of a split, and read metadata; training and validation samples are nominal by definition.
 
-        A nominal test sample without a mask, and a mask or metadata without any other file, are warnings.
+        A test sample without a mask, and a mask or metadata without any other file, are warnings.
         """
         data, scan = self._data(split), Scan()
         expected = [*_NEEDED, "mask"] if split == "test" else [*_NEEDED]
@@ -87,6 +93,7 @@ class Official:
             scan.add(SampleRef(self._folder.name, f"{_SPLIT_FOLDERS[split]}/{stem}", split, defect), used)
             if missing:
                 scan.warn(lacks)
+        scan.note_missing_masks()
         return scan
 
     def decode(self, ref: SampleRef, files: SampleFiles) -> Sample:
@@ -98,9 +105,10 @@ class Official:
         with np.errstate(all="ignore"):
             xyz = to_sample_axes(back_project(scale_depth(raw, low, high), pose))
         require_finite(files["depth"], xyz, self._hint)
-        mask = np.zeros(raw.shape, dtype=np.bool_)
-        if ref.defect != GOOD:
-            mask = read_anomaly(ref, files, rgb, self._hint, self._doubts)
+        mask, regions = (np.zeros(raw.shape, dtype=np.bool_) if ref.defect == GOOD else None), None
+        if ref.defect != GOOD and "mask" in files:
+            mask = read_anomaly(ref, files, rgb, self._hint, self._doubts).pixels
+            regions = self._regions(ref, files["mask"], mask) if ref.defect == _MIXED else None
         return Sample(
             id=ref.id,
             category=ref.category,
@@ -110,7 +118,25 @@ class Official:
             plane=np.zeros(raw.shape, dtype=np.bool_),
             mask=mask,
             anomalous=ref.defect != GOOD,
+            regions=regions,
         )
+
+    def _regions(self, ref: SampleRef, path: Path, mask: NDArray[np.bool_]) -> Mapping[str, NDArray[np.bool_]] | None:
+        """Return what each kind of defects marks; None where one that the metadata names has no mask."""
+        stem = path.name.removesuffix(_PARTS["mask"])
+        kinds = _kinds(_read_yaml(path.with_name(f"{stem}{_PARTS['metadata']}"), self._hint))
+        files = {kind: path.with_name(f"{stem}{kind}_mask.png") for kind in kinds}
+        if missing := [file.name for file in files.values() if not file.exists()]:
+            doubt = {"have no mask of one kind of defects alone": missing[0]} if len(missing) < len(files) else {}
+            self._doubts.add("mixed samples", ref.category, ref.id, doubt)
+            return None
+        found = {kind: read_mask(file, self._hint).pixels for kind, file in files.items()}
+        for kind, pixels in found.items():
+            require_same_size(files[kind], pixels, path, mask, self._hint)
+        whole = np.array_equal(np.logical_or.reduce([*found.values()]), mask)
+        doubt = {} if whole else {"have masks of single kinds of defects that are not the whole mask": ""}
+        self._doubts.add("mixed samples", ref.category, ref.id, doubt)
+        return found
 
     def clean(self, sample: Sample) -> Sample:
         """Remove the background by :func:`harness.data.backproject.find_background`."""
@@ -135,8 +161,6 @@ class Official:
             defect = _BAD if read_mask(files["mask"], self._hint).pixels.any() else GOOD
         else:
             raise DataError(f"{prefix} has neither a metadata nor a mask file to tell its label: {self._hint}.")
-        if defect != GOOD and "mask" not in files:
-            raise DataError(f"{prefix}_{_PARTS['mask']} is missing although its sample is anomalous: {self._hint}.")
         return defect
 
 
@@ -241,9 +265,13 @@ def _read_pose(path: Path, hint: str) -> NDArray[np.float64]:
 
 def _read_defect(path: Path, hint: str) -> str:
     content = _read_yaml(path, hint)
-    kinds = [kind for kind in DEFECTS if content.get(f"anomalous_{kind}")]
+    kinds = _kinds(content)
     if len(kinds) == 1:
         return kinds[0]
     if kinds:
         return _MIXED
     return _BAD if content.get("anomalous") else GOOD
+
+
+def _kinds(content: Mapping[str, Any]) -> list[str]:
+    return [kind for kind in DEFECTS if content.get(f"anomalous_{kind}")]

@@ -12,7 +12,7 @@ from harness.contract import MODALITIES, Sample
 from harness.data.background import PROTOCOL_BACKGROUND, Background
 from harness.data.doubts import Doubts
 from harness.data.units import require_metres
-from harness.dataset_contract import DatasetInfo, SampleRef, Split
+from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.hashes import FileHashes
@@ -84,6 +84,13 @@ class Scan:
     def note(self, clause: str) -> None:
         """Add a note."""
         self.notes.append(_printable(clause))
+
+    def note_missing_masks(self) -> None:
+        """Note how many anomalous samples have no mask, where some have none."""
+        anomalous = [files for ref, files in self.samples.items() if ref.defect != GOOD]
+        missing = sum("mask" not in files for files in anomalous)
+        if missing:
+            self.note(f"{missing} of {len(anomalous)} anomalous samples have no mask")
 
     def refs(self) -> tuple[SampleRef, ...]:
         """Return the samples, sorted by id.
@@ -206,7 +213,7 @@ class FolderDataset(ABC):
         ------
         DataError
             With the file's name: missing, truncated, of another size or type, NaN or infinite, without a valid point,
-            of coordinates that can't be metres, or with an empty mask although its sample is anomalous.
+            of coordinates that can't be metres, or an empty mask although its sample is anomalous.
         """
         files = self.scan(ref.category, ref.split).samples.get(ref)
         if files is None:

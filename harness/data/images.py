@@ -92,14 +92,20 @@ class MaskImage:
 
     Parameters
     ----------
-    pixels : (H, W) bool
-        True where any channel but alpha is above zero.
+    values : (H, W) bool or unsigned integer
+        The highest of all channels but alpha.
     doubts
         What is doubtful about it, in words that follow "3 of 6 masks", to a detail.
     """
 
-    pixels: NDArray[np.bool_]
+    values: NDArray[Any]
     doubts: Mapping[str, str]
+
+    @property
+    def pixels(self) -> NDArray[np.bool_]:
+        """True where a value is above zero, (H, W)."""
+        marked: NDArray[np.bool_] = self.values != 0
+        return marked
 
 
 def read_rgb(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.uint8]:
@@ -163,7 +169,7 @@ def read_mask(path: Source, hint: str = GIVE_ANOTHER) -> MaskImage:
         doubts["mark the whole image"] = ""
     if alpha.min() != alpha.max():
         doubts["are transparent in places, which is ignored"] = ""
-    return MaskImage(pixels, doubts)
+    return MaskImage(pixels if lossy else levels, doubts)
 
 
 def read_depth(path: Source, hint: str = GIVE_ANOTHER) -> NDArray[np.uint16]:

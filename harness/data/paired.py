@@ -11,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Sample
+from harness.data.class_ids import ClassIds, class_regions
 from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SampleFiles, Scan, subfolders
-from harness.data.images import Source, read_mask, read_rgb, read_xyz
-from harness.dataset_contract import SampleRef
+from harness.data.images import MaskImage, Source, read_mask, read_rgb, read_xyz
+from harness.dataset_contract import GOOD, SampleRef
 from harness.errors import DataError
 
-__all__ = ["FOREIGN", "GOOD", "decode_paired", "has_paired_files", "read_anomaly", "require_same_size", "scan_paired"]
-
-GOOD = "good"
+__all__ = [
+    "FOREIGN",
+    "decode_paired",
+    "has_paired_files",
+    "read_anomaly",
+    "require_same_size",
+    "scan_paired",
+]
 
 _FOLDERS = {
     "rgb": (("rgb",), (".png",)),
@@ -42,9 +48,16 @@ def has_paired_files(folder: Path, splits: Iterable[str]) -> bool:
 
 
 def scan_paired(
-    folders: Iterable[Path], ref_of: Callable[[str, str], SampleRef], hint: str, *, only_good: bool = False
+    folders: Iterable[Path],
+    ref_of: Callable[[str, str], SampleRef],
+    hint: str,
+    *,
+    only_good: bool = False,
+    masks_expected: bool = True,
 ) -> Scan:
-    """Match the files of every defect's folder by stem; a sample that lacks a file is a problem.
+    """Match the files of every defect's folder by stem; a sample that lacks image or cloud is a problem.
+
+    One that lacks its mask can be used, for metrics of images: how many there are is a note.
 
     Parameters
     ----------
@@ -56,6 +69,8 @@ def scan_paired(
         End of a problem's sentence.
     only_good
         Leave out other samples, with a note.
+    masks_expected
+        Whether each missing mask is a warning, too.
     """
     scan = Scan()
     for folder in (defect for above in folders for defect in subfolders(above)):
@@ -70,8 +85,12 @@ def scan_paired(
         for stem in sorted({stem for files in found.values() for stem in files.usable} | _foreign_samples(found)):
             if problem := _twins(found, stem) or _missing(folder, found, stem, hint):
                 scan.problem(problem)
-            else:
-                scan.add(ref_of(folder.name, stem), {kind: files.usable[stem][0] for kind, files in found.items()})
+                continue
+            files = {kind: each.usable[stem][0] for kind, each in found.items() if stem in each.usable}
+            scan.add(ref_of(folder.name, stem), files)
+            if masks_expected and len(files) < len(found):
+                scan.warn(_without_partner(files["rgb"], folder, ["mask"], hint))
+    scan.note_missing_masks()
     return scan
 
 
@@ -108,7 +127,7 @@ def _twins(found: Mapping[str, _Files], stem: str) -> str:
 
 
 def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) -> str:
-    """Return a sentence about the files that a sample lacks, or what lies in their place; empty where it has all."""
+    """Return a sentence about files that a sample lacks, or what lies in their place; empty where it can be used."""
     missing = [kind for kind, files in found.items() if stem not in files.usable]
     wrong = {path: kind for kind in missing for path in found[kind].foreign.get(stem, ())}
     if wrong:
@@ -118,11 +137,15 @@ def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) ->
             f"{names} can't be read, only {' and '.join(wanted)} files can: convert what has another format, or read "
             "all as your own data with '--dataset folder'."
         )
-    if missing:
+    if any(kind != "mask" for kind in missing):
         path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
-        places = " and ".join(str(folder / _FOLDERS[kind][0][0]) for kind in missing)
-        return f"{path} has no partner of the same name in {places}: complete the sample, or {hint}."
+        return _without_partner(path, folder, missing, hint)
     return ""
+
+
+def _without_partner(path: Path, folder: Path, missing: Iterable[str], hint: str) -> str:
+    places = " and ".join(str(folder / _FOLDERS[kind][0][0]) for kind in missing)
+    return f"{path} has no partner of the same name in {places}: complete the sample, or {hint}."
 
 
 def decode_paired(
@@ -131,8 +154,11 @@ def decode_paired(
     hint: str,
     doubts: Doubts,
     read_cloud: Callable[[Path, str], NDArray[np.float32]] = read_xyz,
+    classes: ClassIds | None = None,
 ) -> Sample:
     """Read one sample; points with a zero coordinate become exactly (0, 0, 0). What is doubtful is added to doubts.
+
+    Several class ids in the mask give regions (:func:`harness.data.class_ids.class_regions`).
 
     Raises
     ------
@@ -145,9 +171,10 @@ def decode_paired(
     if not valid.any():
         raise DataError(f"{files['xyz']} has no valid point, every one has a zero coordinate: {hint}.")
     xyz[~valid] = 0
-    mask = np.zeros(valid.shape, dtype=np.bool_)
+    mask, regions = (np.zeros(valid.shape, dtype=np.bool_) if ref.defect == GOOD else None), None
     if "mask" in files:
-        mask = read_anomaly(ref, files, rgb, hint, doubts)
+        read = read_anomaly(ref, files, rgb, hint, doubts)
+        mask, regions = read.pixels, class_regions(read, ref.defect, classes or {})
     return Sample(
         id=ref.id,
         category=ref.category,
@@ -156,20 +183,19 @@ def decode_paired(
         xyz=xyz,
         plane=np.zeros(valid.shape, dtype=np.bool_),
         mask=mask,
-        anomalous="mask" in files,
+        anomalous=ref.defect != GOOD,
+        regions=regions,
     )
 
 
-def read_anomaly(
-    ref: SampleRef, files: SampleFiles, rgb: NDArray[np.uint8], hint: str, doubts: Doubts
-) -> NDArray[np.bool_]:
+def read_anomaly(ref: SampleRef, files: SampleFiles, rgb: NDArray[np.uint8], hint: str, doubts: Doubts) -> MaskImage:
     """Read the mask (H, W) of an anomalous sample; raise DataError where its size is not the image's or it is empty."""
     path, mask = files["mask"], read_mask(files["mask"], hint)
-    require_same_size(path, mask.pixels, files["rgb"], rgb, hint)
+    require_same_size(path, mask.values, files["rgb"], rgb, hint)
     if not mask.pixels.any():
         raise DataError(f"{path} marks no pixel although its sample is anomalous: {hint}.")
     doubts.add("masks", ref.category, ref.id, mask.doubts)
-    return mask.pixels
+    return mask
 
 
 def require_same_size(path: Source, array: NDArray[Any], other: Source, other_array: NDArray[Any], hint: str) -> None:

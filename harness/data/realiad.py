@@ -12,7 +12,7 @@ from harness.contract import MODALITIES, Sample
 from harness.data.doubts import Doubts
 from harness.data.folder import Scan, subfolders
 from harness.data.images import Member, read_mask, read_points, read_rgb
-from harness.data.paired import GOOD, require_same_size
+from harness.data.paired import require_same_size
 from harness.data.realiad_lists import (
     DECLARATION,
     Declaration,
@@ -25,7 +25,7 @@ from harness.data.realiad_lists import (
 from harness.data.smaller import average, nearest, nearest_mask, size_within
 from harness.data.units import require_metres
 from harness.data.zipped import Archive, plain_name
-from harness.dataset_contract import DatasetInfo, SampleRef, Split
+from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.names import bad_name_reason

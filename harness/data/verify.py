@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from harness.data.images import read_depth, read_mask, read_rgb, read_xyz
 from harness.data.open import open_found
 from harness.data.units import decode_in_metres
 from harness.dataset_contract import Dataset, DatasetInfo, SampleRef, Split
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
+from harness.registry import nearest_names
 
 __all__ = ["ALL_CATEGORIES", "CountRow", "Problem", "VerifyProgress", "VerifyReport", "verify_dataset"]
 
@@ -34,12 +36,16 @@ _Scans = dict[tuple[str, Split], Scan]
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """Number of samples on disk and published number (None of some categories together) of a category and split."""
+    """Number of samples on disk and published number (None of some categories together) of a category and split.
+
+    Of one defect where it is named.
+    """
 
     category: str
     split: Split
     found: int
     published: int | None
+    defect: str = ""
 
     @property
     def ok(self) -> bool:
@@ -68,8 +74,10 @@ class VerifyReport:
         Folder of the categories.
     counts
         A row per category and split, then the totals.
+    defects
+        A row per category and defect of the test samples, where their number is published.
     missing_categories
-        Official categories that are not there.
+        Those that were asked for and are not there; of all official ones where none was named.
     unofficial
         Folders with the layout of a category that are no official one; they are not read.
     problems
@@ -83,6 +91,7 @@ class VerifyReport:
     dataset: str
     root: Path
     counts: tuple[CountRow, ...]
+    defects: tuple[CountRow, ...]
     missing_categories: tuple[str, ...]
     unofficial: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -91,12 +100,12 @@ class VerifyReport:
 
     @property
     def as_published(self) -> bool:
-        """True where every category that is there has the published number of samples."""
-        return all(row.ok for row in self.counts)
+        """True where every category that is there has the published number of samples, of each defect, too."""
+        return all(row.ok for row in (*self.counts, *self.defects))
 
     @property
     def ok(self) -> bool:
-        """True where the dataset is complete and every file that was looked at can be used."""
+        """True where what was asked for is complete and every file that was looked at can be used."""
         return not self.missing_categories and not self.problems and self.as_published
 
     def to_json(self) -> dict[str, object]:
@@ -105,7 +114,12 @@ class VerifyReport:
 
 
 def verify_dataset(
-    root: Path, name: str | None = None, *, fast: bool = False, progress: VerifyProgress | None = None
+    root: Path,
+    name: str | None = None,
+    *,
+    categories: Sequence[str] = (),
+    fast: bool = False,
+    progress: VerifyProgress | None = None,
 ) -> VerifyReport:
     """Compare a dataset with what is published of it and look for files that can't be used.
 
@@ -115,6 +129,8 @@ def verify_dataset(
         Folder of the categories, or the folder above it.
     name
         Name of the dataset; recognised by the folder's content where None.
+    categories
+        These alone, official ones or others that are there; all where empty.
     fast
         Check names only: nothing is decoded.
     progress
@@ -123,13 +139,14 @@ def verify_dataset(
     Raises
     ------
     UsageError
-        Where the folder holds no such dataset.
+        Where the folder holds no such dataset, or the dataset has no such category.
     """
     reader = open_found(root, name)
     if isinstance(reader, FolderDataset):
         reader.hint = _HINT
-    info, categories = reader.info, reader.categories
-    scans = {(category, split): _scan(reader, category, split) for category in categories for split in SPLITS}
+    info, wanted = reader.info, _wanted(reader, categories)
+    found = tuple(category for category in reader.categories if category in wanted)
+    scans = {(category, split): _scan(reader, category, split) for category in found for split in SPLITS}
     problems = [
         Problem(category, split, message)
         for (category, split), scan in scans.items()
@@ -141,9 +158,10 @@ def verify_dataset(
     return VerifyReport(
         dataset=info.name,
         root=reader.root,
-        counts=_count(info, categories, scans),
-        missing_categories=tuple(category for category in info.categories if category not in categories),
-        unofficial=reader.unofficial,
+        counts=_count(info, found, scans),
+        defects=tuple(row for category in found for row in _count_defects(info, category, scans)),
+        missing_categories=tuple(category for category in wanted if category not in found),
+        unofficial=() if categories else reader.unofficial,
         problems=tuple(problems),
         notes=tuple(
             Problem(category, split, note)
@@ -152,6 +170,15 @@ def verify_dataset(
         ),
         decoded=0 if fast else sum(len(scan.samples) for scan in scans.values()),
     )
+
+
+def _wanted(reader: Dataset, categories: Sequence[str]) -> tuple[str, ...]:
+    """Return the categories that are looked at, in the published order; raise UsageError for one that is unknown."""
+    known = tuple(dict.fromkeys((*reader.info.categories, *reader.categories)))
+    for name in categories:
+        if name not in known:
+            raise UsageError(f"{reader.info.title} has no category '{name}': {nearest_names(name, known)}")
+    return tuple(name for name in known if not categories or name in categories)
 
 
 def _scan(reader: Dataset, category: str, split: Split) -> Scan:
@@ -221,6 +248,14 @@ def _count(info: DatasetInfo, categories: tuple[str, ...], scans: _Scans) -> tup
         CountRow(category, split, scan.images, info.count(category, split)) for (category, split), scan in scans.items()
     ]
     return (*rows, *(_total(info, rows, split, complete=len(categories) == len(info.categories)) for split in SPLITS))
+
+
+def _count_defects(info: DatasetInfo, category: str, scans: _Scans) -> Iterator[CountRow]:
+    published = info.defects.get(category)
+    found = Counter(ref.defect for ref in scans[category, "test"].samples)
+    if published is not None and not published.keys().isdisjoint(found):
+        for defect in dict.fromkeys((*published, *sorted(found))):
+            yield CountRow(category, "test", found[defect], published.get(defect, 0), defect)
 
 
 def _total(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:

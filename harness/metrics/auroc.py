@@ -68,6 +68,8 @@ def auroc_of_ranks(ranks: PixelRanks) -> float:
     G and E are the numbers of normal pixels above and equal to an anomalous pixel p, N and M the numbers of normal and
     anomalous pixels.
     """
+    if ranks.undefined:
+        return float("nan")
     return _area(ranks.anomalous, ranks.above, ranks.equal, ranks.normal)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.metrics.auroc import auroc, auroc_of_ranks
-from harness.metrics.inputs import Images, check_count, equal_images, image_labels
+from harness.metrics.inputs import Images, Masks, equal_images, image_labels, why_no_pixels, with_masks
 from harness.metrics.pro import aupro_of_ranks, official_aupro_of_ranks
 from harness.metrics.ranks import PixelRanks, find_regions, rank_pixels
 from harness.metrics.testset import RankedTestSet, images_of
@@ -37,7 +37,7 @@ class Evaluation:
 
 
 def evaluate(
-    maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
+    maps: Images, masks: Masks | None, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
 ) -> dict[str, float]:
     """Return I-AUROC, P-AUROC and AUPRO at 30% and 1%, exact and official.
 
@@ -46,9 +46,10 @@ def evaluate(
     maps : (n, H, W) real, or n arrays of (H, W)
         Anomaly maps, higher is more anomalous. Compared in their own precision, never modified.
     masks : (n, H, W) bool or real, or n arrays of (H, W)
-        Ground truth of 0 and one other whole number, or of 0 and class ids.
+        Ground truth of 0 and one other whole number, or of 0 and class ids. None in place of a mask, or of all, where
+        there is none: with an anomalous image among these the pixel metrics are undefined.
     labels : (n,) of 0 and 1
-        1 for anomalous images. Used for I-AUROC only; the pixel metrics follow the masks.
+        1 for anomalous images. Used for I-AUROC and images without a mask; the pixel metrics follow the masks.
     scores : (n,) real
         Anomaly scores of the images.
     pixel_maps : (n, H, W) real, or n arrays of (H, W), optional
@@ -70,17 +71,17 @@ def evaluate(
 
 
 def evaluate_with_reasons(
-    maps: Images, masks: Images, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
+    maps: Images, masks: Masks | None, labels: ArrayLike, scores: ArrayLike, pixel_maps: Images | None = None
 ) -> Evaluation:
     """Return the values of :func:`evaluate`, with a reason for every undefined metric."""
     anomalous = image_labels(labels)
-    check_count("maps", len(maps), anomalous.size)
+    truth, unmasked = with_masks(masks, maps, anomalous)
     area = auroc(anomalous, scores)
-    regions = find_regions(masks)
-    ranks = rank_pixels(maps, regions)
-    if pixel_maps is None or equal_images(maps, pixel_maps):
-        return _evaluation(anomalous, area, ranks, ranks)
-    return _evaluation(anomalous, area, ranks, rank_pixels(pixel_maps, regions, "pixel_maps"))
+    regions, unknown = find_regions(truth), why_no_pixels(unmasked, anomalous)
+    ranks = others = replace(rank_pixels(maps, regions), unknown=unknown)
+    if pixel_maps is not None and not equal_images(maps, pixel_maps):
+        others = replace(rank_pixels(pixel_maps, regions, "pixel_maps"), unknown=unknown)
+    return _evaluation(anomalous, area, ranks, others)
 
 
 def _evaluation(anomalous: NDArray[np.bool_], i_auroc: float, ranks: PixelRanks, pixel_ranks: PixelRanks) -> Evaluation:
@@ -99,17 +100,21 @@ def _evaluation(anomalous: NDArray[np.bool_], i_auroc: float, ranks: PixelRanks,
 
 def evaluate_by_defect(
     maps: Images,
-    masks: Images,
+    masks: Masks | None,
     labels: ArrayLike,
     scores: ArrayLike,
     defects: Sequence[str],
     pixel_maps: Images | None = None,
+    regions: Sequence[Mapping[str, NDArray[np.bool_]]] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Evaluate each defect by itself, against all nominal images.
 
+    An image with regions counts under each of their defects, too, and there with the pixels of that defect alone: those
+    of others are neither normal nor anomalous.
+
     Parameters
     ----------
-    maps, masks, labels, scores, defects, pixel_maps
+    maps, masks, labels, scores, defects, pixel_maps, regions
         As for :meth:`RankedTestSet.of`.
 
     Returns
@@ -122,15 +127,16 @@ def evaluate_by_defect(
     ValueError
         As for :func:`evaluate`, and where not every image has a defect name.
     """
-    return evaluate_test_set(RankedTestSet.of(maps, masks, labels, scores, defects, pixel_maps))[1]
+    test_set = RankedTestSet.of(maps, masks, labels, scores, defects, pixel_maps, regions)
+    return {defect: found.values for defect, found in evaluate_test_set(test_set)[1].items()}
 
 
-def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, dict[str, float]]]:
-    """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` of a test set."""
+def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, Evaluation]]:
+    """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` of a test set, both with reasons."""
     labels, scores, maps, pixel_maps = test_set.labels, test_set.scores, test_set.maps, test_set.pixel_maps
     by_defect = {}
     for defect, ranks in maps.by_defect.items():
-        chosen = images_of(defect, test_set.defects)
+        chosen = images_of(defect, test_set.kinds)
         area = auroc(labels[chosen], scores[chosen])
-        by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect]).values
+        by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect])
     return _evaluation(labels, auroc(labels, scores), maps.whole, pixel_maps.whole), by_defect

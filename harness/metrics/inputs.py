@@ -12,6 +12,7 @@ from harness.data.masks import is_soft
 
 __all__ = [
     "Images",
+    "Masks",
     "check_count",
     "check_limit",
     "check_same_images",
@@ -21,10 +22,15 @@ __all__ = [
     "image_scores",
     "require_exact",
     "score_maps",
+    "why_no_pixels",
+    "with_masks",
 ]
 
 Images: TypeAlias = NDArray[Any] | Sequence[NDArray[Any]]
 """An (n, H, W) array, or n arrays of (H, W) whose sizes may differ from one image to the next."""
+
+Masks: TypeAlias = NDArray[Any] | Sequence[NDArray[Any] | None]
+"""Ground truth of images; None for an image without a mask."""
 
 _REAL_KINDS = "buif"
 
@@ -127,6 +133,40 @@ def foregrounds(masks: Images) -> list[NDArray[np.bool_]]:
                 "count down from the highest."
             )
     return [image if image.dtype == np.bool_ else image != 0 for image in images]
+
+
+def with_masks(
+    masks: Masks | None, maps: Images, anomalous: NDArray[np.bool_]
+) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
+    """Return masks with an empty one in place of each that is missing, and which anomalous images have none.
+
+    Parameters
+    ----------
+    masks
+        One or None for each image; None where no image has one.
+    maps : n arrays of (H, W)
+        Give the size of an empty mask.
+    anomalous : (n,) bool
+        Labels of the images. All pixels of a nominal image are normal, so it needs no mask.
+
+    Raises
+    ------
+    ValueError
+        Where the numbers of masks, maps and labels differ.
+    """
+    given = [None] * anomalous.size if masks is None else list(masks)
+    check_count("maps", len(maps), anomalous.size)
+    if len(given) != len(maps):
+        raise ValueError(f"maps holds {len(maps)} images, but masks holds {len(given)}.")
+    missing = np.array([mask is None for mask in given], dtype=bool)
+    pairs = zip(given, maps, strict=True)
+    return [np.zeros(np.shape(image), np.bool_) if mask is None else mask for mask, image in pairs], missing & anomalous
+
+
+def why_no_pixels(unmasked: NDArray[np.bool_], anomalous: NDArray[np.bool_]) -> str:
+    """Return why pixels of some images can't be scored, a clause; empty where every anomalous image has a mask."""
+    missing, all_anomalous = int(unmasked.sum()), int(anomalous.sum())
+    return f"{missing} of {all_anomalous} anomalous samples have no mask" if missing else ""
 
 
 def check_same_images(maps: list[NDArray[Any]], masks: list[NDArray[np.bool_]], name: str = "maps") -> None:

@@ -13,6 +13,7 @@ from scipy import ndimage
 from harness.metrics.inputs import Images, check_same_images, foregrounds, score_maps
 
 __all__ = [
+    "NO_ANOMALOUS_PIXEL",
     "PixelRanks",
     "Regions",
     "count_above",
@@ -22,6 +23,8 @@ __all__ = [
     "rank_pixels",
     "shares_of",
 ]
+
+NO_ANOMALOUS_PIXEL = "no image has an anomalous pixel"
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 _CHUNK_BYTES = 4 * 2**20
@@ -66,6 +69,8 @@ class PixelRanks:
         Number of normal pixels.
     components
         Number of 8-connected components.
+    unknown
+        Why the ground truth of some image is not known, so that no pixel metric is defined; empty where it is.
     """
 
     share: NDArray[np.float64]
@@ -74,12 +79,15 @@ class PixelRanks:
     equal: NDArray[np.int64]
     normal: int
     components: int
+    unknown: str = ""
 
     @property
     def undefined(self) -> str | None:
         """Why no pixel metric is defined, None where they are."""
+        if self.unknown:
+            return self.unknown
         if not self.components:
-            return "no image has an anomalous pixel"
+            return NO_ANOMALOUS_PIXEL
         return None if self.normal else "no image has a normal pixel"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,17 +21,15 @@ __all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "
 _NAMED = 3
 
 
-def ground_truth(sample: Sample, size: int) -> NDArray[np.bool_]:
-    """Return the mask in the evaluation geometry, (size, size): zero-padded to a centred square, resized by Pillow.
+def ground_truth(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Return a mask in the evaluation geometry, (size, size): zero-padded to a centred square, resized by Pillow.
 
     Pillow's ``NEAREST`` is what the references use; its rounding at exact ties is part of the protocol.
     """
-    if sample.mask is None:
-        raise ValueError(f"sample {sample.id} carries no mask")
-    padded = Image.fromarray(square_pad(sample.mask).astype(np.uint8))
+    padded = Image.fromarray(square_pad(mask).astype(np.uint8))
     resized: NDArray[np.uint8] = np.asarray(padded.resize((size, size), Image.Resampling.NEAREST))
-    mask: NDArray[np.bool_] = resized != 0
-    return mask
+    truth: NDArray[np.bool_] = resized != 0
+    return truth
 
 
 def resize_map(anomaly_map: NDArray[Any], size: int) -> NDArray[np.floating[Any]]:
@@ -136,7 +134,8 @@ class Scored:
     size: int
     maps: list[NDArray[Any]] = field(default_factory=list)
     pixel_maps: list[NDArray[Any]] = field(default_factory=list)
-    masks: list[NDArray[np.bool_]] = field(default_factory=list)
+    masks: list[NDArray[np.bool_] | None] = field(default_factory=list)
+    regions: list[Mapping[str, NDArray[np.bool_]]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -147,37 +146,36 @@ class Scored:
         """Check a prediction and append it with its ground truth."""
         check_prediction(prediction, sample.id)
         pixel = prediction.anomaly_map if prediction.pixel_map is None else prediction.pixel_map
+        truth = None if sample.mask is None else ground_truth(sample.mask, self.size)
         self.maps.append(resize_map(prediction.anomaly_map, self.size))
         self.pixel_maps.append(resize_map(pixel, self.size))
-        self.masks.append(ground_truth(sample, self.size))
-        if sample.mask is not None and sample.mask.any() and not self.masks[-1].any():
+        self.masks.append(truth)
+        self.regions.append({name: ground_truth(part, self.size) for name, part in (sample.regions or {}).items()})
+        if sample.mask is not None and truth is not None and sample.mask.any() and not truth.any():
             self.vanished.append(sample.id)
         self.labels.append(int(bool(sample.anomalous)))
         self.scores.append(float(prediction.score))
         self.defects.append(sample.defect)
         self.ids.append(sample.id)
 
-    @property
-    def lost_masks(self) -> str:
-        """How many masks vanished, and of which samples; empty where none did."""
-        if not self.vanished:
+    def lost_masks(self, defect: str = "") -> str:
+        """How many masks vanished, of one defect or of all, and of which samples; empty where none did."""
+        rows = zip(self.ids, self.masks, self.defects, self.regions, strict=True)
+        of = {name: mask for name, mask, own, parts in rows if not defect or defect == own or defect in parts}
+        lost = [name for name in self.vanished if name in of]
+        if not lost:
             return ""
-        masks = len(self.vanished) + sum(bool(mask.any()) for mask in self.masks)
-        named = ", ".join(self.vanished[:_NAMED]) + (", ..." if len(self.vanished) > _NAMED else "")
-        return f"{len(self.vanished)} of {masks} masks have no pixel at {self.size} x {self.size} ({named})"
+        masks = len(lost) + sum(mask is not None and bool(mask.any()) for mask in of.values())
+        named = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+        return f"{len(lost)} of {masks} masks have no pixel at {self.size} x {self.size} ({named})"
 
     def arrange(self, ids: Sequence[str]) -> None:
         """Put the samples into the order of their ids that is given."""
         places = {name: place for place, name in enumerate(self.ids)}
         order = [places[name] for name in ids]
         columns: tuple[list[Any], ...] = (
-            self.maps,
-            self.pixel_maps,
-            self.masks,
-            self.labels,
-            self.scores,
-            self.defects,
-            self.ids,
+            *(self.maps, self.pixel_maps, self.masks, self.regions),
+            *(self.labels, self.scores, self.defects, self.ids),
         )
         for column in columns:
             column[:] = [column[place] for place in order]
@@ -186,4 +184,5 @@ class Scored:
 
     def ranked(self) -> RankedTestSet:
         """Return the test set with its pixels sorted, for metrics and counts."""
-        return RankedTestSet.of(self.maps, self.masks, self.labels, self.scores, self.defects, self.pixel_maps)
+        pixel_maps, regions = self.pixel_maps, self.regions
+        return RankedTestSet.of(self.maps, self.masks, self.labels, self.scores, self.defects, pixel_maps, regions)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.metrics.inputs import (
     Images,
+    Masks,
     check_count,
     check_same_images,
     equal_images,
@@ -18,9 +19,11 @@ from harness.metrics.inputs import (
     image_labels,
     image_scores,
     score_maps,
+    why_no_pixels,
+    with_masks,
 )
 from harness.metrics.ranks import PixelRanks, count_above, group_scores, label_components, shares_of
-from harness.metrics.thresholds import ThresholdCounts, count_pixels
+from harness.metrics.thresholds import PartCounts, ThresholdCounts, count_pixels, counts_at
 
 __all__ = ["NOMINAL", "RankedMaps", "RankedTestSet", "images_of"]
 
@@ -37,15 +40,19 @@ class RankedMaps:
     whole
         Ranks of the anomalous pixels of all images among all normal ones.
     by_defect
-        The same for the images of each defect together with the nominal ones; names ascending.
+        The same for the images of each defect together with the nominal ones, names ascending. Of an image with several
+        defects the pixels of this one are anomalous, and those of the others are left out.
     counts
         Pixels at or above thresholds: normal ones of each image, anomalous ones of each region, or of each image where
         the maps are for P-AUROC alone.
+    parts
+        Pixels of the regions of each defect of images with several, at the same thresholds.
     """
 
     whole: PixelRanks
     by_defect: dict[str, PixelRanks]
     counts: ThresholdCounts
+    parts: PartCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +67,10 @@ class RankedTestSet:
         Anomaly scores of the images.
     defects : (n,) str
         Name of the defect in each image, ``good`` in nominal ones.
+    kinds
+        All names under which each image counts: that of its defect, and those of its regions.
+    unmasked : (n,) bool
+        True for anomalous images without a mask.
     region_image : (m,) int64
         The image of each 8-connected anomalous region.
     maps
@@ -71,6 +82,8 @@ class RankedTestSet:
     labels: NDArray[np.bool_]
     scores: NDArray[Any]
     defects: tuple[str, ...]
+    kinds: tuple[tuple[str, ...], ...]
+    unmasked: NDArray[np.bool_]
     region_image: NDArray[np.int64]
     maps: RankedMaps
     pixel_maps: RankedMaps
@@ -79,11 +92,12 @@ class RankedTestSet:
     def of(
         cls,
         maps: Images,
-        masks: Images,
+        masks: Masks | None,
         labels: ArrayLike,
         scores: ArrayLike,
         defects: Sequence[str],
         pixel_maps: Images | None = None,
+        regions: Sequence[Mapping[str, NDArray[np.bool_]]] | None = None,
     ) -> RankedTestSet:
         """Label the masks and sort the pixels of a test set; needs temporary memory of about one copy of the maps.
 
@@ -92,15 +106,18 @@ class RankedTestSet:
         maps : (n, H, W) real, or n arrays of (H, W)
             Anomaly maps, higher is more anomalous. Compared in a precision that holds them all, never modified.
         masks : (n, H, W) bool or real, or n arrays of (H, W)
-            Ground truth of 0 and one other whole number, or of 0 and class ids.
+            Ground truth of 0 and one other whole number, or of 0 and class ids; None in place of one, or of all, where
+            there is none.
         labels : (n,) of 0 and 1
-            1 for anomalous images. Used for I-AUROC only; the pixel metrics follow the masks.
+            1 for anomalous images. Used for I-AUROC and images without a mask; the pixel metrics follow the masks.
         scores : (n,) real
             Anomaly scores of the images.
         defects : (n,) str
             Name of the defect in each image, ``good`` in nominal ones.
         pixel_maps : (n, H, W) real, or n arrays of (H, W), optional
             The maps for P-AUROC, where a method's reference scales them differently.
+        regions : (n,) dict of (H, W) bool, optional
+            The parts of an image's mask that are of each of its defects, by name; empty where it has one only.
 
         Raises
         ------
@@ -110,64 +127,121 @@ class RankedTestSet:
         """
         anomalous = image_labels(labels)
         checked = image_scores(scores, anomalous.size)
-        for name, images in (("maps", maps), ("masks", masks), ("pixel_maps", pixel_maps), ("defects", defects)):
+        parts = [{} for _ in range(anomalous.size)] if regions is None else regions
+        for name, images in (("pixel_maps", pixel_maps), ("defects", defects), ("regions", parts)):
             if images is not None:
                 check_count(name, len(images), anomalous.size)
-        truth = [_Truth.of(mask) for mask in foregrounds(masks)]
+        filled, unmasked = with_masks(masks, maps, anomalous)
+        truth = [
+            _Truth.of(mask, part, known=not unknown)
+            for mask, part, unknown in zip(foregrounds(filled), parts, unmasked, strict=True)
+        ]
         names = tuple(map(str, defects))
-        others = ranked = _rank(maps, truth, names)
+        kinds = tuple((name, *sorted(set(part.parts) - {name})) for name, part in zip(names, truth, strict=True))
+        others = ranked = _rank(maps, truth, kinds, anomalous)
         if pixel_maps is not None and not equal_images(maps, pixel_maps):
-            others = _rank(pixel_maps, truth, names, "pixel_maps")
+            others = _rank(pixel_maps, truth, kinds, anomalous, "pixel_maps")
         region_image = np.repeat(np.arange(len(truth)), [mask.regions for mask in truth])
-        return cls(anomalous, checked, names, region_image, ranked, others)
+        return cls(anomalous, checked, names, kinds, unmasked, region_image, ranked, others)
 
 
-def images_of(defect: str, defects: Sequence[str]) -> list[int]:
-    """Return which images show a defect or are nominal."""
-    return [index for index, name in enumerate(defects) if name in (NOMINAL, defect)]
+def images_of(defect: str, kinds: Sequence[Sequence[str]]) -> list[int]:
+    """Return which images show a defect or are nominal, by the names under which each counts."""
+    return [index for index, names in enumerate(kinds) if names[0] == NOMINAL or defect in names]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Truth:
-    """The ground truth of one image: the region (from 1 on) of each anomalous pixel, row by row, and their number."""
+    """The ground truth of one image.
+
+    Parameters
+    ----------
+    mask : (H, W) bool
+        True on anomalous pixels.
+    of_pixel : (p,) int32
+        The region (from 1 on) of each of them, row by row.
+    regions
+        Number of regions.
+    parts
+        The ground truth of each of its defects by itself, where it has several.
+    known
+        False where an anomalous image has no mask: none of its pixels counts.
+    """
 
     mask: NDArray[np.bool_]
     of_pixel: NDArray[np.int32]
     regions: int
+    parts: Mapping[str, _Truth] = field(default_factory=dict)
+    known: bool = True
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_]) -> _Truth:
-        return cls(mask, *label_components(mask))
+    def of(cls, mask: NDArray[np.bool_], parts: Mapping[str, NDArray[np.bool_]], *, known: bool) -> _Truth:
+        own = {name: cls.of(part & mask, {}, known=known) for name, part in parts.items()}
+        return cls(mask, *label_components(mask), own, known)
+
+    def about(self, defect: str) -> _Truth:
+        """Return the ground truth of one defect: all where the image has one only."""
+        return self.parts.get(defect, self)
+
+    def normal(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return the normal pixels of an image."""
+        return image[~self.mask] if self.known else image.ravel()[:0]
 
 
-def _rank(maps: Images, truth: Sequence[_Truth], defects: Sequence[str], name: str = "maps") -> RankedMaps:
+def _rank(
+    maps: Images,
+    truth: Sequence[_Truth],
+    kinds: Sequence[tuple[str, ...]],
+    labels: NDArray[np.bool_],
+    name: str = "maps",
+) -> RankedMaps:
     """Sort the normal pixels of each image, count them at thresholds, and rank the anomalous ones among them.
 
-    Counts add over images: the normal pixels of each kind of image are counted once, against all anomalous scores, and
-    dropped.
+    Counts add over images: the normal pixels of the images that count under the same names are counted once, against
+    all anomalous scores, and dropped.
     """
     images, dtype = score_maps(maps, name)
     check_same_images(images, [part.mask for part in truth], name)
-    normal = [image[~part.mask].astype(dtype, copy=False) for image, part in zip(images, truth, strict=True)]
+    normal = [part.normal(image).astype(dtype, copy=False) for image, part in zip(images, truth, strict=True)]
     for scores in normal:
         scores.sort()
     anomalous = [image[part.mask].astype(dtype, copy=False) for image, part in zip(images, truth, strict=True)]
     regions = [scores for pixels, part in zip(anomalous, truth, strict=True) for scores in _split(pixels, part)]
     counts = count_pixels(normal, regions if name == "maps" else [np.sort(pixels) for pixels in anomalous])
-    by_kind: dict[str, list[NDArray[Any]]] = {NOMINAL: []}
-    for pixels, kind in zip(normal, defects, strict=True):
-        by_kind.setdefault(kind, []).append(pixels)
+    by_names: dict[tuple[str, ...], list[NDArray[Any]]] = {}
+    for pixels, names in zip(normal, kinds, strict=True):
+        by_names.setdefault(names, []).append(pixels)
     del normal
 
     distinct = np.unique(np.concatenate(anomalous))
-    nominal = whole = _Normal.of(by_kind.pop(NOMINAL), distinct)
-    by_defect = {}
-    for kind in sorted(by_kind):
-        own = _Normal.of(by_kind.pop(kind), distinct)
-        chosen = images_of(kind, defects)
-        by_defect[kind] = (nominal + own).ranks([anomalous[i] for i in chosen], [truth[i] for i in chosen], distinct)
-        whole += own
-    return RankedMaps(whole.ranks(anomalous, truth, distinct), by_defect, counts)
+    groups = {names: _Normal.of(by_names.pop(names), distinct) for names in sorted(by_names)}
+
+    def ranks(defect: str | None) -> PixelRanks:
+        chosen = list(range(len(truth))) if defect is None else images_of(defect, kinds)
+        about = [truth[i] if defect is None else truth[i].about(defect) for i in chosen]
+        pixels = [
+            anomalous[i] if part is truth[i] else images[i][part.mask].astype(dtype, copy=False)
+            for i, part in zip(chosen, about, strict=True)
+        ]
+        names = groups if defect is None else [names for names in groups if images_of(defect, [names])]
+        ranked = _Normal.sum_of([groups[each] for each in names], distinct).ranks(pixels, about, distinct)
+        unknown = np.array([not part.known for part in about], dtype=np.bool_)
+        return replace(ranked, unknown=why_no_pixels(unknown, labels[chosen]))
+
+    defects = sorted({kind for names in kinds if names[0] != NOMINAL for kind in names})
+    return RankedMaps(ranks(None), {defect: ranks(defect) for defect in defects}, counts, _parts(images, truth, counts))
+
+
+def _parts(images: Sequence[NDArray[Any]], truth: Sequence[_Truth], counts: ThresholdCounts) -> PartCounts:
+    """Count the pixels of the regions of each defect of images that have several."""
+    rows = [
+        (index, defect, scores)
+        for index, (image, whole) in enumerate(zip(images, truth, strict=True))
+        for defect, part in whole.parts.items()
+        for scores in _split(image[part.mask], part)
+    ]
+    found = counts_at([scores for *_, scores in rows], counts.thresholds)
+    return PartCounts(np.array([row[0] for row in rows], dtype=np.int64), tuple(row[1] for row in rows), found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,8 +255,12 @@ class _Normal:
     def of(cls, pixels: Sequence[NDArray[Any]], distinct: NDArray[Any]) -> _Normal:
         return cls(count_above(pixels, distinct), sum(scores.size for scores in pixels))
 
-    def __add__(self, other: _Normal) -> _Normal:
-        return _Normal(self.counts + other.counts, self.size + other.size)
+    @classmethod
+    def sum_of(cls, parts: Sequence[_Normal], distinct: NDArray[Any]) -> _Normal:
+        counts = np.zeros((2, distinct.size), dtype=np.int64)
+        for part in parts:
+            counts += part.counts
+        return cls(counts, sum(part.size for part in parts))
 
     def ranks(self, anomalous: Sequence[NDArray[Any]], truth: Sequence[_Truth], distinct: NDArray[Any]) -> PixelRanks:
         """Rank anomalous pixels of some images among these; their scores are part of the distinct ones."""

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from harness.metrics.pro import OFFICIAL_THRESHOLDS
 
-__all__ = ["MOST_DISTINCT", "ThresholdCounts", "choose_thresholds", "count_pixels", "narrow"]
+__all__ = [
+    "MOST_DISTINCT",
+    "PartCounts",
+    "ThresholdCounts",
+    "choose_thresholds",
+    "count_pixels",
+    "counts_at",
+    "narrow",
+]
 
 MOST_DISTINCT = 1024
 """Up to so many distinct scores, each is a threshold, and the counts are exact."""
@@ -61,15 +69,75 @@ class ThresholdCounts:
             raise ValueError(f"{name}_thresholds has shape {thresholds.shape}")
         if thresholds.dtype.kind != "f" or single.dtype != bool or not (np.diff(thresholds) <= 0).all():
             raise ValueError(f"{name}_thresholds do not descend")
-        counts = {}
-        for kind, length in (("normal", images), ("found", rows)):
-            packed = arrays[f"{name}_{kind}"]
-            if packed.shape != (length, thresholds.size) or packed.dtype.kind != "u":
-                raise ValueError(f"{name}_{kind} holds {packed.dtype} of shape {packed.shape}")
-            if packed.max(initial=0) > _MOST_PIXELS:
-                raise ValueError(f"{name}_{kind} holds more pixels than an image can have")
-            counts[kind] = np.cumsum(packed, axis=1, dtype=np.int64)
-        return cls(thresholds.astype(np.float64), counts["normal"], counts["found"], single.astype(bool))
+        normal, found = (
+            _unpacked_counts(f"{name}_{kind}", arrays, (length, thresholds.size))
+            for kind, length in (("normal", images), ("found", rows))
+        )
+        return cls(thresholds.astype(np.float64), normal, found, single.astype(bool))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartCounts:
+    """Pixels of the parts of images with several defects, each region of each defect a row.
+
+    Parameters
+    ----------
+    image : (k,) int64
+        The image of each row.
+    defect : (k,) str
+        Name of the defect that it is of.
+    found : (k, t) int64
+        Pixels at or above the thresholds of the whole test set's counts.
+    """
+
+    image: NDArray[np.int64]
+    defect: tuple[str, ...]
+    found: NDArray[np.int64]
+
+    @classmethod
+    def none(cls, thresholds: int) -> PartCounts:
+        """Return counts without a row at so many thresholds."""
+        return cls(np.zeros(0, dtype=np.int64), (), np.zeros((0, thresholds), dtype=np.int64))
+
+    def of(self, defect: str) -> NDArray[np.bool_]:
+        """Return which rows are of a defect, (k,)."""
+        return np.array([name == defect for name in self.defect], dtype=np.bool_)
+
+    def packed(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return small arrays by names that begin with ``name``, for a file; none where there is no row."""
+        if not self.image.size:
+            return {}
+        return {
+            f"{name}_image": narrow(self.image),
+            f"{name}_defect": np.array(self.defect, dtype=np.str_),
+            f"{name}_found": narrow(np.diff(self.found, axis=1, prepend=0)),
+        }
+
+    @classmethod
+    def unpack(cls, name: str, arrays: Mapping[str, NDArray[Any]], images: int, thresholds: int) -> PartCounts:
+        """Undo :meth:`packed`; raise ValueError or KeyError for other arrays."""
+        if f"{name}_image" not in arrays:
+            return cls.none(thresholds)
+        image, defect = arrays[f"{name}_image"], arrays[f"{name}_defect"]
+        if image.dtype.kind != "u" or image.ndim != 1 or (image >= images).any():
+            raise ValueError(f"{name} are of an image that is not there")
+        if defect.dtype.kind != "U" or defect.shape != image.shape:
+            raise ValueError(f"{name} have not one defect each")
+        found = _unpacked_counts(f"{name}_found", arrays, (image.size, thresholds))
+        if not found[:, -1].all():
+            raise ValueError(f"{name} have no pixel")
+        return cls(image.astype(np.int64), tuple(defect.tolist()), found)
+
+
+def _unpacked_counts(name: str, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Return counts at or above thresholds from those between them; raise ValueError or KeyError for other arrays."""
+    packed = arrays[name]
+    if packed.shape != shape or packed.dtype.kind != "u":
+        raise ValueError(f"{name} holds {packed.dtype} of shape {packed.shape}")
+    if packed.max(initial=0) > _MOST_PIXELS:
+        raise ValueError(f"{name} holds more pixels than an image can have")
+    counts: NDArray[np.int64] = np.cumsum(packed, axis=1, dtype=np.int64)
+    return counts
 
 
 def narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
@@ -88,10 +156,12 @@ def count_pixels(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArray[Any
         Scores of the anomalous pixels of each region or image, ascending, of the same dtype; may be empty.
     """
     thresholds = choose_thresholds(normal, anomalous)
+    if not thresholds.size:
+        thresholds = np.zeros(1, dtype=thresholds.dtype)
     return ThresholdCounts(
         thresholds.astype(np.float64),
-        _at_least(normal, thresholds),
-        _at_least(anomalous, thresholds),
+        counts_at(normal, thresholds),
+        counts_at(anomalous, thresholds),
         _next_higher([*normal, *anomalous], thresholds) == np.append(_lowest_value(thresholds), thresholds[:-1]),
     )
 
@@ -169,7 +239,8 @@ def _scores_at(normal: Sequence[NDArray[Any]], ranks: NDArray[np.int64]) -> NDAr
     return np.concatenate([tail[tail.size - ranks[exact]], pool[of_pool]])
 
 
-def _at_least(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[np.int64]:
+def counts_at(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how many scores of each ascending array are at or above each threshold, (k, t)."""
     counts = [scores.size - np.searchsorted(scores, thresholds, side="left") for scores in arrays]
     return np.array(counts, dtype=np.int64).reshape(len(arrays), thresholds.size)
 

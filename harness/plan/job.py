@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import msgspec
 
 from harness.cell import UNREADABLE, Cell
 from harness.data.weights import ResolvedWeight
+from harness.dataset_contract import GOOD, SampleRef
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.files.reading import read_regular
 
-__all__ = ["Job", "read_job", "write_job"]
+__all__ = ["Job", "one_class", "read_job", "write_job"]
 
 _LARGEST = 64_000_000
 """Bytes of a file of a job."""
@@ -89,6 +90,18 @@ def write_job(path: Path, job: Job) -> None:
         write_atomically(path, content)
     except OSError as error:
         raise PrerequisiteError(f"The file {path} can't be written ({error.strerror}): name another folder.") from error
+
+
+def one_class(tested: Sequence[SampleRef]) -> str:
+    """Return why a category with these test samples can't be scored, a sentence; empty where it can."""
+    nominal = sum(ref.defect == GOOD for ref in tested)
+    if 0 < nominal < len(tested):
+        return ""
+    lacking, all_are = ("anomalous", "nominal") if nominal else ("nominal", "anomalous")
+    return (
+        f"Category '{tested[0].category}' has no {lacking} test sample, all {len(tested)} are {all_are}: a method is "
+        "scored by how well it tells both apart."
+    )
 
 
 def read_job(path: Path) -> Job:

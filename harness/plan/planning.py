@@ -21,7 +21,7 @@ from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.changes import Changes
-from harness.plan.job import Job
+from harness.plan.job import Job, one_class
 from harness.plan.modalities import lacking_modalities
 from harness.protocol import Protocol, WeightsMode
 from harness.store.record import Record
@@ -190,8 +190,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
         for split_name in selection.splits_of(shots):
             for category in categories:
                 split = load_split(dataset, category, shots, split_name)
-                test_samples = len(dataset.refs(category, "test"))
-                if not test_samples:
+                tested = dataset.refs(category, "test")
+                if not tested:
                     raise PrerequisiteError(
                         f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
                         f"see 'harness data verify {dataset.root}'."
@@ -216,11 +216,11 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     )
                     job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
                     reference = registry.reference_of(spec.name)
-                    unsupported = split.too_few or lacking(category, metas[spec.name].needs)
+                    unsupported = split.too_few or one_class(tested) or lacking(category, metas[spec.name].needs)
                     unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
                     job = replace(job, cache=selection.cache, reference=reference, unsupported=unsupported)
                     planned.setdefault(
-                        cell.id, replace(_decide(job, store, selection, changes), test_samples=test_samples)
+                        cell.id, replace(_decide(job, store, selection, changes), test_samples=len(tested))
                     )
     return Plan(tuple(planned.values()), (*notes, *_left_out(dataset, categories)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -74,11 +75,14 @@ def category_grid(group: Group, metric: Quantity) -> Grid:
 def defect_grid(group: Group, metric: Quantity) -> Grid | None:
     """Return an accuracy metric by type of defect, each against all good samples; None where no defect is recorded.
 
-    Values are means over the categories that have the defect.
+    Values are means over the categories that have the defect. An image with several defects counts under each of them:
+    as a whole for metrics of images, with the pixels of that defect alone for those of pixels.
     """
     images: dict[str, dict[str, int]] = {}
+    several = False
     for category in group.categories:
         for record in (method.ok[category] for method in group.methods if category in method.ok):
+            several |= sum(record.test_images.defects.values()) > (record.samples.test or math.inf)
             for defect in record.by_defect:
                 images.setdefault(defect, {}).setdefault(category, record.test_images.defects.get(defect, 0))
     if not images:
@@ -88,6 +92,8 @@ def defect_grid(group: Group, metric: Quantity) -> Grid | None:
         for defect in sorted(images)
     ]
     caption = "each defect (n images) against all good ones, in the categories that have it"
+    if several:
+        caption += "; an image with several defects counts under each, with the pixels of that one alone"
     cuts.append(Cut(metric, "all", {"defect": "all"}))
     return pivot(group, "defects", f"{metric.title} by defect", cuts, caption=caption)
 

@@ -107,13 +107,14 @@ def measured_value(
     if number is None:
         return Value("-", note=reason if records else _why_no_record(method, wanted), quantity=quantity.id)
     accuracy, busy = quantity.kind == "accuracy", busy_reason(records) if is_time(quantity) else ""
+    images = [record.test_images.defects.get(cut.defect, 0) for record in records.values() if cut.defect]
     alone = "".join(machines_of(records.values())) if by_machine and quantity.of_machine else ""
     return Value(
         quantity.text(number),
         number,
         note=f"{CONTENDED}, {busy}" if busy else "",
         ranked=quantity.ranked and not busy and (accuracy or by_machine or _competes(group, quantity)),
-        over="+".join((*covered, alone)) if alone else "+".join(covered),
+        over="+".join((*covered, *map(str, images), *filter(None, [alone]))),
         quantity=quantity.id,
         identity=NumberId(method, covered, quantity.id, cut.defect) if accuracy else None,
     )

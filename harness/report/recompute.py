@@ -8,14 +8,12 @@ from math import isclose, isnan
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from harness.contract import Prediction
 from harness.data.open import open_dataset
 from harness.errors import HarnessError
 from harness.metrics import evaluate_test_set
 from harness.metrics.scoring import Scored
-from harness.metrics.testset import NOMINAL, images_of
+from harness.metrics.testset import NOMINAL
 from harness.store.counts import ImageCounts
 from harness.store.details import Details, read_counts, read_details
 from harness.store.maps import ANOMALY_MAP, MapFile, kept_maps
@@ -107,18 +105,17 @@ def _why_no_counts(store: Store, record: Record) -> str:
 
 def _of_counts(record: Record, counts: ImageCounts) -> Iterator[str]:
     yield from _unequal(record.metrics, _evaluated(counts), _COUNTED, "")
-    defects = {name for name in counts.defects if name != NOMINAL}
+    defects = {name for names in counts.kinds for name in names if name != NOMINAL}
     for defect in sorted(defects | set(record.by_defect)):
         if defect not in record.by_defect or defect not in defects:
             yield f"the defect {defect} is {'not in the record' if defect in defects else 'in the record alone'}"
             continue
-        yield from _unequal(record.by_defect[defect], _evaluated(counts, defect), _COUNTED_BY_DEFECT, f" of {defect}")
+        computed = _evaluated(counts.of_defect(defect))
+        yield from _unequal(record.by_defect[defect], computed, _COUNTED_BY_DEFECT, f" of {defect}")
 
 
-def _evaluated(counts: ImageCounts, defect: str = "") -> dict[str, float]:
-    weights = np.zeros((1, len(counts)))
-    weights[0, list(images_of(defect, counts.defects)) if defect else slice(None)] = 1
-    return {name: float(values[0]) for name, values in counts.evaluate(weights).items()}
+def _evaluated(counts: ImageCounts) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in counts.evaluate().items()}
 
 
 def _unequal(recorded: _Metrics, computed: Mapping[str, float], tolerance: float, of: str) -> Iterator[str]:

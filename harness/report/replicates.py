@@ -161,18 +161,15 @@ def bootstrap_cell(store: Store, record: Record, replicates: int, defect: str = 
 def _table(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.float64]:
     """Return degrees of freedom, images of the rarer kind and replicates, a column for each metric."""
     from harness.metrics.evaluation import METRICS
-    from harness.metrics.testset import images_of
 
-    chosen = np.array(images_of(defect, counts.defects) if defect else range(len(counts)), dtype=np.int64)
-    labels = counts.labels[chosen]
-    drawn = _drawn(tuple(counts.ids[index] for index in chosen), labels.tobytes(), replicates, seed)
-    weights = np.zeros((chosen.size + replicates, len(counts)))
-    weights[:, chosen] = np.vstack([1 - np.eye(chosen.size), drawn])
-    values_of = counts.evaluate(weights)
+    about = counts.of_defect(defect) if defect else counts
+    labels, images = about.labels, len(about)
+    drawn = _drawn(about.ids, labels.tobytes(), replicates, seed)
+    values_of = about.evaluate(np.vstack([1 - np.eye(images), drawn]))
     values = np.column_stack([values_of[name] for name in METRICS])
     fewest = min(int(labels.sum()), int((~labels).sum()))
-    header = np.vstack([degrees_of_freedom(values[: chosen.size], labels), np.full(len(METRICS), float(fewest))])
-    return np.vstack([header, values[chosen.size :]])
+    header = np.vstack([degrees_of_freedom(values[:images], labels), np.full(len(METRICS), float(fewest))])
+    return np.vstack([header, values[images:]])
 
 
 @lru_cache(maxsize=_REMEMBERED_DRAWS)

@@ -128,11 +128,18 @@ class Uncertainty:
         return [None if mean is None else next(found) for mean in means]
 
     def same_images(self, first: NumberId, second: NumberId) -> bool:
-        """Return whether two methods have numbers of the same categories, from the same test images."""
-        ours, theirs = (number.method.among(number.categories) for number in (first, second))
-        return ours.keys() == theirs.keys() and all(
-            record.test_images.digest == theirs[name].test_images.digest for name, record in ours.items()
+        """Return whether two methods have numbers of the same categories, from the same test images.
+
+        Records of earlier versions count an image with several defects under one name alone.
+        """
+        ours, theirs = (
+            {
+                name: (record.test_images.digest, record.test_images.defects.get(number.defect))
+                for name, record in number.method.among(number.categories).items()
+            }
+            for number in (first, second)
         )
+        return ours == theirs
 
     def without_counts(self, method: MethodRecords, categories: Sequence[str]) -> tuple[str, ...]:
         """Return those of some categories where a method has a number and left no counts that belong to it."""

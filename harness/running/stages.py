@@ -34,6 +34,7 @@ from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
+from harness.metrics.ranks import NO_ANOMALOUS_PIXEL
 from harness.metrics.scoring import Scored, errors_name_sample, require_prediction
 from harness.plan.job import Job
 from harness.running.cache_during_fit import CellCache, cache_during_fit
@@ -63,21 +64,27 @@ class _Accuracy:
     """The results of a score pass, without its maps."""
 
     whole: Evaluation
-    by_defect: Mapping[str, Mapping[str, float]]
+    by_defect: Mapping[str, Evaluation]
     images: tuple[ImageScore, ...]
     lost_masks: str
 
     @classmethod
     def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
+        def explained(found: Evaluation, defect: str = "") -> Evaluation:
+            """Say that no pixel is anomalous because masks vanished, where that is why."""
+            why = scored.lost_masks(defect)
+            changed = {
+                name: why if why and text == NO_ANOMALOUS_PIXEL else text for name, text in found.reasons.items()
+            }
+            return replace(found, reasons=changed)
+
         whole, by_defect = evaluate_test_set(test_set)
-        if scored.vanished and not len(test_set.region_image):
-            reasons = {name: scored.lost_masks if name != "i_auroc" else why for name, why in whole.reasons.items()}
-            whole = replace(whole, reasons=reasons)
+        also = [names[1:] for names in test_set.kinds]
         return cls(
-            whole=whole,
-            by_defect=by_defect,
-            images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores)),
-            lost_masks=scored.lost_masks,
+            whole=explained(whole),
+            by_defect={defect: explained(found, defect) for defect, found in by_defect.items()},
+            images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores, also)),
+            lost_masks=scored.lost_masks(),
         )
 
 
@@ -335,7 +342,8 @@ class CellRun:
             status="ok",
             metrics=_nullable(accuracy.whole.values),
             undefined=accuracy.whole.reasons,
-            by_defect={name: _nullable(values) for name, values in accuracy.by_defect.items()},
+            by_defect={name: _nullable(found.values) for name, found in accuracy.by_defect.items()},
+            undefined_by_defect={name: found.reasons for name, found in accuracy.by_defect.items() if found.reasons},
             latency=latency,
             memory=self._memory,
             seconds=self.seconds,

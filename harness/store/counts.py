@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from harness.files.arrays import read_arrays
 from harness.metrics.evaluation import METRICS
 from harness.metrics.inputs import check_count
-from harness.metrics.testset import RankedTestSet
-from harness.metrics.thresholds import ThresholdCounts, narrow
+from harness.metrics.testset import NOMINAL, RankedTestSet, images_of
+from harness.metrics.thresholds import PartCounts, ThresholdCounts, narrow
 from harness.metrics.weighted import (
     areas_below,
     lowest_points,
@@ -24,7 +24,7 @@ from harness.metrics.weighted import (
     pixel_pairs,
     weighted_auroc,
 )
-from harness.store.details import image_columns
+from harness.store.details import image_columns, pack_names, unpack_names
 
 __all__ = ["ImageCounts", "count_images"]
 
@@ -82,6 +82,12 @@ class ImageCounts:
         Of the maps for P-AUROC: normal and anomalous pixels of each image.
     shared
         True where both are of the same maps; a file then holds them once.
+    also : (n,) tuples of str
+        Further defects that each image counts under.
+    parts, pixel_parts : PartCounts
+        Of both kinds of maps: pixels of each region of each defect of the images that have several.
+    unmasked : (n,) bool
+        True for anomalous images without a mask: with one of them no metric of pixels is defined.
     """
 
     ids: tuple[str, ...]
@@ -91,10 +97,53 @@ class ImageCounts:
     region_image: NDArray[np.int64]
     regions: ThresholdCounts
     pixels: ThresholdCounts
-    shared: bool = True
+    shared: bool
+    also: tuple[tuple[str, ...], ...]
+    parts: PartCounts
+    pixel_parts: PartCounts
+    unmasked: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def kinds(self) -> tuple[tuple[str, ...], ...]:
+        """All names under which each image counts, that of its defect first."""
+        return tuple((defect, *more) for defect, more in zip(self.defects, self.also, strict=True))
+
+    def of_defect(self, defect: str) -> ImageCounts:
+        """Return the counts of the images of a defect and of the nominal ones, in which it is the only defect."""
+        chosen = images_of(defect, self.kinds)
+        whole = np.array([self.defects[index] in (defect, NOMINAL) for index in range(len(self))], dtype=np.bool_)
+        place = np.full(len(self), -1, dtype=np.int64)
+        place[chosen] = np.arange(len(chosen))
+        kept = whole[self.region_image]
+        image, found = place[self.region_image[kept]], self.regions.anomalous[kept]
+        anomalous = np.where(whole[:, np.newaxis], self.pixels.anomalous, 0)
+        of, of_pixels = (part.of(defect) & ~whole[part.image] for part in (self.parts, self.pixel_parts))
+        image = np.concatenate([image, place[self.parts.image[of]]])
+        found = np.concatenate([found, self.parts.found[of]])
+        np.add.at(anomalous, self.pixel_parts.image[of_pixels], self.pixel_parts.found[of_pixels])
+        regions, pixels = self.regions, self.pixels
+        return ImageCounts(
+            tuple(self.ids[index] for index in chosen),
+            tuple(self.defects[index] for index in chosen),
+            self.labels[chosen],
+            self.scores[chosen],
+            image,
+            replace(regions, normal=regions.normal[chosen], anomalous=found),
+            replace(pixels, normal=pixels.normal[chosen], anomalous=anomalous[chosen]),
+            self.shared,
+            ((),) * len(chosen),
+            PartCounts.none(regions.thresholds.size),
+            PartCounts.none(pixels.thresholds.size),
+            self.unmasked[chosen],
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every anomalous image has a mask."""
+        return not self.unmasked.any()
 
     @cached_property
     def region_sizes(self) -> NDArray[np.int64]:
@@ -174,7 +223,8 @@ class ImageCounts:
 
     def _metrics(self, rows: NDArray[np.float64], sums: _Sums, columns: int) -> dict[str, NDArray[np.float64]]:
         normal, regions, pixels, anomalous, negatives, positives = sums.totals.T
-        undefined = np.where((normal > 0) & (regions > 0), 0.0, np.nan)
+        unknown = 0.0 if self.complete else np.nan
+        undefined = np.where((normal > 0) & (regions > 0), unknown, np.nan)
         normal, regions = np.maximum(normal, _TINY), np.maximum(regions, _TINY)
         single = np.append(False, self.regions.single[:columns])
         official = official_points(sums.normal, sums.overlap, normal, single)
@@ -186,7 +236,7 @@ class ImageCounts:
         )
         return {
             "i_auroc": weighted_auroc(rows, sums.image_pairs, negatives, positives),
-            "p_auroc": weighted_auroc(rows, sums.pixel_pairs, pixels, anomalous),
+            "p_auroc": weighted_auroc(rows, sums.pixel_pairs, pixels, anomalous) + unknown,
             **{name: mean + undefined for name, mean in zip(_OF_CURVE, means, strict=True)},
         }
 
@@ -194,7 +244,7 @@ class ImageCounts:
         self, weights: ArrayLike | None, normal: NDArray[np.int64], found: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         (row,) = self._rows(np.ones((1, len(self))) if weights is None else np.asarray(weights)[np.newaxis])
-        return _share(row @ normal), _share(row @ found)
+        return _share(row @ normal), _share(row @ found) + (0.0 if self.complete else np.nan)
 
     def _rows(self, weights: ArrayLike) -> NDArray[np.float64]:
         rows = np.asarray(weights, dtype=np.float64)
@@ -215,6 +265,10 @@ class ImageCounts:
             "region_image": narrow(self.region_image),
             **self.regions.packed("regions"),
             **({} if self.shared else self.pixels.packed("pixels")),
+            **pack_names(self.also),
+            **self.parts.packed("parts"),
+            **({} if self.shared else self.pixel_parts.packed("pixel_parts")),
+            **({} if self.complete else {"unmasked": self.unmasked}),
         }
 
     @classmethod
@@ -250,7 +304,17 @@ class ImageCounts:
         pixels = (
             _by_image(regions, region_image) if shared else ThresholdCounts.unpack("pixels", arrays, len(ids), len(ids))
         )
-        return cls(ids, defects, labels, scores, region_image, regions, pixels, shared)
+        also, unmasked = unpack_names(arrays, len(ids)), arrays.get("unmasked", np.zeros_like(labels))
+        if unmasked.dtype != np.bool_ or unmasked.shape != labels.shape:
+            raise ValueError("not one flag for each image that says whether it has a mask")
+        parts = PartCounts.unpack("parts", arrays, len(ids), regions.thresholds.size)
+        others = parts if shared else PartCounts.unpack("pixel_parts", arrays, len(ids), pixels.thresholds.size)
+        images = (ids, defects, labels, scores, region_image)
+        counts = cls(*images, regions, pixels, shared, also, parts, others, unmasked)
+        for part in (parts, others):
+            if any(name not in counts.kinds[place] for place, name in zip(part.image, part.defect, strict=True)):
+                raise ValueError("a part of a defect that its image does not have")
+        return counts
 
 
 def count_images(test_set: RankedTestSet, ids: Sequence[str]) -> ImageCounts:
@@ -280,6 +344,10 @@ def count_images(test_set: RankedTestSet, ids: Sequence[str]) -> ImageCounts:
         regions,
         _by_image(regions, region_image) if shared else test_set.pixel_maps.counts,
         shared,
+        tuple(names[1:] for names in test_set.kinds),
+        test_set.maps.parts,
+        test_set.pixel_maps.parts,
+        test_set.unmasked,
     )
 
 

@@ -23,7 +23,16 @@ from harness.store.store import Store, read_record_file
 if TYPE_CHECKING:
     from harness.store.counts import ImageCounts
 
-__all__ = ["Details", "counts_digest", "image_columns", "read_counts", "read_details", "write_details"]
+__all__ = [
+    "Details",
+    "counts_digest",
+    "image_columns",
+    "pack_names",
+    "read_counts",
+    "read_details",
+    "unpack_names",
+    "write_details",
+]
 
 _T = TypeVar("_T")
 
@@ -66,6 +75,7 @@ def write_details(path: Path, details: Details, counts: ImageCounts | None) -> s
         "defects": np.array([image.defect for image in details.images], dtype=np.str_),
         "labels": np.array([bool(image.label) for image in details.images], dtype=bool),
         "scores": np.array([image.score for image in details.images], dtype=np.float64),
+        **pack_names([image.also for image in details.images]),
         **(counts.arrays() if counts is not None else {}),
         **{_RAW + window: np.asarray(times, dtype=np.float64) for window, times in details.raw_ms.items()},
     }
@@ -149,6 +159,31 @@ def image_columns(
     return ids, defects, columns["labels"], columns["scores"].astype(np.float64)
 
 
+def pack_names(also: Sequence[Sequence[str]]) -> dict[str, NDArray[Any]]:
+    """Return the further defects of images as arrays for an archive, a row for each name; none where there is none."""
+    rows = [(index, name) for index, names in enumerate(also) for name in names]
+    if not rows:
+        return {}
+    return {
+        "also_image": np.array([index for index, _ in rows], dtype=np.uint32),
+        "also_defect": np.array([name for _, name in rows], dtype=np.str_),
+    }
+
+
+def unpack_names(arrays: Mapping[str, NDArray[Any]], images: int) -> tuple[tuple[str, ...], ...]:
+    """Undo :func:`pack_names` for so many images; raise ValueError for other arrays."""
+    also: list[list[str]] = [[] for _ in range(images)]
+    if "also_image" in arrays:
+        image, name = arrays["also_image"], arrays.get("also_defect", np.empty(0))
+        if image.dtype.kind != "u" or name.dtype.kind != "U" or image.ndim != 1 or image.shape != name.shape:
+            raise ValueError("not one image for each name of a further defect")
+        for index, text in zip(image.tolist(), name.tolist(), strict=True):
+            if index >= images:
+                raise ValueError("a further defect of an image that is not there")
+            also[index].append(text)
+    return tuple(map(tuple, also))
+
+
 def _from_archive(store: Store, record: Record, read: Callable[[Path], _T | None]) -> _T | None:
     """Return what is read from the archive of a record; None where that is missing, another run's, or left out."""
     path = store.counts_path(record.cell)
@@ -180,7 +215,8 @@ def _archive_sha256(store: Store, path: Path) -> str:
 def _details_of(path: Path) -> Details:
     arrays = read_arrays(path)
     ids, defects, labels, scores = image_columns(arrays)
-    images = map(ImageScore, ids, defects, labels.astype(int).tolist(), scores.tolist())
+    also = unpack_names(arrays, len(ids))
+    images = map(ImageScore, ids, defects, labels.astype(int).tolist(), scores.tolist(), also)
     raw = {name.removeprefix(_RAW): times for name, times in arrays.items() if name.startswith(_RAW)}
     for window, times in raw.items():
         if times.ndim != 1 or times.dtype.kind != "f" or not (np.isfinite(times) & (times >= 0)).all():

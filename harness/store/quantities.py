@@ -110,10 +110,10 @@ class Quantity:
         kept = self._kept(record, defect)
         return self.reciprocal_of / kept if self.reciprocal_of and kept else kept
 
-    def why_missing(self, record: Record) -> str:
-        """Return why a record has no such number; empty where it does not say."""
+    def why_missing(self, record: Record, defect: str = "") -> str:
+        """Return why a record has no such number, of one type of defect where it is named; empty if it does not say."""
         if self.kind == "accuracy":
-            return record.undefined.get(self.id, "")
+            return (record.undefined_by_defect.get(defect, {}) if defect else record.undefined).get(self.id, "")
         part = getattr(getattr(record, self.place[0]), self.place[1], None) if len(self.place) > 1 else None
         if isinstance(part, LatencyWindow) or self.kind == "speed":
             if part is not None and part.median_ms is not None:
@@ -389,7 +389,7 @@ def mean_over(
     kept = {name: quantity._kept(record, defect) for name, record in records.items()}
     undefined = [name for name, value in kept.items() if value is None]
     if undefined:
-        reasons = () if defect else (quantity.why_missing(records[name]) for name in undefined)
+        reasons = (quantity.why_missing(records[name], defect) for name in undefined)
         listed = ", ".join(dict.fromkeys(filter(None, reasons)))
         everywhere = len(undefined) == len(kept) > _LISTED
         where = f"all {len(kept)} categories" if everywhere else ", ".join(undefined)

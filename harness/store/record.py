@@ -92,12 +92,15 @@ class ImageScore:
         1 for an anomalous image, 0 for a nominal one.
     score
         Higher is more anomalous.
+    also
+        Names of further defects that it counts under, where it has several.
     """
 
     id: str
     defect: str
     label: int
     score: float
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class TestImages:
     digest
         Of ids, defects and labels, in whatever order: methods with equal ones were tested on the same images.
     defects
-        Number of images of each defect, ``good`` among them.
+        Number of images of each defect, ``good`` among them; an image with several counts for each.
     """
 
     __test__ = False  # no test case, whatever its name
@@ -124,7 +127,8 @@ class TestImages:
         rows = []
         for image in images:
             rows.append([image.id, image.defect, int(image.label)])
-            counts[image.defect] = counts.get(image.defect, 0) + 1
+            for defect in (image.defect, *image.also):
+                counts[defect] = counts.get(defect, 0) + 1
         return cls(digest(sorted(rows)), counts)
 
 
@@ -146,6 +150,8 @@ class Record:
         Metric id to the reason why it has no value.
     by_defect
         Defect name to metrics over the good samples and those of this defect.
+    undefined_by_defect
+        Defect name to the reasons why it lacks some.
     latency
         Times of each window, in ms.
     memory
@@ -181,6 +187,7 @@ class Record:
     metrics: Mapping[str, Share | None] = field(default_factory=dict)
     undefined: Mapping[str, str] = field(default_factory=dict)
     by_defect: Mapping[str, Mapping[str, Share | None]] = field(default_factory=dict)
+    undefined_by_defect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
     memory: Memory = field(default_factory=Memory)
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -312,6 +319,7 @@ def _check(record: Record) -> None:
     cell = record.cell
     names = [("method", cell.method), ("dataset", cell.dataset), ("category", cell.category), ("split", cell.split)]
     names += [("preset", cell.protocol.preset), *(("defect", name) for name in record.by_defect)]
+    names += [("defect", name) for name in record.undefined_by_defect]
     names += [("defect", name) for name in record.test_images.defects]
     for kind, name in names:
         if reason := bad_name_reason(name):

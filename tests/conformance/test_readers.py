@@ -57,6 +57,9 @@ def with_nan(sample):
 FAULTS = {
     "info": reader_with(info=replace(Honest.info, licence="")),
     "info counts": reader_with(info=replace(Honest.info, counts={"c": {"train": 1, "validation": 1, "test": 1}})),
+    "info defects": reader_with(
+        info=replace(Honest.info, counts={"a": {"train": 1, "validation": 1, "test": 1}}, defects={"a": {"good": 2}})
+    ),
     "info preset": reader_with(info=replace(Honest.info, default_preset="slow")),
     "info name": reader_with(info=replace(Honest.info, name="other")),
     "find": reader_with(find=classmethod(lambda cls, data: data)),

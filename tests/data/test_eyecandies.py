@@ -248,15 +248,19 @@ def test_sample_without_metadata_and_mask_is_named(tmp_path: Path) -> None:
         Eyecandies(tmp_path).refs("Lollipop", "test")
 
 
-def test_anomalous_sample_needs_its_mask(tmp_path: Path) -> None:
+def test_a_mask_is_missing_or_it_marks_something(tmp_path: Path) -> None:
     data = write_official(tmp_path, "test_public", "00", ("dents",))
     Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(data / "00_mask.png")
     dataset = Eyecandies(tmp_path)
     with pytest.raises(DataError, match=r"00_mask\.png marks no pixel"):
         dataset.load(dataset.refs("Lollipop", "test")[0])
     (data / "00_mask.png").unlink()
-    with pytest.raises(DataError, match=r"00_mask\.png is missing"):
-        Eyecandies(tmp_path).refs("Lollipop", "test")
+    dataset = Eyecandies(tmp_path)
+    sample = dataset.load(dataset.refs("Lollipop", "test")[0])
+    assert (sample.mask, sample.anomalous) == (None, True)
+    scan = dataset.scan("Lollipop", "test")
+    assert "00_mask.png" in scan.warnings[0]
+    assert scan.notes[0].startswith("1 of 1 anomalous samples have no mask")
 
 
 @pytest.mark.parametrize("part", ["image_4.png", "depth.png", "info_depth.yaml", "pose.txt"])

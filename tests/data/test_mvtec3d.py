@@ -174,7 +174,7 @@ def test_hidden_and_foreign_files_are_no_samples(dataset: MVTec3D, bagel) -> Non
 
 @pytest.mark.parametrize(
     ("left_out", "alone", "partner"),
-    [("xyz", "rgb/000.png", "xyz"), ("rgb", "xyz/000.tiff", "rgb"), ("gt", "rgb/000.png", "gt")],
+    [("xyz", "rgb/000.png", "xyz"), ("rgb", "xyz/000.tiff", "rgb")],
 )
 def test_file_without_partner_is_named(mvtec, left_out: str, alone: str, partner: str) -> None:
     mvtec.write("bagel/test/hole", "000", **{left_out: None})
@@ -250,7 +250,7 @@ def test_nobody_is_told_to_delete_or_to_download_into_a_folder_of_their_own(mvte
     (category, *_) = info.categories
     path = mvtec.write(f"{category}/train/good") / "rgb/000.png"
     path.write_bytes(b"")
-    mvtec.write(f"{category}/test/hole", gt=None)
+    mvtec.write(f"{category}/test/hole", xyz=None)
     own = MVTec3D(mvtec.root, info)
     for attempt in (lambda: own.load(own.refs(category, "train")[0]), lambda: own.refs(category, "test")):
         with pytest.raises(DataError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy.ndimage import zoom
 
 SCALE = 5
 
@@ -48,7 +49,7 @@ def add_tiny_defects(category: Path, count: int) -> None:
     side = len(rgb) * SCALE
     skipped = sorted(set(range(side)) - {int((index + 0.5) * side / 224) for index in range(224)})
     for index in range(count):
-        large = [np.repeat(np.repeat(array, SCALE, axis=0), SCALE, axis=1) for array in (rgb, xyz)]
+        large = [zoom(array, (SCALE, SCALE, 1), order=order) for array, order in ((rgb, 0), (xyz, 1))]
         Image.fromarray(large[0]).save(folder / "rgb" / f"{index:03d}.png")
         tifffile.imwrite(folder / "xyz" / f"{index:03d}.tiff", large[1], photometric="rgb")
         mask = np.zeros((side, side), np.uint8)
@@ -100,3 +101,58 @@ def test_a_folder_that_is_no_official_category_is_told(own: Path, harness) -> No
     assert "'my_part' is not an official category" in " ".join(named.stderr.split())
     for verb in (("data", "verify", own.parent, "--fast"), ("datasets", "--data", own.parent)):
         assert "my_part" in harness(*verb).stdout
+
+
+PIXEL_METRICS = ("p_auroc", "aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
+
+
+@pytest.mark.parametrize("kept", [0, 1], ids=["no mask", "a mask is missing"])
+def test_without_masks_images_are_scored_and_dashes_say_why(own: Path, measured, harness, kept: int) -> None:
+    gt = sorted((own / "test" / "hole" / "gt").iterdir())
+    for path in gt[kept:]:
+        path.unlink()
+    record, shown = measured()
+    reason = f"{len(gt) - kept} of {len(gt)} anomalous samples have no mask"
+    assert 0 <= record["metrics"]["i_auroc"] <= 1
+    assert record["undefined"] == dict.fromkeys(PIXEL_METRICS, reason)
+    assert record["by_defect"]["hole"]["i_auroc"] == record["metrics"]["i_auroc"]
+    assert record["undefined_by_defect"] == {"hole": dict.fromkeys(PIXEL_METRICS, reason)}
+    assert f"undefined in bagel: {reason}" in shown
+    verified = harness("status", "--verify", "--data", own.parent)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    figure = harness("plot", "pro")
+    assert figure.returncode != 0
+    assert reason in " ".join(figure.stderr.split())
+
+
+def test_pictures_and_report_without_masks(own: Path, harness, records, tmp_path: Path) -> None:
+    shutil.rmtree(own / "test" / "hole" / "gt")
+    where = ("--dataset", "mvtec3d", "--data", own.parent)
+    ended = harness("run", "-m", "colour-distance", *where, "--shots", "full", "--preset", "quick", "--save-maps")
+    assert ended.returncode == 0, ended.stderr
+    for verb in (
+        ("report", *where, "--to", "report"),
+        ("show", *where),
+        ("compare", "colour-distance"),
+        ("status", "--verify", *where),
+    ):
+        assert harness(*verb).returncode == 0, verb
+    report = (tmp_path / "report" / "index.html").read_text()
+    assert "hole, anomalous, no mask" in report
+    assert not [*(tmp_path / "report").rglob("*hole*truth*")]
+    assert [*(tmp_path / "report").rglob("*good*truth*")]
+
+
+@pytest.mark.parametrize(("left_out", "word"), [("good", "nominal"), ("hole", "anomalous")])
+def test_a_test_set_of_one_class_is_known_to_be_unsupported_before_training(
+    own: Path, harness, records, left_out: str, word: str
+) -> None:
+    shutil.rmtree(own / "test" / left_out)
+    common = ("run", "-m", "colour-distance", "--dataset", "mvtec3d", "--data", own.parent, "--preset", "quick")
+    planned = harness(*common, "--shots", "full", "--dry-run")
+    assert planned.returncode == 0
+    assert f"has no {word} test sample" in " ".join(planned.stdout.split())
+    assert harness(*common, "--shots", "full").returncode == 3
+    (record,) = records()
+    assert (record["status"], record["seconds"], record["metrics"]) == ("unsupported", {}, {})
+    assert f"Category 'bagel' has no {word} test sample" in record["reason"]

@@ -77,8 +77,7 @@ def test_values_that_single_precision_does_not_hold_stay() -> None:
 
 
 def test_ground_truth_is_padded_with_zeros() -> None:
-    sample = make_sample(0, height=100, width=300)
-    mask = ground_truth(replace(sample, mask=np.ones((100, 300), bool)), 224)
+    mask = ground_truth(np.ones((100, 300), bool), 224)
     assert mask.shape == (224, 224)
     assert mask.mean() == pytest.approx(1 / 3, abs=0.01)
     assert not mask[0].any()
@@ -113,7 +112,7 @@ def test_an_added_sample_stands_at_one_place_of_every_list() -> None:
     assert (scored.labels, scored.scores) == ([0, 1], [0.25, 2.5])
     np.testing.assert_array_equal(scored.maps, np.full((2, 8, 8), 0.5))
     np.testing.assert_array_equal(scored.pixel_maps, [np.full((8, 8), 0.5), fine])
-    np.testing.assert_array_equal(scored.masks, [ground_truth(each, 8) for each in (nominal, anomalous)])
+    np.testing.assert_array_equal(scored.masks, [ground_truth(each.mask, 8) for each in (nominal, anomalous)])
 
 
 def test_masks_that_vanish_are_told_by_the_ids_of_their_samples() -> None:

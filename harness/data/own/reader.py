@@ -19,12 +19,12 @@ from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_
 from harness.data.images import read_mask, read_rgb
 from harness.data.own.description import DESCRIPTION, Camera, CloudDescription, Description
 from harness.data.own.reading import read_description
-from harness.data.own.table import GOOD, read_table
+from harness.data.own.table import read_table
 from harness.data.paired import has_paired_files, read_anomaly, require_same_size
 from harness.data.pinhole import read_camera
 from harness.data.registry import DATASETS, OWN_DATA
 from harness.data.smaller import average, nearest, nearest_mask, size_within
-from harness.dataset_contract import DatasetInfo, SampleRef, Split
+from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 from harness.files.caches import CACHES
 
@@ -134,7 +134,7 @@ class OwnDataset(FolderDataset):
             plane = ~shown
         mask: NDArray[np.bool_] | None = np.zeros(rgb.shape[:2], np.bool_)
         if ref.defect != GOOD:
-            mask = read_anomaly(ref, files, rgb, self.hint, self.doubts) if "mask" in files else None
+            mask = read_anomaly(ref, files, rgb, self.hint, self.doubts).pixels if "mask" in files else None
         sample = Sample(ref.id, ref.category, ref.defect, rgb, xyz, plane, mask, ref.defect != GOOD)
         return self._smaller(sample)
 

@@ -13,13 +13,12 @@ from harness.data.folder import Scan
 from harness.data.own.description import DESCRIPTION, Description
 from harness.data.own.patterns import Found, below, filled, match_files
 from harness.data.paired import FOREIGN
-from harness.dataset_contract import SampleRef, Split
+from harness.dataset_contract import GOOD, SampleRef, Split
 from harness.errors import DataError
 from harness.files.reading import read_regular
 
-__all__ = ["GOOD", "Table", "read_table"]
+__all__ = ["Table", "read_table"]
 
-GOOD = "good"
 _COLUMNS = ("category", "id", "split", "defect", "rgb", "cloud", "mask")
 _NEEDED = ("id", "split", "defect", "rgb", "cloud")
 K = TypeVar("K")
@@ -107,7 +106,7 @@ class _Pairing:
                     scan = self.table.scan(ref.category, ref.split)
                     (scan.problem if kind == "cloud" else scan.warn)(self._lonely(found))
         for scan in self.table.scans.values():
-            tell_maskless(scan)
+            scan.note_missing_masks()
 
     def _matches(self, kind: str, image: Found) -> list[Path]:
         """Return the files of a kind whose fields have the values of the image's."""
@@ -204,14 +203,6 @@ def _is_foreign(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in FOREIGN
 
 
-def tell_maskless(scan: Scan) -> None:
-    """Note how many anomalous samples of a split have no mask."""
-    anomalous = [files for ref, files in scan.samples.items() if ref.defect != GOOD]
-    missing = sum("mask" not in files for files in anomalous)
-    if missing:
-        scan.note(f"{missing} of {len(anomalous)} anomalous samples have no mask")
-
-
 def _split(word: str, description: Description) -> Split | None:
     return next((split for split, name in description.files.splits.items() if name == word), None)
 
@@ -270,7 +261,7 @@ def _from_list(root: Path, description: Description, name: str) -> Table:
             root, description, f"Line {number} of {path}", {**line, "category": line.get("category") or name}, table
         )
     for scan in table.scans.values():
-        tell_maskless(scan)
+        scan.note_missing_masks()
     return table
 
 

@@ -56,20 +56,25 @@ class MeanCurve:
 
 
 def measured_curves(group: Group, store: Store, kind: CurveKind) -> FigureData[MeanCurve]:
-    """Return the mean curves of a group's methods; records without counts are left out, with a note."""
+    """Return the mean curves of a group's methods; records without a curve are left out, with a note."""
     curves: list[MeanCurve] = []
     without: list[str] = []
+    undefined: list[str] = []
     for method in group.methods:
         curve, lacking = mean_curve(group, method, store, kind)
         curves += [curve] if curve is not None else []
-        without += [f"{method.label} ({', '.join(lacking)})"] if lacking else []
+        reasons = {name: method.ok[name].undefined.get("p_auroc", "") for name in lacking}
+        undefined += [f"{method.label} ({name}: {reason})" for name, reason in reasons.items() if reason]
+        uncounted = [name for name, reason in reasons.items() if not reason]
+        without += [f"{method.label} ({', '.join(uncounted)})"] if uncounted else []
     title = group.title
     if group.categories != group.all_categories:
         title += f"; categories {', '.join(group.categories)}"
     note = (
         f"No counts to draw a curve from: {', '.join(without)}; the same 'harness run' with --rerun METHOD makes them."
     )
-    return FigureData(title, tuple(curves), kind, (note,) if without else ())
+    notes = ((note,) if without else ()) + ((f"No curve is defined: {', '.join(undefined)}.",) if undefined else ())
+    return FigureData(title, tuple(curves), kind, notes)
 
 
 def mean_curve(

@@ -90,5 +90,5 @@ def _sample(entry: GalleryEntry, place: str) -> Sample:
     }
     pictures = {f"{place}/{name}": captions[panel] for panel, name in files.items()}
     others = ", ".join(f"{label} {score:.4g}" for label, score in scores.items() if label not in files)
-    kind = f"{entry['defect']}, {'anomalous' if entry['label'] else 'nominal'}"
+    kind = f"{entry['defect']}, {'anomalous' if entry['label'] else 'nominal'}{'' if 'truth' in files else ', no mask'}"
     return Sample(f"{entry['category']} {entry['sample']}", kind, pictures, others)

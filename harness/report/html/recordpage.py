@@ -194,7 +194,10 @@ def _settings(record: Record) -> Iterator[_Table]:
 
 def _images(details: Details) -> _Table | None:
     headings = ("image", "defect", "label", "score")
-    rows = [(image.id, image.defect, str(image.label), f"{image.score:.6f}") for image in details.images]
+    rows = [
+        (image.id, ", ".join((image.defect, *image.also)), str(image.label), f"{image.score:.6f}")
+        for image in details.images
+    ]
     return _Table(f"Scores of {len(rows)} test images", headings, rows, (2, 3)) if rows else None
 
 

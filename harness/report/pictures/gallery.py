@@ -103,7 +103,7 @@ def _category(
     entries = []
     for ref in refs:
         panels = sample_panels(dataset.load(ref), _SIDE)
-        files = {name: _write(folder, ref, name, panel) for name, panel in panels.items()}
+        files = {name: _write(folder, ref, name, panel) for name, panel in panels.items() if not panel.note}
         for label, ends in limits.items():
             panel = Panel(maps[label][ref.id], HEAT, ends, panels["truth"].values)
             cell = methods[label].cell

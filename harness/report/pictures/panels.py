@@ -79,18 +79,19 @@ def sample_panels(sample: Sample, size: int, truth_size: int | None = None) -> d
     Parameters
     ----------
     sample
-        With a cleaned cloud; nothing is anomalous where it carries no mask.
+        With a cleaned cloud. Where it is anomalous and carries no mask, the ground truth says so in a note.
     size
         Of image and cloud, pixels.
     truth_size
         Of the ground truth; ``size`` where None.
     """
     padded, side = Image.fromarray(square_pad(sample.rgb)), truth_size or size
-    truth = np.zeros((side, side), bool) if sample.mask is None else ground_truth(sample, side)
+    truth = np.zeros((side, side), bool) if sample.mask is None else ground_truth(sample.mask, side)
+    note = "no mask" if sample.mask is None and sample.anomalous else ""
     return {
         "rgb": Panel(np.asarray(padded.resize((size, size), Image.Resampling.LANCZOS))),
         "cloud": Panel(relief(sample, size)),
-        "truth": Panel(truth, _TRUTH),
+        "truth": Panel(truth, _TRUTH, note=note),
     }
 
 
