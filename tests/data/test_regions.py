@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SIDE
+from conftest import SIDE, table_with_dome
 from fake_eyecandies import KINDS, items, kind_mask
 from PIL import Image
 
@@ -173,7 +173,7 @@ def test_the_real_tire_has_two_defects_in_a_combined_image(mvtec):
     source = Path(os.environ["HARNESS_TEST_DATA"]) / "mvtec3d_sample/tire"
     (mvtec.root / "tire").mkdir(parents=True)
     (mvtec.root / "tire/class_ids.json").write_bytes((source / "class_ids.json").read_bytes())
-    cloud = np.full((800, 600, 3), 0.5, np.float32)
+    cloud = table_with_dome(0, 800, 600)
     for defect in ("combined", "hole", "cut", "contamination"):
         (path,) = (source / "test" / defect / "gt").iterdir()
         mvtec.write(f"tire/test/{defect}", xyz=cloud, gt=np.asarray(Image.open(path)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import SIDE
+from conftest import SIDE, table_with_dome
 from fake_mvtec3d import CATEGORIES, mvtec3d_entries
 
 from harness.cli.data import command
@@ -87,7 +87,7 @@ def emptied(frame: int, *, black: bool, empty: bool) -> dict[str, np.ndarray]:
     inside = np.zeros((SIDE, SIDE, 1), bool)
     inside[frame : SIDE - frame, frame : SIDE - frame] = True
     rgb = np.full((SIDE, SIDE, 3), 90, np.uint8)
-    xyz = np.full((SIDE, SIDE, 3), 0.5, np.float32)
+    xyz = table_with_dome()
     return {"rgb": rgb * inside if black else rgb, "xyz": xyz * inside if empty else xyz}
 
 
