@@ -65,6 +65,8 @@ def dataset_in(data: Path) -> str:
     names = [found.info.name for found in find_datasets(data) if found.root is not None]
     if len(names) == 1:
         return names[0]
+    if not names and has_paired_files(data, SPLITS):
+        raise UsageError(_not_found(DATASETS[OWN_DATA], data))
     holds = f"holds {' and '.join(names)}" if names else "holds no dataset that is known"
     way = "" if names else f", or {_describe(data)}"
     raise UsageError(f"{data} {holds}: name the dataset that is meant with --dataset ({', '.join(DATASETS)}){way}.")

@@ -136,6 +136,14 @@ def test_own_data_goes_by_its_folders_name(mvtec) -> None:
         open_dataset("another", root)
 
 
+def test_a_single_category_of_own_data_points_to_the_folder_above(mvtec) -> None:
+    root = mvtec.write("flange_7741/train/good").parents[2]
+    for refused in (lambda: open_dataset("folder", root / "flange_7741"), lambda: dataset_in(root / "flange_7741")):
+        with pytest.raises(UsageError) as error:
+            refused()
+        assert str(error.value).endswith(f"--data {root}.")
+
+
 def test_what_a_plugin_registers_is_a_dataset_like_others(bagel, monkeypatch: pytest.MonkeyPatch) -> None:
     class Brackets(MVTec3D):
         info = replace(MVTec3D.info, name="brackets", categories=("bagel",), counts={})
