@@ -88,5 +88,5 @@ def show(folder: Path, dataset: str | None, category: str | None, id_: str | Non
     defective = [ref for ref in refs if ref.defect != "good"]
     ref = by_id[id_] if id_ is not None else (defective or refs)[0]
     raw = data.decode(ref)
-    write_figure(draw_sample(raw, data.clean(raw)), to)
+    write_figure(draw_sample(raw, data.clean(raw), metres="xyz" in data.modalities(raw.category)), to)
     echo(f"figure {to}: {chosen}, {ref.id}")

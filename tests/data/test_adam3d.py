@@ -257,6 +257,14 @@ def test_methods_of_image_and_depth_are_measured_and_their_records_say_what_they
 
 
 @pytest.mark.parametrize("depth", [True, False])
+def test_a_picture_says_millimetres_of_points_alone(harness, tmp_path: Path, depth: bool) -> None:
+    shown = harness("data", "show", write_adam3d(tmp_path / "3D-ADAM", depth=depth), "--to", "one.svg")
+    assert shown.returncode == 0, shown.stderr
+    said = (tmp_path / "one.svg").read_text("utf-8")
+    assert (" mm" in said, "without unit" in said) == (not depth, depth)
+
+
+@pytest.mark.parametrize("depth", [True, False])
 def test_the_suite_of_readers_passes_on_either_kind_of_cloud(tmp_path: Path, depth: bool) -> None:
     subject = ReaderSubject("adam3d", Adam3D, write_adam3d(tmp_path, depth=depth))
     outcomes = {one.check: one.sentence for one in run_checks(READER_CHECKS, subject) if one.status != "pass"}

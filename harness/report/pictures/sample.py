@@ -23,13 +23,15 @@ _WIDTH = 9.0
 _MILLIMETRES = 1000
 
 
-def draw_sample(raw: Sample, cleaned: Sample) -> Figure:
+def draw_sample(raw: Sample, cleaned: Sample, *, metres: bool = True) -> Figure:
     """Draw a sample in three panels: the image with its mask's outline, all depths, and the depths that stay.
 
     Parameters
     ----------
     raw, cleaned
         The sample before and after its background is removed.
+    metres
+        False where the dataset offers a depth without unit in place of points.
     """
     from matplotlib.figure import Figure
 
@@ -38,9 +40,11 @@ def draw_sample(raw: Sample, cleaned: Sample) -> Figure:
         figure = Figure(figsize=(_WIDTH, 0.7 + 0.28 * _WIDTH * height / width), dpi=150, layout="constrained")
         image, before, after = figure.subplots(1, 3)
         _draw_image(image, raw)
-        _draw_depth(figure, before, raw.xyz, "as measured")
-        _draw_depth(figure, after, cleaned.xyz, "without background")
-        figure.suptitle(f"{raw.category}, {raw.id}: {_extent(cleaned.xyz)}", fontsize=8, color=INK)
+        scale, unit = (_MILLIMETRES, "z in mm") if metres else (1, "depth, without unit")
+        _draw_depth(figure, before, raw.xyz * scale, "as measured", unit)
+        _draw_depth(figure, after, cleaned.xyz * scale, "without background", unit)
+        said = _extent(cleaned.xyz) if metres else "a depth without unit, and no points"
+        figure.suptitle(f"{raw.category}, {raw.id}: {said}", fontsize=8, color=INK)
     return figure
 
 
@@ -54,16 +58,16 @@ def _draw_image(axes: Axes, sample: Sample) -> None:
     axes.imshow(rgb)
 
 
-def _draw_depth(figure: Figure, axes: Axes, xyz: NDArray[np.float32], title: str) -> None:
+def _draw_depth(figure: Figure, axes: Axes, xyz: NDArray[np.float32], title: str, unit: str) -> None:
     valid = valid_points(xyz)
-    depth = np.where(valid, xyz[..., 2] * _MILLIMETRES, np.nan)
+    depth = np.where(valid, xyz[..., 2], np.nan)
     _frame(axes, f"{title}: {valid.mean():.0%} of the pixels")
     if not valid.any():
         return
     low, high = np.nanpercentile(depth, (1, 99))
     drawn = axes.imshow(depth, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
-    bar.set_label("z in mm", fontsize=6)
+    bar.set_label(unit, fontsize=6)
     bar.ax.tick_params(labelsize=6)
 
 
