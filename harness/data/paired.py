@@ -188,7 +188,9 @@ def decode_paired(
     )
 
 
-def read_anomaly(ref: SampleRef, files: SampleFiles, rgb: NDArray[np.uint8], hint: str, doubts: Doubts) -> MaskImage:
+def read_anomaly(
+    ref: SampleRef, files: Mapping[str, Source], rgb: NDArray[np.uint8], hint: str, doubts: Doubts
+) -> MaskImage:
     """Read the mask (H, W) of an anomalous sample; raise DataError where its size is not the image's or it is empty."""
     path, mask = files["mask"], read_mask(files["mask"], hint)
     require_same_size(path, mask.values, files["rgb"], rgb, hint)

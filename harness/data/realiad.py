@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from harness.contract import MODALITIES, Sample
 from harness.data.doubts import Doubts
 from harness.data.folder import Scan, subfolders
-from harness.data.images import Member, read_mask, read_points, read_rgb
-from harness.data.paired import require_same_size
+from harness.data.images import Member, read_points, read_rgb
+from harness.data.paired import read_anomaly
 from harness.data.realiad_lists import (
     DECLARATION,
     Declaration,
@@ -136,7 +136,7 @@ class RealIADD3:
         anomalous = ref.defect != GOOD
         mask: NDArray[np.bool_] | None = None if anomalous else np.zeros(size, np.bool_)
         if anomalous and "mask" in read:
-            mask = nearest_mask(self._mask(ref, read["mask"], read["rgb"], rgb), size)
+            mask = nearest_mask(read_anomaly(ref, read, rgb, _HINT, self.doubts).pixels, size)
         self._note_size(ref, rgb.shape, size)
         plane = np.zeros(size, np.bool_)
         sample = Sample(ref.id, ref.category, ref.defect, average(rgb, size), xyz, plane, mask, anomalous)
@@ -246,14 +246,6 @@ class RealIADD3:
             raise DataError(f"{sizes}, which is not the same view in two sizes: {_HINT}.")
         return min((height, width), (rows, columns))
 
-    def _mask(self, ref: SampleRef, file: Member, image: Member, rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        mask = read_mask(file, _HINT)
-        require_same_size(file, mask.pixels, image, rgb, _HINT)
-        if not mask.pixels.any():
-            raise DataError(f"{file} marks no pixel although its sample is anomalous: {_HINT}.")
-        self.doubts.add("masks", ref.category, ref.id, mask.doubts)
-        return mask.pixels
-
     def _note_size(self, ref: SampleRef, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         said = f"{shape[1]}x{shape[0]} to {size[1]}x{size[0]}"
         smaller = {} if shape[:2] == size else {"are made smaller when they are read": said}
@@ -298,6 +290,7 @@ def _scan(category: str, split: Split, listing: Listing, archive: Archive) -> Sc
             scan.problem(f"The list of {archive.path} names no cloud of {names['rgb']}: {_HINT}.")
         else:
             scan.add(SampleRef(category, "/".join((split, *parts)), split, defect), files)
+    scan.note_missing_masks()
     if left_out:
         scan.note(
             f"{left_out} anomalous samples of {split} are left out: only those of class {_NOMINAL} are used there"

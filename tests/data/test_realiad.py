@@ -191,6 +191,25 @@ def test_a_mask_of_one_pixel_is_not_lost(tmp_path: Path) -> None:
     assert np.argwhere(dataset.decode(ref).mask).tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_anomalous_sample_without_a_mask_is_one(made: Made, tmp_path: Path, value: str | None) -> None:
+    made.lists["test"][3]["mask_path"] = value
+    dataset = RealIADD3(made.write(tmp_path))
+    (ref,) = (ref for ref in dataset.refs("knob_cap", "test") if ref.defect == "pit")
+    sample = dataset.decode(ref)
+    assert (sample.mask, sample.anomalous) == (None, True)
+    assert any("1 of 2 anomalous samples have no mask" in note for note in dataset.notes("knob_cap"))
+
+
+@pytest.mark.parametrize("fault", ["size", "empty"])
+def test_a_mask_of_another_size_or_without_a_pixel_is_refused(made: Made, tmp_path: Path, fault: str) -> None:
+    name = next(name for name in made.files if "pit" in name and name.endswith("png"))
+    made.files[name] = encoded(
+        np.full((SIDE, SIDE // 2), 255, np.uint8) if fault == "size" else np.zeros((SIDE, SIDE), np.uint8), "png"
+    )
+    assert name in refusal(made.write(tmp_path))
+
+
 def test_grids_that_differ_are_refused_until_they_are_declared_to_be_one_view(tmp_path: Path) -> None:
     made = Made(cloud_scale=2).fill()
     text = refusal(made.write(tmp_path))
