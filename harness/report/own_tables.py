@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from harness.report.grid import Column, Grid, Row, Value, missing
@@ -78,17 +78,18 @@ def defect_grid(group: Group, metric: Quantity) -> Grid | None:
     Values are means over the categories that have the defect. An image with several defects counts under each of them:
     as a whole for metrics of images, with the pixels of that defect alone for those of pixels.
     """
-    images: dict[str, dict[str, int]] = {}
+    images: dict[str, dict[str, set[int]]] = {}
     several = False
     for category in group.categories:
         for record in (method.ok[category] for method in group.methods if category in method.ok):
             several |= sum(record.test_images.defects.values()) > (record.samples.test or math.inf)
             for defect in record.by_defect:
-                images.setdefault(defect, {}).setdefault(category, record.test_images.defects.get(defect, 0))
+                counts = images.setdefault(defect, {}).setdefault(category, set())
+                counts.add(record.test_images.defects.get(defect, 0))
     if not images:
         return None
     cuts = [
-        Cut(metric, f"{defect}\nn={sum(images[defect].values())}", {"defect": defect}, defect=defect)
+        Cut(metric, f"{defect}\nn={_images_text(images[defect].values())}", {"defect": defect}, defect=defect)
         for defect in sorted(images)
     ]
     caption = "each defect (n images) against all good ones, in the categories that have it"
@@ -96,6 +97,12 @@ def defect_grid(group: Group, metric: Quantity) -> Grid | None:
         caption += "; an image with several defects counts under each, with the pixels of that one alone"
     cuts.append(Cut(metric, "all", {"defect": "all"}))
     return pivot(group, "defects", f"{metric.title} by defect", cuts, caption=caption)
+
+
+def _images_text(counts: Collection[set[int]]) -> str:
+    """Return the sum of numbers of images, from the least to the most where methods were tested on different ones."""
+    low, high = (sum(map(end, counts)) for end in (min, max))
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def cost_grid(group: Group, published: Published | None) -> Grid:

@@ -156,3 +156,25 @@ def test_a_test_set_of_one_class_is_known_to_be_unsupported_before_training(
     (record,) = records()
     assert (record["status"], record["seconds"], record["metrics"]) == ("unsupported", {}, {})
     assert f"Category 'bagel' has no {word} test sample" in record["reason"]
+
+
+def test_an_image_with_several_defects_counts_under_each(own: Path, measured, harness) -> None:
+    (own / "class_ids.json").write_text('{"255": "cut", "254": "hole", "0": "good"}')
+    shutil.copytree(own / "test" / "hole", own / "test" / "combined")
+    masks = sorted((own / "test" / "combined" / "gt").iterdir())
+    for path in masks:
+        mask = np.asarray(Image.open(path)).copy()
+        rows = np.flatnonzero(mask.any(axis=1))
+        mask[: rows[len(rows) // 2]] //= 255
+        mask = np.where(mask == 1, 255, mask // 255 * 254).astype(np.uint8)
+        Image.fromarray(mask).save(path)
+    record, shown = measured()
+    count = len(masks)
+    defects = {"good": record["samples"]["test"] - 2 * count, "hole": 2 * count, "combined": count, "cut": count}
+    assert record["test_images"]["defects"] == defects
+    assert set(record["by_defect"]) == {"combined", "cut", "hole"}
+    assert record["undefined_by_defect"] == {}
+    assert f"cut hole method n={count} n={count} n={2 * count} all" in shown
+    assert "an image with several defects counts under each" in shown
+    verified = harness("status", "--verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr

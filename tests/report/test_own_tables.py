@@ -40,6 +40,27 @@ def test_by_defect_each_column_covers_the_categories_that_have_the_defect():
     assert grid.title.startswith("AUPRO@30% exact by defect: MVTec 3D-AD")
 
 
+def test_numbers_of_a_defect_compete_where_they_are_of_the_same_images():
+    """Records of earlier versions count an image with several defects under the name of its folder alone."""
+    kinds = ("good", "good", "hole", "hole", "combined")
+    images = [
+        {"id": str(i), "defect": kind, "label": int(kind != "good"), "score": 0.5} for i, kind in enumerate(kinds)
+    ]
+    now = [image | {"also": ("hole",)} if image["defect"] == "combined" else image for image in images]
+    defects = ("combined", "hole")
+    records = [
+        make_record(defects=defects, images=images, shift=-0.02),
+        make_record("cfm-t", defects=defects, images=now),
+        make_record("cfm-s", defects=defects, images=now, shift=-0.01),
+    ]
+    grid = defect_grid(group_of(*records), quantity("i_auroc"))
+    assert [column.heading for column in grid.columns] == ["combined\nn=1", "hole\nn=2 to 3", "all"]
+    combined, hole = ([row.values[place].over for row in grid.rows] for place in (0, 1))
+    assert len(set(combined)) == 1
+    assert len(set(hole)) == 2
+    assert sorted(map(hole.count, hole)) == [1, 2, 2]
+
+
 def test_by_defect_of_nothing_is_no_table():
     assert defect_grid(group_of(make_record(defects=())), quantity("i_auroc")) is None
 
