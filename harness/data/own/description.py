@@ -236,8 +236,20 @@ class Description(_Part, frozen=True):
         return float(match[1]) * UNITS[match[2]] if match else float(value) * self.cloud.metres
 
     def to_json(self) -> dict[str, Any]:
-        """Return all settings, defaults included, as plain JSON values: what the digest of the data is made of."""
-        return {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
+        """Return what decides about samples as plain JSON values, defaults included: what a digest is made of.
+
+        Lengths are in metres, however they are written.
+        """
+        found = {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
+        del found["dataset"]["licence"]
+        found["cloud"]["unit"] = _rounded(self.cloud.metres)
+        for name in ("thickness", "cluster", "nearest", "farthest"):
+            found["background"][name] = _rounded(self.length(getattr(self.background, name)))
+        return found
+
+
+def _rounded(metres: float) -> float:
+    return float(f"{metres:.12g}")
 
 
 def metres_per_unit(unit: str | float) -> float:

@@ -31,6 +31,8 @@ from harness.files.caches import CACHES
 __all__ = ["OwnDataset"]
 
 _POSITION = 2000
+_TAKEN = ("all", "mean")
+_PATTERN = set(",*?[]")
 _MANY_PIXELS = 2_000_000
 _LARGE = "have more than 2 megapixels: 'max_side' under [dataset] makes them smaller when they are read"
 _GRID = "put the image on the grid of the cloud with the camera's tool"
@@ -64,6 +66,12 @@ class OwnDataset(FolderDataset):
         super().__init__(root, DatasetInfo(name, name, categories, licence=naming.licence, position=_POSITION))
         self.background = _background(self.description)
         self._cache = CACHES["cleaning"].path
+        for category in categories:
+            if category in _TAKEN or set(category) & _PATTERN:
+                raise DataError(
+                    f"{root} has a category '{category}', a name that can't be chosen with --categories: rename it, "
+                    f"without {' '.join(sorted(_PATTERN))} and other than {' and '.join(_TAKEN)}."
+                )
         missing = sorted(set(categories) - set(self._table.categories))
         if not categories:
             raise DataError(

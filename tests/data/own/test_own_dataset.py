@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,9 @@ def test_a_digest_follows_description_and_files(root: Path) -> None:
     assert OwnDataset(root).digest("brackets") == first
     describe(root, more="# only a comment")
     assert OwnDataset(root).digest("brackets") == first
+    for same in ("thickness = 5", 'thickness = "0.5 cm"', 'cluster = "0.006 m"', 'rule = "plane"'):
+        describe(root, "unit = 0.001", more=f"[background]\n{same}")
+        assert OwnDataset(root).digest("brackets") == first, same
     describe(root, more='[background]\nthickness = "4 mm"')
     assert OwnDataset(root).digest("brackets") != first
     describe(root, 'unit = "cm"')
@@ -305,3 +309,12 @@ def test_many_missing_partners_are_told_in_little_time(root: Path) -> None:
     assert len(scan.problems) == 4000
     assert "3.gif" in next(problem for problem in scan.problems if "/3.png" in problem)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("name", ["all", "mean", "a,b", "[1]", "what?"])
+def test_a_category_that_can_not_be_chosen_is_refused(tmp_path: Path, name: str) -> None:
+    root = write_tiny_mvtec(tmp_path / "mine", (name, "my part"))
+    with pytest.raises(DataError, match="rename"):
+        OwnDataset(root)
+    shutil.rmtree(root / name)
+    assert OwnDataset(root).categories == ("my part",)
