@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["average", "nearest", "nearest_mask", "size_within"]
+from harness.contract import Sample
+
+__all__ = ["average", "nearest", "nearest_mask", "sample_within", "size_within"]
+
+
+def sample_within(sample: Sample, most: int) -> Sample:
+    """Return a decoded sample with at most so many pixels on the longer side; 0 leaves it as it is."""
+    height, width = sample.rgb.shape[:2]
+    size = size_within(height, width, most or max(height, width))
+    return replace(
+        sample,
+        rgb=average(sample.rgb, size),
+        xyz=nearest(sample.xyz, size),
+        plane=nearest(sample.plane, size),
+        mask=None if sample.mask is None else nearest_mask(sample.mask, size),
+    )
 
 
 def size_within(height: int, width: int, most: int) -> tuple[int, int]:

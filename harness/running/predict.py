@@ -15,6 +15,7 @@ from harness.cell import Cell
 from harness.contract import MethodError, Sample
 from harness.data.clouds.cloud import read_cloud
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
+from harness.data.smaller import sample_within
 from harness.data.units import require_metres
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
@@ -142,7 +143,7 @@ def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:
     nothing = np.zeros(points.shape[:2], bool)
     sample = Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
     require_metres(sample, xyz, GIVE_ANOTHER)
-    return sample
+    return sample_within(sample, origin.max_side)
 
 
 def _with_needed(sample: Sample, name: str) -> Sample:

@@ -17,7 +17,7 @@ from harness import registry
 from harness.cell import UNREADABLE, Cell
 from harness.contract import Method, Portable, UsesWeights
 from harness.data.background import PROTOCOL_BACKGROUND, Background
-from harness.data.own.description import CloudDescription, Description
+from harness.data.own.description import CloudDescription, Description, Naming
 from harness.data.own.reading import faults_in
 from harness.data.registry import DATASETS, load_reader
 from harness.data.weights import WeightStore
@@ -40,27 +40,36 @@ class Origin:
         What is taken away of a cloud.
     cloud
         What the files of own data hold; None for TIFF files of metres.
+    max_side
+        Pixels of the longer side above which samples are made smaller; 0 for never.
     """
 
     background: Background = PROTOCOL_BACKGROUND
     cloud: CloudDescription | None = None
+    max_side: int = 0
 
     @classmethod
     def of(cls, dataset: Dataset | DatasetReader | None) -> Origin:
         """Return how a dataset does it, that of the protocol where it doesn't say."""
-        return cls(getattr(dataset, "background", PROTOCOL_BACKGROUND), getattr(dataset, "cloud", None))
+        background, cloud = getattr(dataset, "background", PROTOCOL_BACKGROUND), getattr(dataset, "cloud", None)
+        return cls(background, cloud, getattr(dataset, "max_side", 0))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"background": self.background.to_json(), "cloud": msgspec.to_builtins(self.cloud)}
+        return {
+            "background": self.background.to_json(),
+            "cloud": msgspec.to_builtins(self.cloud),
+            "side": self.max_side,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Origin:
         """Return what :meth:`to_json` wrote; raise TypeError, ValueError or KeyError for anything else."""
         cloud = msgspec.convert(value["cloud"], CloudDescription | None)
-        if cloud is not None and (faults := faults_in(Description(cloud))):
+        side = msgspec.convert(value["side"], int)
+        if faults := faults_in(Description(cloud or CloudDescription(unit="m"), Naming(max_side=side))):
             raise ValueError(" ".join(faults[0]))
-        return cls(Background.from_json(value["background"]), cloud)
+        return cls(Background.from_json(value["background"]), cloud, side)
 
 
 def save_fitted(path: Path, method: Method, cell: Cell, origin: Origin | None = None) -> None:

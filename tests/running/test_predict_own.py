@@ -94,6 +94,13 @@ def test_objects_that_were_marked_can_not_be_told(predict: Predict, tmp_path: Pa
     assert (predict(origin, clean=False).sample.xyz != 0).all(-1).sum() == 48 * 64 - 1
 
 
+def test_large_images_are_made_smaller_as_those_of_the_data(predict: Predict, tmp_path: Path) -> None:
+    for name, image in ((name, Image.open(tmp_path / name)) for name in ("new.png", "new_depth.png")):
+        Image.fromarray(np.asarray(image).repeat(3, 0).repeat(3, 1)).save(tmp_path / name)
+    found = predict(Origin(Background(rule="none"), depth_images(tmp_path), 64)).sample
+    assert found.rgb.shape == found.xyz.shape == (48, 64, 3)
+
+
 def test_millimetres_are_refused(predict: Predict, tmp_path: Path) -> None:
     cloud = depth_images(tmp_path)
     with pytest.raises(DataError, match="unit"):
@@ -111,6 +118,8 @@ def test_millimetres_are_refused(predict: Predict, tmp_path: Path) -> None:
         {"cloud": {"unit": "m", "axes": "up"}},
         {"cloud": {"unit": "m", "kind": "depth"}},
         {"cloud": []},
+        {"side": -1},
+        {"side": "7"},
     ],
 )
 def test_an_origin_that_no_description_gives_is_refused(

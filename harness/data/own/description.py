@@ -24,6 +24,7 @@ __all__ = [
     "Description",
     "Files",
     "Grid",
+    "Naming",
     "metres_per_unit",
 ]
 

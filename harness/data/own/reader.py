@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from harness.data.own.table import read_table
 from harness.data.paired import has_paired_files, read_anomaly, require_same_size
 from harness.data.pinhole import read_camera
 from harness.data.registry import DATASETS, OWN_DATA
-from harness.data.smaller import average, nearest, nearest_mask, size_within
+from harness.data.smaller import sample_within
 from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 from harness.files.caches import CACHES
@@ -103,6 +102,11 @@ class OwnDataset(FolderDataset):
         return ()
 
     @property
+    def max_side(self) -> int:
+        """Pixels of the longer side above which samples are made smaller; 0 for never."""
+        return self.description.dataset.max_side
+
+    @property
     def cloud(self) -> CloudDescription:
         """What the files of clouds hold, with the numbers of the camera where all of them have the same."""
         cloud = self.description.cloud
@@ -149,16 +153,14 @@ class OwnDataset(FolderDataset):
     def _smaller(self, sample: Sample) -> Sample:
         """Return a sample at no more than the description's ``max_side``: areas of colours, nearest of all else."""
         height, width = sample.rgb.shape[:2]
-        most = self.description.dataset.max_side
+        most = self.max_side
         if not most or max(height, width) <= most:
             self.doubts.add("images", sample.category, sample.id, {_LARGE: ""} if height * width > _MANY_PIXELS else {})
             return sample
-        size = size_within(height, width, most)
-        said = f"{width}x{height} to {size[1]}x{size[0]}"
+        smaller = sample_within(sample, most)
+        said = f"{width}x{height} to {smaller.rgb.shape[1]}x{smaller.rgb.shape[0]}"
         self.doubts.add("images", sample.category, sample.id, {"are made smaller when they are read": said})
-        rgb, xyz, plane = average(sample.rgb, size), nearest(sample.xyz, size), nearest(sample.plane, size)
-        mask = None if sample.mask is None else nearest_mask(sample.mask, size)
-        return replace(sample, rgb=rgb, xyz=xyz, plane=plane, mask=mask)
+        return smaller
 
 
 def _name_of(root: Path) -> str:
