@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.ndimage import zoom
 
 SCALE = 5
+PIXEL_METRICS = ("p_auroc", "aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
 
 
 @pytest.fixture
@@ -69,6 +70,9 @@ def test_everything_doubtful_is_in_the_record_and_under_the_tables(own: Path, me
     Image.fromarray(mask).save(own / "test" / "hole" / "gt" / "001.png")
     record, shown = measured()
     assert record["samples"] == {"train": 5, "test": 8}
+    reason = "2 of 2 masks have no pixel at 224 x 224 (test/tiny/000, test/tiny/001)"
+    assert record["undefined_by_defect"] == {"tiny": dict.fromkeys(PIXEL_METRICS, reason)}
+    assert f"undefined in bagel: {reason}" in shown
     for words in (
         "2 of 5 masks have no pixel at 224 x 224 (test/tiny/000, test/tiny/001)",
         "1 of 5 masks hold other values",
@@ -101,9 +105,6 @@ def test_a_folder_that_is_no_official_category_is_told(own: Path, harness) -> No
     assert "'my_part' is not an official category" in " ".join(named.stderr.split())
     for verb in (("data", "verify", own.parent, "--fast"), ("datasets", "--data", own.parent)):
         assert "my_part" in harness(*verb).stdout
-
-
-PIXEL_METRICS = ("p_auroc", "aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
 
 
 @pytest.mark.parametrize("kept", [0, 1], ids=["no mask", "a mask is missing"])

@@ -196,6 +196,16 @@ def test_methods_are_tied_in_one_defect_and_told_apart_in_another(store):
     assert tied(told, method_of(easy), method_of(plain), ["bagel"], "i_auroc", "no such defect") is None
 
 
+def test_methods_are_paired_in_a_defect_only_where_the_same_images_count_under_it(store):
+    """A record of an earlier version has the same test images and counts those of several defects under one name."""
+    now, then = with_defects(store, 1), with_defects(store, 1, 5.0, "cfm-t")
+    then = replace(then, test_images=replace(then.test_images, defects={**then.test_images.defects, "hole": 9}))
+    told = Uncertainty(store, 300)
+    assert tied(told, method_of(then), method_of(now), ["bagel"], "i_auroc", "crack") is False
+    assert tied(told, method_of(then), method_of(now), ["bagel"], "i_auroc", "hole") is None
+    assert tied(told, method_of(then), method_of(now), ["bagel"], "i_auroc") is not None
+
+
 def test_without_counts_nothing_can_be_told(store):
     test_set = draw_test_set(1)
     one, other = (measured(store, *test_set, method=name) for name in ("cfm", "cfm-t"))
