@@ -72,7 +72,8 @@ def test_verify_checks_a_method_file(harness, file: Path) -> None:
 def test_a_method_that_needs_more_of_a_sample_is_applied_where_two_files_give_it(
     run, harness, records, file: Path, tiny_mvtec: Path, tmp_path: Path
 ) -> None:
-    code = file.read_text(encoding="utf-8").replace('family="example"', 'family="example", needs=("measured",)')
+    code = file.read_text(encoding="utf-8").replace("uses_torch=False", 'uses_torch=False, needs=("measured",)')
+    assert "needs" in code
     file.write_text(code.replace("sample.xyz", "sample.measured"), encoding="utf-8")
     assert run("./mine.py:Mine", "--save-fitted").returncode == 0
     assert [one["status"] for one in records()] == ["ok"]
