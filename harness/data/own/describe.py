@@ -260,7 +260,7 @@ def _texts(groups: Sequence[Group]) -> str:
 
 
 def _shares(zeros: float, bad: float) -> str:
-    return f"0 at {zeros:.0%} of the pixels, NaN or infinite at {bad:.0%}"
+    return f"0 at {zeros:.1%} of the pixels, NaN or infinite at {bad:.1%}"
 
 
 def _unit_of(points: NDArray[np.float64], usable: NDArray[np.bool_]) -> str:
