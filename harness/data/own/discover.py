@@ -74,12 +74,31 @@ def discover(root: Path) -> list[Group]:
         kind = _kind(root, paths)
         if kind is not None:
             groups.append(Group(kind, _pattern(paths), tuple(paths)))
-    groups = _with_whole_ids(groups)
+    groups = _like_images(_with_whole_ids(groups))
     merged: dict[tuple[Kind, str], list[str]] = {}
     for group in groups:
         merged.setdefault((group.kind, group.pattern), []).extend(group.paths)
     found = [Group(kind, pattern, tuple(sorted(paths))) for (kind, pattern), paths in merged.items()]
     return sorted(found, key=lambda group: -len(group.paths))
+
+
+def _like_images(groups: Sequence[Group]) -> list[Group]:
+    """Give other files the fields of the images' folders where theirs are among these, as masks of a single defect."""
+    images = max((group for group in groups if group.kind == "rgb"), key=lambda group: len(group.paths), default=None)
+    if images is None:
+        return list(groups)
+    columns = list(zip(*(PurePosixPath(path).parts[:-1] for path in images.paths), strict=True))
+    model = PurePosixPath(images.pattern).parts[:-1]
+    found = []
+    for group in groups:
+        *folders, name = PurePosixPath(group.pattern).parts
+        own = list(zip(*(PurePosixPath(path).parts[:-1] for path in group.paths), strict=True))
+        if len(folders) == len(model):
+            for place, (part, column, known) in enumerate(zip(model, own, columns, strict=True)):
+                if "{" in part and set(column) <= set(known):
+                    folders[place] = part
+        found.append(replace(group, pattern="/".join([*folders, name])))
+    return found
 
 
 def _with_whole_ids(groups: Sequence[Group]) -> list[Group]:
