@@ -87,24 +87,31 @@ def _like_images(groups: Sequence[Group]) -> list[Group]:
     images = max((group for group in groups if group.kind == "rgb"), key=lambda group: len(group.paths), default=None)
     if images is None:
         return list(groups)
-    columns = list(zip(*(PurePosixPath(path).parts[:-1] for path in images.paths), strict=True))
-    model = PurePosixPath(images.pattern).parts[:-1]
+    known = _folders(images)
     found = []
     for group in groups:
-        *folders, name = PurePosixPath(group.pattern).parts
-        own = list(zip(*(PurePosixPath(path).parts[:-1] for path in group.paths), strict=True))
-        if len(folders) == len(model):
-            for place, (part, column, known) in enumerate(zip(model, own, columns, strict=True)):
-                if "{" in part and set(column) <= set(known):
-                    folders[place] = part
-        found.append(replace(group, pattern="/".join([*folders, name])))
+        parts = list(PurePosixPath(group.pattern).parts)
+        folders = _folders(group)
+        if len(folders) == len(known):
+            for (place, column), (model, others) in zip(folders.items(), known.items(), strict=True):
+                field = PurePosixPath(images.pattern).parts[model]
+                if "{" in field and column <= others:
+                    parts[place] = field
+        found.append(replace(group, pattern="/".join(parts)))
     return found
+
+
+def _folders(group: Group) -> dict[int, set[str]]:
+    """Return the names of a group's folders by their place in the paths, without those that only name a kind."""
+    columns = zip(*(PurePosixPath(path).parts[:-1] for path in group.paths), strict=True)
+    names = {place: set(column) for place, column in enumerate(columns)}
+    return {place: found for place, found in names.items() if not {name.lower() for name in found} <= _KINDS}
 
 
 def _with_whole_ids(groups: Sequence[Group]) -> list[Group]:
     """Take words back into the ids where the names of all files have the same, as ``IMG_007`` in both folders."""
     names = {PurePosixPath(group.pattern).stem for group in groups}
-    if len(names) != 1:
+    if len(names) != 1 or not any("{id}" in name for name in names):
         return list(groups)
     return [replace(group, pattern=group.pattern.replace(next(iter(names)), "{id}")) for group in groups]
 
@@ -127,7 +134,14 @@ def _shape(path: str) -> tuple[str, ...]:
     """Return what paths of one group have in common: suffix, depth, words of kinds, and the text around numbers."""
     parts = PurePosixPath(path)
     words = tuple(part.lower() if part.lower() in _KIND_WORDS else "" for part in parts.parts[:-1])
+    if _is_in_folder_of_its_own(parts):
+        return (parts.suffix.lower(), *words, parts.stem.lower())
     return (parts.suffix.lower(), *words, *_affixes(parts.stem))
+
+
+def _is_in_folder_of_its_own(path: PurePosixPath) -> bool:
+    """Tell whether the folder names the sample, and the file only its kind: ``part_7/rgb.png``."""
+    return path.stem.lower() in _KINDS and path.parent.name.lower() not in _KINDS | {""}
 
 
 def _affixes(stem: str) -> tuple[str, str]:
@@ -145,14 +159,23 @@ def _words(text: str) -> set[str]:
 
 def _pattern(paths: Sequence[str]) -> str:
     """Return the pattern of paths of one shape."""
+    first = PurePosixPath(paths[0])
+    if _is_in_folder_of_its_own(first):
+        above = [str(PurePosixPath(path).parent.parent / first.name) for path in paths]
+        folders = _pattern_of_folders(above)
+        return "/".join([*folders, "{id}", first.name])
+    before, after = _affixes(first.stem)
+    suffixes = {PurePosixPath(path).suffix for path in paths}
+    return "/".join([*_pattern_of_folders(paths), f"{before}{{id}}{after}{min(suffixes)}"])
+
+
+def _pattern_of_folders(paths: Sequence[str]) -> list[str]:
+    """Return what stands for each folder of paths of one shape."""
     columns = list(zip(*(PurePosixPath(path).parts[:-1] for path in paths), strict=True))
     parts: list[str] = []
     for position, column in enumerate(columns):
         parts.append(_part(column, columns[position + 1 :], parts))
-    first = PurePosixPath(paths[0])
-    before, after = _affixes(first.stem)
-    suffixes = {PurePosixPath(path).suffix for path in paths}
-    return "/".join([*parts, f"{before}{{id}}{after}{min(suffixes)}"])
+    return parts
 
 
 def _part(column: Sequence[str], after: Sequence[Sequence[str]], before: Sequence[str]) -> str:
