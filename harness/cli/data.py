@@ -148,7 +148,9 @@ def _print_report(report: VerifyReport, *, fast: bool) -> None:
 
     title = (dataset_title(report.dataset), "bold")
     console().print(Text.assemble(title, f" in {report.root}"), soft_wrap=True)
-    console().print("number of samples, and the published one where it differs\n", style="dim")
+    published = any(row.published is not None for row in report.counts)
+    beside = ", and the published one where it differs" if published else ""
+    console().print(f"number of samples{beside}\n", style="dim")
     table = listing(("category", *_SPLITS), numbers=_SPLITS)
     for category in dict.fromkeys(row.category for row in report.counts):
         rows = {row.split: row for row in report.counts if row.category == category}

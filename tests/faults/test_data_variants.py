@@ -40,10 +40,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Read:
-    """Samples as written, each changed by a function; a word of the notes; tolerances of colours and metres."""
+    """Samples as written, each changed by a function; a word of the notes and problems of ``verify``; tolerances."""
 
     means: Callable[[Sample], Sample] = lambda sample: sample
     note: str = ""
+    problem: str = ""
     colours: float = 0
     metres: float = 0
 
@@ -260,6 +261,13 @@ VARIANTS = {
         images("rgb", Image.Image.copy, ".jpg", quality=98), Read(colours=4), refused("rgb/000.jpg", *CONVERT)
     ),
     "image as bmp": Variant(images("rgb", Image.Image.copy, ".bmp"), SAME, refused("rgb/000.bmp", *CONVERT)),
+    "image as tiff": Variant(images("rgb", Image.Image.copy, ".tiff"), SAME, refused("rgb/000.tiff", *CONVERT)),
+    "mask as bmp": Variant(images("gt", Image.Image.copy, ".bmp"), SAME, refused("gt/000.bmp", *CONVERT)),
+    "cloud in pages": Variant(
+        clouds(lambda xyz: np.ascontiguousarray(xyz.transpose(2, 0, 1)), photometric="minisblack"),
+        SAME,
+        refused("xyz/000.tiff", "3x96x96"),
+    ),
     "cloud of float64": Variant(clouds(lambda xyz: xyz.astype(np.float64)), SAME, SAME),
     "cloud of float16": Variant(clouds(lambda xyz: xyz.astype(np.float16)), Read(metres=3e-4), Read(metres=3e-4)),
     "cloud of the other byte order": Variant(clouds(lambda xyz: xyz, byteorder=">"), SAME, SAME),
@@ -339,7 +347,7 @@ VARIANTS = {
     "no masks": Variant(
         lambda category: shutil.rmtree(category / HOLE / "gt"),
         Read(masked(lambda mask: None), note="3 of 3 anomalous samples have no mask"),
-        refused("rgb/000.png", "gt"),
+        Read(masked(lambda mask: None), note="3 of 3 anomalous samples have no mask", problem="gt"),
     ),
 }
 
@@ -382,7 +390,8 @@ def test_variant(name: str, reader: str, written: Path, meant: list[Sample], tmp
         if base.mask is not None:
             assert np.array_equal(sample.mask, base.mask)
     report = verify_dataset(root, reader)
-    assert report.problems == ()
+    assert bool(report.problems) == bool(outcome.problem)
+    assert all(outcome.problem in problem.message for problem in report.problems)
     assert report.ok == (reader == "folder")
     said = " ".join(note.message for note in report.notes)
     assert outcome.note in said
