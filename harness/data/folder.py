@@ -16,6 +16,7 @@ from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.hashes import FileHashes
+from harness.files.names import bad_name_reason
 
 __all__ = ["SPLITS", "FolderDataset", "SampleFiles", "Scan", "files_digest", "subfolders"]
 
@@ -60,6 +61,8 @@ class Scan:
             self.problem(f"{files['rgb']} and {other['rgb']} are both sample {ref.id}: rename one of them.")
         elif _printable(f"{ref.id} {ref.defect}") != f"{ref.id} {ref.defect}":
             self.problem(f"{files['rgb']} has a name that is not UTF-8: rename its file or folder.")
+        elif reason := _bad_name(ref):
+            self.problem(f"{files['rgb']} is a sample with a name that can't be used ({reason}): rename it.")
         else:
             self.samples[ref] = files
 
@@ -268,6 +271,12 @@ class FolderDataset(ABC):
             near = get_close_matches(category, categories, n=1, cutoff=0.5)
             guess = f"did you mean '{near[0]}'" if near else f"choose one of {', '.join(categories) or 'none'}"
             raise UsageError(f"There is no category '{category}' in {self.root}: {guess}?")
+
+
+def _bad_name(ref: SampleRef) -> str:
+    """Return why the names of a sample can't stand in files and tables; empty where they can."""
+    reasons = map(bad_name_reason, (ref.category, ref.defect, *ref.id.split("/")))
+    return next(filter(None, reasons), "")
 
 
 def _printable(text: str) -> str:

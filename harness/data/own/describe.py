@@ -21,12 +21,12 @@ from harness.data.images import read_rgb
 from harness.data.own.description import DESCRIPTION
 from harness.data.own.discover import NOMINAL, Group, discover, intrinsics_files, splits_of
 from harness.data.own.patterns import match_files
+from harness.data.own.table import SAMPLES
 from harness.data.units import scale_of
 from harness.errors import DataError
 
 __all__ = ["Draft", "draft_description"]
 
-SAMPLES = "samples.csv"
 _CLOUDS = ("xyz", "pcd", "ply", "depth")
 _HINT = "name another kind"
 _LOOKED_AT = 3
@@ -160,7 +160,8 @@ class _Writer:
             lines.append(f"# {spans}; z is {_shares(zeros, bad)}")
             lines.append(f'unit = "{self._unit}"                      # guess, by the distance of neighbouring pixels')
         lines.append('missing = ["nan", "inf", 0]      # values of z where nothing was measured')
-        lines.append('axes = "right down forward"      # guess: where x, y and z point, seen from the camera')
+        if kind != "depth":
+            lines.append('axes = "right down forward"      # guess: where x, y and z point, seen from the camera')
         return lines
 
     def _values(self) -> tuple[NDArray[Any], float, float]:

@@ -14,6 +14,7 @@ from harness.dataset_contract import Split
 
 __all__ = [
     "AXES",
+    "CAMERA_AXES",
     "DESCRIPTION",
     "LENGTH",
     "UNITS",
@@ -34,6 +35,7 @@ DESCRIPTION = "dataset.toml"
 CloudKind = Literal["xyz", "pcd", "ply", "depth", "height"]
 UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6}
 LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(m|cm|mm|um|µm)\s*")
+CAMERA_AXES = "right down forward"
 AXES = {"right": (0, 1), "left": (0, -1), "down": (1, 1), "up": (1, -1), "forward": (2, 1), "backward": (2, -1)}
 
 
@@ -157,7 +159,7 @@ class CloudDescription(_Part, frozen=True):
     unit: str | float
     kind: CloudKind = "xyz"
     missing: tuple[str | float, ...] = ("nan", "inf", 0)
-    axes: str = "right down forward"
+    axes: str = CAMERA_AXES
     camera: Camera | None = None
     grid: Grid | None = None
     rows: tuple[int, int] | None = None

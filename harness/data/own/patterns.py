@@ -10,12 +10,14 @@ from pathlib import Path
 
 __all__ = ["Found", "Pattern", "below", "filled", "match_files"]
 
-_FIELD = re.compile(r"{(\w+)}|(\*\*/)|(\*)|(\?)")
+_FIELD = re.compile(r"{(\w+)}|(\*)|(\?)")
+_ANY_FOLDERS = "**"
 
 
-@dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern of paths; ``*`` stands for any part of a name, ``**/`` for any folders.
+    """A pattern of paths; ``*`` stands for any part of a name, ``**`` for any folders.
+
+    Names are matched one by one, so that no path takes more than the time of its longest name.
 
     Parameters
     ----------
@@ -23,34 +25,47 @@ class Pattern:
         As written, with ``/`` between folders.
     """
 
-    text: str
+    def __init__(self, text: str) -> None:
+        before, any_folders, after = text.rpartition(f"{_ANY_FOLDERS}/")
+        self._head = [_expression(name) for name in before.rstrip("/").split("/") if name]
+        *folders, file = after.split("/")
+        self._tail = [*map(_expression, folders), _expression(file, suffix_in_any_case=True)]
+        self._deep = bool(any_folders)
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of its fields, each once."""
-        return tuple(dict.fromkeys(match[1] for match in _FIELD.finditer(self.text) if match[1]))
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return what stands in the place of each field; None where the pattern doesn't fit."""
+        names = path.split("/")
+        extra = len(names) - len(self._head) - len(self._tail)
+        if extra < 0 or (extra and not self._deep):
+            return None
+        values: dict[str, str] = {}
+        used = names[: len(self._head)] + names[len(names) - len(self._tail) :]
+        for expression, name in zip((*self._head, *self._tail), used, strict=True):
+            match = expression.fullmatch(name)
+            if match is None or any(values.setdefault(key, value) != value for key, value in match.groupdict().items()):
+                return None
+        return values
 
-    def expression(self) -> re.Pattern[str]:
-        """Return the regular expression of paths below the folder; a suffix matches in any case."""
-        seen: set[str] = set()
-        parts, end = [], 0
-        for match in _FIELD.finditer(self.text):
-            parts.append(re.escape(self.text[end : match.start()]))
-            parts.append(_piece(match, seen))
-            end = match.end()
-        rest = self.text[end:]
-        suffix = f"(?i:{re.escape(rest)})" if "/" not in rest else re.escape(rest)
-        return re.compile("".join(parts) + suffix)
+
+def _expression(name: str, *, suffix_in_any_case: bool = False) -> re.Pattern[str]:
+    """Return the regular expression of one name of a path."""
+    seen: set[str] = set()
+    parts, end = [], 0
+    for match in _FIELD.finditer(name):
+        parts += [re.escape(name[end : match.start()]), _piece(match, seen)]
+        end = match.end()
+    rest = re.escape(name[end:])
+    return re.compile("".join(parts) + (f"(?i:{rest})" if suffix_in_any_case else rest))
 
 
 def _piece(match: re.Match[str], seen: set[str]) -> str:
     name = match[1]
     if name is None:
-        return "(?:[^/]+/)*" if match[2] else "[^/]*" if match[3] else "[^/]"
+        return ".*" if match[2] else "."
     if name in seen:
         return f"(?P={name})"
     seen.add(name)
-    return f"(?P<{name}>[^/]+)" if name != "id" else "(?P<id>[^/]+?)"
+    return f"(?P<{name}>.+)" if name != "id" else "(?P<id>.+?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +108,12 @@ def _is_below(name: str, place: str, real: str) -> bool:
 
 def match_files(root: Path, paths: Iterable[str], patterns: Iterable[str]) -> list[Found]:
     """Return the files that a pattern matches, each by the first pattern that does."""
-    expressions = [Pattern(text).expression() for text in patterns]
+    compiled = [Pattern(text) for text in patterns]
     found = []
     for path in paths:
-        match = next((m for expression in expressions if (m := expression.fullmatch(path))), None)
-        if match is not None:
-            found.append(Found(root / path, match.groupdict()))
+        values = next((fits for pattern in compiled if (fits := pattern.match(path)) is not None), None)
+        if values is not None:
+            found.append(Found(root / path, values))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from harness.data.smaller import sample_within
 from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError
 from harness.files.caches import CACHES
+from harness.files.digest import digest
 
 __all__ = ["OwnDataset"]
 
@@ -126,10 +128,21 @@ class OwnDataset(FolderDataset):
         return cleaned
 
     def digest(self, category: str) -> str:
-        """Return a digest of the description and of the category's file names and sizes."""
+        """Return a digest of the description, of the category's samples, and of their file names and sizes."""
         self._require(category)
-        paths = [path for split in SPLITS for path in self.scan(category, split).paths()]
-        return files_digest(self.root, paths, self._settings, self.hint)
+        scans = [self.scan(category, split) for split in SPLITS]
+        samples = [self._facts(ref) for scan in scans for ref in scan.refs()]
+        paths = [path for scan in scans for path in scan.paths()]
+        return files_digest(self.root, paths, {**self._settings, "samples": samples}, self.hint)
+
+    def content_digest(self, refs: Sequence[SampleRef]) -> str:
+        """Return a digest of the content of some samples' files, and of what these samples are."""
+        return digest([super().content_digest(refs), *map(self._facts, sorted(refs))])
+
+    def _facts(self, ref: SampleRef) -> list[object]:
+        """Return what a sample is and which files it has: a description or list says so, not their names alone."""
+        files = self.scan(ref.category, ref.split).samples[ref]
+        return [ref.id, ref.defect, {kind: path.relative_to(self.root).as_posix() for kind, path in files.items()}]
 
     def _scan(self, category: str, split: Split) -> Scan:
         return self._table.scan(category, split)

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.data.own.description import (
     AXES,
+    CAMERA_AXES,
     DESCRIPTION,
     LENGTH,
     UNITS,
@@ -31,6 +32,8 @@ _LARGEST = 10**6
 """Bytes of a description."""
 
 _SMALLEST_SIDE = 64
+_OPEN = 3
+"""Parts of a name that a pattern may leave open: the time of matching grows with their power."""
 
 _CHOICES = {
     "cloud.kind": get_args(CloudKind),
@@ -101,6 +104,8 @@ def faults_in(description: Description) -> list[tuple[str, str]]:
         faults.append(("cloud.axes", f"is '{cloud.axes}': name three directions, as in 'right down forward'"))
     if words := [value for value in cloud.missing if isinstance(value, str) and value not in ("nan", "inf")]:
         faults.append(("cloud.missing", f"holds '{words[0]}': write numbers, 'nan' and 'inf'"))
+    if cloud.kind in ("depth", "height") and cloud.axes.split() != CAMERA_AXES.split():
+        faults.append(("cloud.axes", f"can't be chosen for the kind '{cloud.kind}': leave it out"))
     if cloud.kind == "depth" and cloud.camera is None:
         faults.append(("cloud.camera", "is needed for a depth image: fx, fy, cx, cy or file"))
     if cloud.camera is not None and not cloud.camera.file:
@@ -128,6 +133,9 @@ def faults_in(description: Description) -> list[tuple[str, str]]:
         faults += _length_faults(f"background.{name}", getattr(background, name), zero=name == "nearest")
     if not faults and description.length(background.nearest) >= description.length(background.farthest):
         faults.append(("background.nearest", "lies beyond 'farthest'"))
+    words = list(files.splits.values())
+    if twice := [word for word in words if words.count(word) > 1]:
+        faults.append(("files.splits", f"has '{twice[0]}' for two splits: give each a word of its own"))
     if not files.list:
         faults += _pattern_faults(description)
     elif not files.list.lower().endswith(".csv") or _leads_out(files.list):
@@ -176,6 +184,10 @@ def _pattern_fault(key: str, pattern: str) -> str:
     unknown = sorted(set(fields) - {"category", "split", "defect", "id"})
     if unknown:
         return f"has {{{unknown[0]}}}: only category, split, defect and id are known"
+    if any(len(re.findall(r"{\w+}|\*", name.replace("**", ""))) > _OPEN for name in pattern.split("/")):
+        return f"has more than {_OPEN} fields and '*' in one name, '{pattern}': name the samples in a CSV with 'list'"
+    if pattern.split("/").count("**") > 1 or pattern.count("**") != pattern.count("**/"):
+        return f"has '**' twice or beside letters in '{pattern}': it stands for folders, once"
     if key == "files.rgb" and "split" not in fields:
         return f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"
     if key in ("files.rgb", "files.cloud") and "id" not in fields:

@@ -15,9 +15,13 @@ from harness.data.own.patterns import Found, below, filled, match_files
 from harness.data.paired import FOREIGN
 from harness.dataset_contract import GOOD, SampleRef, Split
 from harness.errors import DataError
+from harness.files.names import bad_name_reason
 from harness.files.reading import read_regular
 
 __all__ = ["Table", "read_table"]
+
+SAMPLES = "samples.csv"
+"""Name of the list that a draft comes with."""
 
 _COLUMNS = ("category", "id", "split", "defect", "rgb", "cloud", "mask")
 _NEEDED = ("id", "split", "defect", "rgb", "cloud")
@@ -38,11 +42,22 @@ class Table:
     """
 
     scans: dict[tuple[str, Split], Scan] = field(default_factory=dict)
+    _owners: dict[Path, SampleRef] = field(default_factory=dict)
 
     @property
     def categories(self) -> tuple[str, ...]:
         """Categories that a file is of, ascending."""
         return tuple(sorted({category for category, _ in self.scans}))
+
+    def add(self, ref: SampleRef, files: Mapping[str, Path]) -> None:
+        """Add a sample to its split; a file that another sample has already is a problem."""
+        scan = self.scan(ref.category, ref.split)
+        for kind in ("rgb", "cloud", "mask"):
+            if kind in files and (other := self._owners.setdefault(files[kind], ref)) != ref:
+                names = f"{other.category}, {other.id}, and {ref.category}, {ref.id}"
+                scan.problem(f"{files[kind]} is of two samples, {names}: each has files of its own.")
+                return
+        scan.add(ref, files)
 
     def scan(self, category: str, split: Split) -> Scan:
         """Return the files of a split, none where none was found."""
@@ -151,7 +166,7 @@ class _Pairing:
         camera = self._description.cloud.camera
         if camera is not None and camera.file:
             files["camera"] = self._root / filled(camera.file, {**image.values, "category": ref.category})
-        scan.add(ref, files)
+        self.table.add(ref, files)
 
     def _missing(self, kind: str, image: Found) -> str:
         """Return a sentence about a missing partner that names what lies there in its place."""
@@ -200,7 +215,7 @@ _KINDS = ("rgb", "cloud", "mask", "object")
 
 
 def _is_foreign(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in FOREIGN
+    return name != SAMPLES and PurePosixPath(name).suffix.lower() in FOREIGN
 
 
 def _split(word: str, description: Description) -> Split | None:
@@ -274,6 +289,9 @@ def _add_line(root: Path, description: Description, where: str, line: Mapping[st
     empty = [column for column in _NEEDED if not values[column]]
     if empty or not values["category"]:
         raise DataError(f"{where} has no {empty[0] if empty else 'category'}: complete it.")
+    for column in ("category", "id", "defect"):
+        if reason := bad_name_reason(values[column]):
+            raise DataError(f"{where} has the {column} {values[column]!r}, which can't be used ({reason}): mend it.")
     wanted = description.dataset.categories
     if wanted and values["category"] not in wanted:
         return
@@ -297,4 +315,4 @@ def _add_line(root: Path, description: Description, where: str, line: Mapping[st
     camera = description.cloud.camera
     if camera is not None and camera.file:
         files["camera"] = root / filled(camera.file, {"category": values["category"], "id": values["id"]})
-    scan.add(ref, files)
+    table.add(ref, files)

@@ -44,6 +44,14 @@ WRONG = {
     "a tiny side": (f"{MM}[dataset]\nmax_side = 7", "dataset.max_side"),
     "a name of others": (f'{MM}[dataset]\nname = "mvtec3d"', "dataset.name"),
     "a name with a slash": (f'{MM}[dataset]\nname = "a/b"', "dataset.name"),
+    "one word for two splits": (f'{MM}[files]\nsplits = {{ train = "a", test = "a" }}', "files.splits"),
+    "axes of a depth image": (
+        f'{MM}kind = "depth"\naxes = "right up backward"\ncamera = {{ fx = 1, fy = 1, cx = 0, cy = 0 }}',
+        "cloud.axes",
+    ),
+    "a name with many open parts": (f'{MM}[files]\nmask = "*_*_{{split}}_{{id}}.png"', "files.mask"),
+    "any folders twice": (f'{MM}[files]\nmask = "**/a/**/{{id}}.png"', "files.mask"),
+    "any folders beside letters": (f'{MM}[files]\nmask = "a**/{{id}}.png"', "files.mask"),
     "no TOML": ("cloud = [", "TOML"),
 }
 

@@ -120,6 +120,63 @@ def test_a_list_says_what_trains(root: Path) -> None:
             OwnDataset(root).refs("brackets", "train")
 
 
+def list_samples(root: Path, *rows: str) -> None:
+    (root / "samples.csv").write_text("category,id,split,defect,rgb,cloud\n" + "\n".join(rows))
+
+
+def test_a_digest_follows_what_a_list_says_of_the_samples(root: Path) -> None:
+    """A sample that is given another label, or another split, makes other numbers from the same files."""
+    write(root, "xyz", place="all")
+    describe(root, list="samples.csv")
+    rows = [
+        f",{index},{'train' if index < 4 else 'test'},good,all/img/{index}.png,all/cloud/{index}.tiff"
+        for index in range(9)
+    ]
+    seen = set()
+    for changed in (None, "bad", "dent"):
+        if changed is not None:
+            rows[8] = f",8,test,{changed},all/img/8.png,all/cloud/8.tiff"
+        list_samples(root, *rows)
+        data = OwnDataset(root)
+        seen.add((data.digest("brackets"), data.content_digest(data.refs("brackets", "test"))))
+    assert len({digest for digest, _ in seen}) == len({content for _, content in seen}) == 3
+
+
+def test_a_file_is_of_one_sample(root: Path) -> None:
+    write(root, "xyz", place="all")
+    describe(root, list="samples.csv")
+    list_samples(
+        root,
+        ",1,train,good,all/img/0.png,all/cloud/0.tiff",
+        ",2,test,good,all/img/0.png,all/cloud/1.tiff",
+        ",3,test,bad,all/img/3.png,all/cloud/0.tiff",
+    )
+    report = verify_dataset(root)
+    assert not report.ok
+    assert [name in problem.message for problem, name in zip(report.problems, ("0.png", "0.tiff"), strict=True)] == [
+        True
+    ] * 2
+    describe(root, rgb="{split}/{defect}/{id}.png", cloud="clouds/{id}.tiff")
+    for place in ("train/good", "test/good", "test/bad"):
+        (root / place).mkdir(parents=True)
+        (root / place / "0.png").write_bytes((root / "all/img/0.png").read_bytes())
+    (root / "clouds").mkdir()
+    (root / "clouds" / "0.tiff").write_bytes((root / "all/cloud/0.tiff").read_bytes())
+    assert any("clouds/0.tiff" in problem.message for problem in verify_dataset(root).problems)
+
+
+@pytest.mark.parametrize("column", [0, 1, 3])
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "a\\b", "..", "x" * 300])
+def test_names_of_a_list_lead_nowhere(root: Path, column: int, name: str) -> None:
+    write(root, "xyz", place="all")
+    describe(root, list="samples.csv")
+    cells = ["left", "0", "test", "bad", "all/img/0.png", "all/cloud/0.tiff"]
+    cells[column] = name
+    list_samples(root, ",".join(cells))
+    with pytest.raises(DataError, match="Line 2"):
+        OwnDataset(root)
+
+
 def test_each_unmatched_file_is_one_sentence_that_names_what_is_there(root: Path) -> None:
     write(root, "xyz")
     describe(root)
