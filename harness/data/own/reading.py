@@ -186,7 +186,8 @@ def _pattern_fault(key: str, pattern: str) -> str:
         return f"has {{{unknown[0]}}}: only category, split, defect and id are known"
     if any(len(re.findall(r"{\w+}|\*", name.replace("**", ""))) > _OPEN for name in pattern.split("/")):
         return f"has more than {_OPEN} fields and '*' in one name, '{pattern}': name the samples in a CSV with 'list'"
-    if pattern.split("/").count("**") > 1 or pattern.count("**") != pattern.count("**/"):
+    names = pattern.split("/")
+    if names.count("**") > 1 or any("**" in name for name in names if name != "**") or names[-1] == "**":
         return f"has '**' twice or beside letters in '{pattern}': it stands for folders, once"
     if key == "files.rgb" and "split" not in fields:
         return f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"
