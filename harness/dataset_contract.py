@@ -32,6 +32,7 @@ __all__ = [
     "DatasetInfo",
     "DatasetReader",
     "EmbeddedReader",
+    "NamesClouds",
     "OffersFields",
     "SampleRef",
     "Split",
@@ -224,6 +225,13 @@ class ByInstance(Protocol):
 
     def instance(self, ref: SampleRef) -> str:
         """Return the name of the instance that a training sample shows, unique inside its category."""
+
+
+class NamesClouds(Dataset, Protocol):
+    """A dataset with a file for each cloud: errors of a wrong unit name it."""
+
+    def cloud_of(self, ref: SampleRef) -> tuple[str, str]:
+        """Return the file of a sample's cloud, and what the user can do where its unit is wrong."""
 
 
 class OffersFields(Dataset, Protocol):

@@ -11,7 +11,6 @@ from pathlib import Path
 from harness.contract import MODALITIES, Sample
 from harness.data.background import PROTOCOL_BACKGROUND, Background
 from harness.data.doubts import Doubts
-from harness.data.units import require_metres
 from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
 from harness.files.digest import digest
@@ -216,16 +215,14 @@ class FolderDataset(ABC):
         ------
         DataError
             With the file's name: missing, truncated, of another size or type, NaN or infinite, without a valid point,
-            of coordinates that can't be metres, or an empty mask although its sample is anomalous.
+            or an empty mask although its sample is anomalous.
         """
-        files = self.scan(ref.category, ref.split).samples.get(ref)
-        if files is None:
-            raise DataError(f"{self.root / ref.category} has no sample {ref.id}: {self.hint}.")
-        sample = self._decode(ref, files)
-        cloud = next((files[kind] for kind in _CLOUDS if kind in files), f"{ref.category}/{ref.id}")
-        if "xyz" in self.modalities(ref.category):
-            require_metres(sample, cloud, self.hint)
-        return sample
+        return self._decode(ref, self._files(ref))
+
+    def cloud_of(self, ref: SampleRef) -> tuple[str, str]:
+        """Return the file of a sample's cloud, and what the user can do where its unit is wrong."""
+        files = self._files(ref)
+        return next((str(files[kind]) for kind in _CLOUDS if kind in files), f"{ref.category}/{ref.id}"), self.hint
 
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""
@@ -263,6 +260,13 @@ class FolderDataset(ABC):
         """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
         scans = [scan for (name, _), scan in self._scans.items() if name == category]
         return (*(note for scan in scans for note in scan.notes), *self.doubts.sentences(category))
+
+    def _files(self, ref: SampleRef) -> SampleFiles:
+        """Return the files of a sample; raise DataError where there is no such sample."""
+        files = self.scan(ref.category, ref.split).samples.get(ref)
+        if files is None:
+            raise DataError(f"{self.root / ref.category} has no sample {ref.id}: {self.hint}.")
+        return files
 
     def _require(self, category: str) -> None:
         """Raise UsageError with the nearest name where a category is not on disk."""

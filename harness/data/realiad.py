@@ -23,7 +23,6 @@ from harness.data.realiad_lists import (
     read_listing,
 )
 from harness.data.smaller import average, nearest, nearest_mask, size_within
-from harness.data.units import require_metres
 from harness.data.zipped import Archive, plain_name
 from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
@@ -120,7 +119,7 @@ class RealIADD3:
         ------
         DataError
             With the name of archive and file: it can't be read, image and cloud are not on one grid, the cloud has no
-            point or can't be in metres with the unit that is declared, or the mask is empty.
+            point, or the mask is empty.
         """
         files = self._scan(ref.category, ref.split).samples.get(ref)
         if files is None:
@@ -139,9 +138,12 @@ class RealIADD3:
             mask = nearest_mask(read_anomaly(ref, read, rgb, _HINT, self.doubts).pixels, size)
         self._note_size(ref, rgb.shape, size)
         plane = np.zeros(size, np.bool_)
-        sample = Sample(ref.id, ref.category, ref.defect, average(rgb, size), xyz, plane, mask, anomalous)
-        require_metres(sample, read["xyz"], f"mend the unit in {self.root / DECLARATION}")
-        return sample
+        return Sample(ref.id, ref.category, ref.defect, average(rgb, size), xyz, plane, mask, anomalous)
+
+    def cloud_of(self, ref: SampleRef) -> tuple[str, str]:
+        """Return the file of a sample's cloud, and what the user can do where its unit is wrong."""
+        path = self._scan(ref.category, ref.split).samples[ref]["xyz"]
+        return f"{self._archive(ref.category).path}/{path}", f"mend the unit in {self.root / DECLARATION}"
 
     def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Return the sample as it is."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Sample
 from harness.data.clean import valid_points
-from harness.dataset_contract import Dataset, SampleRef
+from harness.dataset_contract import Dataset, NamesClouds, SampleRef
 from harness.errors import DataError
 
 __all__ = ["Scale", "cluster_doubts", "decode_in_metres", "length", "require_metres", "scale_of"]
@@ -77,13 +78,13 @@ def scale_of(xyz: NDArray[np.floating], valid: NDArray[np.bool_] | None = None) 
         )
     steps = np.linalg.norm(np.concatenate(pairs), axis=1)
     steps = steps[steps > 0]  # a point that stands at several pixels comes from a smaller grid
-    points = rows[seen]
+    points = rows[seen] if seen.any() else xyz[there].astype(np.float64)
     if not len(points):
         return Scale(np.nan, np.nan, np.nan)
     low, high = np.percentile(points, (_STRAY, 100 - _STRAY), axis=0)
     return Scale(
         step=float(np.median(steps)) if len(steps) else np.nan,
-        diagonal=float(np.linalg.norm(high - low)) if len(steps) else np.nan,
+        diagonal=float(np.linalg.norm(high - low)) or np.nan,  # one place tells no size
         farthest=float(max(-low.min(), high.max())),
     )
 
@@ -114,7 +115,9 @@ def decode_in_metres(dataset: Dataset, ref: SampleRef, hint: str) -> Sample:
     """Return a decoded sample of any reader; raise DataError as it does, and where it can't be in metres."""
     sample = dataset.decode(ref)
     if "xyz" in dataset.modalities(ref.category):
-        require_metres(sample, f"Sample {ref.category}/{ref.id}", hint)
+        names = hasattr(dataset, "cloud_of")
+        named = cast(NamesClouds, dataset).cloud_of(ref) if names else (f"Sample {ref.category}/{ref.id}", hint)
+        require_metres(sample, *named)
     return sample
 
 
@@ -139,6 +142,8 @@ def cluster_doubts(cleaned: NDArray[np.floating], distance: float) -> dict[str, 
 
 def length(metres: float) -> str:
     """Return a length in words: ``0.12 mm``."""
+    if np.isnan(metres):
+        return "an unknown length"
     size = abs(metres)
     scale, unit = (1, "m") if not size < 1 else (1e3, "mm") if size >= 1e-3 else (1e6, "um")
     return f"{metres * scale:.3g} {unit}"

@@ -21,6 +21,7 @@ from harness.contract import MODALITIES
 from harness.data.clean import valid_points
 from harness.data.open import dataset_in, open_dataset
 from harness.data.realiad import RealIADD3
+from harness.data.units import decode_in_metres
 from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
 
@@ -110,7 +111,7 @@ def refusal(root: Path, split: str = "test") -> str:
 
 
 def decode_all(dataset: RealIADD3, split: str) -> list[tuple[int, ...]]:
-    return [dataset.decode(ref).xyz.shape for ref in dataset.refs("knob_cap", split)]
+    return [decode_in_metres(dataset, ref, "").xyz.shape for ref in dataset.refs("knob_cap", split)]
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -164,6 +165,8 @@ def test_the_unit_is_part_of_what_a_cell_is(made: Made, tmp_path: Path) -> None:
 def test_a_unit_that_cannot_be_is_refused_with_the_figures(made: Made, tmp_path: Path, unit: str) -> None:
     text = refusal(made.write(tmp_path, f'[cloud]\nunit = "{unit}"\n'))
     assert all(part in text for part in ("knob-cap.zip", "pixels are", str(tmp_path / "realiad_d3.toml")))
+    dataset = RealIADD3(tmp_path)
+    dataset.decode(dataset.refs("knob_cap", "test")[0])  # which is timed
 
 
 def test_large_samples_are_made_smaller_and_this_is_told(tmp_path: Path) -> None:

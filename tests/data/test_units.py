@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from harness.contract import Sample
 from harness.data.clean import valid_points
 from harness.data.eyecandies import Eyecandies
+from harness.data.fields import with_fields
 from harness.data.mvtec3d import MVTec3D
 from harness.data.open import open_dataset
 from harness.data.units import cluster_doubts, decode_in_metres, require_metres, scale_of
@@ -69,6 +71,36 @@ def test_a_cloud_of_too_few_points_tells_nothing(xyz: np.ndarray) -> None:
     require_metres(sample(xyz.astype(np.float32)), "a", "mend it")
 
 
+@given(missing=st.sampled_from(["checkerboard", "columns", "few rows"]), factor=st.sampled_from([1.0, 1000.0]))
+def test_points_without_neighbours_have_a_size(missing: str, factor: float) -> None:
+    rows, columns = np.indices((400, 300))
+    gone = {
+        "checkerboard": (rows + columns) % 2 == 0,
+        "columns": (columns % 2 == 0) | (rows % 2 == 0),
+        "few rows": (rows % 12 != 1) | (columns % 2 == 0),  # where rows are left out, these are
+    }[missing]
+    xyz = sheet(5e-5, gone.shape, distance=1e-3) * np.float32(factor)
+    xyz[gone] = 0
+    scale = scale_of(xyz)
+    assert math.isnan(scale.step)
+    assert scale.diagonal == pytest.approx(5e-5 * factor * math.hypot(*gone.shape), rel=0.05)
+    told = pytest.raises(DataError, match="an unknown length apart, all points span 2")
+    with nullcontext() if factor == 1 else told:
+        require_metres(sample(xyz), "a", "mend it")
+
+
+def test_reading_that_is_timed_looks_at_no_unit(bagel, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = MVTec3D(bagel.root)
+    measured = []
+    monkeypatch.setattr("harness.data.units.scale_of", lambda *a: measured.append(a) or scale_of(*a))
+    refs = dataset.refs("bagel", "test")
+    for ref in refs:
+        dataset.decode(ref)
+    assert not measured
+    decode_in_metres(dataset, refs[0], "mend it")
+    assert len(measured) == 1
+
+
 @pytest.mark.parametrize("step", [0.02e-3, 0.1e-3, 0.3e-3, 1e-3, 5e-3])
 @pytest.mark.parametrize("shape", [(200, 300), (1000, 1200)])
 def test_millimetres_and_micrometres_never_pass_as_metres(step: float, shape: tuple[int, int]) -> None:
@@ -91,9 +123,10 @@ def test_a_reader_names_the_file_and_verify_every_one_of_them(bagel) -> None:
         tifffile.imwrite(path, tifffile.imread(path) * np.float32(1000), photometric="rgb")
     dataset = MVTec3D(bagel.root)
     wrong, right = dataset.refs("bagel", "train")[:2]
-    with pytest.raises(DataError, match=r"train/good/xyz/000\.tiff can't be in metres"):
-        dataset.load(wrong)
-    assert valid_points(dataset.load(right).xyz).any()
+    for opened in (dataset, with_fields(dataset, ["measured"])):
+        with pytest.raises(DataError, match=r"train/good/xyz/000\.tiff can't be in metres.*harness data verify"):
+            decode_in_metres(opened, wrong, "mend it")
+        assert valid_points(decode_in_metres(opened, right, "mend it").xyz).any()
     found = sorted(problem.message for problem in verify_dataset(bagel.root).problems)
     assert len(found) == 3
     for folder, sentence in zip(("test", "train", "validation"), found, strict=True):
