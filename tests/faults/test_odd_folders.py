@@ -62,7 +62,7 @@ CONTENTS = ["image", "mask", "depth", "xyz", "array", "odd array", "pcd", "ply",
 FILES = st.tuples(st.lists(NAMES, max_size=4), NAMES, SUFFIXES, st.sampled_from(CONTENTS))
 
 
-@settings(max_examples=60)
+@settings(max_examples=80)
 @given(st.lists(FILES, max_size=8))
 def test_any_folder_is_described_or_refused(files: list[tuple[list[str], str, str, str]]) -> None:
     with TemporaryDirectory() as folder:

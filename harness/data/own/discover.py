@@ -12,6 +12,7 @@ from typing import Literal
 import tifffile
 from PIL import Image
 
+from harness.data.images import reading
 from harness.data.own.patterns import below
 from harness.errors import DataError
 from harness.files.reading import read_regular
@@ -212,8 +213,9 @@ def _kind(root: Path, paths: Sequence[str]) -> Kind | None:
     if suffix in (".pcd", ".ply"):
         return "pcd" if suffix == ".pcd" else "ply"
     try:
-        channels, wide = _layout(root / path)
-    except (OSError, ValueError, DataError, SyntaxError):
+        with reading(root / path, "a sample", ""):
+            channels, wide = _layout(root / path)
+    except DataError:
         return None
     if words & set(_MASK_WORDS):
         return "mask"
