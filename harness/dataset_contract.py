@@ -167,6 +167,14 @@ class Dataset(Protocol):
         Facts of the dataset; of an opened one, those of its folder.
     root
         Folder of the categories.
+
+    Notes
+    -----
+    A reader may have three attributes by which ``harness predict`` treats a new cloud as those that a method was fitted
+    on: ``background`` is the rule of :meth:`clean` (:class:`harness.data.background.Background`), ``cloud`` what files
+    hold that are no TIFF of metres (:class:`harness.data.own.description.CloudDescription`), and ``max_side`` the
+    pixels of the longer side above which :meth:`decode` makes samples smaller. Without ``background`` it refuses to
+    clean a new cloud.
     """
 
     info: DatasetInfo

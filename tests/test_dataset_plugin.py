@@ -68,7 +68,7 @@ def test_what_its_code_makes_is_measured_again_when_its_code_changes(harness, br
     code = plugin_site / "brackets.py"
     source = code.read_text()
     try:
-        code.write_text(source.replace("> 0.51", "> 0.505"))
+        code.write_text(source.replace("farthest=0.51", "farthest=0.505"))
         plan = json.loads(harness(*arguments, "--dry-run", "--json").stdout)
     finally:
         code.write_text(source)

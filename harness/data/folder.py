@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.contract import MODALITIES, Sample
-from harness.data.background import PROTOCOL_BACKGROUND, Background
 from harness.data.doubts import Doubts
 from harness.dataset_contract import GOOD, DatasetInfo, SampleRef, Split
 from harness.errors import DataError, UsageError
@@ -127,14 +126,11 @@ class FolderDataset(ABC):
 
     Attributes
     ----------
-    background
-        What is taken away of a new cloud that a method fitted on this dataset is given.
     doubts
         About the samples that were read so far.
     """
 
     info: DatasetInfo
-    background: Background = PROTOCOL_BACKGROUND
 
     def __init__(self, root: Path, info: DatasetInfo | None = None, hint: str | None = None) -> None:
         if info is not None:

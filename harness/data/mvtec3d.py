@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.contract import Sample
+from harness.data.background import PROTOCOL_BACKGROUND
 from harness.data.class_ids import ClassIds, read_class_ids
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest
 from harness.data.paired import decode_paired, has_paired_files, scan_paired
@@ -117,6 +118,7 @@ class MVTec3D(FolderDataset):
     """
 
     info = _INFO
+    background = PROTOCOL_BACKGROUND
 
     def __init__(
         self, root: Path, info: DatasetInfo | None = None, hint: str | None = None, *, cache: Path | None = None

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import MODALITIES, Sample
+from harness.data.background import NO_BACKGROUND
 from harness.data.doubts import Doubts
 from harness.data.folder import Scan, subfolders
 from harness.data.images import Member, read_points, read_rgb
+from harness.data.own.description import CloudDescription
 from harness.data.paired import read_anomaly
 from harness.data.realiad_lists import (
     DECLARATION,
@@ -74,6 +76,8 @@ class RealIADD3:
     """
 
     info = _INFO
+    background = NO_BACKGROUND
+    max_side = _MOST
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -99,6 +103,11 @@ class RealIADD3:
     def unofficial(self) -> tuple[str, ...]:
         """Names of further archives, ascending."""
         return tuple(sorted(set(self._found()) - set(self.info.categories)))
+
+    @property
+    def cloud(self) -> CloudDescription:
+        """What the files of clouds hold; raise DataError where no unit is declared."""
+        return CloudDescription(unit=self._declaration.metres)
 
     def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
         """Return the samples of a category and split, sorted by id.
@@ -128,7 +137,7 @@ class RealIADD3:
         read = {kind: archive.read(path.as_posix()) for kind, path in files.items()}
         rgb, cloud = read_rgb(read["rgb"], _HINT), read_points(read["xyz"], _HINT)
         grid = self._grid(read["rgb"], rgb, read["xyz"], cloud)
-        size = size_within(*grid, _MOST)
+        size = size_within(*grid, self.max_side)
         xyz = _in_metres(nearest(cloud, size), self._declaration.metres)
         if not xyz.any():
             raise DataError(f"{read['xyz']} has no valid point: {_HINT}.")
@@ -161,7 +170,9 @@ class RealIADD3:
         """Return a digest of names, sizes and checksums of the category's files, and of what the user declares."""
         scans = {split: self._scan(category, split) for split in ("train", "validation", "test")}
         declared = {"unit": self._declaration.metres, "registered": self._declaration.rgb.registered}
-        return digest({"files": {split: self._facts(scan) for split, scan in scans.items()}, "most": _MOST, **declared})
+        return digest(
+            {"files": {split: self._facts(scan) for split, scan in scans.items()}, "most": self.max_side, **declared}
+        )
 
     def content_digest(self, refs: Sequence[SampleRef]) -> str:
         """Return a digest of the checksums of some samples' files, which reading compares with their content."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
+from harness.data.background import Background
 from harness.data.clouds.cloud import read_cloud
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
 from harness.data.smaller import sample_within
@@ -95,13 +96,8 @@ def predict_files(
     if cell.method != name:
         raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
     sample = _with_needed(sample, name)
-    if clean and origin.background.rule == "marked":
-        raise UsageError(
-            f"{fitted} was fitted on clouds whose objects are marked in images of their own: remove the background of "
-            f"{xyz} yourself, and add --no-clean."
-        )
     if clean:
-        sample, _ = origin.background.clean(sample)
+        sample, _ = _required_background(origin, fitted, xyz).clean(sample)
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed)
     model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
@@ -144,6 +140,17 @@ def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:
     sample = Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
     require_metres(sample, xyz, GIVE_ANOTHER)
     return sample_within(sample, origin.max_side)
+
+
+def _required_background(origin: Origin, fitted: Path, xyz: Path) -> Background:
+    """Return the rule by which a new cloud can be cleaned as the others were; raise UsageError where there is none."""
+    if origin.background is not None and origin.background.rule != "marked":
+        return origin.background
+    unknown = "whose dataset doesn't say how they are cleaned"
+    why = unknown if origin.background is None else "whose objects are marked in images of their own"
+    raise UsageError(
+        f"{fitted} was fitted on clouds {why}: remove the background of {xyz} as it was done there, and add --no-clean."
+    )
 
 
 def _with_needed(sample: Sample, name: str) -> Sample:

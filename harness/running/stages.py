@@ -223,7 +223,7 @@ class CellRun:
         store = Store(self.job.results)
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
-                origin = Origin.of(self._open())
+                origin = Origin.of(self._open(), self.cell.category)
                 save_fitted(store.new_path(self.job.save_fitted), method, self.cell, origin)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):

@@ -21,7 +21,7 @@ from harness.data.own.description import CloudDescription, Description, Naming
 from harness.data.own.reading import faults_in
 from harness.data.registry import DATASETS, load_reader
 from harness.data.weights import WeightStore
-from harness.dataset_contract import Dataset, DatasetReader
+from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 
@@ -37,27 +37,27 @@ class Origin:
     Parameters
     ----------
     background
-        What is taken away of a cloud.
+        What is taken away of a cloud; None where the dataset doesn't say, or offers no points in metres.
     cloud
         What the files of own data hold; None for TIFF files of metres.
     max_side
         Pixels of the longer side above which samples are made smaller; 0 for never.
     """
 
-    background: Background = PROTOCOL_BACKGROUND
+    background: Background | None = PROTOCOL_BACKGROUND
     cloud: CloudDescription | None = None
     max_side: int = 0
 
     @classmethod
-    def of(cls, dataset: Dataset | DatasetReader | None) -> Origin:
-        """Return how a dataset does it, that of the protocol where it doesn't say."""
-        background, cloud = getattr(dataset, "background", PROTOCOL_BACKGROUND), getattr(dataset, "cloud", None)
-        return cls(background, cloud, getattr(dataset, "max_side", 0))
+    def of(cls, dataset: Dataset, category: str) -> Origin:
+        """Return how a dataset does it for a category."""
+        background = getattr(dataset, "background", None) if "xyz" in dataset.modalities(category) else None
+        return cls(background, getattr(dataset, "cloud", None), getattr(dataset, "max_side", 0))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "background": self.background.to_json(),
+            "background": self.background and self.background.to_json(),
             "cloud": msgspec.to_builtins(self.cloud),
             "side": self.max_side,
         }
@@ -69,7 +69,8 @@ class Origin:
         side = msgspec.convert(value["side"], int)
         if faults := faults_in(Description(cloud or CloudDescription(unit="m"), Naming(max_side=side))):
             raise ValueError(" ".join(faults[0]))
-        return cls(Background.from_json(value["background"]), cloud, side)
+        background = value["background"]
+        return cls(None if background is None else Background.from_json(background), cloud, side)
 
 
 def save_fitted(path: Path, method: Method, cell: Cell, origin: Origin | None = None) -> None:
@@ -105,7 +106,8 @@ def read_origin(path: Path) -> Origin:
     """Read how the clouds were read and cleaned that a method was fitted on; raise PrerequisiteError as others do."""
     cell, header = read_cell(path), json.loads(_open(path).metadata()[_KEY])
     if "origin" not in header:  # of version 0.1
-        return Origin.of(load_reader(cell.dataset) if cell.dataset in DATASETS else None)
+        known = cell.dataset in DATASETS
+        return Origin(getattr(load_reader(cell.dataset), "background", None)) if known else Origin()
     try:
         return Origin.from_json(header["origin"])
     except UNREADABLE as error:

@@ -24,6 +24,8 @@ from harness.data.realiad import RealIADD3
 from harness.data.units import decode_in_metres
 from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
+from harness.running import predict
+from harness.store.fitted import Origin
 
 SIDE = 64
 MM = '[cloud]\nunit = "mm"\n'
@@ -167,6 +169,21 @@ def test_a_unit_that_cannot_be_is_refused_with_the_figures(made: Made, tmp_path:
     assert all(part in text for part in ("knob-cap.zip", "pixels are", str(tmp_path / "realiad_d3.toml")))
     dataset = RealIADD3(tmp_path)
     dataset.decode(dataset.refs("knob_cap", "test")[0])  # which is timed
+
+
+def test_new_files_are_read_and_cleaned_as_those_of_the_archive(tmp_path: Path) -> None:
+    made = Made(height=1100, width=1040).fill()
+    dataset = RealIADD3(made.write(tmp_path))
+    origin = Origin.from_json(json.loads(json.dumps(Origin.of(dataset, "knob_cap").to_json())))
+    assert origin == Origin.of(dataset, "knob_cap")
+    ref = dataset.refs("knob_cap", "test")[0]
+    seen, paths = dataset.load(ref), [tmp_path / f"new{suffix}" for suffix in (".jpg", ".tiff")]
+    for path in paths:
+        name = made.prefix + ref.id.removeprefix("test/") + path.suffix
+        path.write_bytes(made.files[name])
+    new, _ = origin.background.clean(predict._read(*paths, origin, None))
+    assert new.rgb.shape == (1024, 968, 3)
+    assert all(np.array_equal(getattr(new, name), getattr(seen, name)) for name in ("rgb", "xyz", "plane"))
 
 
 def test_large_samples_are_made_smaller_and_this_is_told(tmp_path: Path) -> None:

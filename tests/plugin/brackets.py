@@ -1,18 +1,21 @@
 """A dataset in one file: an archive of numpy for each sample, ``<category>/<split>/<defect>-<number>.npz``."""
 
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.contract import Sample
+from harness.data.background import Background
 from harness.dataset_contract import DatasetInfo, SampleRef
 from harness.errors import DataError, UsageError
 
 
 class Brackets:
     info = DatasetInfo(name="brackets", title="Brackets", licence="Apache-2.0", default_preset="quick")
+
+    background = Background(rule="depth", farthest=0.51)
+    """What lies on the table, 0.51 m below the camera."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,9 +47,7 @@ class Brackets:
         return Sample(ref.id, ref.category, ref.defect, rgb, xyz, nothing, mask, ref.defect != "good")
 
     def clean(self, sample, *, remember=True):
-        """Take away what lies on the table, 0.51 m below the camera."""
-        table = sample.xyz[..., 2] > 0.51
-        return replace(sample, xyz=np.where(table[..., None], np.float32(0), sample.xyz), plane=table)
+        return self.background.clean(sample)[0]
 
     def load(self, ref):
         return self.clean(self.decode(ref))

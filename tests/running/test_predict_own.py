@@ -14,10 +14,12 @@ from PIL import Image
 from report_records import make_record
 
 from harness import registry
-from harness.data.background import Background
+from harness.contract import MODALITIES
+from harness.data.background import NO_BACKGROUND, PROTOCOL_BACKGROUND, Background
 from harness.data.clean import CLEANING
 from harness.data.own.description import Camera, CloudDescription
 from harness.data.own.reading import read_description
+from harness.data.registry import DATASETS, OWN_DATA, load_reader
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.running.predict import PredictedSample, predict_files
 from harness.store.fitted import Origin, read_origin, save_fitted
@@ -92,6 +94,45 @@ def test_objects_that_were_marked_can_not_be_told(predict: Predict, tmp_path: Pa
     with pytest.raises(UsageError, match="--no-clean"):
         predict(origin)
     assert (predict(origin, clean=False).sample.xyz != 0).all(-1).sum() == 48 * 64 - 1
+
+
+class _Reader:
+    """A reader of which nothing is known but its samples; others say how they clean."""
+
+    offered = MODALITIES
+
+    def modalities(self, category: str) -> tuple[str, ...]:
+        return self.offered
+
+
+class _Cleans(_Reader):
+    background = Background(rule="depth", farthest=0.39)
+
+
+class _HasDepthAlone(_Cleans):
+    offered = ("rgb", "depth")
+
+
+@pytest.mark.parametrize("reader", [_Reader, _HasDepthAlone])
+def test_a_cloud_that_can_not_be_cleaned_as_the_others_were_is_refused(
+    predict: Predict, tmp_path: Path, reader: type[_Reader]
+) -> None:
+    assert Origin.of(_Cleans(), "bolt") == Origin(_Cleans.background)
+    origin = replace(Origin.of(reader(), "bolt"), cloud=depth_images(tmp_path))
+    with pytest.raises(UsageError, match=r"doesn't say how .* --no-clean\.$"):
+        predict(origin)
+    assert (predict(origin, clean=False).sample.xyz != 0).all(-1).sum() == 48 * 64 - 1
+
+
+def test_every_reader_here_says_how_it_cleans() -> None:
+    found = {name: getattr(load_reader(name), "background", None) for name in DATASETS if name != OWN_DATA}
+    cleaned = {name for name, rule in found.items() if rule == PROTOCOL_BACKGROUND}
+    assert (cleaned, found["eyecandies"], found["realiad_d3"]) == (
+        {"toy", "mvtec3d", "adam3d"},
+        NO_BACKGROUND,
+        NO_BACKGROUND,
+    )
+    assert None not in found.values()
 
 
 def test_large_images_are_made_smaller_as_those_of_the_data(predict: Predict, tmp_path: Path) -> None:
