@@ -14,7 +14,7 @@ from harness.cell import Cell
 from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
 from harness.data.fields import lacking_fields
 from harness.data.open import open_dataset
-from harness.data.registry import DEFAULT_DATASET, default_preset, is_embedded, way_to_get
+from harness.data.registry import DEFAULT_DATASET, OWN_DATA, default_preset, is_embedded, way_to_get
 from harness.data.splits import Shots, load_split, require_split_name
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.dataset_contract import Dataset
@@ -347,7 +347,8 @@ def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:
             )
         if not matching and pattern in dataset.unofficial:
             title, known = dataset.info.title, ", ".join(dataset.categories)
-            raise UsageError(f"'{pattern}' is not an official category of {title}: choose from {known}.")
+            way = f"choose from {known}, or read it as own data with --dataset {OWN_DATA}"
+            raise UsageError(f"'{pattern}' is not an official category of {title}: {way}.")
         if not matching:
             nearest = registry.nearest_names(pattern, dataset.categories)
             raise UsageError(f"Dataset '{dataset.info.name}' has no category '{pattern}': {nearest}")

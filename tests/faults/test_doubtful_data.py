@@ -103,6 +103,9 @@ def test_a_folder_that_is_no_official_category_is_told(own: Path, harness) -> No
     named = harness(*common, "--shots", "5", "--categories", "my_part")
     assert named.returncode == 2
     assert "'my_part' is not an official category" in " ".join(named.stderr.split())
+    assert "--dataset folder" in " ".join(named.stderr.split())
+    as_own = [word.replace("mvtec3d", "folder") if isinstance(word, str) else word for word in common]
+    assert harness(*as_own, "--shots", "3", "--categories", "my_part", "--dry-run").returncode == 0
     for verb in (("data", "verify", own.parent, "--fast"), ("datasets", "--data", own.parent)):
         assert "my_part" in harness(*verb).stdout
 
