@@ -14,7 +14,7 @@ from harness import registry
 from harness.cell import Cell
 from harness.contract import MethodError, Sample
 from harness.data.background import Background
-from harness.data.clouds.cloud import read_cloud
+from harness.data.clouds.cloud import read_cloud, within_rows
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
 from harness.data.smaller import sample_within
 from harness.data.units import require_metres
@@ -139,7 +139,8 @@ def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:
     nothing = np.zeros(points.shape[:2], bool)
     sample = Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
     require_metres(sample, xyz, GIVE_ANOTHER)
-    return sample_within(sample, origin.max_side)
+    used = sample if origin.cloud is None else within_rows(sample, origin.cloud)
+    return sample_within(used, origin.max_side)
 
 
 def _required_background(origin: Origin, fitted: Path, xyz: Path) -> Background:

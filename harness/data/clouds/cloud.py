@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contract import Sample
 from harness.data.clouds.arrays import GRID_SUFFIXES, XYZ_SUFFIXES, read_grid, read_xyz
 from harness.data.clouds.pcd import read_pcd
 from harness.data.clouds.ply import read_ply
@@ -17,7 +19,7 @@ from harness.data.own.description import Camera, CloudDescription, CloudKind, Gr
 from harness.data.pinhole import Pinhole, camera_of, read_camera
 from harness.errors import DataError
 
-__all__ = ["SUFFIXES", "read_cloud"]
+__all__ = ["SUFFIXES", "read_cloud", "within_rows"]
 
 SUFFIXES: dict[CloudKind, tuple[str, ...]] = {
     "xyz": XYZ_SUFFIXES,
@@ -53,7 +55,7 @@ def read_cloud(
     path
         In one of the formats of the description's kind.
     size
-        Height and width of the sample's image, which say those of a PLY file.
+        Height and width of the sample's image, which say those of a PLY file, of its width alone with ``rows``.
     description
         What the file holds. Its ``missing`` values are compared with z as it stands in the file, or with the value of
         a depth or height map before it is scaled.
@@ -66,7 +68,8 @@ def read_cloud(
     -------
     (H, W, 3) float32
         Metres; exactly (0, 0, 0) where nothing was measured, 1e-9 where a measured coordinate is exactly zero. Heights
-        grow towards the sensor, so they become negative.
+        grow towards the sensor, so they become negative. Other rows than the description's ``rows`` are left out, or
+        without points where the image has them, too (:func:`within_rows`).
 
     Raises
     ------
@@ -79,12 +82,13 @@ def read_cloud(
         advice = _ADVICE.get(suffix, f"is no file of kind '{description.kind}', which end with {', '.join(suffixes)}")
         raise DataError(f"{path} {advice}.")
     points, stored = _points(path, size, description, camera, hint)
-    if description.rows is not None:
-        first, end = description.rows
-        if end > len(points):
-            raise DataError(f"{path} has {len(points)} rows, and `rows` of dataset.toml ends at {end}: {hint}.")
-        points, stored = points[first:end], stored[first:end]
+    first, end = description.rows or (0, len(points))
+    if end > len(points):
+        raise DataError(f"{path} has {len(points)} rows, and `rows` of dataset.toml ends at {end}: {hint}.")
+    if size[0] != len(points):
+        points, stored, first, end = points[first:end], stored[first:end], 0, end - first
     missing = _missing(points, stored, description)
+    missing[:first] = missing[end:] = True
     xyz = _turned(points, description)
     xyz[missing] = 0
     bad = int((~np.isfinite(xyz)).any(axis=-1).sum())
@@ -96,6 +100,27 @@ def read_cloud(
     if missing.all():
         raise DataError(f"{path} has no valid point, every one is of a value that `missing` names: {hint}.")
     return xyz
+
+
+def within_rows(sample: Sample, description: CloudDescription, hint: str = GIVE_ANOTHER) -> Sample:
+    """Return a sample without the rows that its description leaves out, where image, cloud and masks have them.
+
+    Raises
+    ------
+    DataError
+        Where no pixel that the mask of an anomalous sample marks is left.
+    """
+    first, end = description.rows or (0, len(sample.rgb))
+    if len(sample.rgb) == end - first:
+        return sample
+    mask = None if sample.mask is None else sample.mask[first:end]
+    if mask is not None and sample.anomalous and not mask.any():
+        raise DataError(
+            f"The mask of {sample.category}/{sample.id} marks no pixel in rows {first} to {end - 1}, which alone "
+            f"`rows` of dataset.toml keeps: {hint}."
+        )
+    used = slice(first, end)
+    return replace(sample, rgb=sample.rgb[used], xyz=sample.xyz[used], plane=sample.plane[used], mask=mask)
 
 
 def _points(
@@ -110,7 +135,7 @@ def _points(
     if description.kind == "pcd":
         points: NDArray[Any] = read_pcd(path, hint)
     elif description.kind == "ply":
-        points = read_ply(path, size, hint)
+        points = read_ply(path, (None if description.rows else size[0], size[1]), hint)
     else:
         points = read_xyz(path, hint)
     return points, points[..., 2]

@@ -36,7 +36,7 @@ class _Element:
     types: list[str] = field(default_factory=list)
 
 
-def read_ply(path: Path, size: tuple[int, int], hint: str = GIVE_ANOTHER) -> NDArray[np.floating]:
+def read_ply(path: Path, size: tuple[int | None, int], hint: str = GIVE_ANOTHER) -> NDArray[np.floating]:
     """Read the points of an organised cloud as they are; colours, normals and faces are left out.
 
     Parameters
@@ -44,7 +44,7 @@ def read_ply(path: Path, size: tuple[int, int], hint: str = GIVE_ANOTHER) -> NDA
     path
         A PLY file: ascii or binary of either byte order.
     size
-        Height and width of the image: a PLY file says neither.
+        Height and width of the image: a PLY file says neither. None for as many rows as there are points for.
     hint
         What the user can do about a bad file: the end of the error's sentence.
 
@@ -63,6 +63,12 @@ def read_ply(path: Path, size: tuple[int, int], hint: str = GIVE_ANOTHER) -> NDA
         vertices = next((element for element in elements if element.name == "vertex"), None)
         if vertices is None:
             raise ValueError("it has no vertices")
+        if height is None and vertices.count % width == 0:
+            height = vertices.count // width
+        if height is None:
+            raise DataError(
+                f"{path} has {vertices.count} points, no whole number of rows of its image's {width}: {hint}."
+            )
         if vertices.count != width * height:
             raise DataError(
                 f"{path} has {vertices.count} points where its image has {width}x{height} = {width * height} pixels: "
@@ -74,7 +80,7 @@ def read_ply(path: Path, size: tuple[int, int], hint: str = GIVE_ANOTHER) -> NDA
         for element in elements[: elements.index(vertices)]:
             _skip(stream, element, order)
         record, places = record_type(vertices.names, [order + kind for kind in vertices.types])
-        return join(read_columns(stream, record, places, vertices.count, text=not order), size)
+        return join(read_columns(stream, record, places, vertices.count, text=not order), (height, width))
 
 
 def _header(lines: Iterable[str]) -> tuple[str, list[_Element]]:

@@ -153,7 +153,8 @@ class CloudDescription(_Part, frozen=True):
     grid
         Of a height map.
     rows
-        First and one past the last row that are used, as in files that hold more than the heights.
+        First and one past the last row that are used, as in files that hold more than the heights; those of image and
+        masks, too, where they have as many rows as the cloud.
     """
 
     unit: str | float

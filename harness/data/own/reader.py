@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.contract import Sample
 from harness.data.background import NO_BACKGROUND, PROTOCOL_BACKGROUND, Background
 from harness.data.clean import CLEANING, CleaningSettings
-from harness.data.clouds.cloud import read_cloud
+from harness.data.clouds.cloud import read_cloud, within_rows
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_mask, read_rgb
 from harness.data.own.description import DESCRIPTION, Camera, CloudDescription, Description
@@ -161,7 +161,7 @@ class OwnDataset(FolderDataset):
         if ref.defect != GOOD:
             mask = read_anomaly(ref, files, rgb, self.hint, self.doubts).pixels if "mask" in files else None
         sample = Sample(ref.id, ref.category, ref.defect, rgb, xyz, plane, mask, ref.defect != GOOD)
-        return self._smaller(sample)
+        return self._smaller(within_rows(sample, self.description.cloud, self.hint))
 
     def _smaller(self, sample: Sample) -> Sample:
         """Return a sample at no more than the description's ``max_side``: areas of colours, nearest of all else."""

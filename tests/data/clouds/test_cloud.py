@@ -10,12 +10,18 @@ import tifffile
 from cloud_files import columns_of, pcd, ply
 from hypothesis import given
 from hypothesis import strategies as st
+from own_files import CLOUDS, describe, write
+from own_files import SUFFIXES as ENDS
 from PIL import Image
 
 from harness.data.clouds.cloud import SUFFIXES, read_cloud
 from harness.data.own.description import Camera, CloudDescription, Grid
+from harness.data.own.reader import OwnDataset
 from harness.data.pinhole import Pinhole
+from harness.data.verify import verify_dataset
 from harness.errors import DataError
+from harness.running import predict
+from harness.store.fitted import Origin
 
 SIZE = (24, 32)
 RNG = np.random.default_rng(0)
@@ -170,3 +176,56 @@ def test_coordinates_beyond_float32_are_refused(tmp_path: Path, unit: str | floa
     np.save(tmp_path / "a.npy", points)
     with pytest.raises(DataError, match="infinite coordinates at 1 pixels"):
         read_cloud(tmp_path / "a.npy", (3, 4), CloudDescription(unit=unit))
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_rows_are_those_of_cloud_image_and_masks(tmp_path: Path, kind: str) -> None:
+    def read(rows: str) -> OwnDataset:
+        table, files = f"{CLOUDS[kind]}\n{rows}", {"cloud": f"{{split}}/{{defect}}/cloud/{{id}}.{ENDS[kind]}"}
+        describe(root, table, '[background]\nrule = "mask"\nmask = "{split}/{defect}/object/{id}.png"', **files)
+        return OwnDataset(root)
+
+    root = tmp_path / "brackets"
+    write(root, kind)
+    for path in [*root.glob("*/*/img/*.png")]:
+        (path.parents[1] / "object").mkdir(exist_ok=True)
+        Image.fromarray(np.pad(np.full((20, 14), 255, np.uint8), [(14, 14), (16, 34)])).save(
+            path.parents[1] / "object" / path.name
+        )
+    refs = read("").refs("brackets", "test")
+    whole = [read("").decode(ref) for ref in refs]
+    for _ in ("of the images as they are", "of images of these rows alone"):
+        data = read("rows = [8, 40]")
+        assert verify_dataset(root).problems == ()
+        for ref, expected in zip(refs, whole, strict=True):
+            found = data.decode(ref)
+            files = data.scan(ref.category, ref.split).samples[ref]
+            alone = predict._read(files["rgb"], files["cloud"], Origin.of(data, ref.category), None)
+            for name in ("rgb", "xyz", "plane", "mask"):
+                assert np.array_equal(getattr(found, name), getattr(expected, name)[8:40]), name
+                assert name in ("plane", "mask") or np.array_equal(getattr(alone, name), getattr(found, name))
+        with pytest.raises(DataError, match=r"`rows` of dataset\.toml ends at 49"):
+            read("rows = [8, 49]").decode(refs[0])
+        for path in [*root.glob("*/*/img/*"), *root.glob("*/*/masks/*"), *root.glob("*/*/object/*")]:
+            Image.fromarray(np.asarray(Image.open(path))[8:40]).save(path)
+
+
+def test_a_defect_outside_of_the_rows_and_an_image_of_other_rows_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "brackets"
+    write(root, "xyz")
+    describe(root, CLOUDS["xyz"] + "\nrows = [30, 48]")
+    data = OwnDataset(root)
+    good, *_, scratched = data.refs("brackets", "test")
+    data.decode(good)
+    with pytest.raises(DataError, match="marks no pixel in rows 30 to 47"):
+        data.decode(scratched)
+    for path in root.glob("test/good/img/*"):
+        Image.fromarray(np.asarray(Image.open(path))[:40]).save(path)
+    with pytest.raises(DataError, match="64x40"):
+        data.decode(good)
+
+
+def test_points_that_fill_no_row_of_an_image_are_refused(tmp_path: Path) -> None:
+    described = CloudDescription(unit="mm", kind="ply", rows=(0, 5))
+    with pytest.raises(DataError, match=r"a\.ply has 768 points, no whole number of rows of its image's 31: mend it"):
+        read_cloud(written(tmp_path, "ply"), (24, 31), described, hint="mend it")
