@@ -19,6 +19,9 @@ from harness.errors import DataError
 __all__ = ["Pinhole", "camera_of", "read_camera"]
 
 _NAMES = ("fx", "fy", "cx", "cy")
+_OTHER_NAMES = {"cx": "ppx", "cy": "ppy"}
+"""As librealsense calls them."""
+
 _DISTORTION = re.compile(r"([kps]\d+|d|dist\w*|coeffs?|coefficients)", re.IGNORECASE)
 """Names under which cameras' files keep the coefficients of a lens."""
 
@@ -51,7 +54,7 @@ class Pinhole:
 
 
 def read_camera(path: Path, size: tuple[int, int] | None, unit: float, hint: str = GIVE_ANOTHER) -> Pinhole:
-    """Read a camera from a JSON file with ``fx``, ``fy``, ``cx`` and ``cy``.
+    """Read a camera from a JSON file with ``fx``, ``fy``, ``cx`` and ``cy`` (``ppx`` and ``ppy`` of a RealSense).
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def read_camera(path: Path, size: tuple[int, int] | None, unit: float, hint: str
 
 def camera_of(content: Mapping[str, Any], where: str, hint: str = GIVE_ANOTHER) -> Pinhole:
     """Return the camera of named values; raise DataError as :func:`read_camera` does, with ``where`` they stand."""
-    numbers = [_number(content.get(name)) for name in _NAMES]
+    numbers = [_number(content.get(name, content.get(_OTHER_NAMES.get(name, "")))) for name in _NAMES]
     if not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:
         raise DataError(f"{where} has no numbers fx, fy (above zero), cx and cy of a camera, in pixels: {hint}.")
     bent = [name for name, value in content.items() if _DISTORTION.fullmatch(name) and any(_numbers(value))]

@@ -43,6 +43,11 @@ def test_a_camera_without_distortion_is_read(tmp_path: Path, more: dict[str, Any
     assert read_camera(written(tmp_path, CAMERA | more), SIZE, 0.001) == Pinhole(525, 500, 319.5, 239.5)
 
 
+def test_the_principal_point_goes_by_two_names(tmp_path: Path) -> None:
+    content = {{"cx": "ppx", "cy": "ppy"}.get(name, name): value for name, value in CAMERA.items()}
+    assert read_camera(written(tmp_path, content), SIZE, 0.001) == Pinhole(525, 500, 319.5, 239.5)
+
+
 @pytest.mark.parametrize(
     "bent",
     [

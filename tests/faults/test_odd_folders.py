@@ -46,7 +46,7 @@ def write(path: Path, content: str) -> None:
     elif content in ("pcd", "ply"):
         path.write_bytes((pcd if content == "pcd" else ply)(columns_of(XYZ)))
     elif content == "intrinsics":
-        path.write_text('{"fx": 450, "fy": 455, "cx": 31.5, "cy": 23.5}')
+        path.write_text('{"fx": 450, "fy": 455, "ppx": 31.5, "ppy": 23.5, "coeffs": [0, 0, 0, 0, 0]}')
     else:
         path.write_bytes({"empty": b"", "text": b"category,id\n\xff"}[content])
 

@@ -38,6 +38,7 @@ _KIND_WORDS = (
 _KINDS = set(_KIND_WORDS)
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _ARRAYS = (".npy", ".npz")
+_CENTRES = (("cx", "cy"), ("ppx", "ppy"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _with_whole_ids(groups: Sequence[Group]) -> list[Group]:
 
 
 def intrinsics_files(root: Path) -> list[str]:
-    """Return the JSON files below a folder that hold ``fx``, ``fy``, ``cx`` and ``cy``."""
+    """Return the JSON files below a folder that hold ``fx``, ``fy``, ``cx`` and ``cy``, or ``ppx`` and ``ppy``."""
     found = []
     for path in below(root):
         if path.lower().endswith(".json"):
@@ -126,7 +127,7 @@ def intrinsics_files(root: Path) -> list[str]:
                 content = json.loads(read_regular(root / path, 10**6))
             except (OSError, ValueError, RecursionError):
                 continue
-            if isinstance(content, dict) and {"fx", "fy", "cx", "cy"} <= set(content):
+            if isinstance(content, dict) and any({"fx", "fy", *centre} <= set(content) for centre in _CENTRES):
                 found.append(path)
     return found
 
