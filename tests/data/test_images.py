@@ -190,7 +190,7 @@ def test_points_that_are_not_finite_are_counted(tmp_path: Path, value: float) ->
     points = POINTS.copy()
     points[1, 2] = points[3, 4, 0] = value
     path.write_bytes(tiff(points))
-    with pytest.raises(DataError, match=r"a\.tiff holds NaN or infinite coordinates at 2 pixels.*: mend it\."):
+    with pytest.raises(DataError, match=r"a\.tiff holds NaN or infinite coordinates at 2 pixels"):
         read_xyz(path, "mend it")
 
 
