@@ -18,13 +18,13 @@ METHODS_GROUP = "harness.methods"
 DATASETS_GROUP = "harness.datasets"
 
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _RESERVED = "all"
 """What stands for every name on the command line."""
 
 
 def is_plugin_name(name: str) -> bool:
-    """Return whether a text can be the name of a method or dataset: letters, digits, ``_``, ``.`` and ``-``."""
+    """Return whether a text can be the name of a method or dataset: letters, digits, ``_``, ``.`` and ``-``, none hidden by a dot."""
     return name != _RESERVED and _NAME.fullmatch(name) is not None
 
 

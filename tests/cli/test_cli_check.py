@@ -306,5 +306,6 @@ def test_a_scope_of_shots_and_categories_leaves_the_rest_out(harness, tmp_path):
     store.path(toy_record(shots=5).cell).unlink()
     assert harness("check").returncode == 4
     assert harness("check", "--shots", "10").returncode == 0
-    assert harness("check", "--shots", "7").returncode == 2
+    assert harness("check", "--shots", "7").returncode == 6
+    assert harness("check", "--shots", "0").returncode == 2
     assert harness("check", "--categories", "ridge").returncode == 6
