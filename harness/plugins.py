@@ -24,7 +24,7 @@ _RESERVED = "all"
 
 
 def is_plugin_name(name: str) -> bool:
-    """Return whether a text can be the name of a method or dataset: letters, digits, ``_``, ``.`` and ``-``, none hidden by a dot."""
+    """Return whether a text can be a method's or dataset's name: letters, digits, ``_``, ``-``, ``.`` but as first."""
     return name != _RESERVED and _NAME.fullmatch(name) is not None
 
 

@@ -230,12 +230,12 @@ class _Judge:
     def _not_timed(self, window: str) -> str:
         if any(row.numbers[f"{window}_median_ms"] is None for row in (self.old, self.new)):
             return "not measured"
-        return "too few calls" if self.old.numbers[f"{window}_low_ms"] is None else ""
+        return "" if _Speed.of(self.old, window).has_interval else "too few calls"
 
 
 @dataclass(frozen=True, slots=True)
 class _Speed:
-    """A median latency and its interval, in milliseconds; None for the ends where the calls were too few."""
+    """A median latency and its interval, in milliseconds; None for both ends where the calls were too few."""
 
     median: float
     low: float | None
@@ -246,7 +246,11 @@ class _Speed:
         """Take a window's numbers from a line that has a median."""
         median, low, high = (row.numbers[f"{window}_{part}"] for part in ("median_ms", "low_ms", "high_ms"))
         assert median is not None
-        return cls(median, low, high)
+        return cls(median, low, high) if low is not None and high is not None else cls(median, None, None)
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low is not None
 
     @property
     def interval(self) -> str:
