@@ -113,6 +113,13 @@ def test_a_median_on_the_leaderboard_without_interval_is_not_compared() -> None:
     assert not judged(timed(40.0, None), timed(1000.0)).regressed
 
 
+@pytest.mark.parametrize("end", ["low_ms", "high_ms"])
+def test_half_an_interval_is_none(end: str) -> None:
+    half = toy_record(latency={"device": {**window(40.0, 0.5), end: None}})
+    assert reasons(half, timed(1000.0)) == {("speed", "too few calls"): 1}
+    assert not judged(timed(40.0), half).regressed
+
+
 def test_a_cell_so_slow_that_its_calls_are_too_few_must_exceed_the_old_interval_by_the_ratio() -> None:
     assert judged(timed(150.0), timed(600.0, None)).regressed
     assert not judged(timed(150.0, 10.0), timed(191.0, None)).regressed
