@@ -70,6 +70,7 @@ def show(folder: Path, dataset: str | None, category: str | None, id_: str | Non
     """
     from harness.data.folder import SPLITS
     from harness.data.open import open_found
+    from harness.dataset_contract import GOOD
     from harness.registry import nearest_names
     from harness.report.figures.files import figure_format, write_figure
     from harness.report.pictures.sample import draw_sample
@@ -85,7 +86,7 @@ def show(folder: Path, dataset: str | None, category: str | None, id_: str | Non
     by_id = {ref.id: ref for ref in refs}
     if id_ is not None and id_ not in by_id:
         raise UsageError(f"There is no sample '{id_}' in {chosen}: {nearest_names(id_, by_id)}")
-    defective = [ref for ref in refs if ref.defect != "good"]
+    defective = [ref for ref in refs if ref.defect != GOOD]
     ref = by_id[id_] if id_ is not None else (defective or refs)[0]
     raw = data.decode(ref)
     write_figure(draw_sample(raw, data.clean(raw), metres="xyz" in data.modalities(raw.category)), to)

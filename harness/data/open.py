@@ -132,10 +132,12 @@ def open_dataset(name: str, data: Path | None) -> Dataset:
 
 def _open_own(name: str, data: Path | None) -> Dataset:
     """Open own data under the name that it goes by in records."""
-    own = _find(OWN_DATA, data)
-    if own.root is not None and own.info.name == name:
-        return load_reader(OWN_DATA)(own.root)
-    known = [*DATASETS] if own.root is None else [*DATASETS, own.info.name]
+    reader = load_reader(OWN_DATA)
+    root = reader.find(data) if data is not None else None
+    own = reader(root) if root is not None else None
+    if own is not None and own.info.name == name:
+        return own
+    known = [*DATASETS] if own is None else [*DATASETS, own.info.name]
     raise UsageError(f"There is no dataset '{name}': {nearest_names(name.lower(), known)}")
 
 

@@ -19,7 +19,7 @@ from harness.data.own.description import Camera, CloudDescription, CloudKind, Gr
 from harness.data.pinhole import Pinhole, camera_of, read_camera
 from harness.errors import DataError
 
-__all__ = ["SUFFIXES", "read_cloud", "within_rows"]
+__all__ = ["SUFFIXES", "read_cloud", "read_stored", "within_rows"]
 
 SUFFIXES: dict[CloudKind, tuple[str, ...]] = {
     "xyz": XYZ_SUFFIXES,
@@ -123,22 +123,40 @@ def within_rows(sample: Sample, description: CloudDescription, hint: str = GIVE_
     return replace(sample, rgb=sample.rgb[used], xyz=sample.xyz[used], plane=sample.plane[used], mask=mask)
 
 
+def read_stored(path: Path, kind: CloudKind, size: tuple[int | None, int], hint: str) -> NDArray[Any]:
+    """Return what a file holds, in its unit: points (H, W, 3), or depths or heights (H, W).
+
+    Parameters
+    ----------
+    path, kind
+        The file and what it is.
+    size
+        As for :func:`harness.data.clouds.ply.read_ply`; not used for other files.
+    hint
+        What the user can do about a bad file: the end of the error's sentence.
+
+    Raises
+    ------
+    DataError
+        With the file's name: missing, damaged, of another format or not organised.
+    """
+    if kind in ("depth", "height"):
+        return read_grid(path, hint)
+    if kind == "pcd":
+        return read_pcd(path, hint)
+    return read_ply(path, size, hint) if kind == "ply" else read_xyz(path, hint)
+
+
 def _points(
     path: Path, size: tuple[int, int], description: CloudDescription, camera: Path | None, hint: str
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return points (H, W, 3) in the file's unit, and z, depths or heights (H, W) as they stand there."""
-    if description.kind in ("depth", "height"):
-        stored = read_grid(path, hint)
-        if description.kind == "height":
-            return _heights(stored, description.grid or Grid(1, 1)), stored
+    stored = read_stored(path, description.kind, (None if description.rows else size[0], size[1]), hint)
+    if description.kind == "height":
+        return _heights(stored, description.grid or Grid(1, 1)), stored
+    if description.kind == "depth":
         return _pinhole(description, camera, stored, hint).points(stored), stored
-    if description.kind == "pcd":
-        points: NDArray[Any] = read_pcd(path, hint)
-    elif description.kind == "ply":
-        points = read_ply(path, (None if description.rows else size[0], size[1]), hint)
-    else:
-        points = read_xyz(path, hint)
-    return points, points[..., 2]
+    return stored, stored[..., 2]
 
 
 def _pinhole(description: CloudDescription, path: Path | None, depth: NDArray[Any], hint: str) -> Pinhole:

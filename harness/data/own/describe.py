@@ -9,20 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.clouds.arrays import read_grid, read_xyz
-from harness.data.clouds.pcd import read_pcd
-from harness.data.clouds.ply import read_ply
+from harness.data.clouds.cloud import read_stored
 from harness.data.images import read_rgb
-from harness.data.own.description import DESCRIPTION
+from harness.data.own.description import DESCRIPTION, CloudKind
 from harness.data.own.discover import NOMINAL, Group, discover, intrinsics_files, splits_of
 from harness.data.own.patterns import match_files
-from harness.data.own.table import SAMPLES
+from harness.data.own.table import COLUMNS, SAMPLES
 from harness.data.units import scale_of
+from harness.dataset_contract import GOOD
 from harness.errors import DataError
 
 __all__ = ["Draft", "draft_description"]
@@ -185,15 +184,11 @@ class _Writer:
 
     def _read(self, path: str) -> NDArray[Any]:
         kind, file = self._cloud[0].kind, self._root / path
-        if kind == "depth":
-            return read_grid(file, _HINT)
-        if kind == "pcd":
-            return read_pcd(file, _HINT)
+        size = (0, 0)
         if kind == "ply":
-            image = self._root / self._rgb[0].paths[0]
-            height, width = read_rgb(image, _HINT).shape[:2]
-            return read_ply(file, (height, width), _HINT)
-        return read_xyz(file, _HINT)
+            height, width = read_rgb(self._root / self._rgb[0].paths[0], _HINT).shape[:2]
+            size = (height, width)
+        return read_stored(file, cast("CloudKind", kind), size, _HINT)
 
     def _camera_lines(self) -> list[str]:
         files = intrinsics_files(self._root)
@@ -223,8 +218,7 @@ class _Writer:
     def _list(self) -> str:
         """Return a list of the samples with a guess of what trains: two thirds of the nominal ones, by their names."""
         stream = io.StringIO()
-        columns = ["category", "id", "split", "defect", "rgb", "cloud", "mask"]
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         clouds, masks = self._by_fields(self._cloud), self._by_fields(self._masks)
         rows = []
@@ -233,7 +227,7 @@ class _Writer:
             if key not in clouds:
                 self._open.append(f"{self._root / path} has no cloud of its name and is not in {SAMPLES}.")
                 continue
-            defect = values.get("defect", "good")
+            defect = values.get("defect", GOOD)
             row = {"category": values.get("category", ""), "id": values["id"], "defect": defect, "rgb": path}
             rows.append({**row, "cloud": clouds[key], "mask": masks.get(key, "")})
         nominal = [row for row in rows if row["defect"].lower() in NOMINAL]

@@ -18,12 +18,12 @@ from harness.errors import DataError
 from harness.files.names import bad_name_reason
 from harness.files.reading import read_regular
 
-__all__ = ["Table", "read_table"]
+__all__ = ["COLUMNS", "SAMPLES", "Table", "read_table"]
 
 SAMPLES = "samples.csv"
 """Name of the list that a draft comes with."""
 
-_COLUMNS = ("category", "id", "split", "defect", "rgb", "cloud", "mask")
+COLUMNS = ("category", "id", "split", "defect", "rgb", "cloud", "mask")
 _NEEDED = ("id", "split", "defect", "rgb", "cloud")
 K = TypeVar("K")
 V = TypeVar("V")
@@ -270,7 +270,7 @@ def _from_list(root: Path, description: Description, name: str) -> Table:
     missing = [column for column in _NEEDED if lines and column not in lines[0]]
     if missing or not lines:
         lacks = f"has no column '{missing[0]}'" if missing else "lists no sample"
-        raise DataError(f"{path} {lacks}: its first line is {','.join(_COLUMNS)}, or those of them that are needed.")
+        raise DataError(f"{path} {lacks}: its first line is {','.join(COLUMNS)}, or those of them that are needed.")
     for number, line in enumerate(lines, 2):
         _add_line(
             root, description, f"Line {number} of {path}", {**line, "category": line.get("category") or name}, table
@@ -281,7 +281,7 @@ def _from_list(root: Path, description: Description, name: str) -> Table:
 
 
 def _add_line(root: Path, description: Description, where: str, line: Mapping[str, str | None], table: Table) -> None:
-    values = {column: (line.get(column) or "").strip() for column in _COLUMNS}
+    values = {column: (line.get(column) or "").strip() for column in COLUMNS}
     split = _split(values["split"], description)
     if split is None:
         splits = ", ".join(description.files.splits.values())
