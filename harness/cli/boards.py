@@ -13,7 +13,7 @@ from harness.cli.query_options import folders_to_name
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest
-    from harness.gate.rows import CellKey
+    from harness.gate.rows import BoardRow, CellKey
     from harness.store.query import RecordQuery
     from harness.store.record import Record
     from harness.store.store import Store
@@ -62,6 +62,15 @@ class Scope:
             and (not query.shots or key.shots in map(str, query.shots))
             and (not query.splits or key.shots == "full" or key.split in query.splits)
             and query.weights in ("", key.weights.partition("+")[0])
+        )
+
+    def shows(self, row: BoardRow) -> bool:
+        """Return whether a query chooses a line itself; lines are of cells that are ok."""
+        query = self.query
+        return (
+            self.keeps(row.key)
+            and (not query.statuses or "ok" in query.statuses)
+            and query.device.lower() in row.hardware.lower()
         )
 
     def boards(self) -> tuple[Board, ...]:

@@ -88,15 +88,15 @@ def _show(scope: Scope, as_json: bool) -> int:
 
     scope.check()
     boards = scope.boards()
-    if not boards:
+    lines = {board: board.read() for board in boards}
+    rows = {board: [row for row in lines[board].rows if scope.shows(row)] for board in boards}
+    if left_out := [one for board in boards for one in lines[board].left_out]:
+        echo_notes([left_out_lines_text(left_out)])
+    if not any(rows.values()):
         raise PrerequisiteError(
             f"There is no leaderboard{query_text(scope.query)} in {scope.folder}: "
             "make one with 'harness leaderboard update'."
         )
-    lines = {board: board.read() for board in boards}
-    rows = {board: [row for row in lines[board].rows if scope.keeps(row.key)] for board in boards}
-    if left_out := [one for board in boards for one in lines[board].left_out]:
-        echo_notes([left_out_lines_text(left_out)])
     if as_json:
         return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
     for board, kept in rows.items():

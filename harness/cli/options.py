@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from harness.errors import UsageError
 from harness.files.paths import user_path
 from harness.registry import split_list
 
@@ -123,6 +125,16 @@ def was_typed(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
+def _one_folder(ctx: click.Context, param: click.Parameter, folder: Path) -> Path:
+    """Refuse a variable that names several folders, which verbs that read take: only one can be written to."""
+    from_variable = ctx.get_parameter_source(param.name or "") is click.core.ParameterSource.ENVIRONMENT
+    if from_variable and os.pathsep in str(folder):
+        raise UsageError(
+            f"{param.envvar} names several folders ({folder}), and records are written to one: name it with --results."
+        )
+    return folder
+
+
 data_option = variable_option(
     "--data",
     type=UserPath(),
@@ -130,7 +142,12 @@ data_option = variable_option(
     help="Folder of the dataset, or its parent folder.",
 )
 results_option = variable_option(
-    "--results", type=FOLDER, variable="HARNESS_RESULTS", default=Path("results"), help="Folder of records."
+    "--results",
+    type=FOLDER,
+    variable="HARNESS_RESULTS",
+    default=Path("results"),
+    callback=_one_folder,
+    help="Folder of records.",
 )
 weights_dir_option = variable_option(
     "--weights-dir",

@@ -45,7 +45,7 @@ __all__ = ["command"]
 @click.option(
     "--dataset",
     "-d",
-    help="toy, mvtec3d or eyecandies; with --suite toy rehearses it.  [default: what --data holds, else toy, or that "
+    help="A name in 'harness datasets'; with --suite toy rehearses it.  [default: what --data holds, else toy, or that "
     "of the suite]",
 )
 @data_option

@@ -61,7 +61,7 @@ def command(
         raise UsageError("--failed lists cells without numbers, --verify computes numbers again: give one of them.")
     states = _chosen(store, query)
     if verify:
-        return _verify(states, store, data, as_json=as_json)
+        return _verify(states, query.select(store.elsewhere), store, data, as_json=as_json)
     if as_json:
         shown = [state for state in states if state.went_wrong or state.attempt or not failed]
         print_json(
@@ -78,12 +78,14 @@ def command(
     return None
 
 
-def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_json: bool) -> ExitCode:
+def _verify(
+    states: Sequence[CellState], elsewhere: Sequence[Record], store: Store, data: Path | None, *, as_json: bool
+) -> ExitCode:
     """Compute the metrics of ok records again, and print those that differ, and those that can't be computed."""
-    from harness.report.groups import samples_title
     from harness.report.tables import NothingMeasuredError
 
     records = [state.record for state in states if state.record is not None and state.record.status == "ok"]
+    records += elsewhere
     if not records:
         raise NothingMeasuredError("No cell that is chosen is ok, so there is no number to compute again.")
     results = list(_recomputed(records, store, data))
@@ -94,13 +96,22 @@ def _verify(states: Sequence[CellState], store: Store, data: Path | None, *, as_
     else:
         for result in results:
             for clause in (*result.differs, *result.missing):
-                cell = result.record.cell
-                name = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
-                echo(f"{name}: {clause}")
+                echo(f"{_name(result.record, store)}: {clause}")
         with_maps = sum(result.maps for result in results)
         also = f", of {with_maps} from their maps, too" if with_maps else ""
         echo(f"{confirmed} of {len(results)} records have the numbers that what they keep gives{also}")
     return ExitCode.OK if confirmed == len(results) else ExitCode.CELL_NOT_OK
+
+
+def _name(record: Record, store: Store) -> str:
+    """Return which record is meant, with the machine where the cell was measured on several."""
+    from harness.report.groups import samples_title
+    from harness.store.quantities import machine_of
+
+    cell = record.cell
+    several = any(other.cell.id == cell.id for other in store.elsewhere)
+    place = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
+    return f"{place}, on {machine_of(record)}" if several else place
 
 
 def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> Iterator[Recomputed]:
@@ -110,7 +121,7 @@ def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> I
 
     with counting("Computing again") as progress:
         for done, record in enumerate(records, start=1):
-            yield recompute(store, record, data)
+            yield recompute(store.home(record), record, data)
             progress(done, len(records))
 
 

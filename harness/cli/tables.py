@@ -128,7 +128,7 @@ def _published_instead(
     query = request.query
     error = nothing_measured(query, store, records)
     ours = bool(request.named) and not any(name.isdecimal() for name in request.named)
-    if source == "measured" or ours or (query.dataset and not published.has(query.dataset)):
+    if source == "measured" or ours or not any(map(query.keeps_published, published.rows)):
         raise error
     grids = published_grids(published, request)
     echo_notes([f"{error} These are the published tables."])

@@ -207,7 +207,7 @@ class _Judge:
     def memory(self) -> Iterator[Verdict]:
         ratio, floor = self.tolerances["peak_ratio"].value, self.tolerances["peak_floor_mb"].value
         yield self._memory("peak_inference_mb", ratio, floor, self._other_hardware())
-        yield self._memory("memory_mb", self.tolerances["paper_ratio"].value, 0.0, "")
+        yield self._memory("memory_mb", self.tolerances["memory_ratio"].value, 0.0, "")
 
     def _memory(self, name: str, ratio: float, floor: float, reason: str) -> Verdict:
         old, new = self.old.numbers[name], self.new.numbers[name]

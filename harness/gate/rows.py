@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
-from math import inf
 
 from harness.cell import Cell
 from harness.data.splits import parse_shots, shots_order
@@ -99,7 +98,7 @@ class BoardRow:
         environment, key = record.environment, CellKey.of(record.cell)
         found = {name: quantity(name).number(record) for name in NUMBERS}
         for name, number in found.items():
-            if not _is_possible(name, number):
+            if number is not None and not quantity(name).is_possible(number):
                 raise DataError(f"The record of {key} has {number} for {name}: measure its cell again.")
         return cls(
             key=key,
@@ -146,11 +145,6 @@ _FORMS = {
 _FLAGS = {"yes": True, "no": False}
 
 
-def _is_possible(name: str, number: float | None) -> bool:
-    """Return whether a quantity can have a value; NaN is never one."""
-    return number is None or (0 <= number <= 1 if name in METRIC_IDS else 0 <= number < inf)
-
-
 def _kept(name: str, value: float | None) -> float | None:
     """Return a number with the decimals that the file keeps, so that a record and its line are equal."""
     return None if value is None else float(_text(name, value))
@@ -191,8 +185,10 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
     _check_texts(where, texts)
     numbers = {name: csv_number(where, line[name]) for name in NUMBERS}
     for name, number in numbers.items():
-        if not _is_possible(name, number):
-            raise DataError(f"{where} has {line[name]} for {name}, which lies in [0, 1]: correct the line.")
+        if number is not None and not quantity(name).is_possible(number):
+            raise DataError(
+                f"{where} has {line[name]} for {name}, which lies in [0, {quantity(name).highest:g}]: correct the line."
+            )
     return BoardRow(
         key=CellKey(**{name: texts[name] for name in _KEY}),
         numbers=numbers,

@@ -59,15 +59,19 @@ DEFAULTS: Mapping[str, float] = {
     "speed_floor_ms": 1.0,
     "peak_ratio": 1.1,
     "peak_floor_mb": 20.0,
-    "paper_ratio": 1.01,
+    "memory_ratio": 1.01,
 }
 """Limits where no file says otherwise.
 
 A metric may fall by its tolerance. A median latency is slower where it is above ``speed_ratio`` times the old one, by
 more than ``speed_floor_ms`` milliseconds, and the intervals of the two medians are disjoint. The peak of memory at
 inference is higher where it is above ``peak_ratio`` times the old one and by ``peak_floor_mb`` MB at least; parameters
-and bank (``memory_mb``, the same in every run) where they are above ``paper_ratio`` times the old ones.
+and bank (``memory_mb``, the same in every run) where they are above ``memory_ratio`` times the old ones.
 """
+
+
+_OLD_NAMES = {"paper_ratio": "memory_ratio"}
+"""Names of version 0.1, which are still read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def read_tolerances(folder: Path) -> Tolerances:
 def _read(path: Path) -> dict[str, Tolerance]:
     limits: dict[str, Tolerance] = {}
     for where, line in read_csv(path, _COLUMNS, "a table of tolerances"):
-        name, value = line["metric"], csv_number(where, line["tolerance"])
+        name, value = _OLD_NAMES.get(line["metric"], line["metric"]), csv_number(where, line["tolerance"])
         if name not in DEFAULTS:
             raise DataError(f"{where} has the unknown metric '{name}': {nearest_names(name, DEFAULTS)}")
         if name in limits:

@@ -130,5 +130,5 @@ _RULES: dict[Kind, str] = {
     "mean": "a mean over categories moves where it changes by more than a category's tolerance over the root of their "
     "number",
     "memory": "a peak moves where its ratio is above {peak_ratio} and its difference {peak_floor_mb} MB or more, "
-    "parameters and bank where their ratio is above {paper_ratio}",
+    "parameters and bank where their ratio is above {memory_ratio}",
 }

@@ -146,11 +146,11 @@ def _varies(table: PaperTable, rows: Sequence[tuple[str, str]]) -> bool:
     return len(labels) > 1 and {"mapping=intra" in label for label in labels} >= kinds
 
 
-def printed_numbers(table: PaperTable, published: Published, keep: Callable[[str], bool]) -> Printed:
-    """Return the published numbers of a table, those of some methods only."""
+def printed_numbers(table: PaperTable, published: Published, keep: Callable[[PublishedRow], bool]) -> Printed:
+    """Return the published numbers of a table that are asked for."""
     rows: dict[str, dict[tuple[str, str, str], PublishedRow]] = {}
     for row in printed_rows(published, table):
-        if keep(row.method):
+        if keep(row):
             rows.setdefault(row.method, {})[row.metric, row.category, str(row.shots)] = row
     return rows
 
@@ -174,14 +174,14 @@ def layout_grids(
     printed
         Published numbers; None to leave them out.
     series
-        Measured rows; None to leave them out.
+        Measured rows; where None, only columns with a published number are shown.
     metrics
         These accuracy metrics only; all where empty.
     warning
         Why measured and published rows don't stand in one table.
     """
     layout = _Layout(table, printed, series, warning)
-    return [layout.grid(block) for block in table.blocks(metrics)] if layout.lines else []
+    return [layout.grid(block) for block in table.blocks(metrics) if layout.cuts(block)] if layout.lines else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class _Layout:
 
     def grid(self, block: Sequence[str]) -> Grid:
         """Return the grid of a block."""
-        cuts = self._cuts(block)
+        cuts = self.cuts(block)
         blocks = [self._rows(line, cuts) for line in self.lines]
         rows = [row for block in _ruled(blocks) for row in block]
         mixed = len({row.keys["source"] for row in rows}) > 1
@@ -241,7 +241,15 @@ class _Layout:
             keys=self._keys(),
         )
 
-    def _cuts(self, block: Sequence[str]) -> tuple[_PaperCut, ...]:
+    def cuts(self, block: Sequence[str]) -> tuple[_PaperCut, ...]:
+        """Return the columns of a block."""
+        cuts = self._all_cuts(block)
+        if self._series is not None or self._printed is None:
+            return cuts
+        numbers = {number for numbers in self._printed.values() for number in numbers}
+        return tuple(cut for cut in cuts if (cut.quantity.id, cut.category, str(cut.shots)) in numbers)
+
+    def _all_cuts(self, block: Sequence[str]) -> tuple[_PaperCut, ...]:
         first = quantity(block[0])
         if self._table.across == "category":
             own = self._series.first.categories if self._series else DATASETS[self._table.dataset].categories

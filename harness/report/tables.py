@@ -231,19 +231,20 @@ def published_grids(published: Published, request: TableRequest) -> list[Grid]:
     grids = [
         grid
         for table in PAPER_TABLES
-        if _wants_number(request, table) and query.dataset in ("", table.dataset)
+        if _wants_number(request, table)
         for grid in layout_grids(
-            table, printed_numbers(table, published, query.keeps_label), None, metrics=request.metrics
+            table, printed_numbers(table, published, query.keeps_published), None, metrics=request.metrics
         )
     ]
     if not grids:
         where = f"in table {', '.join(request.tables)}" if request.tables else "in any table"
-        about = ", ".join(filter(None, (query.dataset, *query.methods, *request.metrics)))
+        shots = [f"{size} shots" for size in query.shots]
+        about = ", ".join(filter(None, (query.dataset, *query.methods, *query.categories, *shots, *request.metrics)))
         exact = " and ".join(_EXACT[metric] for metric in request.metrics if metric in _EXACT)
         hint = f"papers print {exact} instead; ask for that, or leave out" if exact else "leave out"
         raise UsageError(
             f"There is no published number{f' for {about}' if about else ''} {where}: "
-            f"{hint} --dataset, --methods, --metric or --table."
+            f"{hint} --dataset, --methods, --categories, --shots, --metric or --table."
         )
     return grids
 
@@ -255,7 +256,9 @@ def _like_paper(
     if not _wants_number(request, table):
         return
     query, metrics = request.query, request.metrics
-    printed = printed_numbers(table, published, query.keeps_label) if published is not None else None
+    printed = None
+    if published is not None:
+        printed = printed_numbers(table, published, lambda row: query.keeps_label(row.method))
     joined = table.across == "shots"
     asked = str(table.number) in request.tables
     own: list[Series] = []
@@ -271,8 +274,8 @@ def _like_paper(
         few = not joined or any(shots != "full" for shots in series.groups)
         if asked or (few and series.rows(table, apart=False)):
             yield from layout_grids(table, printed, series, metrics=metrics)
-    if asked and not own and query.dataset in ("", table.dataset):
-        yield from layout_grids(table, printed, None, metrics=metrics)
+    if asked and not own and published is not None:
+        yield from layout_grids(table, printed_numbers(table, published, query.keeps_published), None, metrics=metrics)
     for series, warning in apart:
         several = not joined or len(series.groups) > 1
         if asked or (several and (table.dataset == PAPER_DATASET or series.first.dataset == table.dataset)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 
 from harness.data.registry import DATASETS
@@ -156,6 +155,5 @@ def _check_value(where: str, metric: str, text: str) -> None:
         value = float(text)
     except ValueError:
         value = float("nan")
-    highest = 1.0 if "au" in metric else float("inf")
-    if not (isfinite(value) and 0 <= value <= highest):
+    if not QUANTITIES[metric].is_possible(value):
         raise DataError(f"{where} has the value '{text}', which is no {QUANTITIES[metric].title}: mend the line.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, inf
 from textwrap import shorten
 from typing import Literal
 
@@ -65,6 +65,8 @@ class Quantity:
         Printed unit; empty where it has none.
     digits
         Decimals in tables.
+    highest
+        The highest possible number; the lowest one is 0.
     lowest
         Whether the lowest number is the best one.
     of_machine
@@ -85,6 +87,7 @@ class Quantity:
     short: str = ""
     unit: str = ""
     digits: int = 1
+    highest: float = inf
     lowest: bool = True
     of_machine: bool = False
     ranked: bool = True
@@ -100,6 +103,10 @@ class Quantity:
     def heading_in_context(self) -> str:
         """The heading in a table whose title says the rest."""
         return self.short or self.heading
+
+    def is_possible(self, number: float) -> bool:
+        """Return whether the quantity can have a value: a finite one from 0 to the highest; NaN is none."""
+        return 0 <= number <= self.highest and number < inf
 
     def text(self, number: float) -> str:
         """Return the number as tables print it."""
@@ -139,7 +146,7 @@ class Quantity:
 
 
 def _metric(id: str, heading: str, help: str) -> Quantity:
-    return Quantity(id, "accuracy", heading, ("metrics", id), help, digits=3, lowest=False)
+    return Quantity(id, "accuracy", heading, ("metrics", id), help, digits=3, highest=1.0, lowest=False)
 
 
 _EXACT = "Exact area under the per-region overlap up to {}% false positives."

@@ -12,7 +12,7 @@ from harness.data.splits import Shots
 from harness.errors import UsageError
 from harness.protocol import PRESETS
 from harness.registry import base_name, nearest_names, needs_weights
-from harness.store.published import canonical_label
+from harness.store.published import MEAN, PublishedRow, canonical_label
 from harness.store.record import STATUSES, Record, Status
 
 __all__ = ["RecordQuery", "label_matches"]
@@ -113,6 +113,16 @@ class RecordQuery:
         """Return whether a category is meant."""
         return not self.categories or any(
             pattern == "all" or fnmatchcase(category, pattern) for pattern in self.categories
+        )
+
+    def keeps_published(self, row: PublishedRow) -> bool:
+        """Return whether a published number is meant; a mean is of all categories of its dataset."""
+        names = DATASETS[row.dataset].categories if row.category == MEAN else (row.category,)
+        return (
+            self.dataset in ("", row.dataset)
+            and (not self.shots or row.shots in self.shots)
+            and all(map(self.keeps_category, names))
+            and self.keeps_label(row.method)
         )
 
     def keeps_cell(self, cell: Cell) -> bool:

@@ -109,6 +109,10 @@ class Store:
         """Ok records that :meth:`all` left out because the same cell was measured on another machine, too."""
         return ()
 
+    def home(self, record: Record) -> Store:
+        """Return the store in which a record of :meth:`all` or :attr:`elsewhere` and what is kept beside it lie."""
+        return self
+
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where workers write: records, and what is kept beside them."""
@@ -255,7 +259,7 @@ class _ManyStores(Store):
         super().__init__(folders[0])
         self._stores = tuple(map(Store, folders))
         self._homes: dict[str, Store] = {}
-        self._elsewhere: tuple[Record, ...] = ()
+        self._elsewhere: tuple[tuple[Record, Store], ...] = ()
 
     @property
     def folders_read(self) -> tuple[Path, ...]:
@@ -268,21 +272,26 @@ class _ManyStores(Store):
         for store in self._stores:
             for record in store.all():
                 found.setdefault(record.cell.id, []).append((record, store))
-        chosen, elsewhere = [], []
+        chosen: list[Record] = []
+        elsewhere: list[tuple[Record, Store]] = []
         for id, places in found.items():
             best, self._homes[id] = max(places, key=lambda place: _rank(place[0]))
             chosen.append(best)
             newest = {best.environment.hardware: best}
-            for record, _ in sorted(places, key=lambda place: _rank(place[0]), reverse=True):
+            for record, store in sorted(places, key=lambda place: _rank(place[0]), reverse=True):
                 if record.status == "ok" and newest.setdefault(record.environment.hardware, record) is record:
-                    elsewhere += [record] if record is not best else []
+                    elsewhere += [(record, store)] if record is not best else []
         self._elsewhere = tuple(elsewhere)
         return sorted(chosen, key=lambda record: record.cell.stem)
 
     @property
     def elsewhere(self) -> tuple[Record, ...]:
         """Ok records of the cells of :meth:`all` on other machines, the newest of each."""
-        return self._elsewhere
+        return tuple(record for record, _ in self._elsewhere)
+
+    def home(self, record: Record) -> Store:
+        """Return the store in which a record and what is kept beside it lie."""
+        return next((store for other, store in self._elsewhere if other is record), self._home(record.cell))
 
     def all_failed(self) -> list[Record]:
         """Return the failed attempts that lie beside the records that count."""

@@ -110,6 +110,17 @@ def test_a_projects_results_folder_holds_for_update(call, results, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("query", "lines"),
+    [("--device cpu", 4), ("--device cuda", 0), ("--status ok,failed", 4), ("--status oom", 0), ("--shots 50", 0)],
+)
+def test_lines_are_chosen_by_device_and_status(call, results, query, lines):
+    call("leaderboard", "update")
+    outcome = call("leaderboard", "--json", *query.split())
+    assert outcome.code == (0 if lines else 5)
+    assert not lines or sum(len(board["rows"]) for board in json.loads(outcome.out)) == lines
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         ([], 5, "There is no leaderboard in results/leaderboard: make one with 'harness leaderboard update'"),

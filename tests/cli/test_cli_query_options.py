@@ -124,6 +124,8 @@ def test_folders_come_from_settings_from_a_variable_and_from_options_that_win(ca
     monkeypatch.setenv("HARNESS_RESULTS", os.pathsep.join(("new", "ridge")))
     assert by_category(call) == {"bump": 0.92, "ridge": 0.8}
     assert by_category(call, *results("old"))["bump"] == 0.91
+    refused = call("run", "--dry-run")
+    assert (refused.code, os.pathsep.join(("new", "ridge")) in refused.err) == (2, True), "one folder is written to"
 
 
 def test_settings_that_say_how_to_run_choose_no_records(call, tmp_path):

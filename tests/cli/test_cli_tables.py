@@ -137,12 +137,25 @@ def test_methods_are_chosen_by_name_glob_and_label(call):
     assert {line["method"] for line in lines} == {"btf", "cfm-m", "cfm-s", "cfm-t", "cfm[aggregate=2d]"}
 
 
+@pytest.mark.parametrize("arguments", [["--source", "published"], []], ids=["asked for", "nothing measured"])
+def test_published_numbers_are_those_of_the_query(call, arguments):
+    def keys(*query):
+        lines = list(csv.DictReader(io.StringIO(call("tables", *arguments, "--format", "csv", *query).out)))
+        return {(line["table"], line["shots"], line["category"]) for line in lines if line["value"]}
+
+    assert keys("--shots", "10") == {("4", "10", "mean")}
+    assert keys("--categories", "bagel,ro*") == {(table, "full", name) for table in "12" for name in ("bagel", "rope")}
+    assert keys("--shots", "10", "--categories", "all") == keys("--shots", "10")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
         (["--source", "measured"], 6, "Nothing is measured in results/cells: start with"),
         (["--dataset", "toy"], 6, "Nothing is measured on toy in results/cells"),
         (["--source", "measured", "--methods", "cfm"], 6, "Nothing is measured by cfm in results/cells"),
+        (["--shots", "7"], 6, "Nothing is measured with 7 shots in results/cells"),
+        (["--source", "published", "--shots", "7"], 2, "There is no published number for 7 shots in any table"),
         (["--dataset", "mvtec"], 2, "did you mean 'mvtec3d'"),
         (["--methods", "cfn"], 2, "did you mean 'cfm'"),
         (["--metric", "aupro"], 2, "There is no accuracy metric 'aupro'"),

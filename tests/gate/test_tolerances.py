@@ -31,6 +31,11 @@ def test_a_name_that_the_file_lacks_has_its_default(tmp_path) -> None:
     assert read["aupro_1"].origin == ""
 
 
+def test_a_name_of_version_0_1_is_read(tmp_path) -> None:
+    (tmp_path / FILE_NAME).write_text(HEADING + "paper_ratio,1.5,,\n")
+    assert read_tolerances(tmp_path)["memory_ratio"] == Tolerance(1.5)
+
+
 def test_without_any_file_the_defaults_hold() -> None:
     assert {name: Tolerances()[name].value for name in DEFAULTS} == DEFAULTS
     assert Tolerances().source == "defaults"

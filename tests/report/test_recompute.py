@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,13 @@ def test_the_command_line_on_a_real_run(harness, tiny_mvtec: Path, tmp_path: Pat
     ]
     assert lines[2].startswith("1 of 2 records")
     assert path.name.startswith(first.cell.method)
+    other = store.on("another machine")
+    shutil.copytree(store.folder / "counts", other.folder / "counts")
+    faster = replace(first.environment, device_name="another", cpu="another")
+    other.write(replace(first, environment=faster, metrics={**first.metrics, "aupro_1": 0.456}))
+    both = json.loads(harness("status", "--verify", "--json").stdout)["cells"]
+    assert sum("aupro_1 is" in clause for cell in both for clause in cell["differs"]) == 2, "of both machines"
+    shutil.rmtree(other.folder)
     store.path(first.cell).unlink()
     store.maps_path(second.cell).unlink()
     assert harness("status", "--verify").returncode == 0

@@ -44,6 +44,14 @@ def test_records_of_two_machines_lie_side_by_side(folder: Path):
     assert len(store.folders_read) == 2
 
 
+def test_each_record_of_a_cell_has_the_store_that_it_lies_in(folder: Path):
+    store = open_store([folder])
+    ran = {record.environment.cpu: store.home(record) for record in (*store.all(), *store.elsewhere)}
+    assert ran["CPU A"].path(store.elsewhere[0].cell) == Store(folder).path(store.elsewhere[0].cell)
+    assert ran["CPU B"].folder == Store(folder).on(B.machine).folder
+    assert Store(folder).home(store.elsewhere[0]).folder == folder
+
+
 @pytest.mark.parametrize("table", ["timing", "memory", "costs", "5"])
 def test_a_table_of_speed_is_about_one_machine(folder: Path, table: str):
     store = open_store([folder])
