@@ -53,6 +53,9 @@ class CFM:
         How the two distances are combined (Table 6).
     mapping
         ``cross``: predict each modality from the other; ``intra``: from itself (the paper's Table 7).
+    intra_hidden
+        Width of the hidden layers with ``mapping=intra``, without effect otherwise. ``960``: that of crossmodal CFM,
+        as the paper changes the input layers only; ``mean``: that of inputs and outputs, 768 in 2D and 1152 in 3D.
     smoothing
         ``box``: five 5 x 5 then three 7 x 7 mean filters, zero-padded, sigma about 4.69 pixels (the authors' code);
         ``gaussian``: sigma 4, zero-padded (paper); ``none``.
@@ -84,6 +87,7 @@ class CFM:
     drop_path: Literal["off", "on"] = "off"
     aggregate: Literal["product", "sum", "max", "2d", "3d"] = "product"
     mapping: Literal["cross", "intra"] = "cross"
+    intra_hidden: Literal["960", "mean"] = "960"
     smoothing: Literal["box", "gaussian", "none"] = "box"
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
@@ -195,7 +199,8 @@ class CFM:
         from methods.parts.features import build_extractors
 
         self._extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
-        self._pair = MappingPair(*self._extractors.channels, self.mapping)
+        hidden = 0 if self.intra_hidden == "mean" else int(self.intra_hidden)
+        self._pair = MappingPair(*self._extractors.channels, self.mapping, hidden)
         self._pair.randomise(seed)
         self._pair.to(device)
         if self.compile:

@@ -320,15 +320,19 @@ def _label(cell: Cell, more: Mapping[str, ParameterValue]) -> str:
 
 
 def _with_unique_labels(methods: Sequence[MethodRecords]) -> tuple[MethodRecords, ...]:
-    """Return methods by label; where resolved parameters differ under one label, they are added to it."""
+    """Return methods by label; where resolved parameters differ under one label, they are added to it.
+
+    A record that was made before a parameter existed has it as ``none``, whatever it was by then; the label without it
+    is that of the others.
+    """
     result = []
     for method in methods:
-        twins = [other.cell for other in methods if other.label == method.label]
+        twins = [other.cell.parameters for other in methods if other.label == method.label]
         parameters = method.cell.parameters
-        differing = {
-            name: value
-            for name, value in parameters.items()
-            if any(twin.parameters.get(name) != value for twin in twins)
+        differing: dict[str, ParameterValue] = {
+            name: parameters.get(name, "none")
+            for name in dict.fromkeys(name for twin in twins for name in twin)
+            if name not in parameters or any(twin.get(name, parameters[name]) != parameters[name] for twin in twins)
         }
         result.append(replace(method, label=_label(method.cell, differing)))
     return tuple(sorted(result, key=lambda method: method.label))

@@ -101,6 +101,31 @@ def test_using_an_unfitted_method_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hidden", "image", "cloud"), [(960, (960, 2_398_848), (960, 3_136_512)), (0, (768, 1_771_776), (1152, 3_984_768))]
+)
+def test_intramodal_mappings_change_the_input_layers_of_the_crossmodal_ones(hidden: int, image, cloud) -> None:
+    """The paper's Table 7 has the widths of crossmodal CFM between; with ``mean`` there is no bottleneck."""
+    pair = MappingPair(768, 1152, "intra", hidden)
+    for mapping, (width, count), channels in ((pair.to_2d, image, 768), (pair.to_3d, cloud, 1152)):
+        layers = (mapping.input, mapping.projection, mapping.output)
+        sides = [(layer.in_features, layer.out_features) for layer in layers]
+        assert sides == [(channels, width), (width, width), (width, channels)]
+        assert sum(tensor.numel() for tensor in mapping.parameters()) == count
+
+
+@pytest.mark.parametrize(("named", "widths"), [({}, (960, 960)), ({"intra_hidden": "mean"}, (768, 384))])
+def test_the_parameter_decides_the_width(named, widths: tuple[int, int]) -> None:
+    _, pair = CFMTiny(**SMALL, mapping="intra", **named)._build(seed=0, device="cpu")
+    assert (pair.to_2d.input.out_features, pair.to_3d.input.out_features) == widths
+
+
+def test_the_width_of_intramodal_mappings_leaves_crossmodal_ones_alone() -> None:
+    pairs = [CFMTiny(**SMALL, intra_hidden=hidden)._build(seed=0, device="cpu")[1] for hidden in ("960", "mean")]
+    for one, other in zip(*(pair.state_dict().values() for pair in pairs), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
     ("variant", "first", "second"),
     [(CFM, 2_767_872, 2_767_488), (CFMMedium, 2_767_872, 2_767_488), (CFMTiny, 996_864, 997_248)],
 )

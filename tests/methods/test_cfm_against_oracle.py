@@ -116,12 +116,13 @@ def test_fewer_points_than_centres() -> None:
     assert_close(both.tokens.at(torch.arange(len(both.tokens)))[1], both.expected.e3d[both.expected.mask], 1e-3)
 
 
-@pytest.mark.parametrize("mapping", ["cross", "intra"])
-def test_training_equals_the_oracle(mapping: str) -> None:
+@pytest.mark.parametrize(("mapping", "hidden"), [("cross", "960"), ("intra", "960"), ("intra", "mean")])
+def test_training_equals_the_oracle(mapping: str, hidden: str) -> None:
     samples = [make_sample(seed, radius=seed) for seed in (6, 7)]
-    method = CFMTiny(**(SMALL | {"epochs": 4, "batch": 2, "mapping": mapping}))
+    chosen = SMALL | {"mapping": mapping, "intra_hidden": hidden}
+    method = CFMTiny(**(chosen | {"epochs": 4, "batch": 2}))
     method.fit(samples, seed=11, device="cpu", progress=no_progress)
-    extractors, start = CFMTiny(**(SMALL | {"mapping": mapping}))._build(seed=11, device="cpu")
+    extractors, start = CFMTiny(**chosen)._build(seed=11, device="cpu")
     weights = as_weights(extractors.vit), as_weights(extractors.points)
     batch = [_features_on_reached_pixels(extractors, sample, weights) for sample in samples]
     trained = oracle.train_steps([batch], as_weights(start.to_3d), as_weights(start.to_2d), steps=4, mapping=mapping)

@@ -74,7 +74,8 @@ def test_every_parameter_is_documented_and_kept_as_given(name: str) -> None:
 
 CFM_DEFAULTS = "epochs=250 lr=0.001 batch=4 pixels=0 centres=1024 group_size=128 bn_stats=batch drop_path=off"
 PUBLISHED = {
-    "cfm": CFM_DEFAULTS + " aggregate=product mapping=cross smoothing=box precision=fp32 compile=False",
+    "cfm": CFM_DEFAULTS
+    + " aggregate=product mapping=cross intra_hidden=960 smoothing=box precision=fp32 compile=False",
     "m3dm": "uff=off uff_align=code uff_epochs=3 uff_steps=0 uff_batch=16 uff_accumulate=16 uff_lr=0.003 banks=all "
     "combine=decision_layer xyz_weight=1.0 rgb_weight=0.1 fusion_weight=1.0 bank_sizes=code affine=code zero_row=True "
     "drop_background=False coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 max_sample=400 nu=0.5 "

@@ -78,6 +78,15 @@ def test_methods_of_one_label_with_other_parameters_are_told_apart():
     assert labels == ["cfm[epochs=100]", "cfm[epochs=250]"]
 
 
+def test_a_record_from_before_a_parameter_existed_is_told_apart_and_the_label_stays_with_those_that_have_it():
+    now = make_record("cfm[mapping=intra]")
+    parameters = {name: value for name, value in now.cell.parameters.items() if name != "intra_hidden"}
+    before = make_record("cfm[mapping=intra]", parameters=parameters, shift=-0.1)
+    assert before.cell.id != now.cell.id
+    labels = {method.label: method.records["bagel"] for method in only_group([now, before]).methods}
+    assert labels == {"cfm[mapping=intra]": now, "cfm[intra_hidden=none,mapping=intra]": before}
+
+
 def test_released_weights_are_a_row_of_their_own():
     methods = only_group([make_record(), make_record(checkpoint="abc")]).methods
     assert [method.label for method in methods] == ["cfm", "cfm (released weights)"]

@@ -20,11 +20,19 @@ _NORM_EPS = 1e-12
 
 
 class Mapping(nn.Module):
-    """Three linear layers with exact GELU between, hidden width (inputs + outputs) // 2."""
+    """Three linear layers with exact GELU between.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    Parameters
+    ----------
+    inputs, outputs
+        Channels.
+    hidden
+        Width of the layers between; 0 for (inputs + outputs) // 2.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: int = 0) -> None:
         super().__init__()
-        hidden = (inputs + outputs) // 2
+        hidden = hidden or (inputs + outputs) // 2
         self.input = nn.Linear(inputs, hidden)
         self.projection = nn.Linear(hidden, hidden)
         self.output = nn.Linear(hidden, outputs)
@@ -60,14 +68,19 @@ class MappingPair(nn.Module):
         Channels of the image's and of the cloud's features.
     direction
         ``cross`` predicts each modality from the other; ``intra`` from itself (the paper's Table 7).
+    intra_hidden
+        Width of the hidden layers of ``intra``; 0 for the mean of inputs and outputs, as ``cross`` always has it.
     """
 
-    def __init__(self, channels_2d: int, channels_3d: int, direction: Direction = "cross") -> None:
+    def __init__(
+        self, channels_2d: int, channels_3d: int, direction: Direction = "cross", intra_hidden: int = 0
+    ) -> None:
         super().__init__()
         self.direction = direction
         crossing = direction == "cross"
-        self.to_3d = Mapping(channels_2d if crossing else channels_3d, channels_3d)
-        self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d)
+        hidden = 0 if crossing else intra_hidden
+        self.to_3d = Mapping(channels_2d if crossing else channels_3d, channels_3d, hidden)
+        self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d, hidden)
 
     def compile_inference(self) -> None:
         """Compile the layers after :meth:`Mapping.start` for any number of pixels; training is not compiled."""
