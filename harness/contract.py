@@ -216,6 +216,8 @@ class Meta:
     needs
         Those of :data:`OPTIONAL_FIELDS` that every sample must have; the others are None. On a dataset that does not
         offer them the method's cells are unsupported. Every dataset offers ``measured``.
+    note
+        What a reader of its numbers must know, part of a sentence: a footnote of its rows in tables.
     """
 
     name: str
@@ -229,6 +231,7 @@ class Meta:
     uses_torch: bool = True
     cache_order: int = 0
     needs: tuple[str, ...] = ()
+    note: str = ""
 
 
 @runtime_checkable

@@ -38,6 +38,7 @@ __all__ = [
     "method_names",
     "nearest_names",
     "needs_weights",
+    "note_of",
     "parameters_of",
     "parse",
     "parse_label",
@@ -169,6 +170,14 @@ def needs_weights(name: str) -> bool:
         return bool(load(name).meta.weights)
     except UsageError:
         return True
+
+
+def note_of(name: str) -> str:
+    """Return what a reader of a method's numbers must know; empty for one that can't be imported here."""
+    try:
+        return load(name).meta.note
+    except UsageError:
+        return ""
 
 
 def _require_contract(method: Any, subject: str) -> type[Method]:

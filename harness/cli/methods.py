@@ -58,6 +58,7 @@ def _plain(name: str) -> dict[str, object]:
         "weights": [{fact: getattr(file, fact) for fact in _FILE_FACTS} for file in meta.weights],
         "extras": meta.extras,
         "needs": meta.needs,
+        "note": meta.note,
         "parameters": [
             {
                 "name": parameter.name,
@@ -113,7 +114,8 @@ def _print_details(names: Collection[str]) -> None:
     for name in names:
         meta, presets = registry.load(name).meta, _presets(name)
         console().print(Text.assemble((name, "bold"), f"  {meta.title}. {_summary(name)}"))
-        console().print(f"{meta.paper}; {' + '.join(meta.modalities)}; needs {_needs(meta)}\n", style="dim")
+        facts = (meta.paper, " + ".join(meta.modalities), f"needs {_needs(meta)}", meta.note)
+        console().print(f"{'; '.join(filter(None, facts))}\n", style="dim")
         parameters = registry.parameters_of(name).values()
         table = listing(("parameter", "type or choices", "default", *presets))
         for parameter in parameters:

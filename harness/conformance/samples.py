@@ -167,9 +167,13 @@ def _made_lights(sample: Sample) -> NDArray[np.uint8]:
 
 
 def _made_measurement(sample: Sample) -> NDArray[np.float32]:
-    """Return the cloud with a plane behind it, a point a millimetre."""
-    rows, columns = np.indices(sample.xyz.shape[:2], np.float32) / 1000 + np.float32(1e-4)
-    behind = np.stack([columns, rows, np.full_like(rows, sample.xyz[..., 2].max() + 0.01)], axis=2)
+    """Return the cloud with a plane behind it that is seen in the same view, where the rays are parallel."""
+    height, width = sample.xyz.shape[:2]
+    pixels = np.stack([*np.indices((height, width)), np.ones((height, width))], axis=2)
+    points = (sample.xyz != 0).all(axis=2)
+    across = np.linalg.lstsq(pixels[points], sample.xyz[points][:, :2], rcond=None)[0]
+    behind = np.full_like(sample.xyz, sample.xyz[..., 2].max() + 0.01)
+    behind[..., :2] = pixels @ across
     return np.where((sample.xyz == 0).all(axis=2, keepdims=True), behind, sample.xyz)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.registry import note_of
 from harness.report.compare import difference, published_labels, published_values, why_not_comparable
 from harness.report.grid import Column, Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords
@@ -148,7 +149,7 @@ def lacking(group: Group, method: MethodRecords) -> str:
 
 
 def remarks(group: Group, method: MethodRecords) -> str:
-    """Return what a reader must know of a method's records: stale and older ones, weights that aren't the published.
+    """Return what a reader must know: the method's own note, stale and older records, weights not the published ones.
 
     Parameters
     ----------
@@ -165,7 +166,8 @@ def remarks(group: Group, method: MethodRecords) -> str:
     of_records = dict.fromkeys(sentence for record in method.ok.values() for sentence in record.notes)
     if group.protocol.weights == "random":
         of_records = {note: None for note in of_records if not note.startswith("random weights")}
-    return "; ".join((*notes, *of_records))
+    own = note_of(method.cell.method)
+    return "; ".join((*([own] if own else ()), *notes, *of_records))
 
 
 def measured_on(method: MethodRecords) -> str:

@@ -52,7 +52,7 @@ def test_the_only_missing_number_is_a_dash_with_its_reason(grids):
         ("depth-gan", MEAN, "aupro_30_official")
     ]
     assert dashes[0]["text"] == "-"
-    assert dashes[0]["note"] == "no value is recorded; the mean of its 10 categories is 0.474"
+    assert dashes[0]["note"].endswith("no value is recorded; the mean of its 10 categories is 0.474")
 
 
 def test_tables_stand_in_the_papers_order(grids):

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from harness.contract import MethodError, UnsupportedError
 from methods.parts.mvtec.cloud import valid_pixels
 
-__all__ = ["Camera", "Correspondences", "fit_camera"]
+__all__ = ["CAMERA_POINTS", "Camera", "Correspondences", "fit_camera"]
 
+CAMERA_POINTS = 20_000
+"""Pixels that a camera is fitted to."""
 LARGEST_RESIDUAL = 1.0
 """Median distance between pixels and projected points beyond which an image is no projection, pixels."""
 _AFFINE = 1e-3
+_FLAT = 1e-5
 _LEAST = 12
 
 Floats = NDArray[np.float64]
@@ -106,7 +109,7 @@ class Camera:
 
 
 def fit_camera(pairs: Correspondences) -> Camera:
-    """Fit a projection matrix: telecentric where an affine map reaches 1e-3 px, else a pinhole.
+    """Fit a projection matrix: telecentric where that reaches 1e-3 px or is no worse than a pinhole (5%).
 
     Raises
     ------
@@ -117,10 +120,10 @@ def fit_camera(pairs: Correspondences) -> Camera:
     """
     if len(pairs.points) < _LEAST:
         raise MethodError(f"A camera needs {_LEAST} valid points, but the training samples have {len(pairs.points)}.")
-    camera = _affine(pairs)
-    if camera.residual(pairs) > _AFFINE:
-        camera = _pinhole(pairs)
-    residual = camera.residual(pairs)
+    camera, pinhole = _affine(pairs), _pinhole(pairs)
+    residual, other = camera.residual(pairs), pinhole.residual(pairs)
+    if residual > max(_AFFINE, 1.05 * other):
+        camera, residual = pinhole, other
     if not residual <= LARGEST_RESIDUAL:
         raise UnsupportedError(
             f"No camera projects the points of these images to their pixels: the median residual is {residual:.3g} px, "
@@ -132,7 +135,7 @@ def fit_camera(pairs: Correspondences) -> Camera:
 def _affine(pairs: Correspondences) -> Camera:
     """Return the telecentric camera of least squares; of points on a plane the one that looks along its normal."""
     centre, middle = pairs.points.mean(axis=0), pairs.pixels.mean(axis=0)
-    left = np.linalg.lstsq(pairs.points - centre, pairs.pixels - middle, rcond=1e-7)[0].T
+    left = np.linalg.lstsq(pairs.points - centre, pairs.pixels - middle, rcond=_FLAT)[0].T
     matrix = np.zeros((3, 4))
     matrix[:2, :3], matrix[:2, 3], matrix[2, 3] = left, middle - left @ centre, 1
     return Camera(matrix)

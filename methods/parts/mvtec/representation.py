@@ -37,21 +37,23 @@ class Encoded:
 
 
 class Representation(Protocol):
-    """Turns samples into tensors and scores of a tensor's elements into a map of the image.
+    """Turns samples into tensors and scores of a tensor's elements into a map of the image."""
 
-    Attributes
-    ----------
-    channels
-        C: 1, and 3 more of the colours in a depth image; 3 in a coloured grid.
-    shape
-        (D, H, W) of a grid, (H, W) of an image.
-    least_deviation
-        Of each channel: the smallest standard deviation that means something; empty for a channel of -1 and +1.
-    """
+    @property
+    def channels(self) -> int:
+        """C of the values: 1, of a coloured grid 3, of a coloured depth image 4."""
 
-    channels: int
-    shape: tuple[int, ...]
-    least_deviation: tuple[float, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return (D, H, W) of a grid, (H, W) of an image; known once fitted."""
+
+    @property
+    def least_deviation(self) -> tuple[float, ...]:
+        """Of each channel, the smallest standard deviation that means something; empty where values are -1 and +1."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept for :meth:`to_map` and :meth:`encode`."""
 
     def fit(self, samples: Sequence[Sample], *, seed: int, progress: Progress) -> None:
         """Learn from the training samples what is the same for a category: camera, box of the grid, range of depths.

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Progress, Sample
-from methods.parts.mvtec.camera import Camera, Correspondences, fit_camera
+from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, fit_camera
 from methods.parts.mvtec.cloud import find_pivot, measured_cloud, valid_pixels
 from methods.parts.mvtec.representation import Encoded, enlarge
 
 __all__ = ["VoxelGrid"]
 
-CAMERA_POINTS = 20_000
 _MARGIN = 1 + 1e-6
 
 Floats = NDArray[np.float64]
@@ -113,6 +112,13 @@ class VoxelGrid:
         padded = torch.cat([scores.reshape(-1), scores.new_zeros(1)])
         met = padded.index_select(0, encoded.rays.reshape(-1)).reshape(encoded.rays.shape)
         return enlarge(met.amax(dim=-1), encoded.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the traced rays, the camera and the cube's corner."""
+        if self.camera is None or self._rays is None:
+            return 0
+        return self._rays.nbytes + self.camera.matrix.nbytes + self.corner.nbytes
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return camera, cube and image size."""
