@@ -110,7 +110,7 @@ def run(
     from harness.running.devices import choose_devices
 
     chosen = choose_devices(_listed(devices))
-    places: dict[str, Any] = {name: user_path(options[name]) for name in _PLACES if options.get(name)}
+    places = {name: user_path(options[name]) for name in _PLACES if options.get(name)}
     selection = Selection(
         methods=_listed(methods),
         dataset=dataset or (dataset_in(user_path(data)) if data is not None else DEFAULT_DATASET),

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -73,7 +72,7 @@ class Cell:
         return {**msgspec.to_builtins(self), "protocol": self.protocol.to_json()}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Cell:
+    def from_json(cls, value: Mapping[str, object]) -> Cell:
         """Undo :meth:`to_json`.
 
         Raises
@@ -86,7 +85,8 @@ class Cell:
         unknown = set(value) ^ {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
-        return msgspec.convert({**value, "protocol": Protocol.from_json(value["protocol"])}, cls)
+        protocol = Protocol.from_json(msgspec.convert(value["protocol"], dict[str, object]))
+        return msgspec.convert({**value, "protocol": protocol}, cls)
 
     @cached_property
     def id(self) -> str:

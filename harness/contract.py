@@ -115,8 +115,8 @@ class Sample:
     @property
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """What a method may see of the sample, by the names of the fields; optional ones that it has not are absent."""
-        found = ((name, getattr(self, name)) for name in ("rgb", "xyz", "plane", *OPTIONAL_FIELDS))
-        return {name: array for name, array in found if array is not None}
+        fields = ((name, getattr(self, name)) for name in ("rgb", "xyz", "plane", *OPTIONAL_FIELDS))
+        return {name: array for name, array in fields if array is not None}
 
     def blind(self, id: str = "") -> Sample:
         """Return the sample as a method gets it: without masks, label and defect name.

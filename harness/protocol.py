@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -85,7 +85,7 @@ class Protocol:
         return {name: value for name, value in plain.items() if (name, value) != ("version", 1)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Protocol:
+    def from_json(cls, value: Mapping[str, object]) -> Protocol:
         """Undo :meth:`to_json`.
 
         Raises
@@ -96,9 +96,10 @@ class Protocol:
             Where a value is of another type.
         """
         protocol = msgspec.convert(value, cls)
+        latency = msgspec.convert(value.get("latency", {}), dict[str, object])
         unknown = {
             *(set(value) - set(cls.__dataclass_fields__)),
-            *(set(value.get("latency", ())) - set(LatencyBudget.__dataclass_fields__)),
+            *(set(latency) - set(LatencyBudget.__dataclass_fields__)),
         }
         if unknown:
             raise UsageError(f"This protocol was written by another version of harness (unknown: {sorted(unknown)}).")

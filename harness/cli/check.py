@@ -64,7 +64,7 @@ def _whole(checked: Sequence[_Checked]) -> int:
     from harness.gate.leaderboard import left_out_lines_text
     from harness.report.tables import NothingMeasuredError
 
-    if left_out := [one for board in checked for one in board.left_out]:
+    if left_out := [line for board in checked for line in board.left_out]:
         raise DataError(left_out_lines_text(left_out))
     if empty := [board for board in checked if board.comparison.says_nothing]:
         raise NothingMeasuredError(
@@ -155,7 +155,7 @@ def _plain(checked: _Checked) -> dict[str, object]:
         "settings": [{**asdict(key), "differs": text} for key, text in comparison.settings.items()],
         "new": [{**asdict(key), "status": status} for key, status in comparison.new.items()],
         "unmatched": [asdict(key) for key in checked.unmatched],
-        "left_out": [one.to_json() for one in checked.left_out],
+        "left_out": [line.to_json() for line in checked.left_out],
     }
 
 

@@ -61,15 +61,15 @@ def command(
     if not any(record.status == "ok" for record in chosen):
         raise nothing_measured(query, store, chosen)
     with counting(COMPARING) as progress:
-        found = answers(chosen, query, Uncertainty(store, progress=progress), metric, store.elsewhere)
-    if not any(answer.methods for answer in found):
-        raise NothingMeasuredError(" ".join(answer.paragraphs[0] for answer in found))
+        given = answers(chosen, query, Uncertainty(store, progress=progress), metric, store.elsewhere)
+    if not any(answer.methods for answer in given):
+        raise NothingMeasuredError(" ".join(answer.paragraphs[0] for answer in given))
     if as_json or form == "json":
-        print_json([answer.to_json() for answer in found])
+        print_json([answer.to_json() for answer in given])
     elif form == "markdown":
-        echo("\n\n".join(map(_markdown, found)))
+        echo("\n\n".join(map(_markdown, given)))
     else:
-        for answer in found:
+        for answer in given:
             _print(answer)
 
 

@@ -98,8 +98,8 @@ def _state(info: DatasetInfo, root: Path | None, data: Path | None) -> _DatasetS
     present = [category for category in info.categories if category not in missing]
     samples = {row.split: row.found for row in report.counts if row.category == ALL_CATEGORIES}
     problems = [problem.message for problem in report.problems]
-    found = (report.root, present, missing, report.unofficial)
-    return _DatasetState(*about, True, *found, samples, counts, problems, "; ".join(commands))
+    shown = (report.root, present, missing, report.unofficial)
+    return _DatasetState(*about, True, *shown, samples, counts, problems, "; ".join(commands))
 
 
 def _print(states: Sequence[_DatasetState]) -> None:

@@ -90,7 +90,7 @@ def _show(scope: Scope, as_json: bool) -> int:
     boards = scope.boards()
     lines = {board: board.read() for board in boards}
     rows = {board: [row for row in lines[board].rows if scope.shows(row)] for board in boards}
-    if left_out := [one for board in boards for one in lines[board].left_out]:
+    if left_out := [line for board in boards for line in lines[board].left_out]:
         echo_notes([left_out_lines_text(left_out)])
     if not any(rows.values()):
         raise PrerequisiteError(

@@ -22,15 +22,15 @@ def unmet_requirement() -> str:
         return ""
     for match in filter(None, map(_REQUIREMENT.match, needed)):
         name, least = match["name"], match["least"]
-        found = _found(name)
-        if found is None:
+        installed = _found(name)
+        if installed is None:
             return f"The package {name} is not installed: install it with 'pip install \"{name}>={least}\"'."
-        if _numbers(found) < _numbers(least):
+        if _numbers(installed) < _numbers(least):
             file = getattr(sys.modules.get(name), "__file__", None)
             place = f" in {file}" if file else ""
             return (
-                f"Python finds {name} {found}{place}, and harness needs {least} or later: install that, or take the "
-                "older one off PYTHONPATH."
+                f"Python finds {name} {installed}{place}, and harness needs {least} or later: install that, or take "
+                "the older one off PYTHONPATH."
             )
     return ""
 

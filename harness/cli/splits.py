@@ -106,9 +106,10 @@ def make(
         )
     written = []
     for category, path in paths.items():
-        content = split_content(opened.info.name, category, instances_of(opened, category))
+        instances = instances_of(opened, category)
+        content = split_content(opened.info.name, category, instances)
         write_lists(path, content)
-        samples = len(content["lists"]["first"])
+        samples = len(instances)
         written.append({"category": category, "path": path, "samples": samples, "digest": content["digest"]})
         if not as_json:
             echo(f"{path}: {counted(samples, 'training sample')} of {category} in six lists")

@@ -68,7 +68,7 @@ def command(
             {
                 "counts": count_states(shown),
                 "cells": [state.to_json() for state in shown],
-                "left_out": [one.to_json() for one in store.left_out],
+                "left_out": [file.to_json() for file in store.left_out],
             }
         )
     elif failed:
@@ -91,8 +91,8 @@ def _verify(
     results = list(_recomputed(records, store, data))
     confirmed = sum(result.confirmed for result in results)
     if as_json:
-        left_out = [one.to_json() for one in store.left_out]
-        print_json({"confirmed": confirmed, "cells": [one.to_json() for one in results], "left_out": left_out})
+        left_out = [file.to_json() for file in store.left_out]
+        print_json({"confirmed": confirmed, "cells": [result.to_json() for result in results], "left_out": left_out})
     else:
         for result in results:
             for clause in (*result.differs, *result.missing):

@@ -149,11 +149,14 @@ def find(subject: ReaderSubject) -> None:
 @check("categories", "categories are those on disk, each once, in the published order.")
 def categories(subject: ReaderSubject) -> None:
     """Open the folder."""
-    found, facts = subject.dataset.categories, subject.dataset.info
-    _require(isinstance(found, tuple) and len(found) > 0, "categories is empty, or no tuple.")
-    _require(len(set(found)) == len(found), "categories names one twice.")
-    published = tuple(name for name in facts.categories if name in found)
-    _require(not facts.categories or published == found, f"categories is {found}, published is {facts.categories}.")
+    categories, facts = subject.dataset.categories, subject.dataset.info
+    _require(isinstance(categories, tuple) and len(categories) > 0, "categories is empty, or no tuple.")
+    _require(len(set(categories)) == len(categories), "categories names one twice.")
+    published = tuple(name for name in facts.categories if name in categories)
+    _require(
+        not facts.categories or published == categories,
+        f"categories is {categories}, published is {facts.categories}.",
+    )
 
 
 @check("refs", "refs() lists each sample once, by ascending id, and only good ones for training.", "categories")
@@ -163,11 +166,11 @@ def refs(subject: ReaderSubject) -> None:
     for category in subject.dataset.categories:
         for split in SPLITS:
             with subject.calling(f"refs('{category}', '{split}')"):
-                found = subject.dataset.refs(category, split)
-                _require(found == again.refs(category, split), f"refs('{category}', '{split}') differs when repeated.")
-            ids = [ref.id for ref in found]
+                refs = subject.dataset.refs(category, split)
+                _require(refs == again.refs(category, split), f"refs('{category}', '{split}') differs when repeated.")
+            ids = [ref.id for ref in refs]
             _require(ids == sorted(set(ids)), f"Ids of {category}, {split}, are not ascending, or one is there twice.")
-            for ref in found:
+            for ref in refs:
                 _require((ref.category, ref.split) == (category, split), f"{ref} is listed under {category}, {split}.")
                 _require(ref.id.isprintable() and bool(ref.id), f"The id {ref.id!r} of {category} can't be printed.")
                 _require(split == "test" or ref.defect == GOOD, f"{ref} is no good sample, and not of the test split.")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -45,12 +45,12 @@ class Background:
     nearest: float = 0.0
     farthest: float = 100.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the rule as plain JSON values; that of the protocol is its settings alone."""
         return self.cleaning.to_json() if self == Background(cleaning=self.cleaning) else asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Background:
+    def from_json(cls, value: Mapping[str, object]) -> Background:
         """Return the rule that :meth:`to_json` wrote; raise TypeError or ValueError for anything else."""
         settings = value if "rule" not in value else value["cleaning"]
         cleaning = msgspec.convert(settings, CleaningSettings)

@@ -53,8 +53,8 @@ def class_regions(mask: MaskImage, defect: str, classes: ClassIds) -> dict[str, 
     """
     if not classes or defect in classes.values():
         return None
-    found = [int(value) for value in np.unique(mask.values) if value]
-    if len(found) < 2 or not classes.keys() >= set(found):
+    values = [int(value) for value in np.unique(mask.values) if value]
+    if len(values) < 2 or not classes.keys() >= set(values):
         return None
-    names = {classes[value] for value in found}
-    return {name: np.isin(mask.values, [value for value in found if classes[value] == name]) for name in sorted(names)}
+    names = {classes[value] for value in values}
+    return {name: np.isin(mask.values, [value for value in values if classes[value] == name]) for name in sorted(names)}

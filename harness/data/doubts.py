@@ -18,7 +18,7 @@ class Doubts:
         self._seen: dict[str, dict[tuple[str, str], None]] = {}
         self._found: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
 
-    def add(self, what: str, category: str, sample: str, found: Mapping[str, str]) -> None:
+    def add(self, what: str, category: str, sample: str, doubts: Mapping[str, str]) -> None:
         """Add what a part of a sample is found to be.
 
         Parameters
@@ -31,7 +31,7 @@ class Doubts:
             What is doubtful, in words that follow "3 of 6 masks", to a detail of this sample; empty where nothing is.
         """
         self._seen.setdefault(what, {})[category, sample] = None
-        for doubt, detail in found.items():
+        for doubt, detail in doubts.items():
             self._found.setdefault((what, doubt), {})[category, sample] = detail
 
     def sentences(self, category: str, refs: Collection[SampleRef] | None = None) -> tuple[str, ...]:

@@ -130,13 +130,13 @@ class Official:
             doubt = {"have no mask of one kind of defects alone": missing[0]} if len(missing) < len(files) else {}
             self._doubts.add("mixed samples", ref.category, ref.id, doubt)
             return None
-        found = {kind: read_mask(file, self._hint).pixels for kind, file in files.items()}
-        for kind, pixels in found.items():
+        masks = {kind: read_mask(file, self._hint).pixels for kind, file in files.items()}
+        for kind, pixels in masks.items():
             require_same_size(files[kind], pixels, path, mask, self._hint)
-        whole = np.array_equal(np.logical_or.reduce([*found.values()]), mask)
+        whole = np.array_equal(np.logical_or.reduce([*masks.values()]), mask)
         doubt = {} if whole else {"have masks of single kinds of defects that are not the whole mask": ""}
         self._doubts.add("mixed samples", ref.category, ref.id, doubt)
-        return found
+        return masks
 
     def clean(self, sample: Sample) -> Sample:
         """Remove the background by :func:`harness.data.backproject.find_background`."""
@@ -216,8 +216,8 @@ class Converted:
 def _folders_of_depth(splits: Iterable[Path]) -> tuple[Path, ...]:
     """Return the folders of clouds that hold images instead, as one public script of conversion leaves them."""
     clouds = [defect / "xyz" for split in splits for defect in subfolders(split)]
-    found = {folder: {path.suffix.lower() for path in folder.iterdir()} for folder in clouds if folder.is_dir()}
-    return tuple(folder for folder, suffixes in found.items() if ".png" in suffixes and ".tiff" not in suffixes)
+    suffixes_in = {folder: {path.suffix.lower() for path in folder.iterdir()} for folder in clouds if folder.is_dir()}
+    return tuple(folder for folder, suffixes in suffixes_in.items() if ".png" in suffixes and ".tiff" not in suffixes)
 
 
 def _group_by_stem(data: Path) -> dict[str, dict[str, Path]]:
@@ -273,5 +273,5 @@ def _read_defect(path: Path, hint: str) -> str:
     return _BAD if content.get("anomalous") else GOOD
 
 
-def _kinds(content: Mapping[str, Any]) -> list[str]:
+def _kinds(content: Mapping[str, object]) -> list[str]:
     return [kind for kind in DEFECTS if content.get(f"anomalous_{kind}")]

@@ -138,8 +138,8 @@ class MVTec3D(FolderDataset):
         Points on the plane are marked in ``plane``. A sample that was cleaned before stays as it is unless its object
         reaches the image's frame. The cloud may end up empty.
         """
-        cleaned, found = self.background.clean(sample, self._cache if remember else None)
-        self.doubts.add("samples", sample.category, sample.id, found)
+        cleaned, doubts = self.background.clean(sample, self._cache if remember else None)
+        self.doubts.add("samples", sample.category, sample.id, doubts)
         return cleaned
 
     def digest(self, category: str) -> str:

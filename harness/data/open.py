@@ -44,9 +44,9 @@ def find_datasets(data: Path | None) -> tuple[FoundDataset, ...]:
         A dataset's folder, or a folder of datasets' folders; None finds embedded datasets only.
     """
     described = _is_described(data)
-    found = tuple(_find(name, None if described else data) for name in DATASETS if name != OWN_DATA)
-    others = any(dataset.root is not None for dataset in found)
-    return (*found, _find(OWN_DATA, None if others else data))
+    places = tuple(_find(name, None if described else data) for name in DATASETS if name != OWN_DATA)
+    others = any(dataset.root is not None for dataset in places)
+    return (*places, _find(OWN_DATA, None if others else data))
 
 
 def dataset_in(data: Path) -> str:
@@ -62,7 +62,7 @@ def dataset_in(data: Path) -> str:
     UsageError
         Where it holds none, or several.
     """
-    names = [found.info.name for found in find_datasets(data) if found.root is not None]
+    names = [place.info.name for place in find_datasets(data) if place.root is not None]
     if len(names) == 1:
         return names[0]
     if not names and has_paired_files(data, SPLITS):
@@ -90,8 +90,8 @@ def open_found(data: Path, name: str | None = None) -> Dataset:
     if name is not None and name not in DATASETS:
         return _open_own(name, data)
     order = (OWN_DATA,) if _is_described(data) else sorted(DATASETS, key=OWN_DATA.__eq__)
-    for one in order if name is None else (name,):
-        reader = load_reader(one)
+    for known in order if name is None else (name,):
+        reader = load_reader(known)
         if (root := reader.find(data)) is not None:
             return reader(root)
     if name == OWN_DATA:
@@ -180,9 +180,9 @@ def _not_found(info: DatasetInfo, data: Path) -> str:
         return f"{data} holds no {info.title}: found {_content(data)}; give another folder with --data DIR."
     to = "DIR" if any(data.iterdir()) else data  # nothing is added to what others keep there
     expected = f"categories such as {', '.join(info.categories[:2])} in it or in its folder {info.folder_names[0]}"
-    found = f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}"
+    problem = f"{data} holds no {info.title}: looked for {expected}, found {_content(data)}"
     other_ways = f", or {way}" if (way := way_to_get(info, to)) else ""
-    return f"{found}; give another folder with --data DIR{other_ways}."
+    return f"{problem}; give another folder with --data DIR{other_ways}."
 
 
 def _describe(data: Path) -> str:

@@ -74,21 +74,21 @@ def scan_paired(
     """
     scan = Scan()
     for folder in (defect for above in folders for defect in subfolders(above)):
-        found = {kind: _by_stem(folder, names, suffixes) for kind, (names, suffixes) in _FOLDERS.items()}
+        by_kind = {kind: _by_stem(folder, names, suffixes) for kind, (names, suffixes) in _FOLDERS.items()}
         if folder.name == GOOD:
-            del found["mask"]
-        elif only_good and any(files.usable for files in found.values()):
-            count = len(found["rgb"].usable)
+            del by_kind["mask"]
+        elif only_good and any(files.usable for files in by_kind.values()):
+            count = len(by_kind["rgb"].usable)
             scan.note(f"{count} images in {folder} are left out: only samples in a folder '{GOOD}' are for training")
             continue
-        scan.images += sum(map(len, found["rgb"].usable.values()))
-        for stem in sorted({stem for files in found.values() for stem in files.usable} | _foreign_samples(found)):
-            if problem := _twins(found, stem) or _missing(folder, found, stem, hint):
+        scan.images += sum(map(len, by_kind["rgb"].usable.values()))
+        for stem in sorted({stem for files in by_kind.values() for stem in files.usable} | _foreign_samples(by_kind)):
+            if problem := _twins(by_kind, stem) or _missing(folder, by_kind, stem, hint):
                 scan.problem(problem)
                 continue
-            files = {kind: each.usable[stem][0] for kind, each in found.items() if stem in each.usable}
+            files = {kind: each.usable[stem][0] for kind, each in by_kind.items() if stem in each.usable}
             scan.add(ref_of(folder.name, stem), files)
-            if masks_expected and len(files) < len(found):
+            if masks_expected and len(files) < len(by_kind):
                 scan.warn(_without_partner(files["rgb"], folder, ["mask"], hint))
     scan.note_missing_masks()
     return scan
@@ -113,23 +113,23 @@ def _by_stem(folder: Path, names: tuple[str, ...], suffixes: tuple[str, ...]) ->
     return _Files(usable, foreign)
 
 
-def _foreign_samples(found: Mapping[str, _Files]) -> set[str]:
+def _foreign_samples(by_kind: Mapping[str, _Files]) -> set[str]:
     """Return the stems of samples without any usable file: an image and a cloud, both of a wrong suffix."""
-    return set(found["rgb"].foreign) & set(found["xyz"].foreign)
+    return set(by_kind["rgb"].foreign) & set(by_kind["xyz"].foreign)
 
 
-def _twins(found: Mapping[str, _Files], stem: str) -> str:
+def _twins(by_kind: Mapping[str, _Files], stem: str) -> str:
     """Return a sentence where a sample has two files of one kind; empty where it has not."""
-    for files in found.values():
+    for files in by_kind.values():
         if len(twins := files.usable.get(stem, ())) > 1:
             return f"{' and '.join(map(str, twins))} go by one name, and a sample has one of them: rename the others."
     return ""
 
 
-def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) -> str:
+def _missing(folder: Path, by_kind: Mapping[str, _Files], stem: str, hint: str) -> str:
     """Return a sentence about files that a sample lacks, or what lies in their place; empty where it can be used."""
-    missing = [kind for kind, files in found.items() if stem not in files.usable]
-    wrong = {path: kind for kind in missing for path in found[kind].foreign.get(stem, ())}
+    missing = [kind for kind, files in by_kind.items() if stem not in files.usable]
+    wrong = {path: kind for kind in missing for path in by_kind[kind].foreign.get(stem, ())}
     if wrong:
         wanted = dict.fromkeys(_FOLDERS[kind][1][0] for kind in wrong.values())
         names = " and ".join(map(str, wrong))
@@ -138,7 +138,7 @@ def _missing(folder: Path, found: Mapping[str, _Files], stem: str, hint: str) ->
             "all as your own data with '--dataset folder'."
         )
     if any(kind != "mask" for kind in missing):
-        path = next(files.usable[stem][0] for files in found.values() if stem in files.usable)
+        path = next(files.usable[stem][0] for files in by_kind.values() if stem in files.usable)
         return _without_partner(path, folder, missing, hint)
     return ""
 

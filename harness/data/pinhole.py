@@ -74,7 +74,7 @@ def read_camera(path: Path, size: tuple[int, int] | None, unit: float, hint: str
     """
     text = read_text(path, hint)
     with reading(path, "JSON", hint):
-        content = msgspec.json.decode(text, type=dict[str, Any])
+        content = msgspec.json.decode(text, type=dict[str, object])
     camera = camera_of(content, str(path), hint)
     expected = dict(zip(("height", "width"), map(float, size or ()), strict=False)) | {"depth_scale": unit}
     for name, value in expected.items():
@@ -84,7 +84,7 @@ def read_camera(path: Path, size: tuple[int, int] | None, unit: float, hint: str
     return camera
 
 
-def camera_of(content: Mapping[str, Any], where: str, hint: str = GIVE_ANOTHER) -> Pinhole:
+def camera_of(content: Mapping[str, object], where: str, hint: str = GIVE_ANOTHER) -> Pinhole:
     """Return the camera of named values; raise DataError as :func:`read_camera` does, with ``where`` they stand."""
     numbers = [_number(content.get(name, content.get(_OTHER_NAMES.get(name, "")))) for name in _NAMES]
     if not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:

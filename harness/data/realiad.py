@@ -96,8 +96,8 @@ class RealIADD3:
     @property
     def categories(self) -> tuple[str, ...]:
         """Categories of which there is an archive, or something that tells that it is missing."""
-        found = self._found()
-        return tuple(name for name in self.info.categories if name in found)
+        archives = self._found()
+        return tuple(name for name in self.info.categories if name in archives)
 
     @property
     def unofficial(self) -> tuple[str, ...]:
@@ -176,15 +176,15 @@ class RealIADD3:
 
     def content_digest(self, refs: Sequence[SampleRef]) -> str:
         """Return a digest of the checksums of some samples' files, which reading compares with their content."""
-        found = []
+        facts = []
         for category in sorted({ref.category for ref in refs}):
             archive = self._archive(category)
             for ref in (ref for ref in refs if ref.category == category):
                 for path in self._scan(category, ref.split).samples[ref].values():
                     if path.as_posix() not in archive:
                         raise DataError(f"{archive.path}/{path} is gone: {_HINT}.")
-                    found.append([category, *archive.facts(path.as_posix())])
-        return digest(sorted(found))
+                    facts.append([category, *archive.facts(path.as_posix())])
+        return digest(sorted(facts))
 
     def notes(self, category: str) -> tuple[str, ...]:
         """Return what is doubtful about the samples of a category that were listed or read so far, a clause each."""
@@ -197,12 +197,12 @@ class RealIADD3:
 
     def _path(self, category: str) -> Path:
         """Return a category's archive; raise UsageError with the nearest name where there is none."""
-        found = self._found()
-        if category not in found or category not in self.info.categories:
+        archives = self._found()
+        if category not in archives or category not in self.info.categories:
             raise UsageError(
                 f"There is no category '{category}' in {self.root}: {nearest_names(category, self.categories)}"
             )
-        path = found[category]
+        path = archives[category]
         if not path.is_dir():
             return path
         raise DataError(
@@ -234,12 +234,12 @@ class RealIADD3:
         return self._scans[key]
 
     def _facts(self, scan: Scan) -> list[list[object]]:
-        found: list[list[object]] = []
+        facts: list[list[object]] = []
         for ref in scan.refs():
             archive = self._archive(ref.category)
             names = [path.as_posix() for path in scan.samples[ref].values()]
-            found.append([ref.id, ref.defect, *(archive.facts(name) for name in names if name in archive)])
-        return found
+            facts.append([ref.id, ref.defect, *(archive.facts(name) for name in names if name in archive)])
+        return facts
 
     def _grid(
         self, image: Member, rgb: NDArray[np.uint8], cloud: Member, points: NDArray[np.float32]

@@ -115,13 +115,13 @@ def read_listing(root: Path, category: str, hint: str) -> Listing:
     """
     folder, archived = root / JSONS, root / f"{JSONS}.zip"
     paths = sorted(folder.glob("[!.]*.json")) if folder.is_dir() else []
-    if found := [path for path in paths if category_name(path.stem) == category]:
-        _require_one(found, hint)
+    if lists := [path for path in paths if category_name(path.stem) == category]:
+        _require_one(lists, hint)
         try:
-            content = read_regular(found[0], _LARGEST_LIST)
+            content = read_regular(lists[0], _LARGEST_LIST)
         except OSError as error:
-            raise DataError(f"{found[0]} can't be read ({error.strerror}): {hint}.") from error
-        return _parsed(str(found[0]), content, hint)
+            raise DataError(f"{lists[0]} can't be read ({error.strerror}): {hint}.") from error
+        return _parsed(str(lists[0]), content, hint)
     if not archived.exists():
         raise DataError(
             f"{folder} has no list of the samples of '{category}': put {JSONS}.zip of the download into {root}."

@@ -89,13 +89,13 @@ class _Installed(Mapping[str, DatasetInfo]):
 
 @cache
 def _usable() -> tuple[str, ...]:
-    found = {}
+    positions = {}
     for name in _plugins.names():
         try:
-            found[name] = load_reader(name).info.position
+            positions[name] = load_reader(name).info.position
         except UsageError as error:
             _log.warning("%s It is left out.", error)
-    return tuple(sorted(found, key=lambda name: (found[name], name)))
+    return tuple(sorted(positions, key=lambda name: (positions[name], name)))
 
 
 DATASETS: Mapping[str, DatasetInfo] = _Installed()

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from harness.errors import DataError
 from harness.files.atomic import write_atomically
@@ -60,7 +59,7 @@ def draw(dataset: str, category: str, name: str, instances: Mapping[str, str]) -
 
 def split_content(
     dataset: str, category: str, instances: Mapping[str, str], length: int | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the content of a file of lists.
 
     Parameters

@@ -145,8 +145,8 @@ def verify_dataset(
     if isinstance(reader, FolderDataset):
         reader.hint = _HINT
     info, wanted = reader.info, _wanted(reader, categories)
-    found = tuple(category for category in reader.categories if category in wanted)
-    scans = {(category, split): _scan(reader, category, split) for category in found for split in SPLITS}
+    present = tuple(category for category in reader.categories if category in wanted)
+    scans = {(category, split): _scan(reader, category, split) for category in present for split in SPLITS}
     problems = [
         Problem(category, split, message)
         for (category, split), scan in scans.items()
@@ -158,9 +158,9 @@ def verify_dataset(
     return VerifyReport(
         dataset=info.name,
         root=reader.root,
-        counts=_count(info, found, scans),
-        defects=tuple(row for category in found for row in _count_defects(info, category, scans)),
-        missing_categories=tuple(category for category in wanted if category not in found),
+        counts=_count(info, present, scans),
+        defects=tuple(row for category in present for row in _count_defects(info, category, scans)),
+        missing_categories=tuple(category for category in wanted if category not in present),
         unofficial=() if categories else reader.unofficial,
         problems=tuple(problems),
         notes=tuple(
@@ -208,9 +208,9 @@ def _decode_all(reader: Dataset, scans: _Scans, progress: VerifyProgress | None)
     problems, done, cleaned = [], 0, set[str]()
     for (category, split), scan in scans.items():
         for ref, files in sorted(scan.samples.items()):
-            found = _unreadable(reader, ref, files, clean=category not in cleaned)
-            problems += [Problem(category, split, message) for message in found]
-            if not found:
+            messages = _unreadable(reader, ref, files, clean=category not in cleaned)
+            problems += [Problem(category, split, message) for message in messages]
+            if not messages:
                 cleaned.add(category)
             done += 1
             if progress is not None:
@@ -252,12 +252,12 @@ def _count(info: DatasetInfo, categories: tuple[str, ...], scans: _Scans) -> tup
 
 def _count_defects(info: DatasetInfo, category: str, scans: _Scans) -> Iterator[CountRow]:
     published = info.defects.get(category)
-    found = Counter(ref.defect for ref in scans[category, "test"].samples)
-    if published is not None and not published.keys().isdisjoint(found):
-        for defect in dict.fromkeys((*published, *sorted(found))):
-            yield CountRow(category, "test", found[defect], published.get(defect, 0), defect)
+    counted = Counter(ref.defect for ref in scans[category, "test"].samples)
+    if published is not None and not published.keys().isdisjoint(counted):
+        for defect in dict.fromkeys((*published, *sorted(counted))):
+            yield CountRow(category, "test", counted[defect], published.get(defect, 0), defect)
 
 
 def _total(info: DatasetInfo, rows: list[CountRow], split: Split, *, complete: bool) -> CountRow:
-    found = sum(row.found for row in rows if row.split == split)
-    return CountRow(ALL_CATEGORIES, split, found, info.total(split) if complete else None)
+    counted = sum(row.found for row in rows if row.split == split)
+    return CountRow(ALL_CATEGORIES, split, counted, info.total(split) if complete else None)

@@ -42,21 +42,21 @@ class FileHashes:
         """
         if self._known is None:
             self._known = read_cached(self._path, _parse) or {}
-        found, new = {}, False
+        hashes, new = {}, False
         for path in paths:
             status = path.stat()
             signature = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
             known = self._known.get(str(path.absolute()), "").partition("|")
             if known[0] == signature:
-                found[path] = known[2]
+                hashes[path] = known[2]
                 continue
-            found[path] = file_sha256(path)
+            hashes[path] = file_sha256(path)
             if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
-                self._known[str(path.absolute())] = f"{signature}|{found[path]}"
+                self._known[str(path.absolute())] = f"{signature}|{hashes[path]}"
                 new = True
         if new:
             write_cached(self._path, json.dumps(self._known, indent=0).encode())
-        return found
+        return hashes
 
 
 def _parse(content: bytes) -> dict[str, str]:

@@ -46,7 +46,7 @@ def left_out_text(things: Sequence[LeftOut], what: str, advice: str) -> str:
     advice
         What to do, after a colon.
     """
-    named = "; ".join(f"{one_line(str(one.path), 500)} ({one_line(one.why)})" for one in things[:_NAMED])
+    named = "; ".join(f"{one_line(str(thing.path), 500)} ({one_line(thing.why)})" for thing in things[:_NAMED])
     more = f"; and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
     counted = f"{len(things)} {what} are" if len(things) > 1 else f"1 {what[:-1]} is"
     return f"{counted} left out: {named}{more}: {advice}"

@@ -96,13 +96,13 @@ class BoardRow:
     def of(cls, record: Record) -> BoardRow:
         """Return the line of a record; raise DataError for a number that no file of a record can have."""
         environment, key = record.environment, CellKey.of(record.cell)
-        found = {name: quantity(name).number(record) for name in NUMBERS}
-        for name, number in found.items():
+        numbers = {name: quantity(name).number(record) for name in NUMBERS}
+        for name, number in numbers.items():
             if number is not None and not quantity(name).is_possible(number):
                 raise DataError(f"The record of {key} has {number} for {name}: measure its cell again.")
         return cls(
             key=key,
-            numbers={name: _kept(name, number) for name, number in found.items()},
+            numbers={name: _kept(name, number) for name, number in numbers.items()},
             hardware=environment.hardware,
             contended=environment.contended,
             cell=record.cell.id,

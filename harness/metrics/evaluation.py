@@ -128,7 +128,7 @@ def evaluate_by_defect(
         As for :func:`evaluate`, and where not every image has a defect name.
     """
     test_set = RankedTestSet.of(maps, masks, labels, scores, defects, pixel_maps, regions)
-    return {defect: found.values for defect, found in evaluate_test_set(test_set)[1].items()}
+    return {defect: part.values for defect, part in evaluate_test_set(test_set)[1].items()}
 
 
 def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, Evaluation]]:

@@ -240,8 +240,8 @@ def _parts(images: Sequence[NDArray[Any]], truth: Sequence[_Truth], counts: Thre
         for defect, part in whole.parts.items()
         for scores in _split(image[part.mask], part)
     ]
-    found = counts_at([scores for *_, scores in rows], counts.thresholds)
-    return PartCounts(np.array([row[0] for row in rows], dtype=np.int64), tuple(row[1] for row in rows), found)
+    above = counts_at([scores for *_, scores in rows], counts.thresholds)
+    return PartCounts(np.array([row[0] for row in rows], dtype=np.int64), tuple(row[1] for row in rows), above)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

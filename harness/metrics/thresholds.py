@@ -69,11 +69,11 @@ class ThresholdCounts:
             raise ValueError(f"{name}_thresholds has shape {thresholds.shape}")
         if thresholds.dtype.kind != "f" or single.dtype != bool or not (np.diff(thresholds) <= 0).all():
             raise ValueError(f"{name}_thresholds do not descend")
-        normal, found = (
+        normal, anomalous = (
             _unpacked_counts(f"{name}_{kind}", arrays, (length, thresholds.size))
             for kind, length in (("normal", images), ("found", rows))
         )
-        return cls(thresholds.astype(np.float64), normal, found, single.astype(bool))
+        return cls(thresholds.astype(np.float64), normal, anomalous, single.astype(bool))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,10 +123,10 @@ class PartCounts:
             raise ValueError(f"{name} are of an image that is not there")
         if defect.dtype.kind != "U" or defect.shape != image.shape:
             raise ValueError(f"{name} have not one defect each")
-        found = _unpacked_counts(f"{name}_found", arrays, (image.size, thresholds))
-        if not found[:, -1].all():
+        anomalous = _unpacked_counts(f"{name}_found", arrays, (image.size, thresholds))
+        if not anomalous[:, -1].all():
             raise ValueError(f"{name} have no pixel")
-        return cls(image.astype(np.int64), tuple(defect.tolist()), found)
+        return cls(image.astype(np.int64), tuple(defect.tolist()), anomalous)
 
 
 def _unpacked_counts(name: str, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -294,7 +294,7 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
     place, record = _place(job.cell, store, selection.machines)
     job = replace(job, results=place.folder)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
-    if record is None and any(one.path == place.path(job.cell) for one in place.left_out):
+    if record is None and any(file.path == place.path(job.cell) for file in place.left_out):
         return PlannedCell(job, "run", "what lies in the place of its record can't be used and is kept in 'aside'")
     if record is None:
         only_failed = "failed" in selection.rerun and not repeated

@@ -81,7 +81,7 @@ def _column(group: Group, rivals: Sequence[MethodRecords], metric: Quantity, int
     names = _covered(group, group.methods[best])
     others = [index for index in numbers if index != best]
     ids = [NumberId(group.methods[index], names, metric.id) for index in (best, *others)]
-    found = dict(zip(others, intervals.against_best(ids[0], ids[1:]), strict=True))
+    differences = dict(zip(others, intervals.against_best(ids[0], ids[1:]), strict=True))
 
     def value(index: int, method: MethodRecords) -> Value:
         if measured[index].number is None:
@@ -90,7 +90,7 @@ def _column(group: Group, rivals: Sequence[MethodRecords], metric: Quantity, int
             return Value(BEST, 0.0, ranked=False)
         if _covered(group, method) != names:
             return missing(_other_categories((group.methods[best],)))
-        difference = found[index]
+        difference = differences[index]
         if difference is None:
             return missing(why_undecided(method, group.methods[best], names, intervals))
         return difference_value(difference, metric)

@@ -60,8 +60,8 @@ def compared_text(comparison: Comparison) -> str:
 
 
 def _counted(count: int, kind: Kind) -> str:
-    one, many = _NAMES[kind]
-    return f"{count} {one if count == 1 else many}"
+    single, many = _NAMES[kind]
+    return f"{count} {single if count == 1 else many}"
 
 
 def _grid(title: str, verdicts: Sequence[Verdict], comparison: Comparison, caption: str) -> Grid:

@@ -64,12 +64,12 @@ class MethodRecords:
     @cached_property
     def ok(self) -> dict[str, Record]:
         """The records that hold numbers, by category; stale ones only among their like, where all are stale."""
-        found = {category: record for category, record in self.records.items() if record.status == "ok"}
-        fresh = {category: record for category, record in found.items() if category not in self.stale}
-        if fresh or not found:
+        ok = {category: record for category, record in self.records.items() if record.status == "ok"}
+        fresh = {category: record for category, record in ok.items() if category not in self.stale}
+        if fresh or not ok:
             return fresh
-        newest = _origin(max(found.values(), key=attrgetter("created")))
-        return {category: record for category, record in found.items() if _origin(record) == newest}
+        newest = _origin(max(ok.values(), key=attrgetter("created")))
+        return {category: record for category, record in ok.items() if _origin(record) == newest}
 
     @property
     def shown_stale(self) -> str:
@@ -243,8 +243,10 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
             kinds = groups.setdefault(_setting(record), {})
             for members in kinds.values() or [kinds.setdefault(own, [])]:
                 members.append(record)
-    found = [_group(members, weights, query, stale) for kinds in groups.values() for weights, members in kinds.items()]
-    return tuple(sorted(found, key=_order))
+    members_of = [
+        _group(members, weights, query, stale) for kinds in groups.values() for weights, members in kinds.items()
+    ]
+    return tuple(sorted(members_of, key=_order))
 
 
 def split_by_machine(group: Group, elsewhere: Sequence[Record] = ()) -> tuple[Group, ...]:

@@ -253,13 +253,13 @@ def paired_with_best(best: Sequence[float], others: Sequence[Sequence[float]], l
     """
     count = len(others) + 1
     each = 1 - (1 - level) / (count * (count - 1) / 2)
-    found = []
+    differences = []
     for numbers in others:
         interval = seed_interval([number - ahead for number, ahead in zip(numbers, best, strict=True)], each)
         half = interval.high - interval.value
         detectable = half * (1 + NormalDist().inv_cdf(POWER) / t_quantile(len(best) - 1, each))
-        found.append(Difference(interval.value, interval.low, interval.high, detectable if half > 0 else None))
-    return found
+        differences.append(Difference(interval.value, interval.low, interval.high, detectable if half > 0 else None))
+    return differences
 
 
 def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:

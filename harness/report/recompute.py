@@ -97,7 +97,7 @@ def recompute(store: Store, record: Record, data: Path | None) -> Recomputed:
 
 def _why_no_counts(store: Store, record: Record) -> str:
     path = store.counts_path(record.cell)
-    damaged = [one.why for one in store.left_out if one.path == path]
+    damaged = [file.why for file in store.left_out if file.path == path]
     if damaged:
         return f"its counts are damaged: {damaged[0]}"
     return "the counts beside it are those of another run" if path.exists() else "no counts lie beside it"
@@ -146,9 +146,9 @@ def _of_times(record: Record, details: Details) -> Iterator[str]:
         claimed = getattr(record.latency, window, None)
         if claimed is None or not times.size:
             continue
-        found = median(times.tolist())
-        if claimed.median_ms is None or abs(claimed.median_ms - found) > _MS:
-            yield f"{window}_median_ms is {_text(claimed.median_ms)}, and {found:.6f} by its raw times"
+        computed = median(times.tolist())
+        if claimed.median_ms is None or abs(claimed.median_ms - computed) > _MS:
+            yield f"{window}_median_ms is {_text(claimed.median_ms)}, and {computed:.6f} by its raw times"
 
 
 def _of_maps(record: Record, counts: ImageCounts, file: MapFile, data: Path | None) -> list[str]:
@@ -166,7 +166,7 @@ def _of_maps(record: Record, counts: ImageCounts, file: MapFile, data: Path | No
     for ref in dataset.refs(cell.category, "test"):
         anomaly_map = file.read(ref.id, (ANOMALY_MAP,))[ANOMALY_MAP]
         scored.add(dataset.decode(ref), Prediction(anomaly_map, file.score(ref.id)))
-    found = evaluate_test_set(scored.ranked())[0].values
+    computed = evaluate_test_set(scored.ranked())[0].values
     if not counts.shared:
-        del found["p_auroc"]  # that of other maps, which are not kept
-    return list(_unequal(record.metrics, found, _FROM_MAPS, " of its maps"))
+        del computed["p_auroc"]  # that of other maps, which are not kept
+    return list(_unequal(record.metrics, computed, _FROM_MAPS, " of its maps"))

@@ -112,8 +112,8 @@ def degrees_of_freedom(left_out: NDArray[np.float64], labels: NDArray[np.bool_])
         return np.full(left_out.shape[1], np.nan)
     variances = np.array([values.var(axis=0) * (len(values) - 1) for values in kinds])
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = variances.sum(axis=0) ** 2 / (variances**2 / (counts - 1)[:, np.newaxis]).sum(axis=0)
-    degrees: NDArray[np.float64] = np.where((variances == 0).all(axis=0), counts.min() - 1, found)
+        welch = variances.sum(axis=0) ** 2 / (variances**2 / (counts - 1)[:, np.newaxis]).sum(axis=0)
+    degrees: NDArray[np.float64] = np.where((variances == 0).all(axis=0), counts.min() - 1, welch)
     return degrees
 
 

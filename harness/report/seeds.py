@@ -104,8 +104,8 @@ def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
 
     def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
         first, *rest = (_numbers(series[index], column) for index in (best, *others))
-        found = dict(zip(others, paired_with_best(first, rest), strict=True))
-        return {index: difference.detectable for index, difference in found.items() if difference.tied}
+        differences = dict(zip(others, paired_with_best(first, rest), strict=True))
+        return {index: difference.detectable for index, difference in differences.items() if difference.tied}
 
     marked = mark_tied_with_best(grid, tied)
     return replace(marked, caption="; ".join(filter(None, (marked.caption, detectable_text(marked)))))

@@ -64,9 +64,11 @@ def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
         first = numbers.pop(best, None)
         if first is None or not numbers:
             return {}
-        found = dict(zip(numbers, decide.against_best(first, list(numbers.values())), strict=True))
-        unsure.update((best, column) for difference in found.values() if difference is None)
-        return {index: difference.detectable for index, difference in found.items() if difference and difference.tied}
+        differences = dict(zip(numbers, decide.against_best(first, list(numbers.values())), strict=True))
+        unsure.update((best, column) for difference in differences.values() if difference is None)
+        return {
+            index: difference.detectable for index, difference in differences.items() if difference and difference.tied
+        }
 
     marked = mark_tied_with_best(grid, tied)
     untested = any(marked.rows[row].values[column].place == 1 for row, column in unsure)
@@ -104,9 +106,11 @@ def detectable_text(grid: Grid) -> str:
         " ".join(column.heading.split()): _largest(row.values[position].detectable for row in grid.rows)
         for position, column in enumerate(grid.columns)
     }
-    found = [f"{name} {number:.3f}" for name, number in columns.items() if number is not None]
+    detectable = [f"{name} {number:.3f}" for name, number in columns.items() if number is not None]
     return (
-        f"tied is not equal: a true difference is seen {POWER:.0%} of the time from {', '.join(found)}" if found else ""
+        f"tied is not equal: a true difference is seen {POWER:.0%} of the time from {', '.join(detectable)}"
+        if detectable
+        else ""
     )
 
 

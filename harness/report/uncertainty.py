@@ -124,8 +124,8 @@ class Uncertainty:
         first = self._mean(best) if known else None
         if first is None:
             return [None] * len(others)
-        found = iter(against_best([first, *known], self.level))
-        return [None if mean is None else next(found) for mean in means]
+        intervals = iter(against_best([first, *known], self.level))
+        return [None if mean is None else next(intervals) for mean in means]
 
     def same_images(self, first: NumberId, second: NumberId) -> bool:
         """Return whether two methods have numbers of the same categories, from the same test images.

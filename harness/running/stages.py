@@ -70,19 +70,17 @@ class _Accuracy:
 
     @classmethod
     def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
-        def explained(found: Evaluation, defect: str = "") -> Evaluation:
+        def explained(part: Evaluation, defect: str = "") -> Evaluation:
             """Say that no pixel is anomalous because masks vanished, where that is why."""
             why = scored.lost_masks(defect)
-            changed = {
-                name: why if why and text == NO_ANOMALOUS_PIXEL else text for name, text in found.reasons.items()
-            }
-            return replace(found, reasons=changed)
+            changed = {name: why if why and text == NO_ANOMALOUS_PIXEL else text for name, text in part.reasons.items()}
+            return replace(part, reasons=changed)
 
         whole, by_defect = evaluate_test_set(test_set)
         also = [names[1:] for names in test_set.kinds]
         return cls(
             whole=explained(whole),
-            by_defect={defect: explained(found, defect) for defect, found in by_defect.items()},
+            by_defect={defect: explained(part, defect) for defect, part in by_defect.items()},
             images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores, also)),
             lost_masks=scored.lost_masks(),
         )
@@ -194,8 +192,8 @@ class CellRun:
             if self._content(dataset, train, test) != content:
                 raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
             record = replace(self._record(accuracy, speed, reading, trained_on=len(train)), content=content)
-            found = (*dataset.notes(self.cell.category), accuracy.lost_masks, *unlike_published([record]).values())
-            record = replace(record, notes=(*record.notes, *filter(None, found)))
+            notes = (*dataset.notes(self.cell.category), accuracy.lost_masks, *unlike_published([record]).values())
+            record = replace(record, notes=(*record.notes, *filter(None, notes)))
         return method, record
 
     def _open(self) -> Dataset:
@@ -342,8 +340,8 @@ class CellRun:
             status="ok",
             metrics=_nullable(accuracy.whole.values),
             undefined=accuracy.whole.reasons,
-            by_defect={name: _nullable(found.values) for name, found in accuracy.by_defect.items()},
-            undefined_by_defect={name: found.reasons for name, found in accuracy.by_defect.items() if found.reasons},
+            by_defect={name: _nullable(part.values) for name, part in accuracy.by_defect.items()},
+            undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
             latency=latency,
             memory=self._memory,
             seconds=self.seconds,

@@ -118,11 +118,11 @@ class ImageCounts:
         place = np.full(len(self), -1, dtype=np.int64)
         place[chosen] = np.arange(len(chosen))
         kept = whole[self.region_image]
-        image, found = place[self.region_image[kept]], self.regions.anomalous[kept]
+        image, of_regions = place[self.region_image[kept]], self.regions.anomalous[kept]
         anomalous = np.where(whole[:, np.newaxis], self.pixels.anomalous, 0)
         of, of_pixels = (part.of(defect) & ~whole[part.image] for part in (self.parts, self.pixel_parts))
         image = np.concatenate([image, place[self.parts.image[of]]])
-        found = np.concatenate([found, self.parts.found[of]])
+        of_regions = np.concatenate([of_regions, self.parts.found[of]])
         np.add.at(anomalous, self.pixel_parts.image[of_pixels], self.pixel_parts.found[of_pixels])
         regions, pixels = self.regions, self.pixels
         return ImageCounts(
@@ -131,7 +131,7 @@ class ImageCounts:
             self.labels[chosen],
             self.scores[chosen],
             image,
-            replace(regions, normal=regions.normal[chosen], anomalous=found),
+            replace(regions, normal=regions.normal[chosen], anomalous=of_regions),
             replace(pixels, normal=pixels.normal[chosen], anomalous=anomalous[chosen]),
             self.shared,
             ((),) * len(chosen),
@@ -241,10 +241,10 @@ class ImageCounts:
         }
 
     def _curve(
-        self, weights: ArrayLike | None, normal: NDArray[np.int64], found: NDArray[Any]
+        self, weights: ArrayLike | None, normal: NDArray[np.int64], anomalous: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         (row,) = self._rows(np.ones((1, len(self))) if weights is None else np.asarray(weights)[np.newaxis])
-        return _share(row @ normal), _share(row @ found) + (0.0 if self.complete else np.nan)
+        return _share(row @ normal), _share(row @ anomalous) + (0.0 if self.complete else np.nan)
 
     def _rows(self, weights: ArrayLike) -> NDArray[np.float64]:
         rows = np.asarray(weights, dtype=np.float64)

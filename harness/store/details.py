@@ -133,9 +133,9 @@ def counts_digest(store: Store, record: Record) -> str:
     """
     if record.schema != 1:
         return _from_archive(store, record, lambda path: record.details) or ""
-    found = _archive_sha256(store, store.counts_path(record.cell))
+    archive = _archive_sha256(store, store.counts_path(record.cell))
     images = _inside_record(store, record).images
-    return digest([found, [[image.id, bool(image.label), image.score] for image in images]], 32) if found else ""
+    return digest([archive, [[image.id, bool(image.label), image.score] for image in images]], 32) if archive else ""
 
 
 def image_columns(
@@ -187,11 +187,11 @@ def unpack_names(arrays: Mapping[str, NDArray[Any]], images: int) -> tuple[tuple
 def _from_archive(store: Store, record: Record, read: Callable[[Path], _T | None]) -> _T | None:
     """Return what is read from the archive of a record; None where that is missing, another run's, or left out."""
     path = store.counts_path(record.cell)
-    found = _archive_sha256(store, path)
-    if not found:
+    archive = _archive_sha256(store, path)
+    if not archive:
         return None
     try:
-        if record.schema == 1 or found == record.details:
+        if record.schema == 1 or archive == record.details:
             return read(path)
         image_columns(read_arrays(path))  # that of another run is passed over, a damaged one is reported
     except FileNotFoundError:

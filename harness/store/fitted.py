@@ -54,7 +54,7 @@ class Origin:
         background = getattr(dataset, "background", None) if "xyz" in dataset.modalities(category) else None
         return cls(background, getattr(dataset, "cloud", None), getattr(dataset, "max_side", 0))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "background": self.background and self.background.to_json(),
@@ -63,13 +63,13 @@ class Origin:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Origin:
+    def from_json(cls, value: Mapping[str, object]) -> Origin:
         """Return what :meth:`to_json` wrote; raise TypeError, ValueError or KeyError for anything else."""
         cloud = msgspec.convert(value["cloud"], CloudDescription | None)
         side = msgspec.convert(value["side"], int)
         if faults := faults_in(Description(cloud or CloudDescription(unit="m"), Naming(max_side=side))):
             raise ValueError(" ".join(faults[0]))
-        background = value["background"]
+        background = msgspec.convert(value["background"], dict[str, object] | None)
         return cls(None if background is None else Background.from_json(background), cloud, side)
 
 

@@ -293,7 +293,8 @@ _WORK: tuple[Quantity, ...] = (
 )
 
 QUANTITIES: Mapping[str, Quantity] = {
-    one.id: one for one in (*ACCURACY, _FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
+    quantity.id: quantity
+    for quantity in (*ACCURACY, _FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
 }
 """Every quantity by id."""
 
@@ -322,7 +323,7 @@ def require_accuracy(ids: Iterable[str]) -> None:
 
 def quantities_of(*kinds: Kind) -> tuple[Quantity, ...]:
     """Return the quantities of some kinds, in order."""
-    return tuple(one for one in QUANTITIES.values() if one.kind in kinds)
+    return tuple(quantity for quantity in QUANTITIES.values() if quantity.kind in kinds)
 
 
 def machine_of(record: Record) -> str:

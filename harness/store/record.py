@@ -234,15 +234,15 @@ def unlike_published(records: Iterable[Record]) -> dict[Split, str]:
     For example ``{"train": "14 of 244 training samples"}``. Of several categories the sum is given, of several numbers
     of one category both ends. A list of a few shots is the same however many samples there are.
     """
-    found: dict[Split, dict[tuple[str, str], set[int]]] = {"train": {}, "test": {}}
+    sizes: dict[Split, dict[tuple[str, str], set[int]]] = {"train": {}, "test": {}}
     for record in records:
         cell = record.cell
         if record.samples.train is not None and cell.shots == "full" and not cell.checkpoint:
-            found["train"].setdefault((cell.dataset, cell.category), set()).add(record.samples.train)
+            sizes["train"].setdefault((cell.dataset, cell.category), set()).add(record.samples.train)
         if record.samples.test is not None:
-            found["test"].setdefault((cell.dataset, cell.category), set()).add(record.samples.test)
+            sizes["test"].setdefault((cell.dataset, cell.category), set()).add(record.samples.test)
     unlike: dict[Split, str] = {}
-    for split, counts in found.items():
+    for split, counts in sizes.items():
         published = {key: DATASETS[key[0]].count(key[1], split) for key in counts if key[0] in DATASETS}
         known = {key: count for key, count in published.items() if count is not None}
         low, high = (sum(end(counts[key]) for key in known) for end in (min, max))
@@ -309,8 +309,8 @@ def _refuse_unknown_keys(cell: msgspec.Raw) -> None:
     keys = _KEYS.decode(cell)
     protocol = _KEYS.decode(keys.get("protocol", b"{}"))
     latency = _KEYS.decode(protocol.get("latency", b"{}"))
-    for kind, found in ((Cell, keys), (Protocol, protocol), (LatencyBudget, latency)):
-        if unknown := sorted(found.keys() - _KNOWN_KEYS[kind]):
+    for kind, given in ((Cell, keys), (Protocol, protocol), (LatencyBudget, latency)):
+        if unknown := sorted(given.keys() - _KNOWN_KEYS[kind]):
             raise ValueError(f"its cell has '{unknown[0]}', which this version of harness does not know")
 
 

@@ -268,13 +268,13 @@ class _ManyStores(Store):
 
     def all(self) -> list[Record]:
         """Return one record of every cell, in the order of file names."""
-        found: dict[str, list[tuple[Record, Store]]] = {}
+        by_cell: dict[str, list[tuple[Record, Store]]] = {}
         for store in self._stores:
             for record in store.all():
-                found.setdefault(record.cell.id, []).append((record, store))
+                by_cell.setdefault(record.cell.id, []).append((record, store))
         chosen: list[Record] = []
         elsewhere: list[tuple[Record, Store]] = []
-        for id, places in found.items():
+        for id, places in by_cell.items():
             best, self._homes[id] = max(places, key=lambda place: _rank(place[0]))
             chosen.append(best)
             newest = {best.environment.hardware: best}
@@ -295,12 +295,12 @@ class _ManyStores(Store):
 
     def all_failed(self) -> list[Record]:
         """Return the failed attempts that lie beside the records that count."""
-        return [one for store in self._stores for one in store.all_failed() if self._home(one.cell) is store]
+        return [record for store in self._stores for record in store.all_failed() if self._home(record.cell) is store]
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """The files of all folders that were met so far and can't be used."""
-        return (*(one for store in self._stores for one in store.left_out), *super().left_out)
+        return (*(file for store in self._stores for file in store.left_out), *super().left_out)
 
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies that counts."""

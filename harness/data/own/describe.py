@@ -71,9 +71,9 @@ def draft_description(root: Path, progress: Callable[[str], None] = lambda step:
     images = [group for group in groups if group.kind == "rgb"]
     clouds = [group for group in groups if group.kind in _CLOUDS]
     if not images or not clouds:
-        found = ", ".join(f"{len(group.paths)} {group.kind} ({group.pattern})" for group in groups) or "nothing"
+        kinds = ", ".join(f"{len(group.paths)} {group.kind} ({group.pattern})" for group in groups) or "nothing"
         raise DataError(
-            f"{root} holds no images beside clouds (found: {found}): put both there, clouds as tiff, npy, npz, pcd or "
+            f"{root} holds no images beside clouds (found: {kinds}): put both there, clouds as tiff, npy, npz, pcd or "
             "ply files, or as depth images."
         )
     rgb = _alike(images)
@@ -139,8 +139,8 @@ class _Writer:
         return lines
 
     def _defects(self) -> list[str]:
-        found = match_files(self._root, [p for g in self._rgb for p in g.paths], [g.pattern for g in self._rgb])
-        return [one.values.get("defect", "") for one in found]
+        matches = match_files(self._root, [p for g in self._rgb for p in g.paths], [g.pattern for g in self._rgb])
+        return [match.values.get("defect", "") for match in matches]
 
     def _cloud_lines(self) -> list[str]:
         kind = self._cloud[0].kind
@@ -241,12 +241,12 @@ class _Writer:
         return stream.getvalue()
 
     def _by_fields(self, groups: Sequence[Group]) -> dict[tuple[tuple[str, str], ...], str]:
-        found = {}
+        files = {}
         for group in groups:
-            for one in match_files(self._root, group.paths, [group.pattern]):
-                key = tuple((field, one.values[field]) for field in _FIELDS if field in one.values)
-                found[key] = one.path.relative_to(self._root).as_posix()
-        return found
+            for match in match_files(self._root, group.paths, [group.pattern]):
+                key = tuple((field, match.values[field]) for field in _FIELDS if field in match.values)
+                files[key] = match.path.relative_to(self._root).as_posix()
+        return files
 
 
 def _texts(groups: Sequence[Group]) -> str:

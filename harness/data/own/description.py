@@ -104,8 +104,8 @@ class Files(_Part, frozen=True):
 
     def patterns(self, kind: Literal["rgb", "cloud", "mask"]) -> tuple[str, ...]:
         """Return the patterns of a kind of files."""
-        found: tuple[str, ...] | str = getattr(self, kind)
-        return (found,) if isinstance(found, str) and found else tuple(found)
+        patterns: tuple[str, ...] | str = getattr(self, kind)
+        return (patterns,) if isinstance(patterns, str) and patterns else tuple(patterns)
 
 
 class Camera(_Part, frozen=True):
@@ -244,12 +244,12 @@ class Description(_Part, frozen=True):
 
         Lengths are in metres, however they are written.
         """
-        found = {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
-        del found["dataset"]["licence"]
-        found["cloud"]["unit"] = _rounded(self.cloud.metres)
+        content = {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
+        del content["dataset"]["licence"]
+        content["cloud"]["unit"] = _rounded(self.cloud.metres)
         for name in ("thickness", "cluster", "nearest", "farthest"):
-            found["background"][name] = _rounded(self.length(getattr(self.background, name)))
-        return found
+            content["background"][name] = _rounded(self.length(getattr(self.background, name)))
+        return content
 
 
 def _rounded(metres: float) -> float:

@@ -80,8 +80,8 @@ def discover(root: Path) -> list[Group]:
     merged: dict[tuple[Kind, str], list[str]] = {}
     for group in groups:
         merged.setdefault((group.kind, group.pattern), []).extend(group.paths)
-    found = [Group(kind, pattern, tuple(sorted(paths))) for (kind, pattern), paths in merged.items()]
-    return sorted(found, key=lambda group: -len(group.paths))
+    groups = [Group(kind, pattern, tuple(sorted(paths))) for (kind, pattern), paths in merged.items()]
+    return sorted(groups, key=lambda group: -len(group.paths))
 
 
 def _like_images(groups: Sequence[Group]) -> list[Group]:
@@ -90,7 +90,7 @@ def _like_images(groups: Sequence[Group]) -> list[Group]:
     if images is None:
         return list(groups)
     known = _folders(images)
-    found = []
+    whole = []
     for group in groups:
         parts = list(PurePosixPath(group.pattern).parts)
         folders = _folders(group)
@@ -99,15 +99,15 @@ def _like_images(groups: Sequence[Group]) -> list[Group]:
                 field = PurePosixPath(images.pattern).parts[model]
                 if "{" in field and column <= others:
                     parts[place] = field
-        found.append(replace(group, pattern="/".join(parts)))
-    return found
+        whole.append(replace(group, pattern="/".join(parts)))
+    return whole
 
 
 def _folders(group: Group) -> dict[int, set[str]]:
     """Return the names of a group's folders by their place in the paths, without those that only name a kind."""
     columns = zip(*(PurePosixPath(path).parts[:-1] for path in group.paths), strict=True)
     names = {place: set(column) for place, column in enumerate(columns)}
-    return {place: found for place, found in names.items() if not {name.lower() for name in found} <= _KINDS}
+    return {place: words for place, words in names.items() if not {name.lower() for name in words} <= _KINDS}
 
 
 def _with_whole_ids(groups: Sequence[Group]) -> list[Group]:
@@ -120,7 +120,7 @@ def _with_whole_ids(groups: Sequence[Group]) -> list[Group]:
 
 def intrinsics_files(root: Path) -> list[str]:
     """Return the JSON files below a folder that hold ``fx``, ``fy``, ``cx`` and ``cy``, or ``ppx`` and ``ppy``."""
-    found = []
+    paths = []
     for path in below(root):
         if path.lower().endswith(".json"):
             try:
@@ -128,8 +128,8 @@ def intrinsics_files(root: Path) -> list[str]:
             except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(content, dict) and any({"fx", "fy", *centre} <= set(content) for centre in _CENTRES):
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def _shape(path: str) -> tuple[str, ...]:
@@ -197,13 +197,13 @@ def _part(column: Sequence[str], after: Sequence[Sequence[str]], before: Sequenc
 
 def splits_of(groups: Iterable[Group]) -> dict[str, str]:
     """Return the words that stand for splits in the paths of some groups."""
-    found = {}
+    folders = {}
     for group in groups:
         for path in group.paths:
             for part in PurePosixPath(path).parts[:-1]:
                 if part.lower() in _SPLIT_WORDS:
-                    found[_SPLIT_WORDS[part.lower()]] = part
-    return {split: found[split] for split in _SPLITS if split in found}
+                    folders[_SPLIT_WORDS[part.lower()]] = part
+    return {split: folders[split] for split in _SPLITS if split in folders}
 
 
 def _kind(root: Path, paths: Sequence[str]) -> Kind | None:

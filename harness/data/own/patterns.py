@@ -89,13 +89,13 @@ def below(folder: Path) -> tuple[str, ...]:
 
     Links to folders are followed, but for those that lead to a folder above themselves.
     """
-    found = []
+    files_below = []
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [name for name in folders if _is_below(name, place, real)]
         above = Path(place).relative_to(folder)
-        found += [(above / name).as_posix() for name in files if not name.startswith(".")]
-    return tuple(sorted(found))
+        files_below += [(above / name).as_posix() for name in files if not name.startswith(".")]
+    return tuple(sorted(files_below))
 
 
 def _is_below(name: str, place: str, real: str) -> bool:
@@ -109,12 +109,12 @@ def _is_below(name: str, place: str, real: str) -> bool:
 def match_files(root: Path, paths: Iterable[str], patterns: Iterable[str]) -> list[Found]:
     """Return the files that a pattern matches, each by the first pattern that does."""
     compiled = [Pattern(text) for text in patterns]
-    found = []
+    matches = []
     for path in paths:
         values = next((fits for pattern in compiled if (fits := pattern.match(path)) is not None), None)
         if values is not None:
-            found.append(Found(root / path, values))
-    return found
+            matches.append(Found(root / path, values))
+    return matches
 
 
 def filled(pattern: str, values: Mapping[str, str]) -> str:

@@ -114,8 +114,8 @@ class OwnDataset(FolderDataset):
         cloud = self.description.cloud
         if cloud.camera is None or not cloud.camera.file or "{" in cloud.camera.file:
             return cloud
-        found = read_camera(self.root / cloud.camera.file, None, cloud.metres, self.hint)
-        return msgspec.structs.replace(cloud, camera=Camera(found.fx, found.fy, found.cx, found.cy))
+        pinhole = read_camera(self.root / cloud.camera.file, None, cloud.metres, self.hint)
+        return msgspec.structs.replace(cloud, camera=Camera(pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy))
 
     @cached_property
     def _settings(self) -> dict[str, object]:
@@ -123,8 +123,8 @@ class OwnDataset(FolderDataset):
 
     def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
         """Remove the background by the description's rule and mark it in ``plane``."""
-        cleaned, found = self.background.clean(sample, self._cache if remember else None)
-        self.doubts.add("samples", sample.category, sample.id, found)
+        cleaned, doubts = self.background.clean(sample, self._cache if remember else None)
+        self.doubts.add("samples", sample.category, sample.id, doubts)
         return cleaned
 
     def digest(self, category: str) -> str:
@@ -196,5 +196,5 @@ def _background(description: Description) -> Background:
     cleaning = CleaningSettings(
         border=part.border, inlier_distance=thickness * _INLIERS, plane_distance=thickness, eps=cluster
     )
-    found = Background(cleaning=cleaning, clusters=part.keep == "largest")
-    return PROTOCOL_BACKGROUND if found == PROTOCOL_BACKGROUND else found
+    rule = Background(cleaning=cleaning, clusters=part.keep == "largest")
+    return PROTOCOL_BACKGROUND if rule == PROTOCOL_BACKGROUND else rule

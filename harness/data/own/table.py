@@ -97,8 +97,8 @@ class _Pairing:
         }
         paths = below(root)
         self._found = {kind: match_files(root, paths, texts) for kind, texts in self._patterns.items()}
-        self._by_fields = {kind: _by_fields(found) for kind, found in self._found.items()}
-        fitting = {found.path for kinds in self._found.values() for found in kinds}
+        self._by_fields = {kind: _by_fields(matches) for kind, matches in self._found.items()}
+        fitting = {match.path for kinds in self._found.values() for match in kinds}
         self._others = [path for name in paths if _is_foreign(name) and (path := root / name) not in fitting]
         self._others_by_stem = _grouped((path.stem, path) for path in self._others)
         self._idle: dict[str, list[Path]] = {}
@@ -116,10 +116,10 @@ class _Pairing:
             if ref is not None:
                 self._add(ref, image, partners)
         for kind in _KINDS[1:]:
-            for found in self._found[kind]:
-                if found.path not in seen and (ref := self._ref(found)) is not None:
+            for match in self._found[kind]:
+                if match.path not in seen and (ref := self._ref(match)) is not None:
                     scan = self.table.scan(ref.category, ref.split)
-                    (scan.problem if kind == "cloud" else scan.warn)(self._lonely(found))
+                    (scan.problem if kind == "cloud" else scan.warn)(self._lonely(match))
         for scan in self.table.scans.values():
             scan.note_missing_masks()
 
@@ -132,21 +132,21 @@ class _Pairing:
             for path in groups.get(tuple(image.values[field] for field in fields), ())
         ]
 
-    def _ref(self, found: Found) -> SampleRef | None:
+    def _ref(self, match: Found) -> SampleRef | None:
         """Return the sample that a file is of; None where it is of none that is used."""
-        naming, values = self._description.dataset, found.values
+        naming, values = self._description.dataset, match.values
         category = values.get("category", self._name)
         split = _split(values.get("split", ""), self._description)
         if naming.categories and category not in naming.categories:
             return None
         if split is None:
-            self._idle.setdefault(values.get("split", ""), []).append(found.path)
+            self._idle.setdefault(values.get("split", ""), []).append(match.path)
             return None
         scan, defect = self.table.scan(category, split), values.get("defect", "" if split == "test" else GOOD)
         if not defect:
-            scan.problem(f"{found.path} is of the test split, and its pattern in {DESCRIPTION} has no {{defect}}.")
+            scan.problem(f"{match.path} is of the test split, and its pattern in {DESCRIPTION} has no {{defect}}.")
             return None
-        return _usable(SampleRef(category, values["id"], split, defect), scan, self._description, found.path.parent)
+        return _usable(SampleRef(category, values["id"], split, defect), scan, self._description, match.path.parent)
 
     def _add(self, ref: SampleRef, image: Found, partners: Mapping[str, Sequence[Path]]) -> None:
         """Add a sample to its split, or a sentence that says why it can't be used."""
@@ -175,10 +175,10 @@ class _Pairing:
         expected = self._root / filled(self._patterns[kind][0], image.values)
         return f"{image.path} has no partner {expected}: complete the sample, or remove it."
 
-    def _lonely(self, found: Found) -> str:
+    def _lonely(self, match: Found) -> str:
         """Return a sentence about a file without an image."""
-        other = self._other("files.rgb", found.path)
-        return f"{found.path} has no image of the same name{f', and {other}' if other else '.'}"
+        other = self._other("files.rgb", match.path)
+        return f"{match.path} has no image of the same name{f', and {other}' if other else '.'}"
 
     def _other(self, key: str, path: Path) -> str:
         """Return a clause about the nearest file of the same name that fits no pattern, empty where there is none."""
@@ -194,9 +194,9 @@ class _Pairing:
         """Note files that look like parts of samples and are of none."""
         if not (self._found["rgb"] or self._found["cloud"]) or (self._idle and not self.table.scans):
             there = next(iter([*self._others, *(path for paths in self._idle.values() for path in paths)]), None)
-            found = there or "nothing of the kind"
+            other = there or "nothing of the kind"
             wanted = f"'{self._patterns['rgb'][0]}' in {' or '.join(self._description.files.splits.values())}"
-            raise DataError(f"{self._root} holds no image {wanted}, found was {found}: mend 'files' in {DESCRIPTION}.")
+            raise DataError(f"{self._root} holds no image {wanted}, found was {other}: mend 'files' in {DESCRIPTION}.")
         notes = [
             f"{len(paths)} files of '{word}' are left out, for 'files.splits' names no such split: {paths[0]}"
             if word
@@ -234,11 +234,11 @@ def _usable(ref: SampleRef, scan: Scan, description: Description, place: Path) -
     return None
 
 
-def _by_fields(found: Iterable[Found]) -> dict[tuple[str, ...], dict[tuple[str, ...], list[Path]]]:
+def _by_fields(matches: Iterable[Found]) -> dict[tuple[str, ...], dict[tuple[str, ...], list[Path]]]:
     """Return the paths of files by the names of their fields, then by what stands in these."""
-    kinds = _grouped((tuple(sorted(one.values)), one) for one in found)
+    kinds = _grouped((tuple(sorted(match.values)), match) for match in matches)
     return {
-        fields: _grouped((tuple(one.values[field] for field in fields), one.path) for one in ones)
+        fields: _grouped((tuple(match.values[field] for field in fields), match.path) for match in ones)
         for fields, ones in kinds.items()
     }
 
@@ -252,7 +252,7 @@ def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
 
 def _shared(path: Path, other: Path) -> int:
     """Return in how many places two paths have the same name."""
-    return sum(one == two for one, two in zip(path.parts, other.parts, strict=False))
+    return sum(left == right for left, right in zip(path.parts, other.parts, strict=False))
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -105,16 +105,16 @@ def _shared(covered: Sequence[_Covered]) -> _Covered:
 
     Of sets with as many cells the one with more methods is taken, of these the first by name.
     """
-    found: set[_Covered] = set()
+    sets: set[_Covered] = set()
     for own in sorted(set(covered), key=sorted):
-        if len(found) < _MOST:
-            found |= {own, *(own & other for other in found)}
+        if len(sets) < _MOST:
+            sets |= {own, *(own & other for other in sets)}
 
     def worth(candidate: _Covered) -> tuple[bool, int, int]:
         members = sum(own >= candidate for own in covered)
         return members > 1, members * len(candidate), members
 
-    return max(sorted(filter(None, found), key=sorted), key=worth, default=frozenset())
+    return max(sorted(filter(None, sets), key=sorted), key=worth, default=frozenset())
 
 
 def _why(

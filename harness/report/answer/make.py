@@ -102,7 +102,7 @@ def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]
     ordered = _ordered(field, field.metric.id)
     if not ordered:
         return ()
-    costs = {id(method): found for method, found in zip(field.members, costs_of_members(field, elsewhere), strict=True)}
+    costs = {id(method): cost for method, cost in zip(field.members, costs_of_members(field, elsewhere), strict=True)}
     highest, best = ordered[0]
     others = [method for _, method in ordered[1:]]
     differences = intervals.against_best(field.number(best), [field.number(method) for method in others])
@@ -144,7 +144,7 @@ def _others(field: Field, intervals: Uncertainty, methods: Sequence[Standing]) -
     """Return who is best in each other metric that all compared methods have."""
     if len(methods) < 2:
         return ()
-    found = []
+    others = []
     for metric in ACCURACY:
         ordered = _ordered(field, metric.id)
         if metric.id == field.metric.id or len(ordered) < len(methods):
@@ -155,10 +155,10 @@ def _others(field: Field, intervals: Uncertainty, methods: Sequence[Standing]) -
             zip([method.label for _, method in ordered[1:]], intervals.against_best(first, rest), strict=True)
         )
         behind = {method.label: _behind(value, highest) for value, method in ordered}
-        tied = [label for label, one in tested.items() if _place(behind[label], one) != "behind"]
+        tied = [label for label, test in tested.items() if _place(behind[label], test) != "behind"]
         ours = methods[0].method
-        found.append(OtherMetric(metric.id, best.label, highest, (best.label, *tied), behind[ours], tested.get(ours)))
-    return tuple(found)
+        others.append(OtherMetric(metric.id, best.label, highest, (best.label, *tied), behind[ours], tested.get(ours)))
+    return tuple(others)
 
 
 def _more_images(methods: Sequence[Standing], fewest: int) -> MoreImages | None:
@@ -166,7 +166,7 @@ def _more_images(methods: Sequence[Standing], fewest: int) -> MoreImages | None:
 
     With few images, the spread that this is computed from is itself too rough.
     """
-    rival = next((one for one in methods if one.place == "tied"), None)
+    rival = next((method for method in methods if method.place == "tied"), None)
     times = rival.difference.times_as_many if rival is not None and rival.difference is not None else None
     if rival is None or times is None or fewest < FEW_IMAGES:
         return None
@@ -213,9 +213,9 @@ def _why_metric(field: Field) -> str:
 
 def _cautions(field: Field) -> tuple[str, ...]:
     group = field.group
-    found = []
+    sentences = []
     if stale := dict.fromkeys(filter(None, (method.shown_stale for method in field.members))):
-        found.append(f"All of these numbers are stale: {'; '.join(stale)}. 'harness run' measures them again.")
+        sentences.append(f"All of these numbers are stale: {'; '.join(stale)}. 'harness run' measures them again.")
     if group.protocol.weights == "random" and any(needs_weights(method.cell.method) for method in field.members):
-        found.append("The networks have random weights: measure with pretrained ones before you decide.")
-    return tuple(found)
+        sentences.append("The networks have random weights: measure with pretrained ones before you decide.")
+    return tuple(sentences)

@@ -27,14 +27,14 @@ def answer_grid(answer: Answer) -> Grid:
     columns = [
         Column(metric.heading, {"metric": metric.id}),
         Column("to the\nbest", {"metric": f"difference_{metric.id}"}),
-        *(Column(_HEADINGS[one.id], {"metric": one.id}, one.lowest) for one in costs),
+        *(Column(_HEADINGS[cost.id], {"metric": cost.id}, cost.lowest) for cost in costs),
     ]
     rows = [
         _row(answer, standing, at, metric, costs, first=not place)
         for standing in answer.methods
         for place, at in enumerate(standing.costs or (None,))
     ]
-    rows += [_left_out_row(one.method, one.why, len(columns)) for one in answer.left_out]
+    rows += [_left_out_row(method.method, method.why, len(columns)) for method in answer.left_out]
     headings: tuple[str, ...] = ("method", "machine")
     shown = slice(None) if len(answer.machines) > 1 else slice(1)
     kept = [Row(row.labels[shown], row.values, row.keys, rank_group=row.rank_group) for row in rows]
@@ -57,7 +57,7 @@ def _row(
     numbers = values if first else [Value("")] * 2
     labels = (Value(standing.method if first else "", note=standing.note if first else ""), Value(machine))
     keys = {"method": standing.method, "machine": machine, "category": "+".join(answer.categories)}
-    return Row(labels, (*numbers, *(_cost(costs, one) for one in shown)), keys, rank_group="compared")
+    return Row(labels, (*numbers, *(_cost(costs, cost) for cost in shown)), keys, rank_group="compared")
 
 
 def _value(standing: Standing, metric: Quantity, *, tie: bool) -> Value:

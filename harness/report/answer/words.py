@@ -55,7 +55,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _nothing(answer: Answer) -> str:
-    reasons = "; ".join(f"{one.method}: {one.why}" for one in answer.left_out)
+    reasons = "; ".join(f"{method.method}: {method.why}" for method in answer.left_out)
     return f"{quantity(answer.metric).title} is undefined for every method: {reasons}."
 
 
@@ -67,16 +67,16 @@ def _lead(answer: Answer) -> Iterator[str]:
         yield f"Only {best.method} can be judged by {metric.title}: {value}. There is nothing to compare it with."
         return
     tied, untested, behind = (answer.placed(place) for place in ("tied", "untested", "behind"))
-    equal = [one for one in tied if not one.behind]
+    equal = [method for method in tied if not method.behind]
     if len(equal) == len(answer.methods) - 1:
-        names = _listed(one.method for one in answer.methods)
+        names = _listed(method.method for method in answer.methods)
         yield f"No single best method by {metric.title}: {names} are equal, with {value}."
     elif tied:
         yield (
             f"No single best method by {metric.title}: {best.method} leads with {value}, and "
-            f"{_listed(one.method for one in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
+            f"{_listed(method.method for method in tied)} {'is' if len(tied) == 1 else 'are'} tied with it."
         )
-        yield from (f"{_gap(answer, one, 'with 0 in it')}." for one in tied[:1] if one.behind)
+        yield from (f"{_gap(answer, method, 'with 0 in it')}." for method in tied[:1] if method.behind)
     elif untested:
         first = untested[0]
         yield (
@@ -87,10 +87,10 @@ def _lead(answer: Answer) -> Iterator[str]:
         yield f"Best by {metric.title}: {best.method} with {value}."
         yield f"{_gap(answer, behind[0], 'without 0')}: no tie."
     if tied and untested:
-        names = _listed(one.method for one in untested)
+        names = _listed(method.method for method in untested)
         yield f"Whether {names} {'is' if len(untested) == 1 else 'are'} worse is not known: {untested[0].undecided}."
     if (tied or untested) and behind:
-        yield f"Worse: {_listed(one.method for one in behind)}."
+        yield f"Worse: {_listed(method.method for method in behind)}."
     yield from _not_equal(tied, metric)
 
 
@@ -124,7 +124,7 @@ def _amount(number: float, metric: Quantity) -> str:
 
 
 def _not_equal(tied: Sequence[Standing], metric: Quantity) -> Iterator[str]:
-    detectable = [one.difference.detectable for one in tied if one.difference and one.difference.detectable]
+    detectable = [method.difference.detectable for method in tied if method.difference and method.difference.detectable]
     if detectable:
         yield (
             f"Tied is not equal: a true difference of {metric.text(max(detectable))} or more would show on such test "
@@ -204,7 +204,7 @@ def _cost(answer: Answer, best: Standing) -> Iterator[str]:
     for machine in answer.machines:
         costs = best.on(machine)
         if costs is None:
-            names = _listed(one.method for one in answer.methods if one.on(machine))
+            names = _listed(method.method for method in answer.methods if method.on(machine))
             yield f"On {machine} costs are known of {names} alone: they can't be set against those of {best.method}."
             continue
         known = [text for id in costs.numbers if (text := _cost_text(costs, id))]
@@ -231,7 +231,7 @@ def _cost_text(costs: Costs, id: str) -> str:
 
 def _uncompared(answer: Answer, machine: str) -> Iterator[str]:
     """Yield that times are not set against each other, where no two of them may be."""
-    there = [costs for one in answer.methods if (costs := one.on(machine))]
+    there = [costs for method in answer.methods if (costs := method.on(machine))]
     named = {"fps": "Frame rates", "fit_s": "Times of training"}
     lost = [name for id, name in named.items() if sum(costs.compared(id) is not None for costs in there) < 2]
     if lost and len(there) > 1:
@@ -241,13 +241,13 @@ def _uncompared(answer: Answer, machine: str) -> Iterator[str]:
 def _faster(answer: Answer, best: Standing, costs: Costs) -> list[tuple[Standing, float]]:
     """Return the most accurate methods of each higher speed, with how many times as fast they are."""
     own = fastest = costs.compared("fps")
-    found: list[tuple[Standing, float]] = []
+    rivals: list[tuple[Standing, float]] = []
     for rival in answer.methods[1:]:
         speed = _compared(rival, costs.machine, "fps")
         if own and fastest and speed and _is_faster(speed, fastest):
-            found.append((rival, speed / own))
+            rivals.append((rival, speed / own))
             fastest = speed
-    return found
+    return rivals
 
 
 def _is_faster(speed: float, than: float) -> bool:
@@ -259,11 +259,13 @@ def _faster_text(
     answer: Answer, best: Standing, costs: Costs, faster: Sequence[tuple[Standing, float]]
 ) -> Iterator[str]:
     own = costs.compared("fps")
-    speeds = [speed for one in answer.methods[1:] if (speed := _compared(one, costs.machine, "fps"))]
+    speeds = [speed for method in answer.methods[1:] if (speed := _compared(method, costs.machine, "fps"))]
     if not own or not speeds:
         return
     if faster:
-        texts = [f"{one.method} is {_times(ratio)} as fast {_price(one, answer)}" for one, ratio in faster[:_FASTER]]
+        texts = [
+            f"{method.method} is {_times(ratio)} as fast {_price(method, answer)}" for method, ratio in faster[:_FASTER]
+        ]
         yield f"{'; '.join(texts)}."
     elif _is_faster(own, max(speeds)):
         yield f"No other is as fast: {best.method} is {_times(own / max(speeds))} as fast as the next."
@@ -284,12 +286,12 @@ def _smaller(answer: Answer, best: Standing, costs: Costs, faster: Sequence[tupl
     """Yield which method needs the least memory, where that is another one."""
     id = "peak_inference_mb"
     own = costs.compared(id)
-    rivals = [(at, one) for one in answer.methods[1:] if (at := _compared(one, costs.machine, id)) is not None]
+    rivals = [(at, method) for method in answer.methods[1:] if (at := _compared(method, costs.machine, id)) is not None]
     if not own or not rivals:
         return
     least, rival = min(rivals, key=lambda pair: pair[0])
     if own >= least * DEFAULTS["peak_ratio"] and own - least >= DEFAULTS["peak_floor_mb"]:
-        price = "" if any(rival is one for one, _ in faster[:_FASTER]) else f", {_price(rival, answer)}"
+        price = "" if any(rival is method for method, _ in faster[:_FASTER]) else f", {_price(rival, answer)}"
         yield f"{rival.method} holds the least memory: {least:.0f} MB, {least / own:.0%} of that{price}."
 
 
@@ -330,4 +332,4 @@ def _disagreement(other: OtherMetric, ours: str) -> str:
 
 def _left_out(answer: Answer) -> Iterator[str]:
     if answer.left_out:
-        yield f"Not compared: {'; '.join(f'{one.method} ({one.why})' for one in answer.left_out)}."
+        yield f"Not compared: {'; '.join(f'{method.method} ({method.why})' for method in answer.left_out)}."

@@ -31,7 +31,7 @@ _KINDS: tuple[CurveKind, ...] = ("pro", "roc")
 _DIGITS = 4
 
 
-def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Store | None = None) -> dict[str, Any]:
+def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Store | None = None) -> dict[str, object]:
     """Return plain JSON values.
 
     Parameters
@@ -79,7 +79,7 @@ def curve_rates() -> NDArray[np.float64]:
     return np.unique(np.concatenate([fine, np.linspace(0.01, 0.3, 59), np.linspace(0.3, 1, 29)]))
 
 
-def _random_splits(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def _random_splits(sections: Sequence[Section]) -> list[dict[str, object]]:
     """Return the ids of the rows that means over random splits are taken of, and each mean with its interval."""
     rows = [
         (line_id(index, number), section.group, line.method)
@@ -104,7 +104,7 @@ def _colours(colour: str) -> list[str]:
     return [colour, readable(colour), on_dark(colour)]
 
 
-def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, Any]:
+def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, object]:
     return {
         "id": section_id(index),
         **{name: getattr(section, name) for name in ("title", "dataset", "split", "preset", "weights", "warning")},
@@ -117,7 +117,7 @@ def _section(index: int, section: Section, pages: Mapping[str, str], store: Stor
     }
 
 
-def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
+def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, object]:
     values = {
         column.id: value.text for column, value in zip(COLUMNS, line.values, strict=True) if value.number is not None
     }
@@ -125,7 +125,7 @@ def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, Any]:
     for column, value in zip(COLUMNS, line.values, strict=True):
         if value.number is None and value.note and not line.published:
             reasons.setdefault(value.note, []).append(column.quantity.title)
-    row = {
+    row: dict[str, object] = {
         "id": name,
         "label": line.label,
         "published": line.published,
@@ -148,7 +148,7 @@ def _record(record: Record, pages: Mapping[str, str]) -> list[Any]:
     return [record.cell.category, record.status, pages[record.cell.id], *values]
 
 
-def _plots(group: Group | None, method: MethodRecords | None, store: Store | None) -> dict[str, Any]:
+def _plots(group: Group | None, method: MethodRecords | None, store: Store | None) -> dict[str, object]:
     """Return what plots of raw times and curves show of a measured row; nothing of a published one."""
     if group is None or method is None or store is None:
         return {}
@@ -174,6 +174,6 @@ def _curves(group: Group, method: MethodRecords, store: Store) -> tuple[dict[str
     return curves, ""
 
 
-def _times(row: LatencyRow) -> dict[str, Any]:
+def _times(row: LatencyRow) -> dict[str, object]:
     quantiles = {window: [round(time, 3) for time in row.quantiles(window)] for window in WINDOWS}
     return quantiles | {"machine": row.device, "calls": {window: len(times) for window, times in row.times.items()}}

@@ -146,8 +146,8 @@ def _without(names: Iterable[str], cells: Sequence[Cell]) -> list[str]:
 
 def _shown(store: Store, method: MethodRecords) -> ShownMethod | None:
     """Return a method with those of its categories that have maps, None where none has."""
-    found = {category: kept_maps(store, record) for category, record in method.ok.items()}
-    maps = {category: file for category, file in found.items() if file is not None}
+    files = {category: kept_maps(store, record) for category, record in method.ok.items()}
+    maps = {category: file for category, file in files.items() if file is not None}
     return ShownMethod(method.label, {category: method.ok[category] for category in maps}, maps) if maps else None
 
 
