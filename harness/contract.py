@@ -23,6 +23,7 @@ __all__ = [
     "Cache",
     "Checkpointed",
     "ChoosesModalities",
+    "ChoosesWeights",
     "Explained",
     "Meta",
     "Method",
@@ -174,6 +175,11 @@ class WeightFile:
         Hexadecimal digest, where published.
     alternatives
         Names of other files that hold the same weights in another format, without a published digest of their own.
+    shipped
+        Path of the file in an installed package, ``package/folder/file``, where one ships it: it need not lie in the
+        weights folder, and is not downloaded.
+    extra
+        Extra that installs this package.
     """
 
     name: str
@@ -182,6 +188,8 @@ class WeightFile:
     size: int | None = None
     sha256: str | None = None
     alternatives: tuple[str, ...] = ()
+    shipped: str = ""
+    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +211,8 @@ class Meta:
         where they decide it (:class:`ChoosesModalities`). On a dataset that does not offer them its cells are
         unsupported.
     weights
-        Pretrained files the method needs; empty for a method that needs none.
+        Pretrained files the method needs, or may need, where its parameters decide it (:class:`ChoosesWeights`); empty
+        for a method that needs none.
     extras
         Extras of the package that must be installed, for example ``("faiss-cpu",)``.
     presets
@@ -280,6 +289,14 @@ class UsesWeights(Protocol):
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Keep the paths of the files in ``meta.weights``, by their names; called before :meth:`Method.fit`."""
+
+
+@runtime_checkable
+class ChoosesWeights(Protocol):
+    """A method whose parameters decide which pretrained files it needs; asked before any cell runs."""
+
+    def weight_files(self) -> tuple[WeightFile, ...]:
+        """Return those of ``meta.weights`` that it needs with its parameters."""
 
 
 class Cache(Protocol):

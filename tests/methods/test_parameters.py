@@ -11,7 +11,7 @@ import pytest
 from harness import registry
 from methods.parameters import require_choices, require_multiple, require_range
 
-METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm")
+METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "patchcore-rgb", "patchcore-xyz")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -83,6 +83,9 @@ PUBLISHED = {
     "ast": "modality=rgb+depth image_size=768 epochs=72 batch=8 lr=0.0002 weight_decay=1e-05 drop_last=True blocks=4 "
     "hidden=64 width=1024 residual_blocks=4 position_channels=32 foreground=auto gap_passes=3 dilation=8 mask_power=2 "
     "score=max padding=static",
+    "patchcore-rgb": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian backbone=wide_resnet50",
+    "patchcore-xyz": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian "
+    "normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
     "btf": "features=rgb+fpfh coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 score=reweighted blur=pil "
     "rgb_background=black raw_layout=code normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
 }

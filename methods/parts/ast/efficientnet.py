@@ -5,7 +5,7 @@ Tan, Le: "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from harness.contract import MethodError
 from methods.parts.initialise import randomise
 from methods.parts.weight_files import fill_from, read_tensors
 
-__all__ = ["CHANNELS", "STRIDE", "Padding", "build_efficientnet"]
+__all__ = ["CHANNELS", "STRIDE", "Padding", "build_efficientnet", "from_published"]
 
 CHANNELS = 304
 """Channels of the features."""
@@ -151,11 +151,11 @@ def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
 
 def _timm_names(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Rename the tensors of either layout to timm's names, without the head and the last stage."""
-    rename = _from_published if any(name.startswith("_") for name in tensors) else _from_timm
+    published = any(name.startswith("_") for name in tensors)
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         try:
-            new = rename(name)
+            new = from_published(name, _REPEATS) if published else _from_timm(name)
         except (KeyError, ValueError):
             raise MethodError(
                 f"The weight file {path} has '{name}', which is not a tensor of EfficientNet-B5: "
@@ -175,8 +175,21 @@ def _from_timm(name: str) -> str | None:
     return name
 
 
-def _from_published(name: str) -> str | None:
-    """Translate a name of EfficientNet-PyTorch; None for the head and the blocks after the trunk."""
+def from_published(name: str, repeats: Sequence[int]) -> str | None:
+    """Translate a name of EfficientNet-PyTorch to timm's; None for the head and the blocks after the trunk.
+
+    Parameters
+    ----------
+    name
+        Of a tensor.
+    repeats
+        Blocks of each stage of the trunk.
+
+    Raises
+    ------
+    KeyError, ValueError
+        For a name that no EfficientNet has.
+    """
     if name.startswith(_PUBLISHED_HEAD):
         return None
     first, _, rest = name.partition(".")
@@ -184,8 +197,8 @@ def _from_published(name: str) -> str | None:
         return f"{_STEM[first]}.{rest}"
     number, part, tensor = rest.split(".", 2)
     stage, block = 0, int(number)
-    while stage < len(_REPEATS) and block >= _REPEATS[stage]:
-        block -= _REPEATS[stage]
+    while stage < len(repeats) and block >= repeats[stage]:
+        block -= repeats[stage]
         stage += 1
     own = (_INVERTED if stage else _SEPARABLE)[part]
-    return None if stage == len(_REPEATS) else f"blocks.{stage}.{block}.{own}.{tensor}"
+    return None if stage == len(repeats) else f"blocks.{stage}.{block}.{own}.{tensor}"
