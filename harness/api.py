@@ -27,7 +27,8 @@ from harness.report.results import Results
 from harness.report.tables import NothingMeasuredError, Source
 from harness.store.pending import drop_finished, save_pending
 from harness.store.query import RecordQuery
-from harness.store.store import Store, left_out_records_text, open_store
+from harness.store.several import open_store
+from harness.store.store import Store, left_out_records_text
 
 if TYPE_CHECKING:
     from harness.report.answer.answer import Answer

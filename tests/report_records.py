@@ -15,7 +15,7 @@ from harness.protocol import Protocol
 from harness.registry import parse, resolve
 from harness.report.grid import Grid
 from harness.report.groups import Group, group_records
-from harness.report.render.text import entries
+from harness.report.render.data import entries
 from harness.store.record import ImageScore, Record, TestImages
 
 METRICS = {

@@ -88,7 +88,7 @@ def query_options(function: _Function) -> _Function:
     def wrapper(*arguments: Any, results: tuple[Path, ...], **options: Any) -> Any:
         from harness.data.splits import parse_shots, require_split_name
         from harness.store.query import RecordQuery
-        from harness.store.store import open_store
+        from harness.store.several import open_store
 
         names = [name for name in options if name.startswith("query_")]
         chosen = {name.removeprefix("query_"): options.pop(name) for name in names}

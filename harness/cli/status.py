@@ -106,7 +106,7 @@ def _verify(
 def _name(record: Record, store: Store) -> str:
     """Return which record is meant, with the machine where the cell was measured on several."""
     from harness.report.groups import samples_title
-    from harness.store.quantities import machine_of
+    from harness.store.means import machine_of
 
     cell = record.cell
     several = any(other.cell.id == cell.id for other in store.elsewhere)

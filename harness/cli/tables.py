@@ -164,9 +164,10 @@ def _print_hint(records: Sequence[Record], query: RecordQuery, store: Store) -> 
 def _print(grids: Sequence[Grid], form: _Format) -> None:
     from harness.report.console import print_grid
     from harness.report.legend import legend
+    from harness.report.render.data import as_csv, as_json
     from harness.report.render.latex import as_latex
     from harness.report.render.page import as_html
-    from harness.report.render.text import as_csv, as_json, as_markdown
+    from harness.report.render.text import as_markdown
 
     explanations = legend(grids)
     if form == "rich":

@@ -185,7 +185,7 @@ class Grid:
     def to_pandas(self) -> pd.DataFrame:
         """Return one line for each number, with all that distinguishes it; raise PrerequisiteError without pandas."""
         from harness.report.frame import pandas_frame
-        from harness.report.render.text import entries
+        from harness.report.render.data import entries
 
         return pandas_frame(entries(self))
 

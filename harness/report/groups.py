@@ -16,8 +16,8 @@ from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
 from harness.registry import label, needs_weights
+from harness.store.means import machine_of
 from harness.store.provenance import stale_reasons
-from harness.store.quantities import machine_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record, unlike_published
 

@@ -9,10 +9,11 @@ from harness.registry import note_of
 from harness.report.compare import difference, published_labels, published_values, why_not_comparable
 from harness.report.grid import Column, Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords
+from harness.store.means import busy_reason, is_time, machines_of, mean_over
 from harness.store.paper import reason_for_no_difference
 from harness.store.provenance import mixed_versions
 from harness.store.published import MEAN, Published
-from harness.store.quantities import Quantity, busy_reason, is_time, machines_of, mean_over
+from harness.store.quantities import Quantity
 from harness.store.record import Record
 
 __all__ = [

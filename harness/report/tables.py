@@ -11,9 +11,10 @@ from harness.report.differences import difference_grid
 from harness.report.grid import Grid, Value
 from harness.report.groups import Group, group_records, split_by_machine
 from harness.report.own_tables import accuracy_grid, category_grid, cost_grid, defect_grid, memory_grid, timing_grid
-from harness.report.paper_layout import Series, find_series, layout_grids, printed_numbers
+from harness.report.paper_layout import layout_grids, printed_numbers
 from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
+from harness.report.series import Series, find_series
 from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
 from harness.store.paper import PAPER_DATASET, PAPER_TABLES, PaperTable

@@ -17,7 +17,8 @@ from harness.report.grid import NumberId
 from harness.report.groups import MethodRecords
 from harness.report.intervals import Difference, Interval, MeanOf, against_best, mean_interval
 from harness.report.replicates import Resampled, bootstrap_cell
-from harness.store.quantities import mean_over, quantity
+from harness.store.means import mean_over
+from harness.store.quantities import quantity
 from harness.store.record import Record
 from harness.store.store import Store
 

@@ -15,7 +15,8 @@ from harness.report.figures.speed_data import measured_speeds
 from harness.report.groups import Group, group_records
 from harness.report.own_tables import cost_grid
 from harness.store.environment import Environment
-from harness.store.quantities import QUANTITIES, busy_reason, is_time, mean_over
+from harness.store.means import busy_reason, is_time, mean_over
+from harness.store.quantities import QUANTITIES
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 from harness.store.store import Store

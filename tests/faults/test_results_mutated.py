@@ -39,7 +39,8 @@ from harness.report.html.recordpage import record_page
 from harness.report.overview import overview
 from harness.report.own_tables import summary_grid
 from harness.report.recompute import recompute
-from harness.report.render.text import as_csv, as_json, as_markdown
+from harness.report.render.data import as_csv, as_json
+from harness.report.render.text import as_markdown
 from harness.report.status import advice, group_states, read_states
 from harness.report.tables import TableRequest, measured_grids
 from harness.report.uncertainty import Uncertainty

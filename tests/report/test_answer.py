@@ -16,7 +16,8 @@ from harness.report.answer.table import answer_grid
 from harness.report.intervals import POWER, Difference, MeanOf
 from harness.report.uncertainty import Uncertainty
 from harness.store.query import RecordQuery
-from harness.store.store import Store, open_store
+from harness.store.several import open_store
+from harness.store.store import Store
 
 METHODS = ("ast", "btf", "cfm", "cfm-m", "cfm-t", "m3dm")
 NAMES = ("bagel", "foam", "tire")

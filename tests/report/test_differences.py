@@ -12,8 +12,8 @@ from count_records import keep_counts
 
 from harness.report.differences import BEST, difference_grid
 from harness.report.groups import group_records
+from harness.report.render.data import as_csv
 from harness.report.render.latex import as_latex
-from harness.report.render.text import as_csv
 from harness.report.tables import TableRequest, measured_grids
 from harness.report.uncertainty import Uncertainty
 from harness.store.store import Store

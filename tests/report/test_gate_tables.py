@@ -9,7 +9,8 @@ from harness.gate.leaderboard import Board, latest
 from harness.gate.tolerances import Tolerance, Tolerances
 from harness.report.board import board_grids
 from harness.report.gate import compared_text, moved_grids
-from harness.report.render.text import as_json, as_markdown
+from harness.report.render.data import as_json
+from harness.report.render.text import as_markdown
 
 BOARD = Board(folder=Path("boards"), dataset="toy", preset="quick")
 LIMITS = Tolerances({"i_auroc": Tolerance(0.002, 0.0004, "1 and 2 threads")}, "here.csv")

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from harness.data.registry import DATASETS
 from harness.files.bundled import published_dir
+from harness.report.render.data import as_csv, as_json
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
-from harness.report.render.text import as_csv, as_json, as_markdown, as_rich
+from harness.report.render.text import as_markdown, as_rich
 from harness.report.tables import TableRequest, published_grids
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import read_published

@@ -5,7 +5,7 @@ from report_records import cells, complete, full_record, group_of, make_record, 
 
 from harness.data.registry import DATASETS
 from harness.report.own_tables import cost_grid, defect_grid, memory_grid, timing_grid
-from harness.report.render.text import entries
+from harness.report.render.data import entries
 from harness.store.environment import Environment
 from harness.store.quantities import WINDOWS, quantity
 

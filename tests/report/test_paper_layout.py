@@ -6,7 +6,7 @@ from report_records import complete, make_record
 from harness.data.registry import DATASETS
 from harness.report.grid import Value
 from harness.report.groups import group_records
-from harness.report.render.text import entries
+from harness.report.render.data import entries
 from harness.report.tables import TableRequest, measured_grids
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from harness.data.registry import DATASETS
-from harness.report.render.text import entries
+from harness.report.render.data import entries
 from harness.report.tables import TableRequest, published_grids
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN

@@ -5,7 +5,7 @@ from report_records import METRICS, cells, complete, group_of, make_record, note
 
 from harness.data.registry import DATASETS
 from harness.report.own_tables import accuracy_grid, cost_grid
-from harness.report.render.text import entries
+from harness.report.render.data import entries
 
 
 def test_measured_published_and_difference(published):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.report.grid import Column, Grid, Row, Value, missing
-from harness.report.render.text import FIELDS, as_csv, as_json, as_markdown, as_rich, escape_markdown
+from harness.report.render.data import FIELDS, as_csv, as_json
+from harness.report.render.text import as_markdown, as_rich, escape_markdown
 from harness.report.tables import TableRequest, published_grids
 from harness.store.published import read_published
 

@@ -9,9 +9,10 @@ from harness.report.groups import group_records
 from harness.report.intervals import Difference
 from harness.report.legend import legend
 from harness.report.own_tables import accuracy_grid, defect_grid
+from harness.report.render.data import as_csv, as_json
 from harness.report.render.latex import as_latex
 from harness.report.render.page import as_html
-from harness.report.render.text import as_csv, as_json, as_markdown
+from harness.report.render.text import as_markdown
 from harness.report.tables import TableRequest, measured_grids
 from harness.report.ties import mark_ties
 from harness.store.published import MEAN, read_published

@@ -15,7 +15,8 @@ from harness.plan.planning import Selection, make_plan
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
 from harness.running.worker import run_job
-from harness.store.store import Store, open_store
+from harness.store.several import open_store
+from harness.store.store import Store
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
 

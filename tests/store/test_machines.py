@@ -12,7 +12,8 @@ from harness.measure.environment import describe, describe_torch, machine_of
 from harness.report.tables import TableRequest, measured_grids
 from harness.store.environment import Environment
 from harness.store.record import Record
-from harness.store.store import Store, open_store
+from harness.store.several import open_store
+from harness.store.store import Store
 
 A = Environment(cpu="CPU A", cores=2, threads=2, device="cpu", device_name="CPU A")
 B = replace(A, cpu="CPU B", device_name="CPU B")

@@ -10,19 +10,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 from report_records import METRICS, full_record, make_record
 
+from harness.store.means import UNKNOWN_DEVICE, machines_of, mean_over
 from harness.store.measurements import Latency
-from harness.store.quantities import (
-    ACCURACY,
-    OLD_IDS,
-    QUANTITIES,
-    UNKNOWN_DEVICE,
-    WINDOWS,
-    Quantity,
-    machines_of,
-    mean_over,
-    quantities_of,
-    quantity,
-)
+from harness.store.quantities import ACCURACY, OLD_IDS, QUANTITIES, WINDOWS, Quantity, quantities_of, quantity
 from harness.store.record import Record
 
 EVERY = pytest.mark.parametrize("one", QUANTITIES.values(), ids=QUANTITIES.keys())

@@ -9,7 +9,8 @@ from harness.report.answer.answer import Cost, Costs
 from harness.report.answer.field import Field
 from harness.report.groups import Group, MethodRecords, split_by_machine
 from harness.report.pivot import CONTENDED, Cut, measured_value
-from harness.store.quantities import busy_reason, machines_of, quantity
+from harness.store.means import busy_reason, machines_of
+from harness.store.quantities import quantity
 from harness.store.record import Record
 
 __all__ = ["COSTS", "costs_of_members"]

@@ -14,7 +14,8 @@ from harness.report.groups import MethodRecords, group_records
 from harness.report.intervals import Difference
 from harness.report.pivot import remarks
 from harness.report.uncertainty import FEW_IMAGES, Uncertainty
-from harness.store.quantities import ACCURACY, Quantity, mean_over, quantity, require_accuracy
+from harness.store.means import mean_over
+from harness.store.quantities import ACCURACY, Quantity, quantity, require_accuracy
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 

@@ -9,7 +9,7 @@ from harness.report.figures.data import FigureData
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import CONTENDED
 from harness.store.details import read_details
-from harness.store.quantities import machine_of, why_no_times
+from harness.store.means import machine_of, why_no_times
 from harness.store.store import Store
 
 __all__ = ["QUANTILES", "WINDOWS", "LatencyRow", "Window", "measured_latencies", "method_latencies", "order_statistic"]

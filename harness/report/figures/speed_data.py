@@ -12,9 +12,10 @@ from harness.report.compare import why_not_comparable
 from harness.report.figures.data import FigureData, Series
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import CONTENDED, Cut, label_of, measured_value
+from harness.store.means import busy_reason, machines_of
 from harness.store.paper import PAPER_DATASET
 from harness.store.published import MEAN, Published
-from harness.store.quantities import busy_reason, machines_of, quantity
+from harness.store.quantities import quantity
 from harness.store.query import RecordQuery
 
 __all__ = ["SpeedPoint", "front_of", "measured_speeds", "pareto_front", "published_speeds"]

@@ -15,7 +15,8 @@ from harness.report.figures.shots_data import random_splits
 from harness.report.groups import Group, MethodRecords
 from harness.report.html.columns import COLUMNS
 from harness.report.html.sections import Line, Section
-from harness.store.quantities import ACCURACY, mean_over, quantity
+from harness.store.means import mean_over
+from harness.store.quantities import ACCURACY, quantity
 from harness.store.record import Record
 from harness.store.store import Store
 

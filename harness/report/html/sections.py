@@ -14,9 +14,9 @@ from harness.report.groups import Group, MethodRecords, group_records, samples_t
 from harness.report.html.columns import COLUMNS
 from harness.report.pivot import CONTENDED, Cut, group_records_of, label_of, measured_value
 from harness.report.ties import TieTest, mark_ties
+from harness.store.means import busy_reason, machine_of, machines_of
 from harness.store.paper import PAPER_TABLES
 from harness.store.published import MEAN, Published
-from harness.store.quantities import busy_reason, machine_of, machines_of
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 

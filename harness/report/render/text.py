@@ -1,12 +1,9 @@
-"""Tables in the formats of ``harness tables``: for a terminal, for a page, for a program."""
+"""Tables as text: for a terminal, and as Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
@@ -15,41 +12,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.files.csvfile import guarded
 from harness.report.grid import Column, Grid, Row, Value
 from harness.report.printable import printable
 
-__all__ = ["FIELDS", "TIE_MARK", "as_csv", "as_json", "as_markdown", "as_rich", "entries", "escape_markdown"]
-
-FIELDS = (
-    "kind",
-    "source",
-    "table",
-    "dataset",
-    "preset",
-    "weights",
-    "split",
-    "shots",
-    "method",
-    "category",
-    "defect",
-    "window",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "tied",
-    "detectable",
-    "how",
-    "note",
-)
-"""Columns of the CSV format; those that say nothing about a number are empty."""
+__all__ = ["TIE_MARK", "as_markdown", "as_rich", "escape_markdown"]
 
 TIE_MARK = "≈"
 """Follows a number that can't be separated from the best of its column."""
-
-_OPTIONAL = ("low", "high", "detectable")
-"""What only some numbers have."""
 
 _MARKUP = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])|[`|]|(?<!\s)\*|\*(?!\s|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
@@ -74,71 +43,6 @@ _BROKEN_LABELS = 32
 _INDENT = "  "
 
 
-def entries(grid: Grid) -> Iterator[dict[str, str | float | bool | None]]:
-    """Yield every number of a table with all that distinguishes it from the others; ``value`` is None for a dash.
-
-    Numbers with an interval have its ends as ``low`` and ``high``, others None.
-    """
-    for row in grid.rows:
-        for column, value in zip(grid.columns, row.values, strict=True):
-            if not value.text:
-                continue
-            notes = dict.fromkeys(note for note in (*(label.note for label in row.labels), value.note) if note)
-            yield {
-                **grid.keys,
-                **row.keys,
-                **column.keys,
-                "value": value.number,
-                "low": value.low,
-                "high": value.high,
-                **({"metric": value.quantity} if value.quantity else {}),
-                "text": value.text,
-                "tied": value.tied,
-                "detectable": value.detectable,
-                "note": " ".join(notes),
-            }
-
-
-def as_json(grids: Sequence[Grid]) -> str:
-    """Return tables as a JSON list: title, caption, warning, and a flat list of values each."""
-    tables = [
-        {
-            "title": grid.title,
-            "caption": grid.caption,
-            "warning": grid.warning,
-            **grid.keys,
-            "values": [_without_context(entry, grid) for entry in entries(grid)],
-        }
-        for grid in grids
-    ]
-    return json.dumps(tables, indent=1, ensure_ascii=False, allow_nan=False)
-
-
-def _without_context(entry: Mapping[str, object], grid: Grid) -> dict[str, object]:
-    """Leave out what the table says of all numbers, the printed text, and ends of an interval that is not there."""
-    absent = {"text", *(key for key in _OPTIONAL if entry[key] is None)}
-    return {key: value for key, value in entry.items() if key not in grid.keys and key not in absent}
-
-
-def as_csv(grids: Sequence[Grid]) -> str:
-    """Return all numbers as one CSV table with the columns :data:`FIELDS`, one number a line.
-
-    Published values keep their printed decimals, others have six.
-    """
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, FIELDS, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for grid in grids:
-        for entry in entries(grid):
-            note = " ".join(filter(None, (grid.warning, str(entry["note"]))))
-            tied = "yes" if entry["tied"] else ""
-            numbers = {"value": _plain_number(entry)}
-            numbers |= {key: _decimals(entry[key]) for key in _OPTIONAL}
-            texts = {key: guarded(str(value)) for key, value in {**entry, "note": note}.items()}
-            writer.writerow({**texts, **numbers, "tied": tied})
-    return stream.getvalue().rstrip("\n")
-
-
 def as_markdown(grids: Sequence[Grid]) -> str:
     """Return tables for a page: pipe tables, best bold, runner-up underlined, footnotes below."""
     return "\n\n".join(_markdown(grid) for grid in grids)
@@ -147,17 +51,6 @@ def as_markdown(grids: Sequence[Grid]) -> str:
 def as_rich(grid: Grid) -> RenderableType:
     """Return a table for a terminal; where it is too narrow, groups of columns below each other."""
     return _Terminal(grid)
-
-
-def _plain_number(entry: Mapping[str, str | float | bool | None]) -> str:
-    number, text = entry["value"], str(entry["text"])
-    if number is None:
-        return ""
-    return text if entry.get("source") == "published" else _decimals(number)
-
-
-def _decimals(number: str | float | None) -> str:
-    return "" if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def escape_markdown(text: str) -> str:
