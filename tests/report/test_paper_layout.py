@@ -287,3 +287,14 @@ def test_memory_that_nobody_can_explain_has_a_footnote(published):
     noted = {method for (method, source), entry in found.items() if "unexplained" in entry["note"]}
     assert noted == {"cfm-s", "m3dm"}
     assert "unexplained" not in found["cfm-s", "measured"]["note"]
+
+
+def test_a_re_implemented_baseline_stands_beside_its_published_row_with_its_note_and_without_a_difference(published):
+    for number, sources in ((1, ["measured", "published", "difference"]), (2, ["measured"])):
+        for grid in tables([*complete("voxel-vm"), *complete("cfm")], published, number):
+            assert [source for method, source in rows(grid) if method == "voxel-vm"] == sources
+            gaps = [entry for key, entry in cells(grid).items() if key[:2] == ("voxel-vm", "difference")]
+            assert all(entry["value"] is None and "another implementation" in entry["note"] for entry in gaps)
+            firsts = {row.keys["method"]: row for row in reversed(grid.rows) if row.keys["source"] == "measured"}
+            note = "re-implemented, details of the original unpublished"
+            assert [note in firsts[method].labels[0].note for method in ("voxel-vm", "cfm")] == [True, False]
