@@ -24,8 +24,9 @@ from harness.metrics import evaluate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
 from harness.report.results import Results
-from harness.report.tables import NothingMeasuredError, Source
+from harness.report.tables import NothingMeasuredError, Source, TableRequest, published_grids
 from harness.store.pending import drop_finished, save_pending
+from harness.store.published import read_published
 from harness.store.query import RecordQuery
 from harness.store.several import open_store
 from harness.store.store import Store, left_out_records_text
@@ -246,7 +247,7 @@ def tables(
     metrics
         Ids of accuracy metrics; those of the table where empty.
     source
-        ``measured``, or ``both`` to set published numbers beside measured ones.
+        ``measured``, ``published``, or ``both`` to set published numbers beside measured ones.
     **query
         As in :func:`results`.
 
@@ -255,6 +256,11 @@ def tables(
     list of Grid
         Each with ``to_pandas()``, and shown as a table in a notebook.
     """
+    if source == "published":
+        request = TableRequest(_query(query), (name,), tuple(metrics))
+        published = read_published()
+        request.check((), published)
+        return published_grids(published, request)
     return results(folders, **query).tables(name, metrics=metrics, source=source)
 
 

@@ -68,10 +68,6 @@ class PluginGroup:
         """Return all names, the built-in ones and those of plugins, ascending."""
         return tuple(sorted(self._entries))
 
-    def built_in(self) -> tuple[str, ...]:
-        """Return the names that this package registers, ascending."""
-        return tuple(name for name in self.names() if _is_built_in(self._entries[name]))
-
     def entry(self, name: str) -> EntryPoint | None:
         """Return who registers a name; None where nobody does."""
         return self._entries.get(name)

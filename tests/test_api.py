@@ -56,6 +56,14 @@ def test_methods_run_from_python_and_are_not_run_twice(tiny_mvtec, plugin_site, 
     assert last == "1 colour-distance True"
 
 
+def test_published_tables_need_no_records(tmp_path):
+    grids = harness.tables("all", tmp_path / "nothing", source="published", dataset="mvtec3d", shots=[10])
+    assert {grid.keys["table"] for grid in grids} == {"4"}
+    assert {row.keys["source"] for grid in grids for row in grid.rows} == {"published"}
+    with pytest.raises(UsageError, match="published"):
+        harness.tables("rank", tmp_path / "nothing", source="published")
+
+
 def test_results_are_selected_by_the_fields_of_a_query(folder):
     everything = harness.results(folder)
     assert len(everything) == 5

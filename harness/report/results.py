@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from harness.report.answer.make import answers
-from harness.report.tables import Source, TableRequest, measured_grids
+from harness.report.tables import TableRequest, measured_grids
 from harness.report.uncertainty import Uncertainty
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
@@ -62,7 +62,9 @@ class Results(Sequence[Record]):
         ok = sum(record.status == "ok" for record in self)
         return f"<{len(self)} records, {ok} ok, of {self.store.folder}>"
 
-    def tables(self, name: str, *, metrics: Sequence[str] = (), source: Source = "both") -> list[Grid]:
+    def tables(
+        self, name: str, *, metrics: Sequence[str] = (), source: Literal["measured", "both"] = "both"
+    ) -> list[Grid]:
         """Return a table of :func:`harness.api.tables` from these records."""
         published = read_published()
         request = TableRequest(RecordQuery(contended=self.contended), (name,), tuple(metrics))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness import registry
 from harness.cell import Cell
-from harness.contract import MethodError, Sample
+from harness.contract import Method, MethodError, Prediction, Sample
 from harness.data.background import Background
 from harness.data.clouds.cloud import read_cloud, within_rows
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
@@ -101,16 +101,7 @@ def predict_files(
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed)
     model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
-    try:
-        prediction = model.infer(model.prepare(sample))
-        check_prediction(prediction, sample.id)
-    except MethodError as error:
-        raise DataError(f"{error}") from error
-    except Exception as error:  # what a file of another fit makes of a method's code
-        raise DataError(
-            f"{method} fails on this sample with {fitted} ({type(error).__name__}: {error}): fit it again with "
-            "'harness run ... --save-fitted'."
-        ) from error
+    prediction = _predict(model, sample, f"{method} fails on this sample with {fitted}")
     values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +109,20 @@ def predict_files(
     except OSError as error:
         raise PrerequisiteError(f"{out} can't be written ({error.strerror}): name another file with --out.") from error
     return PredictedSample(cell, sample, values, prediction.score)
+
+
+def _predict(model: Method, sample: Sample, failure: str) -> Prediction:
+    """Return a checked prediction; raise DataError, which begins with ``failure`` where the method's code fails."""
+    try:
+        prediction = model.infer(model.prepare(sample))
+        check_prediction(prediction, sample.id)
+    except MethodError as error:
+        raise DataError(f"{error}") from error
+    except Exception as error:  # what a file of another fit makes of a method's code
+        raise DataError(
+            f"{failure} ({type(error).__name__}: {error}): fit it again with 'harness run ... --save-fitted'."
+        ) from error
+    return prediction
 
 
 def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:

@@ -77,10 +77,7 @@ def read_cloud(
         With the file's name: missing, damaged, of another format or not organised; coordinates that are not finite and
         not declared as missing; no point at all.
     """
-    suffix, suffixes = path.suffix.lower(), SUFFIXES[description.kind]
-    if suffix not in suffixes:
-        advice = _ADVICE.get(suffix, f"is no file of kind '{description.kind}', which end with {', '.join(suffixes)}")
-        raise DataError(f"{path} {advice}.")
+    _require_suffix(path, description)
     points, stored = _points(path, size, description, camera, hint)
     first, end = description.rows or (0, len(points))
     if end > len(points):
@@ -100,6 +97,14 @@ def read_cloud(
     if missing.all():
         raise DataError(f"{path} has no valid point, every one is of a value that `missing` names: {hint}.")
     return xyz
+
+
+def _require_suffix(path: Path, description: CloudDescription) -> None:
+    """Raise DataError where a file's name doesn't end as those of the description's kind do."""
+    suffix, suffixes = path.suffix.lower(), SUFFIXES[description.kind]
+    if suffix not in suffixes:
+        advice = _ADVICE.get(suffix, f"is no file of kind '{description.kind}', which end with {', '.join(suffixes)}")
+        raise DataError(f"{path} {advice}.")
 
 
 def within_rows(sample: Sample, description: CloudDescription, hint: str = GIVE_ANOTHER) -> Sample:
