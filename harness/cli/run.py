@@ -110,9 +110,9 @@ def command(
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
 
-    A cell that is measured already is skipped, so the same command continues an interrupted run; cells that went wrong,
-    and those whose code or data have changed since, run again. Where a measured cell is run
-    again and goes wrong, its numbers of before stay; it is skipped then, and that is said, until --rerun names it.
+    A cell that is measured already is skipped, so the same command continues an interrupted run. Cells that failed, and
+    those whose code or data have changed since, run again. Where a measured cell fails when it is run again, its
+    earlier numbers are kept; later runs skip it, with a notice, until --rerun names it.
 
     \b
     harness run --methods cfm,cfm-t --shots 10
@@ -183,7 +183,7 @@ def _tell_skipped_failures(plan: Plan) -> None:
 
     skipped = [planned.job for planned in plan.cells if planned.action == "skip"]
     if number := sum(Store(job.results).failed_path(job.cell).exists() for job in skipped):
-        what = f"{counted(number, 'cell')} went wrong when measured again, and keep the numbers of before"
+        what = f"{counted(number, 'cell')} went wrong when measured again; the earlier numbers are kept"
         echo_notes([f"{what}: 'harness status --failed' says why, --rerun failed tries again."])
 
 

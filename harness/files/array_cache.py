@@ -159,7 +159,7 @@ class ArrayCache:
         return self.folder / f"{key}.safetensors"
 
     def _others(self, key: str, arrays: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Return the arrays of an entry that go by other names: whatever a key holds stays true."""
+        """Return the arrays of an entry that have other names; what a key holds never changes."""
         try:
             with safe_open(self._path(key), framework="np") as opened:
                 names = set(opened.keys()) - set(arrays)

@@ -62,7 +62,7 @@ def _locked_file(folder: Path) -> tuple[int, Path]:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove the temporary files that dead processes have left in a folder: those that none holds a lock on."""
+    """Remove the temporary files that dead processes left in a folder: those that no process has locked."""
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(OSError):  # in use, of another user, or gone
             handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)

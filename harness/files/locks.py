@@ -11,7 +11,7 @@ from types import TracebackType
 __all__ = ["FileLock", "is_locked", "oldest_lock"]
 
 _AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK
-"""No link is followed, and no pipe waited for, whatever lies in a shared folder."""
+"""Follow no link and wait for no pipe: a shared folder may hold anything."""
 
 
 class FileLock:

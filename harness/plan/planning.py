@@ -295,7 +295,7 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
     job = replace(job, results=place.folder)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
     if record is None and any(file.path == place.path(job.cell) for file in place.left_out):
-        return PlannedCell(job, "run", "what lies in the place of its record can't be used and is kept in 'aside'")
+        return PlannedCell(job, "run", "the file in the place of its record can't be used and is moved to 'aside'")
     if record is None:
         only_failed = "failed" in selection.rerun and not repeated
         elsewhere = store.read(job.cell) if place is not store else None

@@ -249,7 +249,7 @@ def print_failed_attempts(attempts: Sequence[Record]) -> None:
     for attempt in attempts:
         cell = attempt.cell
         name = f"{cell.label} {cell.category} {cell.shots}-shot {cell.split}"
-        _print_note(f"{name} was {attempt.status} when measured again: the numbers of before stay. {attempt.reason}")
+        _print_note(f"{name} was {attempt.status} when measured again: its earlier numbers are kept. {attempt.reason}")
 
 
 def _number(value: float | None) -> str:

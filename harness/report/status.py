@@ -45,7 +45,7 @@ class CellState:
     log
         What its worker wrote to standard error; None where nothing is kept of it.
     attempt
-        The last attempt to measure it again, where that went wrong and its record of before stays.
+        The last attempt to measure it again, where that failed and its earlier record was kept.
     """
 
     cell: Cell
@@ -179,7 +179,7 @@ def advice(states: Sequence[CellState]) -> tuple[str, ...]:
     present = {state.state for state in states}
     sentences = []
     if again:
-        sentences.append("Some cells went wrong when measured again, and keep the numbers of before.")
+        sentences.append("Some cells failed when measured again, and keep their earlier numbers.")
     if wrong or again:
         sentences.append("Why cells went wrong: harness status --failed.")
     if "running" in present:

@@ -36,7 +36,7 @@ _ROWS = 256
 _LIMITS = np.array([0.3, 0.01])
 _OF_CURVE = ("aupro_30", "aupro_1", "aupro_30_official", "aupro_1_official")
 _TINY = np.finfo(np.float64).tiny
-"""In place of a total of 0, where no curve is defined: what comes of it is left out."""
+"""Replaces a total of 0, for which no curve is defined; the result is discarded."""
 _REACH = 0.33
 """False positive rate up to which curves are needed: the thresholds of papers are 1/98 apart."""
 

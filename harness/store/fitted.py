@@ -103,7 +103,7 @@ def read_cell(path: Path) -> Cell:
 
 
 def read_origin(path: Path) -> Origin:
-    """Read how the clouds were read and cleaned that a method was fitted on; raise PrerequisiteError as others do."""
+    """Read how the clouds that a method was fitted on were read and cleaned; raise PrerequisiteError as others do."""
     cell, header = read_cell(path), json.loads(_open(path).metadata()[_KEY])
     if "origin" not in header:  # of version 0.1
         known = cell.dataset in DATASETS

@@ -103,7 +103,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class StateSizes:
-    """What a fitted method reports to hold, in MB (1e6 bytes)."""
+    """The memory that a fitted method reports, in MB (1e6 bytes)."""
 
     weights_mb: Amount | None = None
     bank_mb: Amount | None = None

@@ -59,7 +59,7 @@ def unfinished(folder: Path) -> tuple[Cell, ...]:
 
 
 def drop_finished(folder: Path) -> None:
-    """Remove the files whose cells all have a record, where this user may; one that can't be read stays.
+    """Remove the files whose cells all have a record, if permissions allow; one that can't be read is kept.
 
     Temporary files and locks that killed runs have left go, too.
     """

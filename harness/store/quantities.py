@@ -298,7 +298,7 @@ def quantity(id: str) -> Quantity:
 
 
 def require_accuracy(ids: Iterable[str]) -> None:
-    """Raise UsageError for an id that is no accuracy metric's."""
+    """Raise UsageError for an id that is not of an accuracy metric."""
     known = [metric.id for metric in ACCURACY]
     for id in ids:
         if id not in known:

@@ -19,7 +19,7 @@ __all__ = ["RecordQuery", "label_matches"]
 
 
 def label_matches(pattern: str, label: str) -> bool:
-    """Return whether a name, glob or label means a method's label; one without brackets means all parameters."""
+    """Return whether a name, glob or label matches a method's label; one without brackets matches any parameters."""
     if pattern == "all":
         return True
     if "[" in pattern:
@@ -29,7 +29,7 @@ def label_matches(pattern: str, label: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Which records are meant; empty fields choose all.
+    """Which records are selected; empty fields select all.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class RecordQuery:
     contended: bool = False
 
     def check(self, records: Iterable[Record], labels: Iterable[str] = (), categories: Iterable[str] = ()) -> None:
-        """Raise UsageError for a name that nothing is known of, with the nearest names.
+        """Raise UsageError for an unknown name, with the nearest known ones.
 
         Parameters
         ----------
@@ -106,17 +106,17 @@ class RecordQuery:
                 raise UsageError(f"There is no category '{pattern}': {nearest_names(pattern, known)}")
 
     def keeps_label(self, label: str) -> bool:
-        """Return whether a method is meant."""
+        """Return whether a method is selected."""
         return not self.methods or any(label_matches(pattern, label) for pattern in self.methods)
 
     def keeps_category(self, category: str) -> bool:
-        """Return whether a category is meant."""
+        """Return whether a category is selected."""
         return not self.categories or any(
             pattern == "all" or fnmatchcase(category, pattern) for pattern in self.categories
         )
 
     def keeps_published(self, row: PublishedRow) -> bool:
-        """Return whether a published number is meant; a mean is of all categories of its dataset."""
+        """Return whether a published number is selected; a mean is of all categories of its dataset."""
         names = DATASETS[row.dataset].categories if row.category == MEAN else (row.category,)
         return (
             self.dataset in ("", row.dataset)
@@ -126,7 +126,7 @@ class RecordQuery:
         )
 
     def keeps_cell(self, cell: Cell) -> bool:
-        """Return whether a cell is meant, whatever became of it."""
+        """Return whether a cell is selected, whatever its status."""
         return (
             self.dataset in ("", cell.dataset)
             and (not self.shots or cell.shots in self.shots)
@@ -138,7 +138,7 @@ class RecordQuery:
         )
 
     def keeps(self, record: Record) -> bool:
-        """Return whether a record is meant."""
+        """Return whether a record is selected."""
         return (
             (not self.statuses or record.status in self.statuses)
             and self.device.lower() in f"{record.environment.device}\n{record.environment.hardware}".lower()
@@ -146,5 +146,5 @@ class RecordQuery:
         )
 
     def select(self, records: Iterable[Record]) -> list[Record]:
-        """Return the records that are meant, in their order."""
+        """Return the selected records, in their order."""
         return [record for record in records if self.keeps(record)]

@@ -305,7 +305,7 @@ def decode_record(content: bytes) -> Record:
 
 
 def _refuse_unknown_keys(cell: msgspec.Raw) -> None:
-    """Raise ValueError where a cell was identified by more than this version of harness knows."""
+    """Raise ValueError where a cell has keys that this version of harness doesn't know."""
     keys = _KEYS.decode(cell)
     protocol = _KEYS.decode(keys.get("protocol", b"{}"))
     latency = _KEYS.decode(protocol.get("latency", b"{}"))

@@ -76,11 +76,11 @@ class Store:
         return self.folder / "maps" / f"{cell.stem}.npz"
 
     def new_path(self, path: Path) -> Path:
-        """Return where what is kept beside a record is written first: an earlier one stays until the cell is ok."""
+        """Return where a file beside a record is written first; the earlier one is kept until the cell is ok."""
         return path.with_name(f".new-{path.name}")
 
     def adopt_files(self, cell: Cell) -> None:
-        """Put what was newly written beside the record of a cell into its place; counts and maps of before go."""
+        """Move what was newly written beside the record of a cell into place; earlier counts and maps are removed."""
         for path in self._files(cell):
             new = self.new_path(path)
             if new.exists():
@@ -89,7 +89,7 @@ class Store:
                 _remove(path)
 
     def discard_files(self, cell: Cell) -> None:
-        """Remove what an attempt at a cell that did not become ok has newly written beside its record."""
+        """Remove the new files of an attempt at a cell that did not become ok."""
         for path in self._files(cell):
             _remove(self.new_path(path))
 
@@ -103,7 +103,7 @@ class Store:
 
     @property
     def folders_given(self) -> tuple[Path, ...]:
-        """Those of them that a command names: folders of machines lie in others."""
+        """The results folders that a command names; folders of machines lie inside them."""
         return tuple(path for path in self.folders_read if path.parent.name != MACHINES)
 
     @property
@@ -201,7 +201,7 @@ class Store:
         return path
 
     def all(self) -> list[Record]:
-        """Return every record, in the order of file names; what is no record is left out.
+        """Return every record, in the order of file names; files that are no records are left out.
 
         Names that begin with a dot are passed over: other systems leave such files. A record that vanishes meanwhile,
         because another run is at work, is left out in silence.
@@ -239,7 +239,7 @@ class Store:
         return record
 
     def _move_aside(self, path: Path) -> None:
-        """Move what lies in the place of a record, and is none, to the folder ``aside``."""
+        """Move a file that is in the place of a record but is none to the folder ``aside``."""
         if not os.path.lexists(path):
             return
         aside = self.folder / "aside"

@@ -41,7 +41,7 @@ def test_an_ok_record_stays_until_a_new_ok_one_takes_its_place(run, harness, tmp
     failing = run("--rerun", "all", "--save-maps", "--timeout", "0.2s")
     assert failing.returncode == 3
     assert "timeout" in failing.stderr
-    assert "the numbers of before stay" in " ".join(failing.stderr.split())
+    assert "earlier numbers are kept" in " ".join(failing.stderr.split())
     assert {path: path.read_bytes() for path in kept} == kept
     attempt = store.read_failed(record.cell)
     assert attempt is not None
