@@ -127,6 +127,26 @@ def test_an_image_of_another_size_than_the_training_images_is_predicted(kind) ->
 
 
 @BOTH
+def test_images_cropped_at_different_places_have_cameras_of_their_own(kind) -> None:
+    def crop(seed: int, row: int, column: int):
+        whole = scene(seed, height=64, width=64, bump=0.05)
+        part = (slice(row, row + 40), slice(column, column + 40))
+        arrays = {name: getattr(whole, name)[part] for name in ("rgb", "xyz", "plane", "measured", "mask")}
+        return replace(whole, **arrays)
+
+    method = kind(**SMALL[kind])
+    samples = [crop(0, 2, 20), crop(1, 22, 2), crop(2, 10, 12)]
+    method.fit(samples, seed=0, device="cpu", progress=no_progress)
+    assert method._fitted()[0].camera is None
+    restored = kind(**SMALL[kind])
+    restored.restore(method.state(), seed=0, device="cpu")
+    for found in (predict(method, crop(5, 5, 18)), predict(restored, crop(5, 5, 18))):
+        assert found.anomaly_map.shape == (40, 40)
+        assert np.isfinite(found.anomaly_map).all()
+    assert sum(method.state_bytes().values()) == pytest.approx(reachable_bytes(method), rel=0.001)
+
+
+@BOTH
 def test_what_cannot_be_used_is_refused(kind) -> None:
     with pytest.raises(MethodError, match="not fitted"):
         kind().prepare(scene())

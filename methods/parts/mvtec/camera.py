@@ -5,7 +5,7 @@ Hartley and Zisserman, "Multiple View Geometry in Computer Vision", 2003: the di
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.contract import MethodError, UnsupportedError
 from methods.parts.mvtec.cloud import valid_pixels
 
-__all__ = ["CAMERA_POINTS", "Camera", "Correspondences", "fit_camera"]
+__all__ = ["CAMERA_POINTS", "Camera", "Correspondences", "common_camera", "fit_camera", "own_camera"]
 
 CAMERA_POINTS = 20_000
 """Pixels that a camera is fitted to."""
@@ -61,6 +61,16 @@ class Camera:
     """
 
     matrix: Floats
+
+    @staticmethod
+    def to_array(camera: Camera | None) -> Floats:
+        """Return the matrix, (0, 4) for no camera."""
+        return np.empty((0, 4)) if camera is None else camera.matrix
+
+    @classmethod
+    def from_array(cls, array: NDArray[np.float64]) -> Camera | None:
+        """Undo :meth:`to_array`."""
+        return cls(np.array(array)) if len(array) else None
 
     @property
     def telecentric(self) -> bool:
@@ -130,6 +140,27 @@ def fit_camera(pairs: Correspondences) -> Camera:
             f"more than {LARGEST_RESIDUAL:g}."
         )
     return camera
+
+
+def common_camera(images: Sequence[Correspondences]) -> Camera | None:
+    """Return the one camera of some images, None where each has another, as where their crops differ.
+
+    Raises
+    ------
+    MethodError, UnsupportedError
+        As :func:`fit_camera`, for an image without a camera.
+    """
+    try:
+        return fit_camera(Correspondences.join(images))
+    except UnsupportedError:
+        for image in images:
+            fit_camera(image)
+        return None
+
+
+def own_camera(xyz: NDArray[np.float32]) -> Camera:
+    """Return the camera of one cloud (H, W, 3); which pixels it is fitted to depends on the cloud alone."""
+    return fit_camera(Correspondences.draw(xyz, CAMERA_POINTS, np.random.default_rng(0)))
 
 
 def _affine(pairs: Correspondences) -> Camera:

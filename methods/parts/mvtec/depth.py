@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import Progress, Sample
-from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, fit_camera
+from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
 from methods.parts.mvtec.cloud import Pivot, find_pivot, measured_cloud, valid_pixels
 from methods.parts.mvtec.representation import Encoded, enlarge
 
@@ -62,7 +62,9 @@ class DepthImage:
             if xyz.shape[:2] == self.size:
                 pairs.append(Correspondences.draw(xyz, -(-CAMERA_POINTS // len(samples)), rng))
         progress("camera", len(samples), len(samples))
-        self._use(fit_camera(Correspondences.join(pairs)))
+        self.camera = common_camera(pairs)
+        if not self.shape[0]:
+            self.shape = self.size
         ends: list[Floats] = []
         for position, sample in enumerate(samples):
             progress("range", position, len(samples))
@@ -74,7 +76,7 @@ class DepthImage:
         self._set_deviation()
 
     def encode(self, sample: Sample) -> Encoded:
-        """Return a sample's image; one of another size than the training images has a camera of its own."""
+        """Return a sample's image; it has a camera of its own where the training samples have none in its size."""
         xyz = measured_cloud(sample)
         points, colours = self._reduced(sample, xyz)
         valid = valid_pixels(points)
@@ -114,9 +116,8 @@ class DepthImage:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return camera, range of distances and sizes of the camera's and the result's image."""
-        assert self.camera is not None
         return {
-            "camera": self.camera.matrix,
+            "camera": Camera.to_array(self.camera),
             "range": np.array([self.nearest, self.farthest]),
             "size": np.array([*self.size, *self.shape], np.int64),
         }
@@ -125,14 +126,9 @@ class DepthImage:
         """Load them."""
         height, width, *shape = (int(side) for side in state["size"])
         self.size, self.shape = (height, width), (shape[0], shape[1])
-        self.camera = Camera(np.array(state["camera"]))
+        self.camera = Camera.from_array(state["camera"])
         self.nearest, self.farthest = (float(end) for end in state["range"])
         self._set_deviation()
-
-    def _use(self, camera: Camera) -> None:
-        self.camera = camera
-        if not self.shape[0]:
-            self.shape = self.size
 
     def _set_deviation(self) -> None:
         self.least_deviation = (_LEAST_DEPTH / self._span, *(_LEAST_COLOUR,) * (self.channels - 1))
@@ -146,10 +142,9 @@ class DepthImage:
         return (distances - self.nearest) / self._span
 
     def _camera_of(self, xyz: NDArray[np.float32]) -> Camera:
-        assert self.camera is not None
-        if xyz.shape[:2] == self.size:
+        if self.camera is not None and xyz.shape[:2] == self.size:
             return self.camera
-        return fit_camera(Correspondences.draw(xyz, CAMERA_POINTS, np.random.default_rng(0)))
+        return own_camera(xyz)
 
     def _reduced(self, sample: Sample, xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return points and colours (h, w, 3) in the size of the result."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Progress, Sample
-from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, fit_camera
+from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
 from methods.parts.mvtec.cloud import find_pivot, measured_cloud, valid_pixels
 from methods.parts.mvtec.representation import Encoded, enlarge
 
@@ -66,20 +66,19 @@ class VoxelGrid:
             if xyz.shape[:2] == self.size:
                 pairs.append(Correspondences.draw(xyz, -(-CAMERA_POINTS // len(samples)), rng))
         progress("geometry", len(samples), len(samples))
-        self.camera = fit_camera(Correspondences.join(pairs))
+        self.camera = common_camera(pairs)
         self.side = float((high - low).max()) * _MARGIN or 1.0
         self.corner = (low + high - self.side) / 2
-        self._rays = self._trace(self.camera, self.size)
+        self._prepare_rays()
 
     def encode(self, sample: Sample) -> Encoded:
-        """Fill the voxels of a sample; an image of another size than the training samples' has a camera of its own."""
+        """Fill the voxels of a sample; it has a camera of its own where the training samples have none in its size."""
         xyz = measured_cloud(sample)
         values = self._fill(*self._points(sample, xyz)).to(self._device)
         size = (xyz.shape[0], xyz.shape[1])
-        if size == self.size:
+        if size == self.size and self._rays is not None:
             return Encoded(values, size, self._rays)
-        camera = fit_camera(Correspondences.draw(xyz, CAMERA_POINTS, np.random.default_rng(0)))
-        return Encoded(values, size, self._trace(camera, size))
+        return Encoded(values, size, self._trace(own_camera(xyz), size))
 
     def rotated(self, sample: Sample, angles: Sequence[float], *, seed: int) -> Iterator[Tensor]:
         """Yield the grids (C, *shape) of a sample rotated by angles in degrees."""
@@ -117,24 +116,23 @@ class VoxelGrid:
     def nbytes(self) -> int:
         """Bytes of the traced rays, the camera and the cube's corner."""
         if self.camera is None or self._rays is None:
-            return 0
-        return self._rays.nbytes + self.camera.matrix.nbytes + self.corner.nbytes
+            return self.corner.nbytes
+        return self.corner.nbytes + self._rays.nbytes + self.camera.matrix.nbytes
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return camera, cube and image size."""
-        assert self.camera is not None
         return {
-            "camera": self.camera.matrix,
+            "camera": Camera.to_array(self.camera),
             "cube": np.array([*self.corner, self.side]),
             "size": np.array(self.size, np.int64),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Load them and trace the rays again."""
-        self.camera = Camera(np.array(state["camera"]))
+        self.camera = Camera.from_array(state["camera"])
         self.corner, self.side = np.array(state["cube"][:3]), float(state["cube"][3])
         self.size = (int(state["size"][0]), int(state["size"][1]))
-        self._rays = self._trace(self.camera, self.size)
+        self._prepare_rays()
 
     def voxels_of(self, points: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the flat index (N,) of the voxel of each point (N, 3); one past the last for a point outside."""
@@ -163,6 +161,9 @@ class VoxelGrid:
         else:
             values[:, occupied] = 1
         return torch.from_numpy(values.reshape(self.channels, *self.shape))
+
+    def _prepare_rays(self) -> None:
+        self._rays = None if self.camera is None else self._trace(self.camera, self.size)
 
     def _trace(self, camera: Camera, size: tuple[int, int]) -> Tensor:
         """Return the voxels (rays, rays, 2 * grid) int32 at places spaced evenly from a ray's entry to its exit."""
