@@ -50,6 +50,8 @@ in metres. Where there are points there is depth."""
 OPTIONAL_FIELDS = ("normals", "lights", "measured")
 """Fields of a :class:`Sample` that only methods get which need them."""
 
+_SEEN = ("rgb", "xyz", "plane", "blackened", *OPTIONAL_FIELDS)
+
 
 class MethodError(Exception):
     """The method cannot process this input; the message says why in one sentence.
@@ -98,6 +100,10 @@ class Sample:
         Further colour images of the same view, each under another light.
     measured : (H, W, 3) float32, optional
         The cloud before cleaning, in the axes and unit of ``xyz``: with background, table and small parts.
+    blackened : (H, W) bool, optional
+        True where the published preprocessing of the dataset makes the image black, too: on MVTec 3D-AD where cleaning
+        removed a measured point, with the plane or with a small cluster. None of a dataset whose preprocessing leaves
+        images as they are. ``rgb`` has its colours in any case.
     """
 
     id: str
@@ -112,11 +118,12 @@ class Sample:
     normals: NDArray[np.float32] | None = None
     lights: NDArray[np.uint8] | None = None
     measured: NDArray[np.float32] | None = None
+    blackened: NDArray[np.bool_] | None = None
 
     @property
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """What a method may see of the sample, by the names of the fields; optional ones that it has not are absent."""
-        fields = ((name, getattr(self, name)) for name in ("rgb", "xyz", "plane", *OPTIONAL_FIELDS))
+        fields = ((name, getattr(self, name)) for name in _SEEN)
         return {name: array for name, array in fields if array is not None}
 
     def blind(self, id: str = "") -> Sample:

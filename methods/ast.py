@@ -55,7 +55,8 @@ class AST:
     Parameters
     ----------
     modality
-        What the features are made of. The object's mask always comes from the cloud.
+        What the features are made of. With ``rgb`` no mask is used and no cloud is read, as in the authors' code;
+        otherwise the object's mask comes from the cloud.
     image_size
         Side of the image for EfficientNet, pixels, a multiple of 32; the map's side is a quarter of it.
     epochs
@@ -81,7 +82,11 @@ class AST:
     mask_power
         How often the mask multiplies the map: 2 in the authors' code (in the distance, and again on the map).
     score
-        ``max`` of the map's cells (published) or their ``mean``.
+        ``max`` of the map (published), or the ``mean`` of the distances of its cells, which the mask multiplies once:
+        the authors' code takes it before the map is masked again.
+    score_at
+        Where the maximum is taken: ``enlarged``, of the map after the bicubic enlargement by 8, as in the authors'
+        evaluation; ``cells``, before it, as in their check while the student is trained.
     padding
         Padding of EfficientNet's convolutions of stride 2. ``static``: for 456 pixels, B5's own size, whatever the
         image's size, as in the EfficientNet package that the authors use; the centre of a feature is 8.5 pixels before
@@ -115,6 +120,7 @@ class AST:
     dilation: int = 8
     mask_power: int = 2
     score: Literal["max", "mean"] = "max"
+    score_at: Literal["enlarged", "cells"] = "enlarged"
     padding: Literal["static", "same"] = "static"
 
     teacher_losses_: list[float] = field(default_factory=list, init=False, repr=False)
@@ -132,9 +138,9 @@ class AST:
         require_multiple(self, "position_channels", of=4)
 
     def modalities(self) -> tuple[str, ...]:
-        """Return what it uses: always the depth, for the object's mask, and metres where 7 mm off a plane decide it."""
-        image = () if self.modality == "depth" else ("rgb",)
-        return (*image, "xyz" if self.foreground == "corners" else "depth")
+        """Return what it uses: the image alone, or the depth, and metres where 7 mm off a plane decide the mask."""
+        depth = "xyz" if self.foreground == "corners" else "depth"
+        return {"rgb": ("rgb",), "depth": (depth,)}.get(self.modality, ("rgb", depth))
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the path of the pretrained file."""
@@ -178,10 +184,14 @@ class AST:
         extractor, pair = self._fitted()
         with torch.inference_mode():
             features = extractor.features(inputs)[None]
-            weight = inputs.mask[None] ** self.mask_power
-            cells = student_distance(pair.teach(features)[0], pair.imitate(features), weight)
+            mask = inputs.mask[None]
+            latents, predicted = pair.teach(features)[0], pair.imitate(features)
+            cells = student_distance(latents, predicted, mask**self.mask_power)
             enlarged = functional.interpolate(cells[None], scale_factor=BLOCK, mode="bicubic")[0, 0]
-            score = cells.max() if self.score == "max" else cells.mean()
+            if self.score == "mean":
+                score = student_distance(latents, predicted, mask ** min(1, self.mask_power)).mean()
+            else:
+                score = (enlarged if self.score_at == "enlarged" else cells).max()
         return Prediction(enlarged.cpu().numpy(), float(score))
 
     def state_bytes(self) -> Mapping[str, int]:

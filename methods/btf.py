@@ -6,9 +6,9 @@ anomaly score is its distance from the descriptions of nominal patches. Nothing 
 
 Differences from the authors' code, so that every method is compared under one protocol: the published rows used views
 resized to 224 x 224, whatever their aspect ratio, or files that a script had overwritten. Here image and cloud are
-padded with zeros to a centred square first, clouds are cleaned, and ``rgb_background=black`` blackens the pixels that
-cleaning removed. Searches and the coreset's picks are exact; see :mod:`methods.parts.bank` and
-:mod:`methods.parts.coreset`.
+padded with zeros to a centred square first, clouds are cleaned, and the image is blackened where the dataset's
+published preprocessing does so (``rgb_background``). Searches and the coreset's picks are exact; see
+:mod:`methods.parts.bank` and :mod:`methods.parts.coreset`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class BTF:
         ``pil``: the map is quantised to 256 levels before it is blurred, as in the authors' code; ``gaussian``: sigma
         4; ``none``.
     rgb_background
-        ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
+        The image's background. ``dataset``: black where the preprocessing that the authors publish for the dataset
+        makes it black, as on MVTec 3D-AD all that cleaning removes; kept on Eyecandies, whose images theirs copies
+        unchanged. ``black``: black where cleaning removed points, on every dataset; ``keep``.
     raw_layout
         ``code``: patches of ``raw`` are runs of 64 pixels in raster order; ``patches``: squares of 8 x 8.
     normal_radius, normal_neighbours
@@ -78,7 +80,7 @@ class BTF:
     coreset_dtype: Literal["float16", "float32"] = "float16"
     score: Literal["reweighted", "max"] = "reweighted"
     blur: Literal["pil", "gaussian", "none"] = "pil"
-    rgb_background: Literal["black", "keep"] = "black"
+    rgb_background: Literal["dataset", "black", "keep"] = "dataset"
     raw_layout: Literal["code", "patches"] = "code"
     normal_radius: float = 0.1
     normal_neighbours: int = 30

@@ -41,6 +41,8 @@ _QUICK: dict[str, bool | int | float | str] = {
 
 _KINDS = {"all": ("xyz", "rgb"), "xyz": ("xyz",), "rgb": ("rgb",), "fusion": ("fusion",)}
 
+_WEIGHTS = ("xyz_weight", "rgb_weight", "fusion_weight")
+
 
 @dataclass(kw_only=True, eq=False)
 class M3DM:
@@ -66,15 +68,16 @@ class M3DM:
         epochs unless 0: 750 in the paper and in the preset ``paper``. Three epochs, as in the authors' code, are 3 to 6
         steps on one category, which hardly train it.
     uff_batch, uff_accumulate
-        Samples contrasted with each other (at most all), and batches whose gradients are averaged for one step.
+        Samples contrasted with each other (at most all), and batches whose gradients are averaged for one step (at
+        most all of an epoch). What is left of samples or batches at the end of an epoch makes no step.
     uff_lr
         Peak of the learning rate of the fusion.
     banks
         ``all``, or a single one: ``rgb`` (DINO), ``xyz`` (Point-MAE) or ``fusion``.
     combine
-        ``decision_layer``, or ``sum`` of the weighted scores and maps.
+        ``decision_layer``, or the plain ``sum`` of the scores and maps, without weights and not divided by 1000.
     xyz_weight, rgb_weight, fusion_weight
-        Factors of the banks' scores and maps before they are combined.
+        Factors of the banks' scores and maps before the decision layer.
     bank_sizes
         ``code``: the banks of the image and of fused features have a tenth of the size of the cloud's bank; ``10pct``:
         a tenth of the number of their own vectors. The tenth is ``coreset``.
@@ -82,8 +85,8 @@ class M3DM:
         ``code``: all banks are standardised by the mean of the cloud's patches and the standard deviation of the
         image's; a single bank of the image by its own, another single bank not at all. ``per_bank``: each by its own.
     zero_row
-        Whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of zeros. The authors'
-        code does this with three banks; with two it is assumed to do the same.
+        With three banks: whether the cloud's bank loses vectors with an exact 0 after standardising and gains one of
+        zeros, as in the authors' code. With fewer banks neither happens, as there.
     drop_background
         With ``banks=xyz`` only: leave the patches that the cloud does not reach out of the coreset.
     coreset, coreset_eps
@@ -95,7 +98,9 @@ class M3DM:
     nu
         Parameter nu of the decision layer's one-class machines.
     rgb_background
-        ``black``: pixels that cleaning removed are black, as after the authors' preprocessing; ``keep``.
+        The image's background. ``dataset``: black where the preprocessing that the authors publish for the dataset
+        makes it black, as on MVTec 3D-AD all that cleaning removes; kept on Eyecandies, whose images theirs copies
+        unchanged. ``black``: black where cleaning removed points, on every dataset; ``keep``.
     layers
         Blocks kept of both networks, of 12.
     centres, group_size
@@ -143,7 +148,7 @@ class M3DM:
     coreset_dtype: Literal["float16", "float32"] = "float16"
     max_sample: int = 400
     nu: float = 0.5
-    rgb_background: Literal["black", "keep"] = "black"
+    rgb_background: Literal["dataset", "black", "keep"] = "dataset"
     layers: int = 12
     centres: int = 1024
     group_size: int = 128
@@ -174,6 +179,9 @@ class M3DM:
             )
         if self.drop_background and banks != "xyz":
             raise ValueError(f"drop_background needs banks=xyz, not {banks}")
+        weighted = [name for name in _WEIGHTS if getattr(self, name) != getattr(type(self), name)]
+        if weighted and (banks != "all" or self.combine == "sum"):
+            raise ValueError(f"{weighted[0]} needs banks=all and combine=decision_layer: nothing else is weighted")
 
     def modalities(self) -> tuple[str, ...]:
         """Return what the banks are made of."""
@@ -201,7 +209,7 @@ class M3DM:
         )
 
     def prepare(self, sample: Sample) -> Inputs:
-        """Blacken the background, pad, resize, normalise and transfer one sample."""
+        """Blacken the background as ``rgb_background`` says, pad, resize, normalise and transfer one sample."""
         return self._inputs(self._fitted().extractors, sample)
 
     def infer(self, inputs: Inputs) -> Prediction:
@@ -229,7 +237,7 @@ class M3DM:
     def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
         from methods.parts.m3dm.patches import blacken
 
-        return extractors.prepare(blacken(sample) if self.rgb_background == "black" else sample)
+        return extractors.prepare(blacken(sample, self.rgb_background))
 
     def _extractors(self, seed: int, device: str) -> Extractors:
         from methods.parts.features import build_extractors
@@ -258,7 +266,7 @@ class M3DM:
                 dtype=self.coreset_dtype,
             ),
             weights={"xyz": self.xyz_weight, "rgb": self.rgb_weight, "fusion": self.fusion_weight},
-            decide=self.combine == "decision_layer" and len(kinds) > 1,
+            decide=self.combine == "decision_layer" and self.banks == "all",
             nu=self.nu,
             samples=self.max_sample + 1 if self.max_sample else None,
         )

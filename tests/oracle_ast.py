@@ -226,6 +226,15 @@ def distance_map(taught: Array, guess: Array, mask: Array, power: int = 2) -> Ar
     return cells
 
 
+def image_score(distance: Array, mask: Array, power: int, score: str, at: str) -> float:
+    """The mean of cells that are masked once; else the maximum of the masked map, after or before its enlargement."""
+    if score == "mean":
+        once = [d * m if power else d for d, m in zip(distance.ravel(), mask.ravel(), strict=True)]
+        return sum(once) / len(once)
+    cells = distance * mask**power
+    return float((enlarge_bicubic(cells) if at == "enlarged" else cells).max())
+
+
 def enlarge_bicubic(image: Array, factor: int = 8) -> Array:
     """Cubic convolution with a = -0.75, pixel centres aligned, indices clamped at the border."""
 

@@ -31,6 +31,16 @@ def black_square(rgb: NDArray[np.uint8], plane: NDArray[np.bool_]) -> NDArray[np
     return square
 
 
+def blackened(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels that MVTec 3D-AD's preprocessing blackens: measured, and (0, 0, 0) when plane and clusters are gone."""
+    height, width = before.shape[:2]
+    black = np.zeros((height, width), bool)
+    for i in range(height):
+        for j in range(width):
+            black[i, j] = all(value != 0 for value in before[i, j]) and not any(after[i, j])
+    return black
+
+
 def cloud_patches(
     points: Array, pixels: NDArray[np.intp], centres: Array, tokens: Array, size: int, grid: int
 ) -> Array:
@@ -144,6 +154,48 @@ def blurred(distances: Array) -> tuple[Array, Array]:
     levels = np.floor(plain / plain.max() * 255).astype(np.uint8)
     soft = np.asarray(Image.fromarray(levels).filter(ImageFilter.GaussianBlur(4)), np.float64)
     return plain, soft / 255 * plain.max()
+
+
+def constants(run: str) -> dict[str, float]:
+    """The softmax's summand and the divisor of distances, by the runs of the authors' code."""
+    return {
+        "image": {"epsilon": 1e-5},
+        "cloud": {"epsilon": 1e-5},
+        "fused": {},
+        "two banks and a decision layer": {"divide": 1000.0},
+        "two banks added": {},
+        "three banks": {},
+    }[run]
+
+
+def added(banks: Sequence[Array], queries: Sequence[Array]) -> tuple[float, Array]:
+    """Score and map of two banks that are added: no weights, no divisor, no decision layer."""
+    total, image = 0.0, np.zeros((224, 224))
+    for bank, asked in zip(banks, queries, strict=True):
+        distances, score = bank_score(bank, asked, **constants("two banks added"))
+        total += score
+        image += blurred(distances)[1]
+    return total, image
+
+
+def cloud_bank(kept: Array, banks: int) -> Array:
+    """What becomes of the coreset of the cloud: three banks lose rows with an exact 0 and gain one of zeros."""
+    if banks < 3:
+        return kept
+    rows = [row for row in kept if all(value != 0 for value in row)]
+    return np.array([*rows, np.zeros(kept.shape[1])])
+
+
+def optimiser_steps(order: Sequence[int], batch: int, accumulate: int) -> list[list[int]]:
+    """Samples of each step of an epoch: gradients are summed batch by batch, and zeroed when the next epoch begins."""
+    steps: list[list[int]] = []
+    waiting: list[int] = []
+    for start in range(0, len(order) - batch + 1, batch):
+        waiting += order[start : start + batch]
+        if (start // batch + 1) % accumulate == 0:
+            steps.append(waiting)
+            waiting = []
+    return steps
 
 
 def one_class(rows: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Array]:

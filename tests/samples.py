@@ -32,6 +32,7 @@ def make_sample(seed: int = 0, *, height: int = 224, width: int = 224, radius: f
         plane=~inside,
         mask=np.zeros((height, width), bool),
         anomalous=False,
+        blackened=~inside,
     )
 
 

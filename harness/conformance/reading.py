@@ -242,6 +242,9 @@ def clean(subject: ReaderSubject) -> None:
         kept = valid_points(cleaned.xyz)
         _require(np.array_equal(cleaned.xyz[kept], before[kept]), f"clean(){of} moves points.")
         _require(not cleaned.xyz[cleaned.plane].any(), f"clean(){of} keeps points that it marks as background.")
+        if (black := cleaned.blackened) is not None:
+            _require(black.dtype == np.bool_ and black.shape == kept.shape, f"blackened{of} is no (H, W) bool.")
+            _require(not kept[black].any(), f"clean(){of} blackens pixels whose points it keeps.")
         same = all(_equal(cleaned, other) for other in (again, loaded))
         _require(same, f"clean(){of} differs when it is repeated, or from load().")
 

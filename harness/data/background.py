@@ -75,7 +75,8 @@ class Background:
         Returns
         -------
         Sample
-            Points of the background are (0, 0, 0) and marked in ``plane``. The cloud may end up empty.
+            Points of the background are (0, 0, 0) and marked in ``plane``; by the rule ``plane``, which is that of
+            MVTec 3D-AD's preprocessing, all removed ones in ``blackened``. The cloud may end up empty.
         Mapping
             Words that follow "3 of 6 samples", to a detail (:class:`harness.data.doubts.Doubts`).
         """
@@ -103,7 +104,8 @@ class Background:
             doubts = {_LOSES_ALL: ""}
         elif self.rule == "plane" and self.clusters:
             doubts = {**doubts, **cluster_doubts(xyz, self.cleaning.eps)}
-        return replace(sample, xyz=xyz, plane=sample.plane | plane), doubts
+        blackened = valid & ~keep if self.rule == "plane" else sample.blackened
+        return replace(sample, xyz=xyz, plane=sample.plane | plane, blackened=blackened), doubts
 
 
 PROTOCOL_BACKGROUND = Background()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from harness.contract import Sample
 from harness.geometry import resize_nearest, square_pad
 
-__all__ = ["MEAN", "SIZE", "STD", "cloud_input", "image_input"]
+__all__ = ["MEAN", "SIZE", "STD", "ImageBackground", "blackened_image", "cloud_input", "image_input"]
+
+ImageBackground = Literal["dataset", "black", "keep"]
+"""The image's background: as the dataset's preprocessing leaves it, black where cleaning removed points, or kept."""
 
 SIZE = 224
 """Side of network inputs and anomaly maps, pixels."""
@@ -18,6 +24,16 @@ SIZE = 224
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 """Of the three colours of ImageNet, in [0, 1]."""
+
+
+def blackened_image(sample: Sample, background: ImageBackground) -> NDArray[np.uint8]:
+    """Return the image (H, W, 3) uint8 with the background that is asked for."""
+    if background == "keep" or (background == "dataset" and sample.blackened is None):
+        return sample.rgb
+    removed = sample.blackened if sample.blackened is not None else sample.plane
+    if background == "black":
+        removed = removed | sample.plane
+    return np.where(removed[..., None], np.uint8(0), sample.rgb)
 
 
 def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:

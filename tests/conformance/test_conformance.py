@@ -222,12 +222,13 @@ def test_unusual_samples_are_complete(make) -> None:
     assert {name: array.dtype for name, array in sample.arrays.items()} == {
         **dict.fromkeys(("xyz", "normals", "measured"), np.float32),
         **dict.fromkeys(("rgb", "lights"), np.uint8),
-        "plane": bool,
+        **dict.fromkeys(("plane", "blackened"), bool),
     }
 
 
 def test_optional_fields_are_made_where_a_method_needs_them() -> None:
-    assert TRAIN[0].arrays.keys() == {"rgb", "xyz", "plane"}
+    always = {"rgb", "xyz", "plane", "blackened"}
+    assert TRAIN[0].arrays.keys() == always
     sample = with_fields(TRAIN[0], OPTIONAL_FIELDS)
     length = np.linalg.norm(sample.normals, axis=2)
     assert np.allclose(length[length > 0], 1)
@@ -236,7 +237,7 @@ def test_optional_fields_are_made_where_a_method_needs_them() -> None:
     assert np.array_equal(sample.measured[points], sample.xyz[points])
     assert not any(empty_cloud(sample).arrays[name].any() for name in ("xyz", "normals", "measured"))
     assert not any(black_image(sample).arrays[name].any() for name in ("rgb", "lights"))
-    assert sample.blind().arrays.keys() == {"rgb", "xyz", "plane", *OPTIONAL_FIELDS}
+    assert sample.blind().arrays.keys() == always | set(OPTIONAL_FIELDS)
 
 
 def test_copying_a_sample_is_no_peeking() -> None:

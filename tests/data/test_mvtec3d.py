@@ -115,6 +115,7 @@ def test_load_removes_table_and_marks_it(dataset: MVTec3D) -> None:
         assert np.array_equal(sample.xyz[masks.keep], raw.xyz[masks.keep])
         assert not sample.xyz[~masks.keep].any()
         assert np.array_equal(sample.plane, masks.plane)
+        assert np.array_equal(sample.blackened, valid_points(raw.xyz) & ~masks.keep)
         assert 0.1 < masks.keep.mean() < 0.5 < masks.plane.mean()
         assert np.array_equal(sample.rgb, raw.rgb)
 

@@ -160,6 +160,14 @@ def test_a_cloud_without_an_object_is_an_error() -> None:
         predict(fit(), make_sample(5, radius=0))
 
 
+def test_features_of_the_image_alone_need_no_cloud_and_no_mask() -> None:
+    method, sample = fit(modality="rgb"), make_sample(9, radius=40)
+    empty = replace(sample, xyz=np.zeros_like(sample.xyz), plane=np.zeros_like(sample.plane))
+    np.testing.assert_array_equal(predict(method, sample).anomaly_map, predict(method, empty).anomaly_map)
+    assert method.modalities() == ("rgb",)
+    assert (np.abs(predict(method, sample).anomaly_map) > 0).all()
+
+
 def test_the_corner_rule_on_a_cleaned_cloud_is_an_error() -> None:
     with pytest.raises(MethodError, match="foreground=auto"):
         fit(foreground="corners")

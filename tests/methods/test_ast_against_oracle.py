@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +108,13 @@ def test_losses_and_distance_equal_the_oracle() -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"mask_power": 1, "score": "mean"}, {"modality": "depth", "mask_power": 3}, {"modality": "rgb", "blocks": 2}],
+    [
+        {},
+        {"score": "mean"},
+        {"mask_power": 0, "score": "mean"},
+        {"modality": "depth", "mask_power": 3, "score_at": "cells"},
+        {"modality": "rgb", "blocks": 2},
+    ],
     ids=str,
 )
 def test_a_prediction_equals_the_oracle(published, parameters) -> None:
@@ -116,19 +123,30 @@ def test_a_prediction_equals_the_oracle(published, parameters) -> None:
     method.fit([make_sample(s, radius=60) for s in (1, 2)], seed=0, device="cpu", progress=no_progress)
     sample = make_sample(5, height=150, width=224, radius=50)
     prediction = method.infer(method.prepare(sample))
-    cells = oracle_cells(method, sample, published[1])
+    distance, mask = oracle_distance(method, sample, published[1])
+    cells = distance * mask**method.mask_power
     assert_close(prediction.anomaly_map, oracle.enlarge_bicubic(cells))
-    assert prediction.score == pytest.approx(cells.max() if method.score == "max" else cells.mean(), rel=1e-4)
+    expected = oracle.image_score(distance, mask, method.mask_power, method.score, method.score_at)
+    assert prediction.score == pytest.approx(expected, rel=1e-4)
     assert prediction.anomaly_map.dtype == np.float32
 
 
-def oracle_cells(method: AST, sample: Sample, tensors: dict[str, torch.Tensor]) -> np.ndarray:
-    """The map of a fitted method at the size of the grid, from its networks' weights and the sample alone."""
+def test_the_places_of_the_maximum_and_the_powers_of_the_mask_differ_by_more_than_rounding() -> None:
+    draw = np.random.default_rng(2)
+    distance, mask = draw.random((3, 3)), draw.uniform(0.2, 0.9, (3, 3))
+    settings = [("max", "enlarged", 2), ("max", "cells", 2), ("mean", "cells", 2), ("mean", "cells", 0)]
+    found = [oracle.image_score(distance, mask, power, score, at) for score, at, power in settings]
+    assert min(abs(a - b) for a, b in itertools.combinations(found, 2)) > 1e-3
+
+
+def oracle_distance(method: AST, sample: Sample, tensors: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """The unmasked distance and the mask of each cell, from the weights of a fitted method and the sample alone."""
     grid = method.image_size // 32
     filled = oracle.fill_gaps(sample.xyz[..., 2], closed=sample.plane)
     depth, foreground = oracle_depth(sample, 8 * grid, filled != 0, filled)
     mask = oracle.resize(oracle.dilate(foreground, 8).astype(float), grid)
     assert ((mask > 0) & (mask < 1)).any()
+    mask = np.ones_like(mask) if method.modality == "rgb" else mask
     parts = [] if method.modality == "rgb" else [oracle.unshuffle(depth)]
     if method.modality != "depth":
         image = image_input(sample.rgb, method.image_size)
@@ -137,4 +155,4 @@ def oracle_cells(method: AST, sample: Sample, tensors: dict[str, torch.Tensor]) 
     pair = method._fitted()[1]
     latents, _ = oracle.teacher(features, position, as_weights(pair.teacher), method.blocks)
     predicted = oracle.student(features, position, as_weights(pair.student), method.residual_blocks)
-    return oracle.distance_map(latents, predicted, mask, method.mask_power)
+    return oracle.distance_map(latents, predicted, mask, 0), mask

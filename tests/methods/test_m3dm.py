@@ -88,18 +88,29 @@ def test_patches_equal_the_oracle(fitted, whole) -> None:
             np.testing.assert_array_equal((expected[kind] == expected[kind][0]).all(1)[1:50], kind == "xyz")
 
 
-def test_banks_are_standardised_patches_and_a_row_of_zeros(fitted, whole) -> None:
+def test_banks_are_standardised_patches_without_a_row_of_zeros(fitted, whole) -> None:
     state = fitted.state()
     for kind, rows in (("xyz", 62), ("rgb", 15)):
         assert_close(state[f"affine.{kind}"], whole.affines[kind], 1e-6)
         bank = state[f"bank.{kind}"]
-        if kind == "xyz":
-            assert not bank[-1].any()
-            bank = bank[:-1]
+        assert bank.any(1).all()
         pool = np.concatenate([one[kind] for one in whole.patches[:2]])
         gaps = np.array([np.abs(pool - vector).max(1).min() for vector in bank])
         assert len(bank) == rows
         assert gaps.max() < 1e-4
+
+
+def test_banks_that_are_added_give_the_sum_of_scores_and_maps(fitted, whole) -> None:
+    method = M3DM(**TINY, combine="sum")
+    state = {name: array for name, array in fitted.state().items() if not name.startswith("decision")}
+    method.restore(state, seed=0, device="cpu")
+    prediction = predict(method, whole.samples[2])
+    banks = [state[f"bank.{kind}"].astype(np.float64) for kind in ("xyz", "rgb")]
+    score, image = oracle.added(banks, [whole.patches[2][kind] for kind in ("xyz", "rgb")])
+    assert prediction.score == pytest.approx(score, rel=1e-4)
+    assert_close_but_for_levels(prediction.anomaly_map, image)
+    plain = sum(prediction.extras[f"map_{kind}"] for kind in ("xyz", "rgb"))
+    np.testing.assert_array_equal(prediction.anomaly_map, plain)
 
 
 def oracle_scores(fitted, patches):
@@ -153,7 +164,7 @@ def test_rows_of_cloud_patches_equal_the_dense_computation(seed: int, count: int
 def test_the_background_plane_and_the_padding_are_black(shape) -> None:
     sample = disc(3, height=shape[0], width=shape[1])
     before = sample.rgb.copy()
-    np.testing.assert_array_equal(blacken(sample).rgb, oracle.black_square(sample.rgb, sample.plane))
+    np.testing.assert_array_equal(blacken(sample, "black").rgb, oracle.black_square(sample.rgb, sample.plane))
     np.testing.assert_array_equal(sample.rgb, before)
     kept = M3DM(**TINY, rgb_background="keep")
     networks = kept._extractors(0, "cpu")
@@ -292,6 +303,8 @@ def test_using_an_unfitted_method_is_an_error() -> None:
         {"banks": "fusion"},
         {"banks": "rgb", "uff": "train"},
         {"drop_background": True},
+        {"rgb_weight": 0.2, "combine": "sum"},
+        {"xyz_weight": 2.0, "banks": "xyz"},
     ],
     ids=str,
 )

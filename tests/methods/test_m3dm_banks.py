@@ -11,8 +11,9 @@ import torch
 from samples import no_progress
 
 from harness.contract import MethodError
+from methods.parts.bank import Bank
 from methods.parts.m3dm.banks import BankRules, build_banks, choose_affines, new_pool, standardise
-from methods.parts.m3dm.scores import Formula, formula_of
+from methods.parts.m3dm.scores import Formula, formula_of, score_banks
 
 RULES = BankRules(
     fraction=0.1, sizes="code", affine="code", zero_row=True, drop_background=False, eps=0.9, dtype="float16"
@@ -62,19 +63,16 @@ def test_bank_sizes_and_picks(sizes) -> None:
     assert not banks["xyz"].vectors[-1].any()
 
 
-def test_vectors_with_an_exact_zero_are_removed_from_the_bank_of_the_cloud() -> None:
-    pools = make_pools(("xyz", "rgb"))
-    picked = oracle.greedy_picks(pools["xyz"], 60, seed=0)[7]
-    pools["xyz"][picked, 3] = 0
-    kept = {}
+@pytest.mark.parametrize("kinds", [("xyz",), ("xyz", "rgb"), ("xyz", "rgb", "fusion")])
+def test_three_banks_alone_lose_vectors_with_an_exact_zero_and_gain_one_of_zeros(kinds) -> None:
+    pools = make_pools(kinds)
+    pools["xyz"][oracle.greedy_picks(pools["xyz"], 60, seed=0)[7], 3] = 0
+    kept = pools["xyz"][oracle.greedy_picks(pools["xyz"], 60, seed=0)]
+    assert (kept == 0).any(1).sum() > 1
     for zero_row in (True, False):
         rules = replace(RULES, zero_row=zero_row)
-        kept[zero_row] = build_banks(pools, ("xyz", "rgb"), rules, seed=0, device="cpu", progress=no_progress)["xyz"]
-    raw = kept[False].vectors
-    expected = torch.cat([raw[(raw != 0).all(1)], torch.zeros(1, 260)])
-    assert len(raw) == 60
-    assert len(expected) < 60
-    assert torch.equal(kept[True].vectors, expected)
+        bank = build_banks(pools, kinds, rules, seed=0, device="cpu", progress=no_progress)["xyz"].vectors
+        np.testing.assert_array_equal(bank.numpy(), oracle.cloud_bank(kept, len(kinds) if zero_row else 1))
 
 
 def test_background_can_be_dropped_before_the_coreset() -> None:
@@ -85,8 +83,33 @@ def test_background_can_be_dropped_before_the_coreset() -> None:
     assert (bank.vectors[:-1] != 0).all()
 
 
-def test_formulas_of_one_two_and_three_banks() -> None:
-    assert [formula_of(banks) for banks in (1, 2, 3)] == [Formula(1e-5, 1), Formula(0, 1000), Formula(0, 1)]
+@pytest.mark.parametrize(
+    ("kinds", "decide", "run"),
+    [
+        (("rgb",), False, "image"),
+        (("xyz",), False, "cloud"),
+        (("fusion",), False, "fused"),
+        (("xyz", "rgb"), True, "two banks and a decision layer"),
+        (("xyz", "rgb"), False, "two banks added"),
+        (("xyz", "rgb", "fusion"), True, "three banks"),
+        (("xyz", "rgb", "fusion"), False, "three banks"),
+    ],
+)
+def test_a_score_equals_that_of_the_run(kinds, decide: bool, run: str) -> None:
+    """Patches lie within the bank's spread, where 1e-5 and 1000 change the score by more than rounding does."""
+    constants, draw = oracle.constants(run), np.random.default_rng(1)
+    pools = {kind: draw.normal(0, 1, (50, 9)).astype(np.float32) for kind in kinds}
+    queries = {kind: draw.normal(0, 1.2, (784, 9)).astype(np.float32) for kind in kinds}
+    scored = score_banks(
+        {kind: Bank(pool, "cpu") for kind, pool in pools.items()},
+        {kind: torch.from_numpy(patches) for kind, patches in queries.items()},
+        dict.fromkeys(kinds, 1.0) if decide else None,
+    )
+    formula = formula_of(kinds, decide=decide)
+    assert formula == Formula(constants.get("epsilon", 0.0), constants.get("divide", 1.0))
+    for index, kind in enumerate(kinds):
+        _, expected = oracle.bank_score(pools[kind].astype(float), queries[kind].astype(float), **constants)
+        assert scored.scores[index] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_pool_on_disk_is_an_array_and_too_little_space_is_an_error() -> None:

@@ -79,15 +79,16 @@ PUBLISHED = {
     "m3dm": "uff=off uff_align=code uff_epochs=3 uff_steps=0 uff_batch=16 uff_accumulate=16 uff_lr=0.003 banks=all "
     "combine=decision_layer xyz_weight=1.0 rgb_weight=0.1 fusion_weight=1.0 bank_sizes=code affine=code zero_row=True "
     "drop_background=False coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 max_sample=400 nu=0.5 "
-    "rgb_background=black layers=12 centres=1024 group_size=128 bn_stats=batch drop_path=on precision=fp32",
+    "rgb_background=dataset layers=12 centres=1024 group_size=128 bn_stats=batch drop_path=on precision=fp32",
     "ast": "modality=rgb+depth image_size=768 epochs=72 batch=8 lr=0.0002 weight_decay=1e-05 drop_last=True blocks=4 "
     "hidden=64 width=1024 residual_blocks=4 position_channels=32 foreground=auto gap_passes=3 dilation=8 mask_power=2 "
-    "score=max padding=static",
+    "score=max score_at=enlarged padding=static",
     "patchcore-rgb": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian backbone=wide_resnet50",
     "patchcore-xyz": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian "
     "normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
     "btf": "features=rgb+fpfh coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 score=reweighted blur=pil "
-    "rgb_background=black raw_layout=code normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
+    "rgb_background=dataset raw_layout=code normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 "
+    "fpfh_neighbours=100",
 }
 
 

@@ -17,7 +17,7 @@ from samples import no_progress
 
 from harness.contract import MethodError
 from methods.parts.m3dm.uff import UFF, ContrastHeads, image_token_of, info_nce, load_uff
-from methods.parts.m3dm.uff_training import UFFSchedule, batch_loss, learning_rate, train_uff
+from methods.parts.m3dm.uff_training import UFFSchedule, _steps, batch_loss, learning_rate, train_uff
 
 RGB, XYZ = 6, 9
 SCHEDULE = UFFSchedule(epochs=4, steps=0, batch=2, accumulate=1, lr=0.01, align="spatial")
@@ -122,7 +122,10 @@ def test_training_lowers_the_loss_and_is_reproducible(pools) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "steps"),
-    [({}, 4), ({"batch": 1}, 12), ({"batch": 16}, 4), ({"batch": 1, "accumulate": 2}, 8), ({"steps": 5}, 5)],
+    [
+        *[({}, 4), ({"batch": 1}, 12), ({"batch": 16}, 4), ({"steps": 5}, 5)],
+        *[({"batch": 1, "accumulate": 2}, 4), ({"batch": 1, "accumulate": 16}, 4)],
+    ],
 )
 def test_number_of_steps(pools, changes, steps: int) -> None:
     calls = []
@@ -132,6 +135,20 @@ def test_number_of_steps(pools, changes, steps: int) -> None:
     )
     assert len(losses) == steps
     assert calls == [(done, steps) for done in range(steps + 1)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 9), st.integers(1, 6), st.integers(1, 3))
+def test_steps_equal_those_of_the_plain_loop(count: int, batch: int, accumulate: int, epochs: int) -> None:
+    """An incomplete group at the end of an epoch makes no step, unless it is all that the epoch has."""
+    schedule = replace(SCHEDULE, epochs=epochs, batch=batch, accumulate=accumulate)
+    steps = list(_steps(count, schedule, torch.Generator().manual_seed(3)))
+    draw, expected = torch.Generator().manual_seed(3), []
+    for _ in range(epochs):
+        order, size = torch.randperm(count, generator=draw).tolist(), min(batch, count)
+        expected += oracle.optimiser_steps(order, size, min(accumulate, count // size))
+    assert [[sample for batch in batches for sample in batch] for batches in steps] == expected
+    assert len(steps) >= epochs
 
 
 def test_learning_rate_rises_for_a_third_and_falls_to_zero() -> None:

@@ -37,13 +37,13 @@ class Inputs:
     image : (3, 32 g, 32 g) float32
         None if the features are of the depth alone.
     depth : (8 g, 8 g) float32
-        Centimetres about the object's mean, 0 off the object.
+        Centimetres about the object's mean, 0 off the object; None if the features are of the image alone.
     mask : (1, g, g) float32
-        Share of the object in each cell, 0 to 1, after dilation.
+        Share of the object in each cell, 0 to 1, after dilation; 1 everywhere if the features are of the image alone.
     """
 
     image: Tensor | None
-    depth: Tensor
+    depth: Tensor | None
     mask: Tensor
 
 
@@ -98,12 +98,12 @@ class Extractor:
 
     def prepare(self, sample: Sample) -> Inputs:
         """Fill gaps, pad, resize, normalise and transfer; raise MethodError for a cloud without an object."""
+        image = None if self.network is None else image_input(sample.rgb, self.image_size).to(self.device)
+        if self.modality == "rgb":
+            return Inputs(image, None, torch.ones(1, self.grid, self.grid, device=self.device))
         depth, foreground = depth_and_foreground(sample, self.grid * BLOCK, self.foreground, self.gap_passes)
-        return Inputs(
-            image=None if self.network is None else image_input(sample.rgb, self.image_size).to(self.device),
-            depth=depth.to(self.device),
-            mask=soft_mask(foreground, self.grid, self.dilation).to(self.device),
-        )
+        mask = soft_mask(foreground, self.grid, self.dilation)
+        return Inputs(image, depth.to(self.device), mask.to(self.device))
 
     @torch.no_grad()
     def features(self, inputs: Inputs) -> Tensor:
@@ -111,6 +111,6 @@ class Extractor:
         parts = []
         if self.network is not None and inputs.image is not None:
             parts.append(self.network(inputs.image[None])[0])
-        if self.modality != "rgb":
+        if inputs.depth is not None:
             parts.append(functional.pixel_unshuffle(inputs.depth[None], BLOCK))
         return torch.cat(parts)

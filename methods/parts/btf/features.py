@@ -16,7 +16,7 @@ from harness.geometry import resize_nearest, square_pad
 from methods.parts.btf.depth_descriptors import RawLayout, hog_patches, raw_patches, require_skimage, sift_patches
 from methods.parts.btf.fpfh import FPFHSettings, fpfh, require_open3d
 from methods.parts.btf.wide_resnet import build_wide_resnet, wide_resnet_patches
-from methods.parts.inputs import SIZE, cloud_input, image_input
+from methods.parts.inputs import SIZE, ImageBackground, blackened_image, cloud_input, image_input
 from methods.parts.module_state import module_bytes
 from methods.parts.patch_maps import grid_rows
 
@@ -33,7 +33,7 @@ class FeatureSettings:
     """Which features, and how they are computed; :class:`methods.btf.BTF` documents the parameters."""
 
     features: Features
-    rgb_background: Literal["black", "keep"]
+    rgb_background: ImageBackground
     raw_layout: RawLayout
     fpfh: FPFHSettings
 
@@ -96,9 +96,7 @@ class Extractor:
 
     def prepare(self, sample: Sample) -> Inputs:
         """Pad with zeros to a square, resize, normalise and transfer."""
-        rgb = sample.rgb
-        if self._settings.rgb_background == "black":
-            rgb = np.where(sample.plane[..., None], np.uint8(0), rgb)
+        rgb = blackened_image(sample, self._settings.rgb_background)
         points, pixels = cloud_input(sample.xyz)
         return Inputs(
             image=image_input(square_pad(rgb), SIZE).to(self._device),

@@ -57,7 +57,7 @@ class BankRules:
     affine
         How pools are standardised.
     zero_row
-        With several banks: drop vectors of the cloud's bank with an exact 0 after standardising, and append one of
+        With three banks: drop vectors of the cloud's bank with an exact 0 after standardising, and append one of
         zeros.
     drop_background
         With the cloud's bank alone: leave out the vectors of patches that the cloud does not reach before the coreset,
@@ -140,8 +140,7 @@ def build_banks(
         count = max(1, int(rules.fraction * (base if base and rules.sizes == "code" else len(vectors))))
         base = base or count
         kept = np.asarray(vectors)[_coreset(vectors, min(count, len(vectors)), kind, rules, seed, device, progress)]
-        several = len(kinds) > 1
-        if rules.drop_background or (several and rules.zero_row and kind == "xyz"):
+        if rules.drop_background or (rules.zero_row and kind == "xyz" and len(kinds) == 3):
             kept = _with_zero_row(kept)
         banks[kind] = Bank(kept, device)
     return banks

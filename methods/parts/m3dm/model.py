@@ -49,9 +49,9 @@ class Plan:
     rules
         How banks are built from patches.
     weights
-        Factor of each kind's scores and maps.
+        Factor of each kind's scores and maps before the decision layer.
     decide
-        Whether a decision layer is learned.
+        Whether a decision layer is learned; else scores and maps are added as they are.
     nu
         Parameter nu of the decision layer.
     samples
@@ -94,7 +94,7 @@ class Model:
     @torch.inference_mode()
     def score(self, patches: Patches) -> BankScores:
         """Score standardised patches against the banks."""
-        return score_banks(self.banks, patches, self.plan.weights)
+        return score_banks(self.banks, patches, self.plan.weights if self.plan.decide else None)
 
     def combine(self, scored: BankScores) -> tuple[float, NDArray[np.float32]]:
         """Return the image's score and its map (224, 224)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from harness.geometry import square_pad
 from methods.parts.dino import GRID, vit_tokens
 from methods.parts.features import Extractors, Inputs
 from methods.parts.initialise import named_generator
-from methods.parts.inputs import SIZE
+from methods.parts.inputs import SIZE, ImageBackground, blackened_image
 from methods.parts.interpolation import inverse_distance_weights
 from methods.parts.patch_maps import grid_rows
 from methods.parts.point_mae import group_points
@@ -37,12 +36,14 @@ Patches = dict[str, Tensor]
 ``fusion`` (3136, C + 768)."""
 
 
-def blacken(sample: Sample) -> Sample:
-    """Return the sample with black pixels where cleaning removed the background plane, zero-padded to a square.
+def blacken(sample: Sample, background: ImageBackground) -> Sample:
+    """Return the sample with the image's background that is asked for, zero-padded to a square.
 
-    The authors' preprocessing does the same; CFM keeps the background and repeats the border.
+    With ``keep`` it stays as it is, and its border is repeated later, as CFM does.
     """
-    return replace(sample, rgb=square_pad(np.where(sample.plane[..., None], np.uint8(0), sample.rgb)))
+    if background == "keep":
+        return sample
+    return replace(sample, rgb=square_pad(blackened_image(sample, background)))
 
 
 @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,12 +48,17 @@ class BankScores:
     maps: NDArray[np.float32]
 
 
-def formula_of(banks: int) -> Formula:
-    """Return the formula for a number of banks: with 1, 1e-5 is added; with 2, 1000 divides; with 3, neither."""
-    return {1: Formula(denominator_epsilon=1e-5), 2: Formula(divide=1000.0)}.get(banks, Formula())
+def formula_of(kinds: Collection[str], *, decide: bool) -> Formula:
+    """Return the formula of banks of these kinds.
+
+    1e-5 is added for a single bank of the image or the cloud, and 1000 divides before the decision layer of two banks.
+    """
+    if len(kinds) == 1 and "fusion" not in kinds:
+        return Formula(denominator_epsilon=1e-5)
+    return Formula(divide=1000.0) if decide and len(kinds) == 2 else Formula()
 
 
-def score_banks(banks: Mapping[str, Bank], patches: Patches, weights: Mapping[str, float]) -> BankScores:
+def score_banks(banks: Mapping[str, Bank], patches: Patches, weights: Mapping[str, float] | None) -> BankScores:
     """Score standardised patches against their banks, in the order of the banks.
 
     Parameters
@@ -63,16 +68,17 @@ def score_banks(banks: Mapping[str, Bank], patches: Patches, weights: Mapping[st
     patches
         Of one sample.
     weights
-        Factor of each kind's score and map.
+        Factor of each kind's score and map before a decision layer; None where there is none.
     """
-    formula = formula_of(len(banks))
+    formula = formula_of(banks, decide=weights is not None)
     scores, maps = [], []
     for kind, bank in banks.items():
         distances, score = patch_scores(
             bank, patches[kind], denominator_epsilon=formula.denominator_epsilon, divide=formula.divide
         )
-        scores.append(weights[kind] * score)
-        maps.append(weights[kind] * _blurred(distances))
+        factor = 1.0 if weights is None else weights[kind]
+        scores.append(factor * score)
+        maps.append(factor * _blurred(distances))
     return BankScores(np.array(scores, np.float32), torch.stack(maps).numpy())
 
 

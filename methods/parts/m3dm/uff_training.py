@@ -29,7 +29,8 @@ _WEIGHT_DECAY = 0.01
 class UFFSchedule:
     """How the fusion is trained; :class:`methods.m3dm.M3DM` documents the parameters, there with ``uff_`` in front.
 
-    An incomplete last batch is left out. At the end of an epoch fewer than ``accumulate`` batches can make a step.
+    An incomplete last batch of an epoch is left out, and so is an incomplete last group of ``accumulate`` batches. An
+    epoch with fewer samples or batches than that makes one batch, or one step, of all of them.
     """
 
     epochs: int
@@ -111,7 +112,8 @@ def _steps(count: int, schedule: UFFSchedule, generator: torch.Generator) -> Ite
     while left > 0 if schedule.steps else epoch < schedule.epochs:
         order = torch.randperm(count, generator=generator).tolist()
         batches = [order[start : start + size] for start in range(0, count - size + 1, size)]
-        groups = [batches[i : i + schedule.accumulate] for i in range(0, len(batches), schedule.accumulate)]
+        most = min(schedule.accumulate, len(batches))
+        groups = [batches[i : i + most] for i in range(0, len(batches) - most + 1, most)]
         yield from groups[:left] if schedule.steps else groups
         left, epoch = left - len(groups), epoch + 1
 
