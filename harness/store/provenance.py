@@ -7,7 +7,8 @@ from dataclasses import replace
 from operator import attrgetter
 
 from harness import registry
-from harness.data.registry import reader_entry
+from harness.data.registry import DATASETS, reader_entry
+from harness.files.digest import digest
 from harness.files.sources import module_file, source_digest
 from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Provider
@@ -115,7 +116,8 @@ def stale_reasons(records: Sequence[Record]) -> list[str]:
 
     The code of a method is compared with what is installed here. Where the data lie is not known here, so their content
     is compared with that of the newest record of the same samples; where it is not known of both, names and sizes of
-    the category's files are.
+    the category's files are. Of a dataset that the harness makes, defects that differ from those of the newest record
+    of any category are those of another version of it.
 
     Parameters
     ----------
@@ -165,17 +167,22 @@ def _data_of(record: Record) -> dict[tuple[str, ...], str]:
         ("test", cell.dataset, cell.category): content.test,
         ("train", cell.dataset, cell.category, str(cell.shots), cell.split): content.train,
     }
-    return {key: digest for key, digest in digests.items() if digest}
+    if (info := DATASETS.get(cell.dataset)) and info.embedded and record.test_images.defects:
+        digests["version", cell.dataset] = digest(sorted(record.test_images.defects))
+    return {key: value for key, value in digests.items() if value}
 
 
 def _data_since(record: Record, newest: Mapping[tuple[str, ...], str]) -> str:
     """Return how the data of a record differ from the newest ones; names and sizes count where no content is known."""
-    known = {key: newest[key] for key in _data_of(record) if key in newest}
-    content = {key[0]: digest for key, digest in known.items() if key[0] != "files"}
+    own = _data_of(record)
+    known = {key: newest[key] for key in own if key in newest}
+    if any(own[key] != value for key, value in known.items() if key[0] == "version"):
+        return f"another version of {record.cell.dataset} has been measured since"
+    content = {key[0]: value for key, value in known.items() if key[0] in ("train", "test")}
     change = data_change(record.content, DataContent(**content))
     if change or "test" in content:
         return change
-    same = all(digest == record.cell.data_digest for key, digest in known.items() if key[0] == "files")
+    same = all(value == record.cell.data_digest for key, value in known.items() if key[0] == "files")
     return "" if same else "files of other names or sizes have been measured since"
 
 

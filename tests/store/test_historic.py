@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.metrics import METRICS
+from harness.report.groups import group_records
 from harness.report.replicates import bootstrap_cell
 from harness.store.details import read_counts, read_details
 from harness.store.quantities import quantity
+from harness.store.record import TestImages
 from harness.store.store import Store
 
 HISTORIC = Path(__file__).parents[1] / "historic"
@@ -77,3 +80,17 @@ def test_a_record_of_an_earlier_schema_is_never_written_again_without_its_scores
         with pytest.raises(ValueError, match="schema 1"):
             store.write(record)
     assert path.read_bytes() == before
+
+
+def test_numbers_of_two_versions_of_the_toy_dataset_are_never_averaged(store):
+    (bump,) = (record for record in store.all() if (record.cell.method, record.cell.category) == ("cfm-t", "bump"))
+    ridge = replace(bump, cell=replace(bump.cell, category="ridge", data_digest="other"))
+    (alone,) = group_records([bump, ridge])
+    assert [method.stale for method in alone.methods] == [{}], "records of one version stay what they were"
+    counts = {"good": 8, "colour_faint": 2, "colour_plain": 2}
+    now = replace(bump, created="2100-01-01T00:00:00+00:00", test_images=TestImages("other", counts))
+    for records in ([ridge, now], [bump, ridge, now]):
+        (group,) = group_records(records)
+        (method,) = group.methods
+        assert method.ok == {"bump": now}
+        assert "another version of toy" in method.why_missing("ridge")
