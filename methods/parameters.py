@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Literal, get_args, get_origin, get_type_hints
 
-__all__ = ["require_choices", "require_multiple", "require_range"]
+__all__ = ["require_choices", "require_multiple", "require_power_of_two", "require_range"]
 
 
 def require_range(
@@ -35,6 +35,13 @@ def require_multiple(method: object, name: str, *, of: int) -> None:
     value = getattr(method, name)
     if value < of or value % of:
         raise ValueError(f"{name} must be a positive multiple of {of}, not {value}")
+
+
+def require_power_of_two(method: object, name: str, *, at_least: int) -> None:
+    """Raise ValueError unless the parameter is a power of two, at least ``at_least``."""
+    value = getattr(method, name)
+    if value < at_least or value & (value - 1):
+        raise ValueError(f"{name} must be a power of two, at least {at_least}, not {value}")
 
 
 def require_choices(method: object) -> None:
