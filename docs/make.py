@@ -27,7 +27,7 @@ RANDOM = ("--preset", "quick", "--weights", "random", "--shots", "10")
 CANDYCANE = ("--categories", "CandyCane")
 SHIPPED = ("--methods", "patchcore-rgb[backbone=efficientnet-lite0]")
 PRETRAINED = ("--preset", "quick", "--weights", "pretrained", "--shots", "10")
-BASELINES = "patchcore-*,*-vm"
+BASELINES = "patchcore-*,*-vm,*-ae,*-gan"
 RUNS = (
     ("--methods", "cfm,btf,m3dm,ast", *TOY, "--categories", "ridge", *RANDOM, "--save-maps"),
     ("--methods", "all", *TOY, *RANDOM),

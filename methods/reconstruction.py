@@ -393,7 +393,7 @@ class VoxelGAN(_GAN, _Voxels):
                 "rotations": 8,
                 "grid": 16,
                 "rays": 112,
-                "width": 16,
+                "width": 8,
                 "epochs": 20,
                 "encoder_epochs": 20,
                 "lr": 5e-4,
