@@ -34,7 +34,7 @@ class Value:
     tied
         True where it can't be separated from the best of its column; no number of that column has a place then.
     detectable
-        Of a tied number, the true difference to the best one that would be told apart with a power of 80%; None where
+        Of a tied number, the true difference to the best one that would be detected with a power of 80%; None where
         it is unknown.
     ranked
         False where it does not compete.

@@ -1,4 +1,4 @@
-"""Intervals of numbers, and which of several can be told apart from the best: arithmetic without any file."""
+"""Intervals of numbers, and which of several differ significantly from the best: arithmetic without any file."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Difference(Interval):
     Parameters
     ----------
     detectable
-        The true difference that would be told apart with a power of :data:`POWER`; None where the two never differ.
+        The true difference that would be detected with a power of :data:`POWER`; None where the two never differ.
     """
 
     detectable: float | None = None
 
     @property
     def tied(self) -> bool:
-        """Whether the two can't be told apart, which does not make them equal."""
+        """Whether the difference is not significant, which does not make the two equal."""
         return self.holds_zero
 
     @property
@@ -162,12 +162,12 @@ def _on_odds(value: float, half: float) -> tuple[float, float]:
 
 
 def against_best(means: Sequence[MeanOf], level: float = 0.95) -> list[Difference]:
-    """Return how far each of several means is below the first one, which is the best, and which are told apart from it.
+    """Return how far each of several means is below the first one, which is the best, and which differ significantly.
 
     All are drawn on the same test images. With several equal means the best in the sample is ahead by luck, so a
     difference must exceed what the largest of all pairwise differences reaches by chance: the ``level`` quantile, over
-    the draws, of the largest standardised difference of any two. The furthest one is tested first; where it is told
-    apart, the next is tested among those that are left. So no mean that equals the best is told apart in more
+    the draws, of the largest standardised difference of any two. The furthest one is tested first; where it
+    differs, the next is tested among those that are left. So no mean that equals the best is said to differ in more
     than 1 - ``level`` of cases, however many there are: Hansen, Lunde and Nason, The model confidence set,
     Econometrica 79 (2011). Quantiles are stretched from the normal to Student's distribution.
 
@@ -176,12 +176,12 @@ def against_best(means: Sequence[MeanOf], level: float = 0.95) -> list[Differenc
     means
         The best, then the others.
     level
-        How often none that equals the best is told apart.
+        How often none that equals the best is said to differ.
 
     Returns
     -------
     list of Difference
-        Each mean but the first less the first. The interval excludes zero exactly where the mean is told apart.
+        Each mean but the first less the first. The interval excludes zero exactly where the mean differs significantly.
     """
     best, *others = means
     moved = np.array([mean.drawn - mean.drawn.mean() for mean in means])
@@ -249,7 +249,7 @@ def paired_with_best(best: Sequence[float], others: Sequence[Sequence[float]], l
     best, others
         One number for each seed, at least two.
     level
-        How often none that equals the best is told apart.
+        How often none that equals the best is said to differ.
     """
     count = len(others) + 1
     each = 1 - (1 - level) / (count * (count - 1) / 2)

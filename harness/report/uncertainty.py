@@ -105,7 +105,7 @@ class Uncertainty:
         return None if mean is None else mean_interval(mean, self.level, by_images=number.metric == _OF_IMAGES)
 
     def against_best(self, best: NumberId, others: Sequence[NumberId]) -> list[Difference | None]:
-        """Return how far other methods are below the best one, paired over images, and whether they are told apart.
+        """Return how far other methods are below the best one, paired over images, and whether that is significant.
 
         Parameters
         ----------

@@ -120,7 +120,7 @@ class OtherMetric:
     value
         That number.
     leaders
-        This method and all that are not told apart from it.
+        This method and all that do not differ significantly from it.
     behind
         How far the best one of the answer's metric is behind it, 0 or negative.
     difference
@@ -230,7 +230,7 @@ class Answer:
 
     @property
     def tied(self) -> tuple[Standing, ...]:
-        """The methods that can't be told apart from the best one."""
+        """The methods that do not differ significantly from the best one."""
         return self.placed("tied")
 
     def placed(self, place: Place) -> tuple[Standing, ...]:
