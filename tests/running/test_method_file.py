@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,10 +29,10 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(harness, tiny_mvtec: Path):
-    def call(method: str, *more: str | Path):
+    def call(method: str, *more: str | Path, **environment: str):
         where = ("--dataset", "mvtec3d", "--data", tiny_mvtec, "--categories", "bagel", "--shots", "5")
         settings = ("--preset", "quick", "--weights", "random", "--device", "cpu")
-        return harness("run", "--methods", method, *where, *settings, *more)
+        return harness("run", "--methods", method, *where, *settings, *more, **environment)
 
     return call
 
@@ -61,6 +62,20 @@ def test_a_method_file_is_measured_once_for_each_content_and_applied(
     again = run(method, "--dry-run")
     assert "1 of 1 cells to run" in again.stdout
     assert "changed" in again.stdout
+
+
+def test_a_class_of_a_module_on_the_path_is_a_method(run, records, file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "library" / "package"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    file.rename(folder / "mine.py")
+    path = {"PYTHONPATH": os.pathsep.join((str(folder.parent), os.environ.get("PYTHONPATH", "")))}
+    done = run("package.mine:Mine[size=24]", **path)
+    assert done.returncode == 0, done.stderr
+    (record,) = records()
+    assert (record["status"], record["cell"]["method"]) == ("ok", "mine")
+    assert record["environment"]["provider"]["distribution"] == "package.mine:Mine"
+    assert run("package.nothing:Mine", **path).returncode == 2
 
 
 def test_verify_checks_a_method_file(harness, file: Path) -> None:
