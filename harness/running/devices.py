@@ -15,7 +15,7 @@ __all__ = ["choose_device", "choose_devices"]
 
 
 def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
-    """Turn names into devices, each once.
+    """Turn names into devices.
 
     Parameters
     ----------
@@ -26,17 +26,21 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        For a name that is no device, and where none is named.
+        For a name that is no device, where none is named, and where one is named twice.
     PrerequisiteError
         For a CUDA device that this machine, or this torch, does not have.
     """
     if not names:
         raise UsageError("No device is named: use cpu, cuda:0, all or auto.")
     count = _cuda_devices() if any(name != "cpu" for name in names) else 0
-    chosen: dict[str, None] = {}
-    for name in names:
-        chosen.update(dict.fromkeys(_devices(name, count)))
-    return tuple(chosen)
+    chosen = tuple(device for name in names for device in _devices(name, count))
+    repeated = next((device for device in chosen if chosen.count(device) > 1), None)
+    if repeated is not None:
+        raise UsageError(
+            f"'--devices {','.join(names)}' names {repeated} twice: two cells at a time on one device share its time "
+            "and memory, so the numbers of neither would hold. Name each device once."
+        )
+    return chosen
 
 
 def choose_device(name: str) -> str:
