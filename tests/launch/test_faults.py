@@ -251,7 +251,9 @@ def test_job_files_run_anywhere(finish, harness, records, tmp_path: Path) -> Non
     assert "--write-jobs" in wrong.stderr
 
 
-@pytest.mark.parametrize(("devices", "code"), [("cuda:63", 5), ("cpu,cuda:63", 5), ("gpu", 2), ("cpu,cpu", 2), ("cpu", 0)])
+@pytest.mark.parametrize(
+    ("devices", "code"), [("cuda:63", 5), ("cpu,cuda:63", 5), ("gpu", 2), ("cpu,cpu", 2), ("cpu", 0)]
+)
 def test_devices_are_checked_before_any_work(finish, tmp_path: Path, devices: str, code: int) -> None:
     found, said = finish("colour-distance", "--devices", devices, "--categories", "bagel")
     assert found == code, said
