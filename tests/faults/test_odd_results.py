@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from count_records import counted_record
-from report_records import full_record
+from report_records import make_record
 
 from harness.api import results
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
@@ -36,7 +36,9 @@ def store(tmp_path: Path) -> Store:
     """Two good records, of which one has counts, beside ten files that are no records."""
     store = Store(tmp_path / "results")
     good = store.write(counted_record(store, "cfm-t", "bump", **SETTINGS))
-    plain = json.loads(store.write(full_record(1, "btf", "bump", **SETTINGS)).read_text(encoding="utf-8"))
+    plain = json.loads(
+        store.write(make_record("btf", "bump", defects=("hole",), **SETTINGS)).read_text(encoding="utf-8")
+    )
     files = {
         f"._{good.name}": b"\0\5\26\7",
         "truncated.json": b'{"schema": 2',

@@ -6,6 +6,7 @@ from report_records import group_of, make_record
 from harness.report.compare import difference, published_labels, why_not_comparable
 from harness.report.grid import Value
 from harness.report.groups import group_records
+from harness.store.published import Published
 from harness.store.quantities import quantity
 from harness.store.record import SampleCounts
 
@@ -63,10 +64,11 @@ def test_a_method_is_recognised_by_its_resolved_parameters(published, method, la
 
 def test_a_method_that_is_not_installed_is_recognised_by_its_label(published):
     record = make_record()
-    cell = replace(record.cell, method="depth-gan", parameters={"depth": 4}, given={})
-    assert published_labels(group_of(replace(record, cell=cell)).methods[0], published) == ("depth-gan",)
+    rows = tuple(replace(row, method="elsewhere") for row in published.rows if row.method == "depth-gan")
+    cell = replace(record.cell, method="elsewhere", parameters={"depth": 4}, given={})
+    assert published_labels(group_of(replace(record, cell=cell)).methods[0], Published(rows)) == ("elsewhere",)
     named = replace(cell, given={"depth": 4})
-    assert published_labels(group_of(replace(record, cell=named)).methods[0], published) == ()
+    assert published_labels(group_of(replace(record, cell=named)).methods[0], Published(rows)) == ()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_category_by_itself(store):
 def test_records_without_counts_are_left_out_and_named(store):
     write(store, "cfm", "bump", 0, 1.5)
     for method, category in (("cfm", "ridge"), ("btf", "bump")):
-        store.write(make_record(method, category, dataset="toy", shots=10))
+        store.write(make_record(method, category, dataset="toy", shots=10, defects=("hole",)))
     data = data_of(store, "pro")
     assert [curve.label for curve in data.parts] == ["cfm (1 of 2)"]
     assert "btf (bump), cfm (ridge)" in data.notes[0]
