@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
-from methods.parameters import require_choices, require_range
+from harness.contract import Meta, Prediction, Progress, Sample
 from methods.parts.mvtec import FAMILY, NOTE, PAPER
+from methods.parts.mvtec.baseline import Baseline, OnDepth, OnVoxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,24 +27,10 @@ __all__ = ["DepthVM", "VoxelVM"]
 
 
 @dataclass(kw_only=True, eq=False)
-class _VariationModel:
+class _VariationModel(Baseline):
     """Mean and deviation of a representation; subclasses say of which."""
 
-    meta: ClassVar[Meta]
-
-    rgb: Literal["on", "off"] = "on"
-    rotations: int = 20
-
-    _representation: Representation | None = field(default=None, init=False, repr=False)
     _moments: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        require_range(self, "rotations", at_least=1)
-
-    def modalities(self) -> tuple[str, ...]:
-        """Return the points, and the image where it uses colours."""
-        return ("rgb", "xyz") if self.rgb == "on" else ("xyz",)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Average the values of all rotated training samples, and their squares."""
@@ -56,10 +42,6 @@ class _VariationModel:
         items = augmented(representation, samples, rotations=self.rotations, seed=seed, progress=progress)
         mean, deviation = fit_variation(items, representation.least_deviation)
         self._representation, self._moments = representation, (mean.to(device), deviation.to(device))
-
-    def prepare(self, sample: Sample) -> Encoded:
-        """Represent one sample and transfer it."""
-        return self._fitted()[0].encode(sample)
 
     def infer(self, inputs: Encoded) -> Prediction:
         """Return the map of deviations, and the largest as the score."""
@@ -88,17 +70,14 @@ class _VariationModel:
         mean, deviation = (torch.tensor(state[name], device=device) for name in ("mean", "deviation"))
         self._representation, self._moments = representation, (mean, deviation)
 
-    def _represent(self, device: str) -> Representation:
-        raise NotImplementedError
-
     def _fitted(self) -> tuple[Representation, Tensor, Tensor]:
         if self._representation is None or self._moments is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise self._not_fitted()
         return self._representation, *self._moments
 
 
 @dataclass(kw_only=True, eq=False)
-class VoxelVM(_VariationModel):
+class VoxelVM(_VariationModel, OnVoxels):
     """An anomaly is a voxel that deviates from the mean of nominal ones.
 
     Re-implemented, details of the original unpublished. Known of it: a grid of 64 voxels a side, -1 where empty; 20
@@ -129,21 +108,9 @@ class VoxelVM(_VariationModel):
         note=NOTE,
     )
 
-    grid: int = 64
-    rays: int = 256
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self, "grid", "rays", at_least=2)
-
-    def _represent(self, device: str) -> Representation:
-        from methods.parts.mvtec.voxels import VoxelGrid
-
-        return VoxelGrid(grid=self.grid, rgb=self.rgb == "on", rays=self.rays, device=device)
-
 
 @dataclass(kw_only=True, eq=False)
-class DepthVM(_VariationModel):
+class DepthVM(_VariationModel, OnDepth):
     """An anomaly is a pixel that deviates from the mean of nominal ones.
 
     Re-implemented, details of the original unpublished. Known of it: distances to the camera's centre, 0 where none was
@@ -171,14 +138,3 @@ class DepthVM(_VariationModel):
         needs=("measured",),
         note=NOTE,
     )
-
-    size: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self, "size", at_least=0)
-
-    def _represent(self, device: str) -> Representation:
-        from methods.parts.mvtec.depth import DepthImage
-
-        return DepthImage(size=self.size, rgb=self.rgb == "on", device=device)

@@ -13,11 +13,12 @@ from samples import no_progress
 
 from harness.contract import MethodError
 from harness.measure.reach import reachable_bytes
+from methods.autoencoder import DepthAE, VoxelAE
+from methods.gan import DepthGAN, VoxelGAN
 from methods.parts.mvtec.autoencoder import Autoencoder, reconstruction_loss
 from methods.parts.mvtec.gan import AnoGAN, critic_loss, encoder_loss, gradient_penalty
 from methods.parts.mvtec.layers import initialise
 from methods.parts.mvtec.training import Losses
-from methods.reconstruction import DepthAE, DepthGAN, VoxelAE, VoxelGAN
 
 TINY = {"rotations": 2, "width": 4, "latent": 8, "epochs": 2, "batch": 3}
 SMALL = {

@@ -189,7 +189,7 @@ def encoder_loss(critic: _Descent, values: Tensor, rebuilt: Tensor, kappa: float
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How the three networks are trained; :class:`methods.reconstruction.VoxelGAN` documents the parameters."""
+    """How the three networks are trained; :class:`methods.gan.VoxelGAN` documents the parameters."""
 
     lr: float
     encoder_lr: float
