@@ -134,18 +134,14 @@ class BTF:
 
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the blurred map of distances to the bank, and the score of the farthest patch."""
-        from methods.parts.bank import patch_scores
         from methods.parts.inputs import SIZE
+        from methods.parts.patch_bank import distances_and_score
         from methods.parts.patch_maps import patch_map, pil_blur
         from methods.parts.smoothing import smooth
 
         extractor, bank = self._fitted()
         patches = extractor.patches(inputs)
-        if self.score == "reweighted":
-            distances, score = patch_scores(bank, patches)
-        else:
-            distances = bank.search(patches, 1)[0][:, 0]
-            score = float(distances.max())
+        distances, score = distances_and_score(bank, patches, self.score)
         image = patch_map(distances, SIZE)
         blurred = pil_blur(image) if self.blur == "pil" else smooth(image, self.blur).float()
         return Prediction(anomaly_map=blurred.numpy(), score=score)

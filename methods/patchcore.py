@@ -98,18 +98,14 @@ class _PatchCore:
 
     def infer(self, inputs: Any) -> Prediction:
         """Return the smoothed map of distances to the bank, and the score of the farthest patch."""
-        from methods.parts.bank import patch_scores
         from methods.parts.inputs import SIZE
+        from methods.parts.patch_bank import distances_and_score
         from methods.parts.patch_maps import patch_map
         from methods.parts.smoothing import smooth
 
         describer, bank = self._fitted()
         patches = describer.patches(inputs)
-        if self.score == "reweighted":
-            distances, score = patch_scores(bank, patches)
-        else:
-            distances = bank.search(patches, 1)[0][:, 0]
-            score = float(distances.max())
+        distances, score = distances_and_score(bank, patches, self.score)
         anomaly_map = smooth(patch_map(distances, SIZE), self.smoothing)
         return Prediction(anomaly_map=anomaly_map.float().numpy(), score=score)
 

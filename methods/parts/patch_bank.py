@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from harness.contract import Progress, Sample
+from methods.parts.bank import Bank, patch_scores
 from methods.parts.coreset import greedy_coreset
 
-__all__ = ["coreset_of", "patches_of_all"]
+__all__ = ["Rule", "coreset_of", "distances_and_score", "patches_of_all"]
+
+Rule = Literal["reweighted", "max"]
 
 
 def patches_of_all(samples: Sequence[Sample], describe: Callable[[Sample], Tensor], progress: Progress) -> Tensor:
@@ -61,3 +64,18 @@ def coreset_of(
         return vectors
     count = max(1, int(share * len(vectors)))
     return vectors[greedy_coreset(vectors, count, seed=seed, eps=eps, dtype=dtype, progress=progress, device=device)]
+
+
+def distances_and_score(bank: Bank, patches: Tensor, rule: Rule) -> tuple[Tensor, float]:
+    """Return the distance of each patch to the bank, (p,), and the score of the image.
+
+    Parameters
+    ----------
+    patches : (p, d) float
+    rule
+        ``reweighted``: the largest distance, reduced where nominal patches near it are rare; ``max``: that distance.
+    """
+    if rule == "reweighted":
+        return patch_scores(bank, patches)
+    distances = bank.search(patches, 1)[0][:, 0]
+    return distances, float(distances.max())
