@@ -226,6 +226,10 @@ class Meta:
         Parameters that a preset sets, by preset name; parameters that a user names take precedence.
     uses_torch
         Whether the method uses torch. Where it does not, its cells start seconds earlier on a CPU.
+    uses_gpu
+        Whether the method computes on the device that it is given. Where it does not, a cluster lends its cells no GPU.
+    cores
+        Cores that a cell can keep busy: as many a cluster lends it.
     cache_order
         Among methods of a family, those with a higher number run first on a category: what they add to the cache
         (:class:`UsesCache`) serves those with a lower number.
@@ -245,6 +249,8 @@ class Meta:
     extras: tuple[str, ...] = ()
     presets: Mapping[str, Mapping[str, ParameterValue]] = field(default_factory=dict)
     uses_torch: bool = True
+    uses_gpu: bool = True
+    cores: int = 4
     cache_order: int = 0
     needs: tuple[str, ...] = ()
     note: str = ""

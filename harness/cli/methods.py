@@ -58,6 +58,8 @@ def _plain(name: str) -> dict[str, object]:
         "weights": [{fact: getattr(file, fact) for fact in _FILE_FACTS} for file in meta.weights],
         "extras": meta.extras,
         "needs": meta.needs,
+        "uses_gpu": meta.uses_gpu,
+        "cores": meta.cores,
         "note": meta.note,
         "parameters": [
             {

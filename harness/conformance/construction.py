@@ -54,6 +54,8 @@ def _wrong_in_meta(name: str, kind: type[Method]) -> str:
         return f"meta.modalities is {described.modalities!r}, which is no choice of {', '.join(MODALITIES)}."
     if wrong := set(described.needs) - set(OPTIONAL_FIELDS):
         return f"meta.needs names {min(wrong)!r}, which is none of {', '.join(OPTIONAL_FIELDS)}."
+    if type(described.cores) is not int or described.cores < 1:
+        return f"meta.cores is {described.cores!r}, which is no number from 1 on."
     if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in described.weights):
         return "meta.weights must hold WeightFile objects with name, url and licence."
     if described.weights and not issubclass(kind, UsesWeights):

@@ -70,6 +70,7 @@ BROKEN = [
     ("smelling", "meta", "no choice of rgb, depth, xyz"),
     ("weightless", "meta", "there is no load_weights()"),
     ("wishful", "meta", "names 'smell', which is none of normals, lights, measured"),
+    ("coreless", "meta", "meta.cores is 0"),
     ("fast", "meta", "names 'fast', which is none of paper, quick"),
     ("greedy", "parameters", "a misspelt one goes unnoticed"),
     ("touchy", "parameters", "given grid=0, where only ValueError is allowed, raises ZeroDivisionError"),

@@ -247,6 +247,10 @@ class Wishful(Dishonest):
     meta = replace(META, name="wishful", needs=("normals", "smell"))
 
 
+class Coreless(Dishonest):
+    meta = replace(META, name="coreless", cores=0)
+
+
 class Fast(Dishonest):
     meta = replace(META, name="fast", presets={"fast": {"how": "none"}})
 

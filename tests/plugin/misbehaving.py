@@ -17,7 +17,7 @@ from harness.contract import Meta, MethodError, UnsupportedError
 
 
 class Misbehaving(ColourDistance):
-    meta = Meta(name="misbehaving", title="Misbehaving", family="example", uses_torch=False)
+    meta = Meta("misbehaving", "Misbehaving", "example", uses_torch=False, uses_gpu=False, cores=1)
 
     def __init__(
         self,
