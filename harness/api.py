@@ -34,12 +34,14 @@ from harness.store.store import Store, left_out_records_text
 if TYPE_CHECKING:
     from harness.report.answer.answer import Answer
     from harness.report.grid import Grid
+    from harness.store.merging import Merged
 
 __all__ = [
     "Results",
     "compare",
     "datasets",
     "evaluate",
+    "merge",
     "methods",
     "placed_jobs",
     "results",
@@ -219,13 +221,50 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
     UsageError
         For an unknown field or name.
     """
-    store = open_store([user_path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)])
+    chosen = _query(query)
+    store = open_store(_folders(folders), chosen.device)
     records = store.all()
     if store.left_out:
         warnings.warn(left_out_records_text(store), stacklevel=2)
-    chosen = _query(query)
     chosen.check(records)
     return Results(chosen.select(records), store, contended=chosen.contended)
+
+
+def merge(folders: _Folder | Iterable[_Folder], to: _Folder, *, progress: bool = True) -> Merged:
+    """Merge results folders into one: records, counts, maps, fitted methods and logs; ``harness merge``.
+
+    Of the records of a cell on the same hardware the newest ok one counts, else the newest. Records of other hardware
+    stay side by side. Nothing is deleted: what gives way in ``to`` moves to its ``aside``.
+
+    Parameters
+    ----------
+    folders
+        Results folders; none of them is changed but ``to``, where it is among them.
+    to
+        Folder that is merged into; it may hold records already.
+    progress
+        Whether a bar is shown, in a terminal.
+
+    Returns
+    -------
+    Merged
+        What was copied, what gave way to what, and what could not be merged, of which a warning tells, too.
+
+    Raises
+    ------
+    UsageError
+        Where a folder does not exist, there is none beside ``to``, or ``to`` lies in another one.
+    PrerequisiteError
+        Where ``to`` can't be written.
+    """
+    from harness.report.console import counting
+    from harness.store.merging import merge_folders
+
+    with counting("Merging", show=progress) as count:
+        merged = merge_folders(_folders(folders), user_path(to), count)
+    for sentence in merged.warnings:
+        warnings.warn(sentence, stacklevel=2)
+    return merged
 
 
 def tables(
@@ -317,6 +356,10 @@ def methods() -> tuple[str, ...]:
 def datasets() -> tuple[str, ...]:
     """Return the names of all datasets."""
     return tuple(DATASETS)
+
+
+def _folders(folders: _Folder | Iterable[_Folder]) -> list[Path]:
+    return [user_path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)]
 
 
 def _listed(texts: str | Iterable[str]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ _VERBS = {
     "plot": "Draw figures for a paper.",
     "show": "Draw anomaly maps beside image, cloud and ground truth.",
     "report": "Write all results as HTML pages.",
+    "merge": "Merge results folders into one.",
     "methods": "List methods and their parameters.",
     "quantities": "List every number of a record: unit, direction, meaning.",
     "datasets": "List datasets: where they lie, what is missing.",

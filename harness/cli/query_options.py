@@ -95,7 +95,7 @@ def query_options(function: _Function) -> _Function:
         for split in chosen["splits"]:
             require_split_name(split)
         query = RecordQuery(**{**chosen, "shots": tuple(map(parse_shots, chosen["shots"]))})
-        store = open_store(results)
+        store = open_store(results, query.device)
         try:
             return function(*arguments, query=query, store=store, **options)
         finally:

@@ -105,13 +105,11 @@ def _verify(
 
 def _name(record: Record, store: Store) -> str:
     """Return which record is meant, with the machine where the cell was measured on several."""
-    from harness.report.groups import samples_title
+    from harness.report.groups import cell_title
     from harness.store.means import machine_of
 
-    cell = record.cell
-    several = any(other.cell.id == cell.id for other in store.elsewhere)
-    place = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
-    return f"{place}, on {machine_of(record)}" if several else place
+    several = any(other.cell.id == record.cell.id for other in store.elsewhere)
+    return cell_title(record.cell) + (f", on {machine_of(record)}" if several else "")
 
 
 def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> Iterator[Recomputed]:
@@ -212,12 +210,11 @@ def _print_reason(state: CellState) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from harness.report.groups import samples_title
+    from harness.report.groups import cell_title
     from harness.running.post_mortem import last_lines
 
     cell, log = state.cell, state.log
-    place = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
-    facts = f" {place}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
+    facts = f" {cell_title(cell)}, preset {cell.protocol.preset}, {cell.protocol.weights} weights, {state.created}"
     console().print(_word(state).append(facts, style="default"))
     console().print(Padding(Text(state.reason), (0, 0, 0, 2)))
     if log is not None:

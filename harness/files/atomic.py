@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["replacing", "sweep_temporaries", "write_atomically"]
+__all__ = ["copy_atomically", "replacing", "sweep_temporaries", "write_atomically"]
 
 
 _PREFIX, _SUFFIX = ".harness-", ".tmp"
+_CHUNK = 1 << 20
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file completely or not at all: temporary name, flush to disk, rename."""
+    copy_atomically(io.BytesIO(content), path)
+
+
+def copy_atomically(source: BinaryIO, path: Path) -> None:
+    """Write the rest of a stream to a file completely or not at all, without having all of it in memory."""
     with _temporary(path) as (handle, _), os.fdopen(handle, "wb", closefd=False) as stream:
-        stream.write(content)
+        shutil.copyfileobj(source, stream, _CHUNK)
         stream.flush()
         os.fsync(handle)
 

@@ -11,15 +11,23 @@ from pathlib import Path
 __all__ = ["open_regular", "read_regular"]
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    follow
+        Whether it may be a link to one.
 
     Raises
     ------
     OSError
         Where it can't be opened, or is a folder, a pipe, a socket or a device.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    link = 0 if follow else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | link)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(EINVAL, "it is no regular file", str(path))

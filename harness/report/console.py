@@ -73,13 +73,15 @@ COMPARING = "Comparing methods on test images drawn at random"
 
 
 @contextmanager
-def counting(description: str) -> Iterator[Callable[[int, int], None]]:
+def counting(description: str, *, show: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Show a bar while something is done piece by piece.
 
     Parameters
     ----------
     description
         What is done.
+    show
+        Whether there is a bar in a terminal.
 
     Yields
     ------
@@ -87,7 +89,7 @@ def counting(description: str) -> Iterator[Callable[[int, int], None]]:
         To be called with how many pieces are done, and how many there are.
     """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr, transient=True, disable=not (show and stderr.is_terminal)) as bars:
         task = bars.add_task(description, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 

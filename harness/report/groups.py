@@ -24,6 +24,7 @@ from harness.store.record import Record, unlike_published
 __all__ = [
     "Group",
     "MethodRecords",
+    "cell_title",
     "group_records",
     "samples_title",
     "setting_title",
@@ -168,6 +169,11 @@ def samples_title(shots: Shots | str, split: str = "") -> str:
     if str(shots) == "full":
         return "all training samples"
     return f"{shots} training sample{'' if str(shots) == '1' else 's'}" + (f" (split {split})" if split else "")
+
+
+def cell_title(cell: Cell) -> str:
+    """Return method, category and training samples of a cell in words."""
+    return f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
 
 
 def setting_title(

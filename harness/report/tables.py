@@ -183,7 +183,8 @@ def measured_grids(
     """
     groups = [group for group in group_records(records, request.query) if any(method.ok for method in group.methods)]
     shown = typical_groups(groups)
-    machines = {id(group): split_by_machine(group, elsewhere) for group in shown}
+    others = request.query.select(elsewhere)
+    machines = {id(group): split_by_machine(group, others) for group in shown}
     grids: list[Grid] = []
     for table in PAPER_TABLES:
         timed = any(quantity(metric).of_machine for metric in table.metrics)

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.cell import Cell
 from harness.files.locks import FileLock, is_locked
 
-__all__ = ["Claim", "running_stems"]
+__all__ = ["Claim", "is_running", "lock_of", "running_stems"]
 
 
 class Claim(FileLock):
@@ -34,3 +34,21 @@ def running_stems(folder: Path) -> frozenset[str]:
         Results folder.
     """
     return frozenset(path.stem for path in (folder / "locks").glob("*.lock") if is_locked(path))
+
+
+def lock_of(folder: Path, cell: Cell) -> FileLock:
+    """Return the lock of a claim, for what changes the record of a cell without measuring it.
+
+    Parameters
+    ----------
+    folder
+        Results folder.
+    cell
+        Whose record changes.
+    """
+    return FileLock(folder / "locks" / f"{cell.stem}.lock")
+
+
+def is_running(folder: Path, cell: Cell) -> bool:
+    """Return whether a process is at a cell of a results folder now; nothing is written to the folder."""
+    return is_locked(lock_of(folder, cell).path)

@@ -20,7 +20,7 @@ from harness.files.left_out import LeftOut, left_out_text
 from harness.files.reading import read_regular
 from harness.store.record import Record, decode_record, encode_record
 
-__all__ = ["MACHINES", "Store", "left_out_records_text", "read_record_file"]
+__all__ = ["MACHINES", "Store", "left_out_records_text", "read_record_file", "timestamp"]
 
 _LEAST_FREE = 16_000_000
 MACHINES = "machines"
@@ -74,6 +74,10 @@ class Store:
     def maps_path(self, cell: Cell) -> Path:
         """Return where the maps of a cell's test images are kept, where that was asked for."""
         return self.folder / "maps" / f"{cell.stem}.npz"
+
+    def log_path(self, cell: Cell) -> Path:
+        """Return where the last worker of a cell wrote what it had to say."""
+        return self.folder / "logs" / f"{cell.stem}.log"
 
     def new_path(self, path: Path) -> Path:
         """Return where a file beside a record is written first; the earlier one is kept until the cell is ok."""
@@ -188,7 +192,7 @@ class Store:
             if record.status != "ok" and present is not None and present.status == "ok":
                 path, present = failed, self._read(failed)
             if present is None:
-                self._move_aside(path)
+                self.move_aside(path, self.folder / "aside" / f"{path.stem}.{timestamp()}{path.suffix}")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
             if path != failed:
@@ -238,14 +242,19 @@ class Store:
         self._left_out.pop(path, None)
         return record
 
-    def _move_aside(self, path: Path) -> None:
-        """Move a file that is in the place of a record but is none to the folder ``aside``."""
+    def move_aside(self, path: Path, to: Path) -> bool:
+        """Move what lies in the place of a file, a record or not; return False where nothing does."""
         if not os.path.lexists(path):
-            return
-        aside = self.folder / "aside"
-        aside.mkdir(parents=True, exist_ok=True)
-        path.rename(aside / f"{path.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S.%f}{path.suffix}")
+            return False
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
         self._left_out.pop(path, None)
+        return True
+
+
+def timestamp() -> str:
+    """Return the time as a part of a name that no other file has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
 
 
 @contextmanager

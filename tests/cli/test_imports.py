@@ -17,6 +17,8 @@ MODULES = (
     "harness.report.progress",
     "harness.cli.show",
     "harness.cli.status",
+    "harness.cli.merge",
+    "harness.store.merging",
     "harness.cli.tables",
     "harness.cli.compare",
     "harness.report.answer.make",

@@ -78,6 +78,16 @@ show --results nowhere
 show --methods cfm
 show --figure 6 --methods nix
 show --worst 1 --best 1
+merge
+merge results
+merge results --to results
+merge results nowhere --to new
+merge results file --to new
+merge results broken --to new
+merge empty --to new
+merge broken --to new
+merge results --to file
+merge results --to results/cells
 report --dataset nix
 report --to file
 status --results nowhere
