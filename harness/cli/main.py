@@ -41,7 +41,6 @@ _VERBS = {
     "predict": "Apply a fitted method to one sample.",
     "leaderboard": "Show the committed leaderboard, or update it.",
     "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
-    "worker": "Run one cell from a file, as 'run' does for each.",
     "env": "Print versions and hardware.",
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import (
+    FILE,
     FOLDER,
     Duration,
     data_option,
@@ -21,6 +22,7 @@ from harness.cli.options import (
     weights_dir_option,
 )
 from harness.cli.output import counted, echo_notes, print_json
+from harness.cli.pulling import Moment, pull, refuse_beside_plan, write_plan_file
 from harness.cli.query_options import folders_to_name, tell_left_out
 from harness.data.registry import DEFAULT_DATASET
 from harness.data.splits import parse_shots
@@ -83,8 +85,20 @@ __all__ = ["command"]
     help="failed: only cells that went wrong, also when measured again; all: every cell; METHOD: its cells too.",
 )
 @click.option(
-    "--write-jobs", type=FOLDER, help="Write a file for each cell, for 'harness worker' elsewhere, and run nothing."
+    "--write-plan", type=FILE, help="Write the plan to a file, for any number of 'run --plan', and run nothing."
 )
+@click.option(
+    "--plan",
+    type=FILE,
+    help="Measure the cells of such a file that no other process has claimed, and end when there is none.",
+)
+@click.option(
+    "--until",
+    type=Moment(),
+    help="With --plan: take no cell whose --timeout ends later; 8h from now, or 2030-01-31T18:00.  [default: the end "
+    "of the job of Slurm, if this is one]",
+)
+@click.option("--max-cells", "most", type=click.IntRange(1), help="With --plan: take so many cells at most.")
 @results_option
 @click.option(
     "--dry-run",
@@ -101,7 +115,10 @@ def command(
     checkpoint: Path | None,
     device: tuple[str, ...],
     timeout: float | None,
-    write_jobs: Path | None,
+    write_plan: Path | None,
+    plan: Path | None,
+    until: float | None,
+    most: int | None,
     results: Path,
     dry_run: bool,
     as_json: bool,
@@ -118,20 +135,30 @@ def command(
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
     harness run --suite table6 --data ~/data --dry-run
+    harness run --methods all --data ~/data --timeout 2h --write-plan plan.json
+    harness run --plan plan.json                      on every machine that shares the folders; as often as you like
     """
     from harness.files.array_cache import cache_limit
     from harness.measure.environment import machine_of
     from harness.plan.planning import Selection
     from harness.report.console import stderr
-    from harness.running.devices import choose_devices
+    from harness.running.devices import check_device_names, choose_devices
     from harness.store.store import Store
 
+    context = click.get_current_context()
+    if plan is not None:
+        refuse_beside_plan(context)
+        typed = {name: was_typed(context, name) for name in ("results", "device")}
+        return pull(plan, results if typed["results"] else None, device if typed["device"] else (), until, most)
+    if until is not None or most is not None:
+        raise UsageError("--until and --max-cells are for a run that takes cells of a plan: give --plan FILE, too.")
     if as_json and not dry_run:
         raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
     if not (methods or suites):
         raise UsageError("Nothing is chosen: give --methods, such as '--methods cfm,cfm-t', or '--suite table6'.")
     cache_limit()
-    devices = choose_devices(device)
+    check_device_names(device)
+    devices = device if write_plan is not None else choose_devices(device)
     sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
         methods=methods,
@@ -139,21 +166,21 @@ def command(
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
         cache=not no_cache,
-        machines=() if write_jobs is not None else tuple(map(machine_of, devices)),
+        machines=() if write_plan is not None else tuple(map(machine_of, devices)),
         **chosen,
     )
     store = Store(results)
     if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
     with stderr.status("Comparing what is to be measured with what is there …"):
-        plan = _plan(selection, store, suites, dataset)
+        planned = _plan(selection, store, suites, dataset)
     if dry_run:
-        return _show(plan, store, devices, as_json=as_json)
+        return _show(planned, store, devices, as_json=as_json)
     keep = {"save_fitted": selection.save_fitted, "save_maps": selection.save_maps}
-    if write_jobs is not None:
-        return _write_jobs(write_jobs, plan, store, device=devices[0], **keep)
+    if write_plan is not None:
+        return write_plan_file(write_plan, planned, store, devices=devices, timeout=timeout, **keep)
     store.ensure_writable()
-    return _execute(plan, store, devices=devices, timeout=timeout, **keep)
+    return _execute(planned, store, devices=devices, timeout=timeout, **keep)
 
 
 def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
@@ -192,24 +219,6 @@ def _why_nothing(plan: Plan) -> str:
     if not never_run:
         return f"all {len(plan.cells)} cells are measured already"
     return f"none of the {len(plan.cells)} cells went wrong ({never_run} were never run: leave out --rerun failed)"
-
-
-def _write_jobs(folder: Path, plan: Plan, store: Store, *, device: str, **keep: bool) -> int:
-    """Write a file for each cell that is to run, for ``harness worker``."""
-    from harness.api import placed_jobs
-    from harness.plan.job import write_job
-    from harness.report.console import print_notes, stderr
-    from harness.store.pending import save_pending
-
-    print_notes(plan)
-    tell_left_out(store)
-    jobs = placed_jobs(plan, **keep)
-    for job in jobs:
-        write_job(folder / f"{job.cell.stem}.json", job.on(device))
-    if jobs:
-        save_pending(store.folder, [job.cell for job in jobs])
-    stderr.print(f"{len(jobs)} files in {folder}: run each with 'harness worker FILE', then 'harness status'.")
-    return ExitCode.OK
 
 
 def _found_dataset(data: Path | None) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_STYLES = {"ok": "green", "running": "bold cyan", "planned": "yellow", "unsupported": "magenta", "-": "dim"}
+_STYLES = {"ok": "green", "running": "bold cyan", "lost": "bold yellow", "planned": "yellow"}
+_STYLES |= {"unsupported": "magenta", "-": "dim"}
 _WRONG = "bold red"
 _GAP = 2
 """Characters between two columns of a listing."""
@@ -47,7 +48,8 @@ def command(
     """Show the state of every cell that is measured, running or planned.
 
     A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running while a process measures it;
-    planned where a run has not reached it, or was interrupted before; - where no run includes it.
+    lost where that process is gone and left no record, so that the next run takes it; planned where a run has not
+    reached it, or was interrupted before; - where no run includes it.
 
     \b
     harness status
@@ -139,6 +141,8 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
 
 
 def _print_tables(states: Sequence[CellState]) -> None:
+    from rich.text import Text
+
     from harness.report.status import advice, count_states, counts_text, group_states
 
     for group in group_states(states):
@@ -149,6 +153,10 @@ def _print_tables(states: Sequence[CellState]) -> None:
         for table in _tables(group, console().width):
             console().print()
             console().print(table)
+        for state in group.states:
+            if state.holder is not None:
+                line = f"{state.state}: {state.cell.label} {state.cell.category} ({state.holder})"
+                console().print(Text(line), soft_wrap=True)
         console().print()
     console().print(" ".join(advice(states)), style="dim")
 

@@ -70,6 +70,11 @@ class FileLock:
         if self._handle is not None:
             with suppress(OSError):
                 self.path.unlink()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Release the lock and leave its file; does nothing where it is not held."""
+        if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 

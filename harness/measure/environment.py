@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.measure.gpus import list_gpus
 from harness.plugins import OWN_DISTRIBUTION
+from harness.store.claims import Holder
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of, reader_of
 
@@ -33,6 +34,7 @@ def describe(method: str | None = None, device: str = "", dataset: str = "") -> 
         Name of the dataset that is read, to describe its :func:`harness.store.provenance.reader_of`.
     """
     gpus, reason = list_gpus()
+    here = Holder.here()
     return Environment(
         harness=_version(OWN_DISTRIBUTION),
         git=_git(),
@@ -47,6 +49,8 @@ def describe(method: str | None = None, device: str = "", dataset: str = "") -> 
         provider=provider_of(method) if method else None,
         reader=reader_of(dataset) if dataset else None,
         device=device,
+        host=here.host,
+        job=here.job_name,
     )
 
 

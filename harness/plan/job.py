@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.files.reading import read_regular
 
-__all__ = ["Job", "one_class", "read_job", "write_job"]
+__all__ = ["Job", "job_from_json", "job_to_json", "one_class", "read_job", "write_job"]
 
 _LARGEST = 64_000_000
 """Bytes of a file of a job."""
@@ -52,6 +53,10 @@ class Job:
         installed one.
     unsupported
         Why the cell can't be measured, known before it runs; its record says so. Empty where it can.
+    claimed_in
+        Results folder in which the cell is claimed, None where it is not (:class:`harness.store.claims.Claim`).
+    token
+        Of the claim: nothing is written of a cell that another process has claimed meanwhile.
     """
 
     cell: Cell
@@ -66,6 +71,8 @@ class Job:
     save_maps: Path | None = None
     reference: str = ""
     unsupported: str = ""
+    claimed_in: Path | None = None
+    token: str = ""
 
     def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
         """Return the job with places to write to."""
@@ -75,16 +82,39 @@ class Job:
         """Return the job with a device to run on."""
         return replace(self, device=device)
 
+    def claimed(self, folder: Path, token: str) -> Job:
+        """Return the job with the claim on its cell."""
+        return replace(self, claimed_in=folder, token=token)
+
+
+def job_to_json(job: Job) -> dict[str, Any]:
+    """Return a job as plain JSON values; its paths are absolute."""
+    value: dict[str, Any] = msgspec.to_builtins(job, enc_hook=_absolute)
+    return {**value, "cell": job.cell.to_json()}
+
+
+def job_from_json(value: Mapping[str, Any]) -> Job:
+    """Undo :func:`job_to_json`; what is missing has its default.
+
+    Raises
+    ------
+    UNREADABLE
+        Where it is no job.
+    """
+    cell = Cell.from_json(value["cell"])
+    cell.id  # noqa: B018 - raises where the cell can't be identified
+    return msgspec.convert({**value, "cell": cell}, Job, dec_hook=_path)
+
 
 def write_job(path: Path, job: Job) -> None:
-    """Write a job's file, from which ``harness worker`` runs it on any machine that sees the same folders.
+    """Write the file by which a worker process is told what to do.
 
     Raises
     ------
     PrerequisiteError
         Where it can't be written.
     """
-    content = msgspec.json.format(msgspec.json.encode(job, enc_hook=_absolute), indent=1)
+    content = msgspec.json.encode(job_to_json(job))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
@@ -107,14 +137,11 @@ def one_class(tested: Sequence[SampleRef]) -> str:
 def read_job(path: Path) -> Job:
     """Read a job's file; raise UsageError where it is none."""
     try:
-        value = msgspec.json.decode(read_regular(path, _LARGEST))
-        cell = Cell.from_json(value["cell"])
-        cell.id  # noqa: B018 - raises where the cell can't be identified
-        return msgspec.convert({**value, "cell": cell}, Job, dec_hook=_path)
+        return job_from_json(msgspec.json.decode(read_regular(path, _LARGEST)))
     except (*UNREADABLE, OSError) as error:
         raise UsageError(
             f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
-            "write it with 'harness run ... --write-jobs DIR'."
+            "'harness run' writes such a file for each worker that it starts."
         ) from error
 
 

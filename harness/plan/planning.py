@@ -24,7 +24,6 @@ from harness.plan.changes import Changes
 from harness.plan.job import Job, one_class
 from harness.plan.modalities import lacking_modalities
 from harness.protocol import Protocol, WeightsMode
-from harness.store.record import Record
 from harness.store.store import Store
 
 __all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
@@ -291,7 +290,7 @@ def _non_default_parameters(spec: registry.MethodSpec, preset: str) -> dict[str,
 
 
 def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> PlannedCell:
-    place, record = _place(job.cell, store, selection.machines)
+    place, record = store.place_of(job.cell, selection.machines)
     job = replace(job, results=place.folder)
     repeated = any(name in selection.rerun for name in ("all", job.cell.method, job.cell.label))
     if record is None and any(file.path == place.path(job.cell) for file in place.left_out):
@@ -316,22 +315,6 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
         return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
     why = f"measured on {record.created[:10]}; measured again on {failed.created[:10]} it was {failed.status}"
     return PlannedCell(job, "run" if "failed" in selection.rerun else "skip", why)
-
-
-def _place(cell: Cell, store: Store, machines: Sequence[str]) -> tuple[Store, Record | None]:
-    """Return where a cell's record belongs that some machine measures, and the record that is there.
-
-    What another machine has measured stays: the record goes to a folder of this machine.
-    """
-    record = store.read(cell)
-    theirs = record.environment.machine if record is not None and record.status == "ok" else ""
-    if not theirs or not machines or theirs in machines:
-        return store, record
-    places = [store.on(machine) for machine in machines if machine]
-    for place in places:
-        if (own := place.read(cell)) is not None:
-            return place, own
-    return (places[0], None) if places else (store, record)
 
 
 def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:

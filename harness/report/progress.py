@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
@@ -10,7 +10,8 @@ from rich.progress import TimeRemainingColumn as Remaining
 from harness.plan.job import Job
 from harness.report.console import print_outcome, stderr
 from harness.running.events import Event
-from harness.running.scheduler import run_jobs
+from harness.running.scheduler import OnEvent
+from harness.store.record import Record
 
 __all__ = ["run_with_progress"]
 
@@ -18,17 +19,24 @@ _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0
 """Rough shares of a cell's time: for the bar only."""
 
 
-def run_with_progress(jobs: Sequence[Job], devices: Sequence[str], timeout: float | None) -> None:
+def run_with_progress(
+    start: Callable[[OnEvent], Iterator[tuple[Job, Record]]],
+    cells: int,
+    devices: Sequence[str],
+    elsewhere: Callable[[], int] = lambda: 0,
+) -> None:
     """Run jobs with a bar for all cells and one for each device, and print a line for each finished cell.
 
     Parameters
     ----------
-    jobs
-        What to run.
+    start
+        Gets what is called with every event, and yields each job with its record.
+    cells
+        How many there are.
     devices
         Torch device names; one cell runs at a time on each.
-    timeout
-        Seconds that a cell may take; None for no limit.
+    elsewhere
+        Returns how many of the cells that are not yielded are done.
     """
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -39,8 +47,8 @@ def run_with_progress(jobs: Sequence[Job], devices: Sequence[str], timeout: floa
         Remaining(),
     )
     with Progress(*columns, console=stderr, transient=True) as bars:
-        view = _View(bars, len(jobs), devices)
-        for job, record in run_jobs(jobs, view.on_event, devices=devices, timeout=timeout):
+        view = _View(bars, cells, devices, elsewhere)
+        for job, record in start(view.on_event):
             view.finished(job)
             print_outcome(job.cell, record)
 
@@ -61,8 +69,8 @@ class _DeviceBar:
 class _View:
     """One bar for all cells, one for the stage of the running cell of each device."""
 
-    def __init__(self, bars: Progress, cells: int, devices: Sequence[str]) -> None:
-        self._bars = bars
+    def __init__(self, bars: Progress, cells: int, devices: Sequence[str], elsewhere: Callable[[], int]) -> None:
+        self._bars, self._elsewhere = bars, elsewhere
         self._cells: TaskID = bars.add_task("cells", total=cells)
         self._done = 0
         self._several = len(devices) > 1
@@ -92,7 +100,7 @@ class _View:
         running = sum(
             min(0.99, bar.before + bar.share * _WEIGHTS.get(bar.stage, 0.0)) for bar in self._devices.values()
         )
-        self._bars.update(self._cells, completed=self._done + running)
+        self._bars.update(self._cells, completed=self._done + self._elsewhere() + running)
 
     def _show(self, bar: _DeviceBar, job: Job, stage: str, done: int, total: int) -> None:
         where = f"{job.device} " if self._several else ""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness.cell import Cell
 from harness.report.groups import Group, MethodRecords, group_records
-from harness.store.claims import running_stems
+from harness.store.claims import Holder, holders, lost_holders
 from harness.store.pending import unfinished
 from harness.store.provenance import stale_reasons
 from harness.store.query import RecordQuery
@@ -20,9 +20,13 @@ from harness.store.store import Store
 
 __all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "counts_text", "group_states", "read_states"]
 
-State = Status | Literal["stale", "running", "planned"]
+State = Status | Literal["stale", "running", "lost", "planned"]
 
-_ORDER: tuple[State, ...] = ("ok", "stale", "failed", "oom", "timeout", "killed", "unsupported", "running", "planned")
+_NOT_WRONG: tuple[State, ...] = ("ok", "stale", "running", "lost", "planned")
+_ORDER: tuple[State, ...] = (
+    *("ok", "stale", "failed", "oom", "timeout", "killed", "unsupported"),
+    *("running", "lost", "planned"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class CellState:
         What was to be measured.
     state
         Status of its record; ``stale`` where its code or data have changed since, ``running`` where a process is at it
-        now, ``planned`` where some run still has to do it.
+        now, ``lost`` where that process is gone and has left no record, ``planned`` where some run still has to do it.
     reason
         Why its record is not ``ok``, or stale.
     created
@@ -46,6 +50,8 @@ class CellState:
         What its worker wrote to standard error; None where nothing is kept of it.
     attempt
         The last attempt to measure it again, where that failed and its earlier record was kept.
+    holder
+        Who measures it, or was to measure it and is gone.
     """
 
     cell: Cell
@@ -55,11 +61,12 @@ class CellState:
     record: Record | None = None
     log: Path | None = None
     attempt: Record | None = None
+    holder: Holder | None = None
 
     @property
     def went_wrong(self) -> bool:
         """Whether its record is not ``ok``."""
-        return self.state not in ("ok", "stale", "running", "planned")
+        return self.state not in _NOT_WRONG
 
     def placeholder_record(self) -> Record:
         """Return a record in its place, for what groups and selects records; it is as new as the state."""
@@ -84,6 +91,7 @@ class CellState:
             "failed_attempt": {name: getattr(self.attempt, name) for name in ("status", "reason", "created")}
             if self.attempt
             else None,
+            "holder": self.holder.to_json() if self.holder else None,
         }
 
 
@@ -121,7 +129,8 @@ def read_states(store: Store) -> list[CellState]:
     meanwhile is met once, and never lost.
     """
     folders = store.folders_read
-    running = {stem for folder in folders for stem in running_stems(folder)}
+    running = {stem: holder for folder in folders for stem, holder in holders(folder).items()}
+    lost = {stem: holder for folder in folders for stem, holder in lost_holders(folder).items()}
     states = {cell.stem: CellState(cell, "planned") for folder in folders for cell in unfinished(folder)}
     records = store.all()
     for record, stale in zip(records, stale_reasons(records), strict=True):
@@ -134,8 +143,12 @@ def read_states(store: Store) -> list[CellState]:
         elif present.record.status == "ok":
             present = replace(present, attempt=attempt)
         states[attempt.cell.stem] = present
-    for stem in running & states.keys():
-        states[stem] = replace(states[stem], state="running", reason="", created="", record=None)
+    for stem in lost.keys() & states.keys():
+        if states[stem].state == "planned":
+            states[stem] = replace(states[stem], state="lost", reason=f"{lost[stem]} is gone", holder=lost[stem])
+    for stem in running.keys() & states.keys():
+        holder = running[stem]
+        states[stem] = replace(states[stem], state="running", reason="", created="", record=None, holder=holder)
     return [replace(state, log=_log(folders, stem)) for stem, state in states.items()]
 
 
@@ -184,7 +197,7 @@ def advice(states: Sequence[CellState]) -> tuple[str, ...]:
         sentences.append("Why cells went wrong: harness status --failed.")
     if "running" in present:
         sentences.append("A run is at work.")
-    elif wrong or present & {"planned", "stale"}:
+    elif wrong or present & {"planned", "lost", "stale"}:
         sentences.append("Run the same 'harness run' command again to go on: it skips what is measured.")
     if "stale" in present:
         sentences.append("Stale cells were measured with other code or data: they run again, too.")

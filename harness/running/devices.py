@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from harness.errors import PrerequisiteError, UsageError
 
-__all__ = ["choose_device", "choose_devices"]
+__all__ = ["check_device_names", "choose_device", "choose_devices"]
 
 
 def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
@@ -30,8 +30,7 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
     PrerequisiteError
         For a CUDA device that this machine, or this torch, does not have.
     """
-    if not names:
-        raise UsageError("No device is named: use cpu, cuda:0, all or auto.")
+    check_device_names(names)
     count = _cuda_devices() if any(name != "cpu" for name in names) else 0
     chosen = tuple(device for name in names for device in _devices(name, count))
     repeated = next((device for device in chosen if chosen.count(device) > 1), None)
@@ -41,6 +40,15 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
             "and memory, so the numbers of neither would hold. Name each device once."
         )
     return chosen
+
+
+def check_device_names(names: Sequence[str]) -> None:
+    """Raise UsageError for what is no name of a device on any machine, and where none is named."""
+    if not names:
+        raise UsageError("No device is named: use cpu, cuda:0, all or auto.")
+    for name in names:
+        if not re.fullmatch(r"auto|cpu|all|cuda(:\d+)?", name):
+            raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --device.")
 
 
 def choose_device(name: str) -> str:
@@ -53,8 +61,6 @@ def _devices(name: str, count: int) -> tuple[str, ...]:
         return ("cuda:0",) if count else ("cpu",)
     if name == "cpu":
         return ("cpu",)
-    if not re.fullmatch(r"all|cuda(:\d+)?", name):
-        raise UsageError(f"There is no device '{name}': use cpu, cuda:0, all or auto with --device.")
     wanted = int(name.partition(":")[2] or 0)
     if wanted >= count:
         why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {count} for this process"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-__all__ = ["SIGNALS", "exit_interrupted", "raise_if_interrupted", "watch"]
+__all__ = ["SIGNALS", "exit_interrupted", "raise_if_interrupted", "was_interrupted", "watch"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a command as Ctrl-C does."""
@@ -45,6 +45,11 @@ def raise_if_interrupted() -> None:
     """Raise KeyboardInterrupt where a watched signal was received, in case Python dropped the first."""
     if _received:
         raise KeyboardInterrupt
+
+
+def was_interrupted() -> bool:
+    """Return whether a watched signal was received."""
+    return bool(_received)
 
 
 def exit_interrupted() -> NoReturn:

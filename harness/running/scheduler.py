@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,25 +15,30 @@ from queue import Empty, SimpleQueue
 
 from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries
+from harness.files.locks import is_locked
 from harness.plan.job import Job, write_job
 from harness.running.events import Event
-from harness.running.interrupts import SIGNALS, raise_if_interrupted
+from harness.running.interrupts import SIGNALS, raise_if_interrupted, was_interrupted
 from harness.running.post_mortem import failure_record, last_lines, oom_kills, record_of_dead_worker
 from harness.running.process import WorkerProcess
+from harness.running.tasks import Limits, Outcome, Task
 from harness.store.claims import Claim
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["OnEvent", "run_jobs"]
+__all__ = ["OnEvent", "outcomes", "run_jobs"]
 
 OnEvent = Callable[[Job, Event], None]
 
 _CLAIM_SECONDS = 0.5
 """Pause before cells that another run is measuring are tried again."""
+_ROUNDS = 3
+"""How often all that is left must be another run's before a puller believes it: who only looks locks for a moment."""
 _LOOK_SECONDS = 1.0
 """Time after which a Ctrl-C that Python swallowed is noticed."""
+_SIGNAL_SECONDS = 2.0
+"""Time after which a worker that a signal has ended was not ended together with this process."""
 
-_Outcome = tuple[Job, Record] | BaseException
 _Version = tuple[tuple[int, int] | None, ...]
 
 
@@ -62,14 +68,22 @@ def run_jobs(
     PrerequisiteError
         Where a record can't be written: the disk is full or the folder is gone.
     """
+    tasks = [_OwnTask(job, _version(Store(job.results), job)) for job in jobs]
+    for outcome in outcomes(tasks, on_event, devices=devices, limits=Limits(timeout)):
+        if outcome.record is not None:
+            yield outcome.job, outcome.record
+
+
+def outcomes(tasks: Sequence[Task], on_event: OnEvent, *, devices: Sequence[str], limits: Limits) -> Iterator[Outcome]:
+    """Yield what has become of each task as soon as it is known; as :func:`run_jobs` otherwise."""
     if not devices:
         raise ValueError("no device is named, so no job would ever end")
-    scheduler = _Scheduler(jobs, on_event, timeout)
+    scheduler = _Scheduler(tasks, on_event, limits)
     threads = [threading.Thread(target=scheduler.serve, args=(device,), daemon=True) for device in devices]
     try:
         for thread in threads:
             thread.start()
-        for _ in jobs:
+        for _ in tasks:
             outcome = scheduler.next_outcome()
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -83,32 +97,43 @@ def run_jobs(
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class _OwnTask:
+    """A task of ``harness run``: what is written after this object was made counts."""
+
     job: Job
     before: _Version
+
+    @property
+    def folder(self) -> Path:
+        return self.job.results
+
+    def on(self, device: str) -> Job:
+        return self.job.on(device)
+
+    def written(self) -> Record | None:
+        return _written_since(Store(self.job.results), self.job, self.before)
 
 
 class _Scheduler:
     """Shared by the threads of all devices."""
 
-    def __init__(self, jobs: Sequence[Job], on_event: OnEvent, timeout: float | None) -> None:
-        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
-        self._pending = deque(_Pending(job, _version(Store(job.results), job)) for job in jobs)
-        self._on_event, self._timeout = on_event, timeout
+    def __init__(self, tasks: Sequence[Task], on_event: OnEvent, limits: Limits) -> None:
+        self._outcomes: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+        self._pending = deque(tasks)
+        self._on_event, self._limits = on_event, limits
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._workers: set[WorkerProcess] = set()
+        self._taken = 0
 
     def serve(self, device: str) -> None:
-        """Run pending jobs on a device until none is left; a cell claimed by another run goes to the end."""
+        """Run pending tasks on a device until none is left; a cell claimed by another run goes to the end."""
         refused = 0
-        while not self._stopping.is_set() and (pending := self._next()) is not None:
+        while not self._stopping.is_set() and (task := self._next()) is not None:
             try:
-                outcome = self._outcome(pending, device)
+                outcome = self._outcome(task, device)
             except OSError as error:
-                self._outcomes.put(
-                    PrerequisiteError(f"The worker of {pending.job.cell.stem} can't be started ({error}).")
-                )
+                self._outcomes.put(PrerequisiteError(f"The worker of {task.job.cell.stem} can't be started ({error})."))
                 return
             except BaseException as error:  # passed to the thread that iterates, which stops all
                 self._outcomes.put(error)
@@ -117,13 +142,17 @@ class _Scheduler:
                 self._outcomes.put(outcome)
                 refused = 0
                 continue
-            self._pending.append(pending)
             refused += 1
-            if refused >= len(self._pending):
+            left = len(self._pending) + 1
+            if not self._limits.waits and refused >= _ROUNDS * left:
+                self._outcomes.put(Outcome(task.job, None, "held"))
+                continue
+            self._pending.append(task)
+            if refused % left == 0:
                 self._stopping.wait(_CLAIM_SECONDS)
 
-    def next_outcome(self) -> _Outcome:
-        """Wait for the next record or error; Ctrl-C ends the waiting."""
+    def next_outcome(self) -> Outcome | BaseException:
+        """Wait for the next outcome or error; Ctrl-C ends the waiting."""
         while True:
             raise_if_interrupted()
             with suppress(Empty):
@@ -140,28 +169,47 @@ class _Scheduler:
         for ender in enders:
             ender.join()
 
-    def _next(self) -> _Pending | None:
+    def _next(self) -> Task | None:
         try:
             return self._pending.popleft()
         except IndexError:
             return None
 
-    def _outcome(self, pending: _Pending, device: str) -> tuple[Job, Record] | None:
+    def _outcome(self, task: Task, device: str) -> Outcome | None:
         """Run a cell, or read the record that another run has written; None while that run is still measuring."""
-        job = pending.job.on(device)
-        store = Store(job.results)
-        store.ensure_writable()
-        claim = Claim(job.results, job.cell)
-        if not claim.take():
+        claim = Claim(task.folder, task.job.cell)
+        if (record := task.written()) is not None:
+            return Outcome(task.job.on(device), record, "elsewhere")
+        if self._takes_no_more():
+            return Outcome(task.job, None, "held" if is_locked(claim.path) else "late")
+        if not self._claimed(claim):
             return None
         with claim:
-            record = _written_since(store, job, pending.before)
-            if record is not None:
-                return job, record
-            record = self._run(job, store)
-        return None if record is None else (job, record)
+            Store(task.folder).ensure_writable()  # a network file system now looks, and doesn't answer from memory
+            if (record := task.written()) is not None:
+                return Outcome(task.job.on(device), record, "elsewhere")
+            with self._lock:
+                if self._takes_no_more():
+                    return Outcome(task.job, None, "late")
+                self._taken += 1
+            job = task.on(device).claimed(task.folder, claim.holder.token)
+            store = Store(job.results)
+            store.ensure_writable()
+            record = self._run(job, store, claim)
+        return None if record is None else Outcome(job, record, "measured")
 
-    def _run(self, job: Job, store: Store) -> Record | None:
+    def _takes_no_more(self) -> bool:
+        return self._limits.too_late or (self._limits.most is not None and self._taken >= self._limits.most)
+
+    @staticmethod
+    def _claimed(claim: Claim) -> bool:
+        try:
+            return claim.take()
+        except OSError:
+            Store(claim.folder).ensure_writable()  # says what is wrong with the folder, where that is why
+            raise
+
+    def _run(self, job: Job, store: Store, claim: Claim) -> Record | None:
         before, kills = _version(store, job), oom_kills()
         log = job.results / "logs" / f"{job.cell.stem}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -174,16 +222,19 @@ class _Scheduler:
             with self._worker(path, log, watch) as worker:
                 if worker is None:
                     return None
-                code = worker.wait(self._timeout)
+                code = worker.wait(self._limits.timeout)
                 if code is None:
                     worker.end()
+        if not claim.is_held:
+            return None
         store.discard_files(job.cell)
         for kept in store.folders:
             sweep_temporaries(kept)
         record = _written_since(store, job, before)
-        if record is None and not self._stopping.is_set():
+        if record is None and not self._ended_too(code):
+            late = f"The cell was ended after {self._limits.timeout:g} s, in {watch.where}"
             record = (
-                failure_record(job, "timeout", f"The cell was ended after {self._timeout:g} s, in {watch.where}", log)
+                failure_record(job, "timeout", late, log)
                 if code is None
                 else record_of_dead_worker(job, code, log, where=watch.stage, kills_before=kills)
             )
@@ -192,6 +243,14 @@ class _Scheduler:
             record = replace(record, log=tuple(last_lines(log)))
             store.write(record)
         return record
+
+    def _ended_too(self, code: int | None) -> bool:
+        """Return whether a worker ended because this process is ended, perhaps by the same signal to all of a job."""
+        if code is not None and -code in SIGNALS:
+            ends = time.monotonic() + _SIGNAL_SECONDS
+            while time.monotonic() < ends and not was_interrupted() and not self._stopping.wait(0.05):
+                pass
+        return self._stopping.is_set() or was_interrupted()
 
     @contextmanager
     def _worker(self, path: Path, log: Path, watch: _Watch) -> Iterator[WorkerProcess | None]:

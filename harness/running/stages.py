@@ -39,6 +39,7 @@ from harness.metrics.scoring import Scored, errors_name_sample, require_predicti
 from harness.plan.job import Job
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
+from harness.store.claims import require_claim
 from harness.store.counts import count_images
 from harness.store.details import Details, write_details
 from harness.store.environment import Environment
@@ -213,12 +214,14 @@ class CellRun:
         counts = None
         with self._noting("no interval or curve, since the pixels could not be counted"):
             counts = count_images(test_set, [image.id for image in accuracy.images])
+        self._require_claim()
         with self._noting("scores of images, raw times and counts were not written"):
             self._details = write_details(store.new_path(store.counts_path(self.cell)), details, counts)
 
     def _kept(self, method: Method, record: Record) -> Record:
         """Save fitted method and maps as the job demands; counts and maps of an earlier run are replaced."""
         store = Store(self.job.results)
+        self._require_claim()
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
                 origin = Origin.of(self._open(), self.cell.category)
@@ -226,9 +229,14 @@ class CellRun:
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))
+        self._require_claim()
         with self._noting("counts, maps or fitted method are not in their place"):
             store.adopt_files(self.cell)
         return replace(record, notes=(*record.notes, *self._failures))
+
+    def _require_claim(self) -> None:
+        """Raise ClaimLostError where another process has claimed the cell: its files are not this one's to write."""
+        require_claim(self.job.claimed_in, self.cell, self.job.token)
 
     def _maps(self, method: Method) -> Iterator[ImageMaps]:
         """Predict every test image again, after all measurements."""

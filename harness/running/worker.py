@@ -1,4 +1,4 @@
-"""One cell from start to record: what ``python -m harness.running JOB.json`` and ``harness worker JOB.json`` do.
+"""One cell from start to record: what ``python -m harness.running JOB.json`` does, a worker of a run.
 
 Standard output carries one JSON object a line (:mod:`harness.running.events`); everything else goes to standard error.
 """
@@ -20,6 +20,7 @@ from harness.plan.job import Job, read_job
 from harness.running.events import EventWriter
 from harness.running.post_mortem import means_out_of_memory
 from harness.running.stages import CellRun
+from harness.store.claims import ClaimLostError, require_claim
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
@@ -31,13 +32,23 @@ def run_job(job: Job, events: EventWriter) -> Record:
 
     A method or a sample that can't be used gives a record of status ``failed`` with the reason; a bug in the harness
     or in a method does too, and its traceback goes to standard error.
+
+    Raises
+    ------
+    ClaimLostError
+        Where another process has claimed the cell meanwhile: then nothing is written.
+    PrerequisiteError
+        Where the record can't be written.
     """
+    require_claim(job.claimed_in, job.cell, job.token)
     run = CellRun(job, events)
     Store(job.results).discard_files(job.cell)
     try:
         if job.unsupported:
             raise UnsupportedError(job.unsupported)
         record = run.run()
+    except ClaimLostError:
+        raise
     except UnsupportedError as error:
         record = Record(cell=job.cell, status="unsupported", reason=str(error), seconds=run.seconds)
     except (MethodError, HarnessError) as error:
@@ -64,6 +75,7 @@ def _stamped(record: Record, job: Job) -> Record:
         with suppress(Exception):  # a broken device must not hide what broke
             described = environment.describe_torch(described, job.device)
         stamped = replace(stamped, environment=described)
+    require_claim(job.claimed_in, job.cell, job.token)
     Store(job.results).write(stamped)
     return stamped
 
@@ -82,6 +94,8 @@ def main(path: Path) -> int:
         Where the file is no job.
     PrerequisiteError
         Where the record can't be written.
+    ClaimLostError
+        Where another process has claimed the cell meanwhile.
     """
     job = read_job(path)
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel:

@@ -71,6 +71,10 @@ class Environment:
         The package that registers the dataset; None for a built-in one, whose reader the protocol's version stands for.
     cpu, cores, gpus, gpus_reason, driver
         The machine; ``gpus_reason`` says why no GPU is listed.
+    host
+        Its name in the network.
+    job
+        The job of Slurm as ``squeue`` names it, ``123`` or ``123_4`` for a task of an array; empty outside one.
     device, device_name
         Torch device and its name.
     cuda, dtype, threads, interop_threads, tf32, tf32_matmul, tf32_cudnn, cudnn_benchmark, cudnn_deterministic
@@ -119,6 +123,8 @@ class Environment:
     contention: str = ""
     other_load_cores: Amount | None = None
     cache: CacheUse | None = None
+    host: str = ""
+    job: str = ""
 
     @property
     def kind(self) -> str:

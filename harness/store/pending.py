@@ -14,6 +14,7 @@ from harness.errors import PrerequisiteError
 from harness.files.atomic import sweep_temporaries, write_atomically
 from harness.files.locks import oldest_lock
 from harness.files.reading import read_regular
+from harness.store.claims import drop_lost
 from harness.store.store import Store
 
 __all__ = ["drop_finished", "save_pending", "unfinished"]
@@ -61,7 +62,7 @@ def unfinished(folder: Path) -> tuple[Cell, ...]:
 def drop_finished(folder: Path) -> None:
     """Remove the files whose cells all have a record, if permissions allow; one that can't be read is kept.
 
-    Temporary files and locks that killed runs have left go, too.
+    Temporary files and locks that killed runs have left go, too, and who held such a lock once its cell has a record.
     """
     store = Store(folder)
     for path in _plans(folder):
@@ -71,6 +72,7 @@ def drop_finished(folder: Path) -> None:
                 path.unlink()
     sweep_temporaries(folder / "plans")
     oldest_lock(folder / "locks")
+    drop_lost(folder, frozenset(cell.stem for cell in unfinished(folder)))
 
 
 def _plans(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,28 @@ class Store:
         """Return the records of cells that were measured on a machine after another one had measured them."""
         readable = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")[:40]
         return Store(self.folder / MACHINES / f"{readable}-{digest(machine, 8)}")
+
+    def place_of(self, cell: Cell, machines: Sequence[str]) -> tuple[Store, Record | None]:
+        """Return where a cell's record belongs that some machine measures, and the record that is there.
+
+        What another machine has measured stays: the record goes to a folder of this machine.
+
+        Parameters
+        ----------
+        cell
+            To be measured.
+        machines
+            That may measure it, as records name them; where there is none, any machine's record counts.
+        """
+        record = self.read(cell)
+        theirs = record.environment.machine if record is not None and record.status == "ok" else ""
+        if not theirs or not machines or theirs in machines:
+            return self, record
+        places = [self.on(machine) for machine in machines if machine]
+        for place in places:
+            if (own := place.read(cell)) is not None:
+                return place, own
+        return (places[0], None) if places else (self, record)
 
     def path(self, cell: Cell) -> Path:
         """Return where the record of a cell lies once it is complete."""

@@ -107,7 +107,12 @@ methods nix
 splits --dataset nix
 predict nowhere --rgb file --xyz file
 verify nix
-worker nowhere
+run --plan nowhere
+run --plan file
+run --plan file --methods cfm
+run --methods cfm --until 2h
+run --plan file --until soon
+run --methods cfm --write-plan empty
 """
 
 

@@ -199,7 +199,7 @@ TINY = ("--dataset", "mvtec3d", "--data", "tiny", "--shots", "5", "--categories"
 @pytest.mark.parametrize(
     "command",
     [
-        ("run", "--methods", "colour-distance", *TINY, "--write-jobs", "/proc/x"),
+        ("run", "--methods", "colour-distance", *TINY, "--write-plan", "/proc/x"),
         ("run", "--methods", "colour-distance", *TINY, "--results", "/proc/x"),
         ("plot", "--source", "published", "--to", "/proc/x.png"),
         ("leaderboard", "update", "--leaderboard", "/proc/x"),
@@ -265,8 +265,8 @@ def test_a_mutated_job_is_a_job_or_a_usage_error(content, tmp_path):
         assert isinstance(read_job(path), Job)
 
 
-def test_a_device_is_no_file_of_a_job(harness):
-    done = harness("worker", "/dev/zero")
+def test_a_device_is_no_file_of_a_plan(harness):
+    done = harness("run", "--plan", "/dev/zero")
     assert done.returncode == 2
     assert "no regular file" in done.stderr
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import resource
@@ -49,7 +48,7 @@ def test_cells_that_go_wrong_are_recorded_and_the_others_finish(finish, records,
 def left_over(folder: Path) -> list[str]:
     """Return what an ended run should not leave: half files, locks, plans, workers."""
     results = folder / "results"
-    files = [str(path) for path in (*results.rglob("*.tmp"), *results.rglob("*.lock"), *results.glob("plans/*"))]
+    files = [str(path) for path in (*results.rglob("*.tmp"), *results.glob("locks/*"), *results.glob("plans/*"))]
     return files + [f"worker {pid}" for pid in workers_of(folder)]
 
 
@@ -231,24 +230,6 @@ def test_reruns(finish, records, tmp_path: Path) -> None:
     after = {record["cell"]["method"]: record["created"] for record in records()}
     assert after["colour-distance"] > before["colour-distance"]
     assert after["misbehaving"] == before["misbehaving"]
-
-
-def test_job_files_run_anywhere(finish, harness, records, tmp_path: Path) -> None:
-    code, said = finish("colour-distance", "--write-jobs", "jobs")
-    assert code == 0
-    assert "2 files in jobs" in said
-    assert records() == []
-    for path in sorted((tmp_path / "jobs").iterdir()):
-        result = harness("worker", path)
-        assert result.returncode == 0, result.stderr
-        events = [json.loads(line) for line in result.stdout.splitlines()]
-        assert events[0] == {"kind": "stage", "stage": "start"}
-        assert events[-1] == {"kind": "finished", "stage": "ok"}
-    assert [record["status"] for record in records()] == ["ok", "ok"]
-    assert "Nothing to do" in finish("colour-distance")[1]
-    wrong = harness("worker", tmp_path / "results" / "cells" / "none.json")
-    assert wrong.returncode == 2
-    assert "--write-jobs" in wrong.stderr
 
 
 @pytest.mark.parametrize(

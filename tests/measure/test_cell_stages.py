@@ -17,10 +17,16 @@ from PIL import Image
 
 from harness.data.mvtec3d import MVTec3D
 from harness.files.digest import digest
+from harness.plan.job import write_job
+from harness.plan.plan_file import read_plan
 from harness.store.details import read_details
 from harness.store.store import Store
 
 STAGES = ["start", "load", "fit", "state", "reading", "latency", "score", "metrics", "memory", "record"]
+
+
+def path_with(site: Path) -> str:
+    return os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +35,7 @@ def stores(plugin_site: Path, tiny_mvtec: Path, tmp_path_factory: pytest.TempPat
     folders = [tmp_path_factory.mktemp("run") for _ in range(2)]
     command = [sys.executable, "-m", "harness", "run", "--methods", "colour-distance", "--dataset", "mvtec3d"]
     command += ["--data", str(tiny_mvtec), "--categories", "bagel", "--shots", "5", "--preset", "quick"]
-    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": path_with(plugin_site), "OMP_NUM_THREADS": "1"}
     for folder in folders:
         subprocess.run([*command, "--device", "cpu"], cwd=folder, env=environment, check=True, timeout=120)
     return [Store(folder / "results") for folder in folders]
@@ -72,14 +77,23 @@ def larger_mvtec(tiny_mvtec: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_each_test_sample_is_predicted_once_beside_repeated_calls_and_the_memory_pass(
-    harness, larger_mvtec: Path, records, tmp_path: Path
+    harness, larger_mvtec: Path, records, plugin_site: Path, tmp_path: Path
 ) -> None:
     """A method so slow that the latency pass makes no more than a warm-up and 6 calls."""
     told = tmp_path / "told"
     where = ("--dataset", "mvtec3d", "--data", larger_mvtec, "--categories", "bagel", "--shots", "5")
     method = f"misbehaving[how=tell,where={told},seconds=0.2]"
-    assert harness("run", "--methods", method, *where, "--preset", "quick", "--write-jobs", "jobs").returncode == 0
-    worker = harness("worker", next((tmp_path / "jobs").iterdir()))
+    assert harness("run", "--methods", method, *where, "--preset", "quick", "--write-plan", "plan.json").returncode == 0
+    (entry,) = read_plan(tmp_path / "plan.json").entries
+    write_job(tmp_path / "job.json", entry.job.placed(tmp_path / "results", None).on("cpu"))
+    worker = subprocess.run(
+        [sys.executable, "-m", "harness.running", "job.json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path_with(plugin_site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert worker.returncode == 0, worker.stderr
     (record,) = records()
 

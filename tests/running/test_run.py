@@ -73,9 +73,10 @@ def test_too_few_training_samples_for_some_cells_do_not_end_the_others(run, harn
     }
     assert "bagel of mvtec3d has 244 training samples, fewer than 300 shots" in written["bagel", 300]["reason"]
     assert written["bagel", 3]["samples"]["train"] == 3
-    run("colour-distance", "--shots", "3,300", "--write-jobs", tmp_path / "jobs")
-    jobs = sorted((tmp_path / "jobs").iterdir())
-    assert [harness("worker", job).returncode for job in jobs] == [3, 3]
+    run("colour-distance", "--shots", "3,300", "--write-plan", tmp_path / "plan.json")
+    pulled = harness("run", "--plan", tmp_path / "plan.json")
+    assert pulled.returncode == 3
+    assert "2 cells in the plan: 2 measured here (2 not ok), 0 elsewhere; 2 more were measured before" in pulled.stderr
 
 
 def test_a_run_of_two_methods_ends_with_the_command_that_compares_them(run, harness) -> None:

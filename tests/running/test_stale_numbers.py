@@ -107,7 +107,7 @@ def test_what_another_machine_measured_stays_beside_what_this_one_measures(
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(own["environment"]["cpu"], "Some other CPU"), encoding="utf-8")
     assert "not on this machine" in run("--dry-run").stdout
-    assert "no such" not in run("--dry-run", "--write-jobs", tmp_path / "jobs").stderr
+    assert "no such" not in run("--dry-run", "--write-plan", tmp_path / "plan.json").stderr
     again = run()
     assert again.returncode == 0, again.stderr
     (theirs,) = records()

@@ -244,11 +244,15 @@ def test_an_explanation_that_fails_is_a_note(tiny_mvtec: Path, tmp_path: Path) -
     assert not path.exists()
 
 
-def test_jobs_written_for_elsewhere_keep_maps(run, tmp_path: Path) -> None:
-    assert run("--save-maps", "--write-jobs", "jobs").returncode == 0
-    (path,) = (tmp_path / "jobs").iterdir()
-    job = read_job(path)
-    assert job.save_maps == Store(tmp_path / "results").maps_path(job.cell)
-    assert run("--write-jobs", "plain").returncode == 0
-    (path,) = (tmp_path / "plain").iterdir()
-    assert read_job(path).save_maps is None
+def test_a_plan_for_elsewhere_keeps_maps(run, harness, tmp_path: Path) -> None:
+    """In the results folder that the puller is given, wherever that lies."""
+    assert run("--save-maps", "--write-plan", "plan.json").returncode == 0
+    pulled = harness("run", "--plan", "plan.json", "--results", "elsewhere")
+    assert pulled.returncode == 0, pulled.stderr
+    store = Store(tmp_path / "elsewhere")
+    (record,) = store.all()
+    assert store.maps_path(record.cell).is_file()
+    assert run("--write-plan", "plain.json").returncode == 0
+    assert harness("run", "--plan", "plain.json").returncode == 0
+    plain = Store(tmp_path / "results")
+    assert (len(plain.all()), plain.maps_path(record.cell).exists()) == (1, False)
