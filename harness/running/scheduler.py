@@ -193,9 +193,7 @@ class _Scheduler:
                     return Outcome(task.job, None, "late")
                 self._taken += 1
             job = task.on(device).claimed(task.folder, claim.holder.token)
-            store = Store(job.results)
-            store.ensure_writable()
-            record = self._run(job, store, claim)
+            record = self._run(job, Store(job.results), claim)
         return None if record is None else Outcome(job, record, "measured")
 
     def _takes_no_more(self) -> bool:
@@ -232,9 +230,10 @@ class _Scheduler:
             sweep_temporaries(kept)
         record = _written_since(store, job, before)
         if record is None and not self._ended_too(code):
-            late = f"The cell was ended after {self._limits.timeout:g} s, in {watch.where}"
             record = (
-                failure_record(job, "timeout", late, log)
+                failure_record(
+                    job, "timeout", f"The cell was ended after {self._limits.timeout:g} s, in {watch.where}", log
+                )
                 if code is None
                 else record_of_dead_worker(job, code, log, where=watch.stage, kills_before=kills)
             )
