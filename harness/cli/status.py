@@ -156,7 +156,7 @@ def _print_tables(states: Sequence[CellState]) -> None:
         for state in group.states:
             if state.holder is not None:
                 line = f"{state.state}: {state.cell.label} {state.cell.category} ({state.holder})"
-                console().print(Text(line), soft_wrap=True)
+                console().print(Text(line))
         console().print()
     console().print(" ".join(advice(states)), style="dim")
 
