@@ -35,9 +35,9 @@ from harness.store.store import Store, left_out_records_text
 if TYPE_CHECKING:
     from harness.report.answer.answer import Answer
     from harness.report.grid import Grid
-    from harness.store.merging import Merged
     from harness.running.puller import Puller
     from harness.running.scheduler import OnEvent
+    from harness.store.merging import Merged
 
 __all__ = [
     "Results",
