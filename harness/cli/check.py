@@ -12,7 +12,7 @@ import click
 from harness.cli.boards import Scope, command_text, first_few, leaderboard_option, replaced_text
 from harness.cli.options import choice_option, json_option
 from harness.cli.output import console, counted, echo, echo_notes, print_json, warn
-from harness.cli.query_options import nothing_measured, query_options
+from harness.cli.query_options import nothing_measured, query_options, tell_elsewhere
 from harness.errors import DataError, ExitCode, PrerequisiteError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def _compare(scope: Scope) -> list[_Checked]:
     from harness.gate.tolerances import read_tolerances
 
     newest = scope.newest()
+    tell_elsewhere(scope.store, scope.query)
     if not newest:
         raise nothing_measured(scope.query, scope.store)
     _require_files(scope, list(newest))

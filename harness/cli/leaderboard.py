@@ -10,7 +10,7 @@ import click
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
 from harness.cli.options import json_option, was_typed
 from harness.cli.output import echo, echo_notes, print_json, warn
-from harness.cli.query_options import nothing_measured, query_options, query_text
+from harness.cli.query_options import nothing_measured, query_options, query_text, tell_elsewhere
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
         )
     scope = Scope(query, store, folder)
     newest = scope.newest()
+    tell_elsewhere(store, query)
     if not any(latest.rows for latest in newest.values()):
         raise nothing_measured(query, store, [r for latest in newest.values() for r in latest.records.values()])
     updates = []

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.options import FILE, choice_option, source_option
 from harness.cli.output import echo, echo_notes
-from harness.cli.query_options import contended_option, query_options
+from harness.cli.query_options import contended_option, query_options, tell_elsewhere
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,5 +71,7 @@ def command(
     figure_format(path)
     drawn = draw_kind(kind, store, read_published(), query, metric=metric, source=source, width=width, title=title)
     echo_notes(drawn.notes)
+    if source != "published":
+        tell_elsewhere(store, query)
     write_figure(drawn.figure, path)
     echo(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import FOLDER, names_option, variable_option
-from harness.cli.output import echo_notes
+from harness.cli.output import counted, echo_notes
 
 if TYPE_CHECKING:
     from harness.report.tables import NothingMeasuredError
@@ -26,6 +26,7 @@ __all__ = [
     "query_options",
     "query_text",
     "start_advice",
+    "tell_elsewhere",
     "tell_left_out",
 ]
 
@@ -112,6 +113,17 @@ def tell_left_out(store: Store) -> None:
 
     if store.left_out:
         echo_notes([left_out_records_text(store)])
+
+
+def tell_elsewhere(store: Store, query: RecordQuery) -> None:
+    """Say on standard error, where a verb shows one record of a cell, which machines have measured such cells, too."""
+    from harness.store.means import machines_of
+
+    others = query.select(store.elsewhere)
+    if others:
+        cells = counted(len({record.cell.id for record in others}), "cell")
+        advice = "choose a machine with --device, or see 'harness tables --table timing,memory'."
+        echo_notes([f"Other machines have measured {cells}, too ({'; '.join(machines_of(others))}): {advice}"])
 
 
 def query_text(query: RecordQuery) -> str:

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.options import FOLDER, choice_option, data_option
 from harness.cli.output import echo
-from harness.cli.query_options import contended_option, query_options, query_text, start_advice
+from harness.cli.query_options import contended_option, query_options, query_text, start_advice, tell_elsewhere
 
 if TYPE_CHECKING:
     from harness.store.query import RecordQuery
@@ -62,6 +62,7 @@ def command(
             f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
         )
     index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
+    tell_elsewhere(store, query)
     echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):
         click.launch(str(index.resolve()))

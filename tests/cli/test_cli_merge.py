@@ -102,6 +102,28 @@ def medians_of(table: dict[str, object]) -> set[float]:
     return {number["value"] for number in table["values"] if number["metric"] == "device_median_ms"}
 
 
+@pytest.mark.usefixtures("machines")
+def test_verbs_that_show_one_record_of_a_cell_name_the_other_machine(call):
+    call("merge", "a", "b", "--to", "results")
+    verbs = (
+        ("plot", "speed", "--source", "measured"),
+        ("report", "--open", "no"),
+        ("leaderboard", "update"),
+        ("check",),
+    )
+    for verb in verbs:
+        shown = call(*verb)
+        assert shown.code == 0, shown.err
+        (note,) = [line for line in shown.err.splitlines() if "Other machines" in line]
+        assert "2 cells" in note
+        assert sum(machine in note for machine in MACHINES) == 1
+        for machine in MACHINES:
+            only = call(*verb, "--device", machine)
+            assert (only.code, "Other machines" in only.err) == (0, False)
+    lines = Path("results/leaderboard/toy-quick.csv").read_text(encoding="utf-8")
+    assert {machine in lines for machine in MACHINES} == {True, False}
+
+
 @pytest.fixture
 def twice(tmp_path: Path) -> tuple[Path, Path]:
     """Two folders with records of one cell; returns the files, the older one first."""
