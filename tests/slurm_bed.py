@@ -182,9 +182,10 @@ class Bed:
         )
         return done.stdout + done.stderr
 
-    def jobs(self) -> str:
-        """Return a line for each job: id, name, state, reason."""
-        return self.ask("squeue", "-h", "-r", "-o", "%i %j %T %r")
+    def tasks(self, *states: str) -> list[str]:
+        """Return the jobs and tasks of arrays in one of some states; where none is named, all that wait or run."""
+        chosen = ["-t", ",".join(states)] if states else []
+        return self.ask("squeue", "-h", "-r", *chosen, "-o", "%i").split()
 
     def clear(self) -> None:
         """End all jobs, and let the node take others."""

@@ -24,6 +24,7 @@ __all__ = ["cli", "main"]
 _VERBS = {
     "run": "Run methods on a dataset; ends with a table.",
     "status": "Show which cells are measured, missing or failed.",
+    "cancel": "End the pullers that were submitted to a cluster.",
     "compare": "Say which method is best, by how much, at what cost.",
     "tables": "Print measured numbers beside published ones.",
     "plot": "Draw figures for a paper.",

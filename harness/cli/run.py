@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.launching import LaunchRequest, collect_submitted, launch_options, launch_plan
 from harness.cli.options import (
     FILE,
     FOLDER,
@@ -30,6 +31,7 @@ from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from harness.plan.planning import Plan, Selection
+    from harness.report.results import Results
     from harness.store.store import Store
 
 __all__ = ["command"]
@@ -99,6 +101,7 @@ __all__ = ["command"]
     "of the job of Slurm, if this is one]",
 )
 @click.option("--max-cells", "most", type=click.IntRange(1), help="With --plan: take so many cells at most.")
+@launch_options
 @results_option
 @click.option(
     "--dry-run",
@@ -123,6 +126,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     no_cache: bool,
+    launching: LaunchRequest,
     **chosen: Any,
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
@@ -137,6 +141,7 @@ def command(
     harness run --suite table6 --data ~/data --dry-run
     harness run --methods all --data ~/data --timeout 2h --write-plan plan.json
     harness run --plan plan.json                      on every machine that shares the folders; as often as you like
+    harness run --methods all --data ~/data --launcher slurm --workers 8 --slurm partition=gpu,gres=gpu:1,time=8h
     """
     from harness.files.array_cache import cache_limit
     from harness.measure.environment import machine_of
@@ -152,13 +157,19 @@ def command(
         return pull(plan, results if typed["results"] else None, device if typed["device"] else (), until, most)
     if until is not None or most is not None:
         raise UsageError("--until and --max-cells are for a run that takes cells of a plan: give --plan FILE, too.")
+    launching.check(context)
+    store = Store(results)
+    if launching.collect:
+        store.ensure_writable()
+        return _print_results(*collect_submitted(launching, store), store=store)
     if as_json and not dry_run:
         raise UsageError("--json prints a plan: give --dry-run too, or see 'harness status --json' after the run.")
     if not (methods or suites):
         raise UsageError("Nothing is chosen: give --methods, such as '--methods cfm,cfm-t', or '--suite table6'.")
     cache_limit()
     check_device_names(device)
-    devices = device if write_plan is not None else choose_devices(device)
+    elsewhere = write_plan is not None or launching.on_slurm
+    devices = device if elsewhere else choose_devices(device)
     sizes = shots or _default_shots(suites, checkpoint)
     selection = Selection(
         methods=methods,
@@ -166,10 +177,9 @@ def command(
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
         cache=not no_cache,
-        machines=() if write_plan is not None else tuple(map(machine_of, devices)),
+        machines=() if elsewhere else tuple(map(machine_of, devices)),
         **chosen,
     )
-    store = Store(results)
     if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
     with stderr.status("Comparing what is to be measured with what is there …"):
@@ -180,28 +190,39 @@ def command(
     if write_plan is not None:
         return write_plan_file(write_plan, planned, store, devices=devices, timeout=timeout, **keep)
     store.ensure_writable()
-    return _execute(planned, store, devices=devices, timeout=timeout, **keep)
+    return _execute(planned, store, launching, devices=devices, timeout=timeout, **keep)
 
 
-def _execute(plan: Plan, store: Store, *, devices: Sequence[str], timeout: float | None, **keep: bool) -> int:
+def _execute(
+    plan: Plan, store: Store, launching: LaunchRequest, *, devices: tuple[str, ...], timeout: float | None, **keep: bool
+) -> int:
     """Run the cells of a plan, print the table of all cells of the plan, and return the exit code."""
     from harness.api import run_plan
-    from harness.report.console import print_failed_attempts, print_notes, print_summary, stderr
-    from harness.report.overview import compare_hint
-    from harness.store.query import RecordQuery
+    from harness.report.console import print_notes, stderr
 
     print_notes(plan)
     tell_left_out(store)
     if not plan.to_run:
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
     _tell_skipped_failures(plan)
-    records = run_plan(plan, store, devices=devices, timeout=timeout, **keep)
+    if launching.on_slurm:
+        records, unmeasured = launch_plan(launching, plan, store, devices=devices, timeout=timeout, **keep)
+        return _print_results(records, unmeasured, store=store)
+    return _print_results(run_plan(plan, store, devices=devices, timeout=timeout, **keep), store=store)
+
+
+def _print_results(records: Results, unmeasured: int = 0, *, store: Store) -> int:
+    """Print the table of all cells of a run, and return the exit code."""
+    from harness.report.console import print_failed_attempts, print_summary, stderr
+    from harness.report.overview import compare_hint
+    from harness.store.query import RecordQuery
+
     print_summary(records)
     print_failed_attempts(records.failed)
     if hint := compare_hint(records, RecordQuery(), folders_to_name(store)):
         stderr.print(hint, style="dim", soft_wrap=True)
     all_ok = all(record.status == "ok" for record in (*records, *records.failed))
-    return ExitCode.OK if all_ok else ExitCode.CELL_NOT_OK
+    return ExitCode.OK if all_ok and not unmeasured else ExitCode.CELL_NOT_OK
 
 
 def _tell_skipped_failures(plan: Plan) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.files.reading import read_regular
 
-__all__ = ["read_settings"]
+__all__ = ["read_settings", "read_slurm_table"]
 
 _KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
 """Options that a project may set, with underscores or dashes."""
+_SLURM = "slurm"
 
 _LARGEST = 1_000_000
 """Bytes of a file of settings."""
@@ -25,12 +26,8 @@ def read_settings() -> dict[str, str]:
     UsageError
         For a file that is no TOML, an unknown key, and a value that is neither text nor number.
     """
-    path = Path("harness.toml")
-    table = _load(path)
-    if not table:
-        path = Path("pyproject.toml")
-        table = _table(_table(_load(path), "tool", path), "harness", path)
-    values = {key.replace("-", "_"): value for key, value in table.items()}
+    table, path = _project()
+    values = {key.replace("-", "_"): value for key, value in table.items() if key != _SLURM}
     for key, value in values.items():
         if key not in _KEYS:
             from harness.registry import nearest_names
@@ -39,6 +36,27 @@ def read_settings() -> dict[str, str]:
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path.absolute()} sets '{key}' to neither a text nor a number: correct the value.")
     return {key: str(value) for key, value in values.items()}
+
+
+def read_slurm_table() -> dict[str, object]:
+    """Return what a project says of Slurm, ``[tool.harness.slurm]`` or ``[slurm]`` in harness.toml, as it is.
+
+    Raises
+    ------
+    UsageError
+        For a file that is no TOML, and where this is no table.
+    """
+    table, path = _project()
+    return _table(table, _SLURM, path)
+
+
+def _project() -> tuple[dict[str, object], Path]:
+    """Return the settings of a project and the file that holds them; no setting where there is none."""
+    path = Path("harness.toml")
+    if table := _load(path):
+        return table, path
+    path = Path("pyproject.toml")
+    return _table(_table(_load(path), "tool", path), "harness", path), path
 
 
 def _table(table: dict[str, object], key: str, path: Path) -> dict[str, object]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import data_option, json_option
-from harness.cli.output import console, echo, listing, print_json
+from harness.cli.output import console, echo, echo_notes, listing, print_json
 from harness.cli.query_options import query_options, query_text, start_advice
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_STYLES = {"ok": "green", "running": "bold cyan", "lost": "bold yellow", "planned": "yellow"}
+_STYLES = {"ok": "green", "running": "bold cyan", "queued": "cyan", "lost": "bold yellow", "planned": "yellow"}
 _STYLES |= {"unsupported": "magenta", "-": "dim"}
 _WRONG = "bold red"
 _GAP = 2
@@ -48,8 +48,8 @@ def command(
     """Show the state of every cell that is measured, running or planned.
 
     A cell is ok, failed, oom, timeout, killed or unsupported as its record says; running while a process measures it;
-    lost where that process is gone and left no record, so that the next run takes it; planned where a run has not
-    reached it, or was interrupted before; - where no run includes it.
+    queued where a puller on a cluster is to measure it; lost where its process is gone and left no record, so that the
+    next run takes it; planned where a run has not reached it, or was interrupted before; - where no run includes it.
 
     \b
     harness status
@@ -130,7 +130,7 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
     from harness.report.tables import NothingMeasuredError
     from harness.store.published import read_published
 
-    states = read_states(store)
+    states = read_states(store, _queued(store))
     query.check((state.placeholder_record() for state in states), read_published().methods)
     states = [state for state in states if state.is_meant(query)]
     if not states:
@@ -138,6 +138,17 @@ def _chosen(store: Store, query: RecordQuery) -> list[CellState]:
             f"No cell{query_text(query)} is measured, running or planned in {store.folder}: {start_advice(query)}"
         )
     return states
+
+
+def _queued(store: Store) -> frozenset[str]:
+    """Return the stems of the cells that pullers on a cluster are to measure; say where Slurm can't be asked."""
+    from harness.slurm.launch import awaited_stems
+
+    try:
+        return frozenset(stem for folder in store.folders_given for stem in awaited_stems(folder))
+    except PrerequisiteError as error:
+        echo_notes([f"Which cells are queued is not known: {error}"])
+        return frozenset()
 
 
 def _print_tables(states: Sequence[CellState]) -> None:

@@ -11,12 +11,21 @@ from harness.plan.job import Job
 from harness.report.console import print_outcome, stderr
 from harness.running.events import Event
 from harness.running.scheduler import OnEvent
+from harness.slurm.follow import Follower
 from harness.store.record import Record
 
-__all__ = ["run_with_progress"]
+__all__ = ["follow_with_progress", "run_with_progress"]
 
 _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
 """Rough shares of a cell's time: for the bar only."""
+_COLUMNS = (
+    TextColumn("{task.description}", markup=False),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TextColumn("left"),
+    Remaining(),
+)
 
 
 def run_with_progress(
@@ -38,19 +47,30 @@ def run_with_progress(
     elsewhere
         Returns how many of the cells that are not yielded are done.
     """
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        Remaining(),
-    )
-    with Progress(*columns, console=stderr, transient=True) as bars:
+    with Progress(*_COLUMNS, console=stderr, transient=True) as bars:
         view = _View(bars, cells, devices, elsewhere)
         for job, record in start(view.on_event):
             view.finished(job)
             print_outcome(job.cell, record)
+
+
+def follow_with_progress(follower: Follower) -> dict[str, Record]:
+    """Follow pullers with a bar for all cells and a line for the pullers, and print a line for each finished cell.
+
+    Returns
+    -------
+    dict of str to Record
+        What they have written, by the id of the cell.
+    """
+    followed: dict[str, Record] = {}
+    with Progress(*_COLUMNS, console=stderr, transient=True) as bars:
+        cells = bars.add_task("cells", total=follower.cells)
+        pullers = bars.add_task("pullers", total=None)
+        for job, record in follower.run(lambda: bars.update(pullers, description=follower.pullers_text())):
+            followed[job.cell.id] = record
+            bars.update(cells, completed=len(followed))
+            print_outcome(job.cell, record)
+    return followed
 
 
 class _DeviceBar:

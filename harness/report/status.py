@@ -20,12 +20,12 @@ from harness.store.store import Store
 
 __all__ = ["CellState", "State", "StatusGroup", "advice", "count_states", "counts_text", "group_states", "read_states"]
 
-State = Status | Literal["stale", "running", "lost", "planned"]
+State = Status | Literal["stale", "running", "queued", "lost", "planned"]
 
-_NOT_WRONG: tuple[State, ...] = ("ok", "stale", "running", "lost", "planned")
+_NOT_WRONG: tuple[State, ...] = ("ok", "stale", "running", "queued", "lost", "planned")
 _ORDER: tuple[State, ...] = (
     *("ok", "stale", "failed", "oom", "timeout", "killed", "unsupported"),
-    *("running", "lost", "planned"),
+    *("running", "queued", "lost", "planned"),
 )
 
 
@@ -39,7 +39,8 @@ class CellState:
         What was to be measured.
     state
         Status of its record; ``stale`` where its code or data have changed since, ``running`` where a process is at it
-        now, ``lost`` where that process is gone and has left no record, ``planned`` where some run still has to do it.
+        now, ``queued`` where a puller on a cluster is to measure it, ``lost`` where that process is gone and has left
+        no record, ``planned`` where some run still has to do it.
     reason
         Why its record is not ``ok``, or stale.
     created
@@ -122,11 +123,21 @@ class StatusGroup:
         return [state for row in self.methods.values() for state in row.values()]
 
 
-def read_states(store: Store) -> list[CellState]:
+def read_states(store: Store, queued: frozenset[str] = frozenset()) -> list[CellState]:
     """Return the state of every cell that has a record or that some run has planned.
 
-    Other runs may be at work: claims are read before plans and these before records, so that a cell which ends
-    meanwhile is met once, and never lost.
+    Parameters
+    ----------
+    store
+        Where they lie.
+    queued
+        Stems of cells that pullers on a cluster are to measure.
+
+    Returns
+    -------
+    list of CellState
+        Each cell once. Other runs may be at work: claims are read before plans and these before records, so that a
+        cell which ends meanwhile is met once, and never lost.
     """
     folders = store.folders_read
     running = {stem: holder for folder in folders for stem, holder in holders(folder).items()}
@@ -146,6 +157,9 @@ def read_states(store: Store) -> list[CellState]:
     for stem in lost.keys() & states.keys():
         if states[stem].state == "planned":
             states[stem] = replace(states[stem], state="lost", reason=f"{lost[stem]} is gone", holder=lost[stem])
+    for stem in queued & states.keys():
+        if states[stem].state in ("planned", "lost"):
+            states[stem] = replace(states[stem], state="queued", reason="", holder=None)
     for stem in running.keys() & states.keys():
         holder = running[stem]
         states[stem] = replace(states[stem], state="running", reason="", created="", record=None, holder=holder)
@@ -195,9 +209,11 @@ def advice(states: Sequence[CellState]) -> tuple[str, ...]:
         sentences.append("Some cells failed when measured again, and keep their earlier numbers.")
     if wrong or again:
         sentences.append("Why cells went wrong: harness status --failed.")
+    if "queued" in present:
+        sentences.append("Pullers on a cluster will measure queued cells: harness run --collect follows them.")
     if "running" in present:
         sentences.append("A run is at work.")
-    elif wrong or present & {"planned", "lost", "stale"}:
+    elif "queued" not in present and (wrong or present & {"planned", "lost", "stale"}):
         sentences.append("Run the same 'harness run' command again to go on: it skips what is measured.")
     if "stale" in present:
         sentences.append("Stale cells were measured with other code or data: they run again, too.")

@@ -32,6 +32,10 @@ class ControllerAwayError(Exception):
     """The controller does not answer; the message is that of Slurm's command."""
 
 
+class _RefusedError(PrerequisiteError):
+    """A command has failed although the controller has answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task of an array as ``squeue`` shows it.
@@ -120,21 +124,20 @@ def queued_tasks(name: str, jobs: Iterable[int]) -> tuple[Task, ...]:
     Raises
     ------
     ControllerAwayError
-        Where the controller does not answer: nothing is known of the tasks then.
+        Where the controller does not answer, or with nothing but an error: nothing is known of the tasks then.
     PrerequisiteError
         Where there is no ``squeue``.
     """
     ids = ",".join(map(str, jobs))
     if not ids:
         return ()
+    chosen = (f"--jobs={ids}", f"--name={name}")
     try:
-        printed = _call(
-            "squeue", "--noheader", "--array", "--states=all", f"--jobs={ids}", f"--name={name}", f"--format={_FIELDS}"
-        )
-    except PrerequisiteError as error:
+        printed = _call("squeue", "--noheader", "--array", "--states=all", *chosen, f"--format={_FIELDS}")
+    except _RefusedError as error:
         if _UNKNOWN in str(error):
             return ()
-        raise
+        raise ControllerAwayError(str(error)) from error
     return tuple(task for line in printed.splitlines() if (task := _task(line)) is not None)
 
 
@@ -153,7 +156,7 @@ def cancel(name: str, jobs: Sequence[int]) -> None:
             raise PrerequisiteError(
                 f"Slurm's controller does not answer ({error}), so the jobs go on: try again when it does."
             ) from error
-        except PrerequisiteError as error:
+        except _RefusedError as error:
             if _UNKNOWN not in str(error):
                 raise
 
@@ -182,7 +185,7 @@ def _call(*command: str) -> str:
     ControllerAwayError
         Where the controller does not answer.
     PrerequisiteError
-        Where the command is missing or fails for another reason.
+        Where the command is missing; :class:`_RefusedError` where it fails for another reason.
     """
     try:
         done = subprocess.run(
@@ -210,7 +213,7 @@ def _call(*command: str) -> str:
     said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
     if any(phrase in said for phrase in _AWAY):
         raise ControllerAwayError(said)
-    raise PrerequisiteError(f"{command[0]} failed: {said}.")
+    raise _RefusedError(f"{command[0]} failed: {said}.")
 
 
 def _environment() -> dict[str, str]:

@@ -24,7 +24,7 @@ _GPU_OPTIONS = (
 _CORES = ("cpus-per-task", "cpus-per-gpu")
 _MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 _BASE_MB = 3000
-"""Memory of a worker beside what records count: the interpreter, the libraries, samples."""
+"""Memory of a puller beside what records count: the interpreter, the libraries, samples."""
 _MARGIN = 1.5
 """Peaks of another category may be higher."""
 
@@ -69,7 +69,7 @@ def classes_of(jobs: Sequence[Job], devices: Sequence[str], settings: SlurmSetti
 
 
 def devices_of(node_class: NodeClass, devices: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of devices that workers resolve on nodes of a class.
+    """Return the names of devices that pullers resolve on nodes of a class.
 
     Where Slurm lends a GPU, ``auto`` means that GPU: a node that can't use it is an error, not slow numbers.
     """
@@ -103,7 +103,7 @@ def needs_of(jobs: Iterable[Job], records: Iterable[Record]) -> Needs:
 def options_of(node_class: NodeClass, needs: Needs, settings: SlurmSettings) -> dict[str, str]:
     """Return the options of ``sbatch`` for the cells of a class; those that a user gave win.
 
-    A cell measures time, so its worker shares no node (``exclusive``) unless the user says ``exclusive=no``.
+    A cell measures time, so its puller shares no node (``exclusive``) unless the user says ``exclusive=no``.
     """
     options = {"exclusive": "", "cpus-per-task": str(needs.cores)}
     if needs.memory_mb is not None and node_class == "cpu":

@@ -1,4 +1,4 @@
-"""The batch script of an array of workers, each of which takes cells of a plan until none is left."""
+"""The batch script of an array of pullers, each of which takes cells of a plan until none is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["PLAN", "WorkerScript", "passed_environment"]
+__all__ = ["PLAN", "PullerScript", "passed_environment"]
 
 PLAN = "plan.json"
 """Name of the plan's file in the folder of a script."""
@@ -20,7 +20,7 @@ _NOT_PASSED = ("HARNESS_CACHE", "HARNESS_RESULTS", "HARNESS_DEVICE", "HARNESS_TI
 """Set by the script or the plan."""
 
 _END_TIME = """
-# The end of the job, so that a worker takes no cell that it can't finish; older versions of Slurm don't set it.
+# The end of the job, so that a puller takes no cell that it can't finish; older versions of Slurm don't set it.
 if [ -z "${SLURM_JOB_END_TIME:-}" ]; then
     end=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e 2>/dev/null)
     if [ -n "$end" ] && end=$(date -d "$end" +%s 2>/dev/null); then export SLURM_JOB_END_TIME=$end; fi
@@ -29,7 +29,7 @@ fi
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerScript:
+class PullerScript:
     """A batch script.
 
     Parameters
@@ -37,7 +37,7 @@ class WorkerScript:
     name
         Of the job.
     folder
-        Where the plan lies, and where what workers print goes.
+        Where the plan lies, and where what pullers print goes.
     tasks
         Size of the array.
     options
@@ -45,7 +45,7 @@ class WorkerScript:
     setup
         Lines of shell that run first.
     environment
-        Variables that the workers get; they get no other of this process.
+        Variables that the pullers get; they get no other of this process.
     current
         Folder that they run in.
     """
@@ -63,7 +63,7 @@ class WorkerScript:
         ours = {
             "job-name": self.name,
             "array": f"0-{self.tasks - 1}",
-            "output": f"{_literal(self.folder)}/worker-%A_%a.log",
+            "output": f"{_literal(self.folder)}/puller-%A_%a.log",
             "chdir": str(self.current),
             "nodes": "1",
             "ntasks": "1",
@@ -78,14 +78,14 @@ class WorkerScript:
         python = [sys.executable, "-P", "-m"]
         plan = self.folder / PLAN
         probe = shlex.join([*python, "harness.slurm.lock_probe", str(self.folder)])
-        worker = shlex.join([*python, "harness", "run", "--plan", str(plan)])
+        puller = shlex.join([*python, "harness", "run", "--plan", str(plan)])
         cache = 'export HARNESS_CACHE="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/harness-$(id -u)"'
         lines = ["#!/bin/bash -l", *header, "", *exports, cache, *self.setup, _END_TIME.strip(), f"{probe} || exit"]
-        return "\n".join([*lines, f"exec {worker}", ""])
+        return "\n".join([*lines, f"exec {puller}", ""])
 
 
 def passed_environment() -> dict[str, str]:
-    """Return the variables of this process that workers get: where modules lie, and what changes numbers."""
+    """Return the variables of this process that pullers get: where modules lie, and what changes numbers."""
     passed = {name: value for name, value in os.environ.items() if name in _PASSED or name.startswith(_PREFIXES)}
     return {name: passed[name] for name in sorted(passed) if name not in _NOT_PASSED}
 

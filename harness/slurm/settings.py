@@ -36,9 +36,9 @@ class SlurmSettings:
     cpu_options
         The same for cells of methods that use no GPU; they replace those of ``options``.
     setup
-        Lines of shell that run before each worker.
-    workers
-        Number of workers; None where it is not set.
+        Lines of shell that run before each puller.
+    pullers
+        Number of pullers; None where it is not set.
     poll_seconds
         Time between two questions to the controller.
     look_again_seconds
@@ -48,13 +48,13 @@ class SlurmSettings:
     options: Mapping[str, str] = field(default_factory=dict)
     cpu_options: Mapping[str, str] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
-    workers: int | None = None
+    pullers: int | None = None
     poll_seconds: float = 15.0
     look_again_seconds: float = 60.0
 
 
 def read_slurm_settings(
-    table: Mapping[str, object], given: Iterable[str] = (), setup: Sequence[str] = (), workers: int | None = None
+    table: Mapping[str, object], given: Iterable[str] = (), setup: Sequence[str] = (), pullers: int | None = None
 ) -> SlurmSettings:
     """Join the settings of a project and of a command line, which wins.
 
@@ -67,7 +67,7 @@ def read_slurm_settings(
         Texts ``key=value`` or ``key`` between commas; ``cpu.key=value`` stands for a key of the table ``cpu``.
     setup
         Lines of shell; where there are any, they replace those of the project.
-    workers
+    pullers
         As given; None where it is not.
 
     Raises
@@ -97,7 +97,7 @@ def read_slurm_settings(
         options=_checked(options),
         cpu_options=_checked(cpu_options),
         setup=tuple(setup) or _lines(settings.get("setup", ())),
-        workers=workers if workers is not None else _workers(settings.get("workers")),
+        pullers=pullers if pullers is not None else _pullers(settings.get("workers")),
         poll_seconds=_wait("poll", poll),
         look_again_seconds=_wait("look-again", look_again),
     )
@@ -149,7 +149,7 @@ def _lines(value: object) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _workers(value: object) -> int | None:
+def _pullers(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -10,6 +10,7 @@ from harness.store.store import Store
 MODULES = (
     "harness.cli.main",
     "harness.cli.leaderboard",
+    "harness.cli.cancel",
     "harness.cli.check",
     "harness.cli.plot",
     "harness.cli.report",
@@ -33,6 +34,7 @@ MODULES = (
     "harness.store.claims",
     "harness.store.pending",
     "harness.running.scheduler",
+    "harness.slurm.launch",
     "harness.store.maps",
     "harness.plan.planning",
     "harness.report.pictures.gallery",

@@ -113,6 +113,13 @@ run --plan file --methods cfm
 run --methods cfm --until 2h
 run --plan file --until soon
 run --methods cfm --write-plan empty
+run --methods cfm --workers 2
+run --methods cfm --launcher slurm --workers 0
+run --methods cfm --launcher slurm --slurm array=1
+run --methods cfm --launcher slurm --slurm poll=soon
+run --methods cfm --launcher slurm --plan file
+run --methods cfm --collect
+run --collect
 """
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from report_records import make_cell, make_record
 
 import harness as package
-from harness.cli.settings import read_settings
+from harness.cli.settings import read_settings, read_slurm_table
 from harness.data import splits
 from harness.data.split_files import SPLIT_NAMES, split_file_digest
 from harness.data.splits import published_lists
@@ -28,6 +28,7 @@ from harness.gate.leaderboard import Board
 from harness.gate.rows import BoardRow
 from harness.gate.tolerances import read_tolerances
 from harness.plan.job import Job, read_job, write_job
+from harness.slurm.settings import read_slurm_settings
 from harness.store.published import read_published
 from harness.store.store import Store
 
@@ -80,6 +81,23 @@ def test_mutated_settings_are_settings_or_a_usage_error(content, project):
         with suppress(UsageError):
             read_settings()
         assert [path.name for path in Path().iterdir()] == ["pyproject.toml"]
+
+
+SLURM = b'[slurm]\npartition = "gpu"\ntime = "8h"\nworkers = 3\nsetup = ["true"]\nexclusive = false\n'
+SLURM += b'[slurm.cpu]\nmem = "8G"\n'
+
+
+@MANY
+@given(content=mutated(SLURM), given_text=st.one_of(st.just("gres=gpu:1"), mutated(b"time=8h,cpu.mem=8G").map(repr)))
+def test_mutated_settings_of_slurm_are_options_on_one_line_or_a_usage_error(content, given_text):
+    with TemporaryDirectory() as folder, chdir(folder):
+        Path("harness.toml").write_bytes(content)
+        with suppress(UsageError):
+            read = read_slurm_settings(read_slurm_table(), [given_text])
+            for key, value in (*read.options.items(), *read.cpu_options.items()):
+                assert key.isascii()
+                assert f"{key}={value}".isprintable()
+            assert all(type(line) is str for line in read.setup)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ bed.start()
 script = bed.folder / "job.sh"
 script.write_text("#!/bin/bash\\nsleep 600 & sleep 600\\n")
 bed.ask("sbatch", f"--output={bed.folder}/log/job", str(script))
-while "RUNNING" not in bed.jobs():
+while not bed.tasks("RUNNING"):
     time.sleep(0.1)
 if sys.argv[2] == "stop":
     bed.stop()

@@ -15,7 +15,7 @@ from harness import registry
 from harness.errors import UsageError
 from harness.plan.job import Job
 from harness.slurm.resources import Needs, classes_of, devices_of, needs_of, options_of
-from harness.slurm.script import WorkerScript, passed_environment
+from harness.slurm.script import PullerScript, passed_environment
 from harness.slurm.settings import SlurmSettings, read_slurm_settings
 from harness.store.measurements import Memory, Size
 
@@ -33,12 +33,12 @@ def test_what_is_typed_wins_over_the_project() -> None:
         "nodelist": "n[1,2]",
     }
     assert settings.cpu_options == {"partition": "cpu", "mem": "8G"}
-    assert (settings.setup, settings.workers) == (("module load a",), 3)
+    assert (settings.setup, settings.pullers) == (("module load a",), 3)
     typed = read_slurm_settings(table, ["exclusive=no,time=90m,poll=1s,look-again=2m"], ["module load b"], 5)
     assert typed.options["exclusive"] == "no"
     assert typed.options["time"] == "90"
     assert (typed.poll_seconds, typed.look_again_seconds) == (1.0, 120.0)
-    assert (typed.setup, typed.workers) == (("module load b",), 5)
+    assert (typed.setup, typed.pullers) == (("module load b",), 5)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_the_script_runs_this_interpreter_with_the_variables_that_it_names(
     monkeypatch.setenv("HARNESS_CACHE", "/shared/cache")
     monkeypatch.setenv("SECRET", "x")
     folder = tmp_path / "50%"
-    script = WorkerScript(
+    script = PullerScript(
         "harness-1", folder, 3, {"gres": "gpu:1", "exclusive": ""}, ("echo set up",), passed_environment(), tmp_path
     )
     lines = script.text().splitlines()
     assert lines[0] == "#!/bin/bash -l"
     header = [line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")]
     assert {"array=0-2", "no-requeue", "signal=B:TERM@60", "export=NIL", "gres=gpu:1", "exclusive"} <= set(header)
-    assert f"output={tmp_path}/50%%/worker-%A_%a.log" in header
+    assert f"output={tmp_path}/50%%/puller-%A_%a.log" in header
     assert lines[-1] == f"exec {sys.executable} -P -m harness run --plan {folder}/plan.json"
     shown = "\n".join([*lines[:-2], "env"])
     done = subprocess.run(["bash", "-c", shown], env={"TMPDIR": "/local"}, capture_output=True, text=True, check=True)
