@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -67,19 +68,24 @@ def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 Harness = Callable[..., "subprocess.CompletedProcess[str]"]
+Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def harness(plugin_site: Path, tmp_path: Path) -> Harness:
-    """Run the command line in a folder of its own, with the plugin installed."""
+def search_path(plugin_site: Path) -> str:
+    """What Python searches so that the plugin is installed."""
+    return os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
 
-    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
+
+@pytest.fixture
+def harness(search_path: str, tmp_path: Path) -> Harness:
+    """Run the command line in a folder of its own, with the plugin installed."""
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "harness", *map(str, arguments)],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path} | environment,
+            env=os.environ | {"PYTHONPATH": search_path} | environment,
             capture_output=True,
             text=True,
             timeout=300,
@@ -87,6 +93,37 @@ def harness(plugin_site: Path, tmp_path: Path) -> Harness:
         )
 
     return run
+
+
+@pytest.fixture
+def spawn(search_path: str, tmp_path: Path) -> Iterator[Spawn]:
+    """Start the command line as ``harness`` runs it and kill it at the end; ``before`` is called in the new process."""
+    started = []
+
+    def start(
+        *arguments: str | Path, before: Callable[[], object] = lambda: None, **environment: str
+    ) -> subprocess.Popen[str]:
+        def prepare() -> None:
+            for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(sign, signal.SIG_DFL)  # a background job inherits "ignore"
+            before()
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness", *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": search_path} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=prepare,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,34 +12,14 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iterator[Start]:
+def start(spawn: Start, tiny_mvtec: Path) -> Start:
     """Start ``harness run`` on the tiny dataset at 5 shots; ``before`` is called in the new process."""
-    started = []
-    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
+    fixed = ("--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", "--preset", "quick")
 
     def call(methods: str, *more: str | Path, before: Callable[[], object] = lambda: None) -> subprocess.Popen[str]:
-        def prepare() -> None:
-            for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(sign, signal.SIG_DFL)  # a background job inherits "ignore"
-            before()
+        return spawn("run", "--methods", methods, *fixed, *more, before=before)
 
-        fixed = ["--dataset", "mvtec3d", "--data", tiny_mvtec, "--shots", "5", "--preset", "quick"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness", "run", "--methods", methods, *map(str, (*fixed, *more))],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=prepare,
-        )
-        started.append(process)
-        return process
-
-    yield call
-    for process in started:
-        process.kill()
-        process.communicate()
+    return call
 
 
 @pytest.fixture

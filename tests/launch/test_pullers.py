@@ -7,9 +7,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from harness.store.claims import Claim, holders, lost_holders
 from harness.store.store import Store
 
 Pull = Callable[..., "subprocess.Popen[str]"]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture
@@ -37,28 +35,9 @@ def plan(harness, tiny_mvtec: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def pull(plugin_site: Path, tmp_path: Path) -> Iterator[Pull]:
+def pull(spawn: Pull) -> Pull:
     """Start a puller of the plan."""
-    started = []
-    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
-
-    def start(*more: str | Path, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness", "run", "--plan", "plan.json", *map(str, more)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: [signal.signal(sign, signal.SIG_DFL) for sign in SIGNALS],
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return lambda *more, **environment: spawn("run", "--plan", "plan.json", *more, **environment)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from slurm_bed import Bed, MissingPackagesError
 from slurm_runs import SIZES, Finish, Start, outcome
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +50,8 @@ def methods(gates: Path) -> str:
 
 
 @pytest.fixture
-def start(bed: Bed, plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iterator[Start]:
+def start(bed: Bed, spawn: Start, tiny_mvtec: Path, tmp_path: Path) -> Start:
     """Start ``harness``; a method starts a run on the tiny dataset, with pullers on the cluster."""
-    started: list[subprocess.Popen[str]] = []
-    path = os.pathsep.join(filter(None, (str(plugin_site), os.environ.get("PYTHONPATH"))))
     (tmp_path / "harness.toml").write_text(
         f'[slurm]\nexclusive = false\npoll = "1s"\nlook-again = "2s"\ncpus-per-task = 1\n'
         f'setup = ["export HARNESS_CACHE={os.environ["HARNESS_CACHE"]} TMPDIR={tmp_path}"]\n'
@@ -65,23 +59,9 @@ def start(bed: Bed, plugin_site: Path, tiny_mvtec: Path, tmp_path: Path) -> Iter
     where = ("--dataset", "mvtec3d", "--data", tiny_mvtec, "--preset", "quick", "--shots", "5", "--launcher", "slurm")
 
     def run(*arguments: str | Path, methods: str = "") -> subprocess.Popen[str]:
-        command = ("run", "--methods", methods, *where, *arguments) if methods else arguments
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *map(str, command)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: [signal.signal(sign, signal.SIG_DFL) for sign in SIGNALS],
-        )
-        started.append(process)
-        return process
+        return spawn(*(("run", "--methods", methods, *where, *arguments) if methods else arguments))
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 @pytest.fixture
