@@ -19,7 +19,7 @@ SIZES = (16, 24, 32, 40, 48, 56)
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for the end; return exit code and all that was printed, blanks folded."""
-    printed, said = process.communicate(timeout=120)
+    printed, said = process.communicate(timeout=300)
     assert "Traceback" not in said
     return process.returncode, " ".join((printed + said).split())
 

@@ -12,7 +12,7 @@ from harness.contract import Meta
 class Gated(ColourDistance):
     meta = Meta("gated", "Gated", "example", uses_torch=False, uses_gpu=False, cores=1)
 
-    def __init__(self, *, size: int = 56, folder: str = "", seconds: float = 120.0) -> None:
+    def __init__(self, *, size: int = 56, folder: str = "", seconds: float = 600.0) -> None:
         super().__init__(size=size)
         self.folder, self.seconds = folder, seconds
 

@@ -27,7 +27,7 @@ def test_tasks_of_an_array_from_submission_until_slurm_has_forgotten_them(bed: B
     waiting = submit(script(tmp_path, "array=0-2", f"partition={PARTITIONS[2]}"))
     running = submit(script(tmp_path, "array=0-1"))
     ended = submit(script(tmp_path, "array=0", body="exit 3"))
-    wait_until(lambda: sum(task.is_running for task in queued_tasks("mine", [running])) == 2, 20, "both run")
+    wait_until(lambda: sum(task.is_running for task in queued_tasks("mine", [running])) == 2, 60, "both run")
     tasks = queued_tasks("mine", [waiting, running])
     assert {task.name for task in tasks if task.is_queued} == {f"{waiting}_{index}" for index in range(3)}
     assert {task.reason for task in tasks if task.is_queued} == {"PartitionDown"}
@@ -35,12 +35,12 @@ def test_tasks_of_an_array_from_submission_until_slurm_has_forgotten_them(bed: B
         (f"{running}_{index}", True) for index in range(2)
     }
     assert queued_tasks("of-another", [waiting, running]) == ()
-    wait_until(lambda: not any(task.is_live for task in queued_tasks("mine", [ended])), 20, "the third has failed")
+    wait_until(lambda: not any(task.is_live for task in queued_tasks("mine", [ended])), 60, "the third has failed")
     cancel("of-another", [running])
     assert sum(task.is_running for task in queued_tasks("mine", [running])) == 2
     cancel("mine", [waiting, running, ended, 4_000_000])
-    wait_until(lambda: not any(task.is_live for task in queued_tasks("mine", [waiting, running])), 20, "all are ended")
-    wait_until(lambda: queued_tasks("mine", [waiting, running, ended]) == (), 90, "Slurm forgets them")
+    wait_until(lambda: not any(task.is_live for task in queued_tasks("mine", [waiting, running])), 60, "all are ended")
+    wait_until(lambda: queued_tasks("mine", [waiting, running, ended]) == (), 120, "Slurm forgets them")
     assert queued_tasks("mine", []) == ()
 
 

@@ -53,7 +53,7 @@ def test_a_following_command_ends_and_another_goes_on(
     """Ctrl-C names the way to end the pullers; SIGKILL says nothing. Neither ends them, and none is submitted twice."""
     results, two = tmp_path / "results", ",".join(split_list(methods)[:2])
     run = start("--workers", "2", methods=two)
-    wait_until(lambda: len(held(results)) == 2, 60, "two cells are claimed")
+    wait_until(lambda: len(held(results)) == 2, 120, "two cells are claimed")
     (submission,) = submissions(results)
     tasks = bed.tasks()
     assert states(finish) == {"running": 2, "queued": 2}
@@ -63,12 +63,12 @@ def test_a_following_command_ends_and_another_goes_on(
     assert f"scancel {submission.jobs[0]}" in said
     assert "harness run --collect" in said
     collecting = start("run", "--collect")
-    wait_until(lambda: is_locked(submission.folder / "following.lock"), 30, "the second follows")
+    wait_until(lambda: is_locked(submission.folder / "following.lock"), 60, "the second follows")
     collecting.kill()
     collecting.wait()
     assert bed.tasks() == tasks
     following = start("--workers", "2", methods=two)
-    wait_until(lambda: is_locked(submission.folder / "following.lock"), 30, "the third follows")
+    wait_until(lambda: is_locked(submission.folder / "following.lock"), 60, "the third follows")
     for category in CATEGORIES:
         (gates / category).touch()
     code, said = outcome(following)
@@ -87,7 +87,7 @@ def test_pullers_that_wait_are_told_and_can_be_ended(
     """Arrays are no larger than the cluster allows."""
     results, method = tmp_path / "results", split_list(methods)
     run = start("--workers", "7", "--slurm", f"partition={PARTITIONS[2]}", methods=methods)
-    wait_until(lambda: len(bed.tasks("PENDING")) == 7, 60, "seven pullers wait")
+    wait_until(lambda: len(bed.tasks("PENDING")) == 7, 120, "seven pullers wait")
     (submission,) = submissions(results)
     assert len(submission.jobs) == 2
     assert states(finish) == {"queued": 2 * len(method)}
@@ -128,5 +128,5 @@ def test_locks_that_do_not_hold_between_machines(start: Start, bed: Bed, methods
     assert code == 5
     assert f"Locks don't hold on {tmp_path}/results" in said
     assert "does not see one that is held here" in said
-    wait_until(lambda: bed.tasks() == [], 20, "the pullers end")
+    wait_until(lambda: bed.tasks() == [], 60, "the pullers end")
     assert not list((tmp_path / "results" / "cells").iterdir())

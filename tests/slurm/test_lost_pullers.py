@@ -29,21 +29,22 @@ def test_pullers_that_are_killed_cancelled_timed_out_and_preempted(
     """
     results = tmp_path / "results"
     run = start("--workers", "6", methods=methods)
-    wait_until(lambda: len(held(results)) == 6, 60, "six cells are claimed")
-    first, second, third, *_ = sorted(held(results))
+    wait_until(lambda: len(held(results)) == 6, 120, "six cells are claimed")
+    first, second, *_ = sorted(held(results))
     os.kill(held(results)[first].pid, signal.SIGKILL)
     bed.ask("scancel", second)
-    bed.ask("scontrol", "update", f"jobid={third}", "timelimit=1")
+    wait_until(lambda: len(bed.tasks("RUNNING")) == 4, 60, "two pullers are ended")
     script = tmp_path / "urgent.sh"
-    script.write_text("#!/bin/bash\nsleep 5\n")
-    free = CORES - len(bed.tasks("RUNNING"))
-    bed.ask("sbatch", "--partition=urgent", f"--cpus-per-task={free + 1}", "--output=/dev/null", str(script))
-    wait_until(lambda: len(held(results)) == 2, 90, "four pullers are ended")
+    script.write_text("#!/bin/bash\nsleep 1\n")
+    bed.ask("sbatch", "--partition=urgent", f"--cpus-per-task={CORES - 3}", "--output=/dev/null", str(script))
+    wait_until(lambda: len(held(results)) == 3, 60, "a third is preempted")
+    bed.ask("scontrol", "update", f"jobid={min(held(results))}", "timelimit=1")
+    wait_until(lambda: len(held(results)) == 2, 120, "a fourth comes near its time limit")
 
     bed.kill("slurmctld")
     away = time.monotonic()
     (gates / "bagel").touch()
-    wait_until(lambda: at_carrot(results) == 2, 60, "two pullers measure what they find of bagel")
+    wait_until(lambda: at_carrot(results) == 2, 120, "two pullers measure what they find of bagel")
     while time.monotonic() < away + 30:
         time.sleep(0.1)
     assert run.poll() is None
@@ -78,7 +79,7 @@ def test_the_last_puller_is_killed_in_the_middle_of_a_cell(
     """Its cell has failed, and says so; the cells that nobody took are no failures. A second command measures both."""
     results, method = tmp_path / "results", split_list(methods)[0]
     run = start("--workers", "1", methods=method)
-    wait_until(lambda: held(results), 60, "a cell is claimed")
+    wait_until(lambda: held(results), 120, "a cell is claimed")
     (holder,) = held(results).values()
     os.kill(holder.pid, signal.SIGKILL)
     code, said = outcome(run)
