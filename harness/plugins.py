@@ -7,12 +7,10 @@ import re
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
+from harness.distribution import is_own_distribution
 from harness.errors import UsageError
 
-__all__ = ["DATASETS_GROUP", "METHODS_GROUP", "OWN_DISTRIBUTION", "PluginGroup", "is_plugin_name"]
-
-OWN_DISTRIBUTION = "harness"
-"""The distribution of this package, whose methods and datasets are the built-in ones."""
+__all__ = ["DATASETS_GROUP", "METHODS_GROUP", "PluginGroup", "is_plugin_name"]
 
 METHODS_GROUP = "harness.methods"
 DATASETS_GROUP = "harness.datasets"
@@ -85,7 +83,7 @@ class PluginGroup:
 
 
 def _is_built_in(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
+    return entry.dist is not None and is_own_distribution(entry.dist.name)
 
 
 def _who(entry: EntryPoint) -> str:

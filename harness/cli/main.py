@@ -16,6 +16,7 @@ import click
 from harness.cli.output import WarningLines, echo, echo_notes
 from harness.cli.requirements import unmet_requirement
 from harness.cli.settings import read_settings
+from harness.distribution import DISTRIBUTION, VERSION
 from harness.errors import ExitCode, HarnessError
 from harness.files.names import capped
 
@@ -100,7 +101,7 @@ def _refuse_empty(args: list[str], ctx: click.Context) -> None:
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="harness")
+@click.version_option(VERSION, message=f"%(prog)s %(version)s (distribution {DISTRIBUTION})")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Compare multimodal (RGB + 3D) anomaly detectors under one protocol.

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import json_option, names_argument
 from harness.cli.output import console, listing, print_json
+from harness.distribution import DISTRIBUTION
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -94,7 +95,7 @@ def _needs(meta: Meta) -> str:
     """Return the weight files, extras and further fields of samples that a method needs, in words."""
     fields = (f"samples with {name}" for name in meta.needs)
     files = (file.name for file in meta.weights)
-    return ", ".join([*files, *(f"harness[{name}]" for name in meta.extras), *fields]) or "-"
+    return ", ".join([*files, *(f"{DISTRIBUTION}[{name}]" for name in meta.extras), *fields]) or "-"
 
 
 def _print_list(names: Collection[str]) -> None:

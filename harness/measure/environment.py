@@ -10,8 +10,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.distribution import VERSION
 from harness.measure.gpus import list_gpus
-from harness.plugins import OWN_DISTRIBUTION
 from harness.store.claims import Holder
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of, reader_of
@@ -36,7 +36,7 @@ def describe(method: str | None = None, device: str = "", dataset: str = "") -> 
     gpus, reason = list_gpus()
     here = Holder.here()
     return Environment(
-        harness=_version(OWN_DISTRIBUTION),
+        harness=VERSION,
         git=_git(),
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",

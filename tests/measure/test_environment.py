@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import __version__
+from harness.distribution import DISTRIBUTION
 from harness.measure.environment import describe
 from harness.store.environment import Provider
 from harness.store.provenance import provider_of, source_of
@@ -68,7 +70,7 @@ def test_an_operation_without_a_deterministic_algorithm_warns_and_goes_on(config
 
 def test_machine_and_packages_are_told() -> None:
     found = describe()
-    assert found.harness == version("harness")
+    assert found.harness == __version__
     assert found.packages["numpy"] == version("numpy")
     assert found.cores == os.cpu_count()
     assert found.cpu
@@ -87,6 +89,7 @@ def test_every_gpu_and_the_driver_are_told(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_distribution_that_provides_a_method_is_told() -> None:
-    assert provider_of("cfm") == Provider("harness", version("harness"), source_of("cfm"))
+    own = version(DISTRIBUTION)
+    assert provider_of("cfm") == Provider(DISTRIBUTION, own, source_of("cfm"))
     assert describe("cfm").provider == provider_of("cfm")
     assert provider_of("no-such-method") is None

@@ -156,7 +156,7 @@ def test_fewer_vectors_than_neighbours_are_an_error(held: int) -> None:
 
 def test_missing_faiss_is_an_error_with_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'harness\[faiss-cpu\]'"):
+    with pytest.raises(UnsupportedError, match=r"pip install 'ad3d-harness\[faiss-cpu\]'"):
         Bank(normal(5, 4), "cpu")
 
 

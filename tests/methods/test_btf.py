@@ -237,7 +237,7 @@ def test_a_missing_package_is_an_error_before_any_work(
     monkeypatch.setitem(sys.modules, package, None)
     fpfh_module._open3d.cache_clear()
     try:
-        with pytest.raises(UnsupportedError, match=rf"pip install 'harness\[{extra}\]'"):
+        with pytest.raises(UnsupportedError, match=rf"pip install 'ad3d-harness\[{extra}\]'"):
             BTF(features=features).fit(Untouched(), seed=0, device="cpu", progress=no_progress)
     finally:
         fpfh_module._open3d.cache_clear()

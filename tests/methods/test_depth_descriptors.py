@@ -47,5 +47,5 @@ def test_missing_scikit_image_is_an_error_with_the_command_to_install_it(monkeyp
     for name in [name for name in sys.modules if name.partition(".")[0] == "skimage"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'harness\[btf\]'"):
+    with pytest.raises(UnsupportedError, match=r"pip install 'ad3d-harness\[btf\]'"):
         hog_patches(depth_image(16), 2)

@@ -67,7 +67,7 @@ def test_missing_open3d_is_an_error_with_the_command_to_install_it(monkeypatch: 
     module._open3d.cache_clear()
     monkeypatch.setitem(sys.modules, "open3d", None)
     try:
-        with pytest.raises(UnsupportedError, match=r"pip install 'harness\[btf\]'"):
+        with pytest.raises(UnsupportedError, match=r"pip install 'ad3d-harness\[btf\]'"):
             require_open3d()
     finally:
         module._open3d.cache_clear()

@@ -275,7 +275,7 @@ def test_missing_faiss_is_an_error_before_any_sample_is_loaded(monkeypatch: pyte
             pytest.fail("a sample was loaded")
 
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'harness\[faiss-cpu\]'"):
+    with pytest.raises(UnsupportedError, match=r"pip install 'ad3d-harness\[faiss-cpu\]'"):
         M3DM().fit(Untouched(), seed=0, device="cpu", progress=no_progress)
 
 

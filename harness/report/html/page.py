@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import groupby
 
+from harness.distribution import VERSION
 from harness.report.html.boarddata import board_data, line_id, section_id
 from harness.report.html.columns import COLUMNS
 from harness.report.html.gallerysection import GallerySetting
@@ -61,7 +61,7 @@ def front_page(
         policy=f"default-src 'none'; {inline}; img-src 'self' file:",
         style=style,
         script=script,
-        version=version("harness"),
+        version=VERSION,
         summary=_summary(sections),
         sections=sections,
         section_id=section_id,

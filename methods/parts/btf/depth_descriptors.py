@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import UnsupportedError
+from harness.distribution import install_command
 from methods.parts.patch_maps import pool_to_grid
 
 __all__ = ["RawLayout", "dense_sift", "hog_patches", "raw_patches", "require_skimage", "sift_patches"]
@@ -62,7 +63,7 @@ def require_skimage() -> None:
     except ImportError as error:
         raise UnsupportedError(
             f"HoG is computed by scikit-image, which can't be imported ({error}): "
-            "install it with pip install 'harness[btf]'."
+            f"install it with {install_command('btf')}."
         ) from error
 
 

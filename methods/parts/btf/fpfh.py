@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import UnsupportedError
+from harness.distribution import install_command
 
 __all__ = ["FPFHSettings", "fpfh", "require_open3d"]
 
@@ -79,5 +80,5 @@ def _open3d() -> Any:
     except (ImportError, OSError) as error:
         raise UnsupportedError(
             f"FPFH is computed by Open3D, which can't be imported ({error}): "
-            "install it with pip install 'harness[btf]', or use features without FPFH, btf[features=rgb]."
+            f"install it with {install_command('btf')}, or use features without FPFH, btf[features=rgb]."
         ) from error
