@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.completion import complete
 from harness.cli.options import FOLDER, json_option, names_option, variable_option
 from harness.cli.output import console, counted, echo, listing, print_json
 from harness.cli.own_data import describe, show
@@ -50,7 +51,9 @@ def command() -> None:
 
 @command.command("verify", short_help="Count and read every file of a dataset.")
 @click.argument("folder", type=FOLDER)
-@click.option("--dataset", "-d", help="Name of the dataset; recognized by its content by default.")
+@click.option(
+    "--dataset", "-d", shell_complete=complete, help="Name of the dataset; recognized by its content by default."
+)
 @names_option("--categories", "-c", help="These alone; all of the dataset by default.")
 @click.option("--fast", is_flag=True, help="Check the names of files only; read none.")
 @json_option

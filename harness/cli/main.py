@@ -63,11 +63,12 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+        if args and args[0] not in _VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from harness.registry import nearest_names
 
             raise click.UsageError(f"There is no verb '{args[0]}': {nearest_names(args[0], _VERBS)}", ctx)
-        _refuse_empty(args, ctx)
+        if not ctx.resilient_parsing:  # a line that is being completed is not whole yet
+            _refuse_empty(args, ctx)
         return super().resolve_command(ctx, args)
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
@@ -113,6 +114,7 @@ def cli(ctx: click.Context) -> None:
     Settings: an option wins over a HARNESS_* variable, that over [tool.harness] in pyproject.toml or harness.toml.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 some cell not ok, 4 regression, 5 prerequisite missing, 6 nothing measured,
     130 interrupted.
+    Completion in bash, also for zsh and fish: eval "$(_HARNESS_COMPLETE=bash_source harness)"
     """
     settings = read_settings()
     ctx.default_map = {verb: dict(settings) for verb in _VERBS}

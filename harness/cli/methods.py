@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import json_option, names_argument
-from harness.cli.output import console, listing, print_json
+from harness.cli.output import console, fact_table, listing, print_json
+from harness.cli.parameter_texts import parameter_texts
 from harness.distribution import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _plain(name: str) -> dict[str, object]:
     """Return what JSON says of a method."""
     from harness import registry
 
-    meta, presets = registry.load(name).meta, _presets(name)
+    meta, presets, texts = registry.load(name).meta, _presets(name), parameter_texts(registry.load(name))
     return {
         "name": name,
         "title": meta.title,
@@ -66,6 +67,7 @@ def _plain(name: str) -> dict[str, object]:
             {
                 "name": parameter.name,
                 "type": parameter.kind.__name__,
+                "help": texts.get(parameter.name, ""),
                 "default": parameter.default,
                 "choices": parameter.choices,
                 "presets": {preset: values[parameter.name] for preset, values in presets.items()},
@@ -129,7 +131,23 @@ def _print_details(names: Collection[str]) -> None:
                 *(_preset_text(values[parameter.name], parameter.default) for values in presets.values()),
             )
         console().print(table if parameters else "no parameters")
+        _print_texts(name)
         console().print()
+
+
+def _print_texts(name: str) -> None:
+    """Print what each parameter means, and a command that sets the first one."""
+    from harness import registry
+
+    parameters, texts = registry.parameters_of(name), parameter_texts(registry.load(name))
+    facts = [(parameter, texts[parameter]) for parameter in parameters if parameter in texts]
+    if facts:
+        console().print()
+        console().print(fact_table("bold", facts))
+    if parameters:
+        key, first = next(iter(parameters.items()))
+        setting = f"{name}[{key}={_text(first.default)}]"
+        console().print(f"\nSet one: harness run --methods '{setting}' --shots 10", style="dim", soft_wrap=True)
 
 
 def _preset_text(value: ParameterValue, default: ParameterValue) -> Text:

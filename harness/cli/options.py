@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from harness.cli.completion import complete
 from harness.errors import UsageError
 from harness.files.paths import user_path
 from harness.registry import split_list
@@ -101,12 +102,16 @@ def _join(ctx: click.Context, param: click.Parameter, lists: tuple[tuple[str, ..
 def names_option(*declarations: str, help: str, default: str | None = None) -> _Decorator:
     """Return an option with names between commas that may be repeated; the function gets one tuple of names."""
     lists = None if default is None else [(default,)]
-    return click.option(*declarations, type=NameList(), multiple=True, callback=_join, default=lists, help=help)
+    return click.option(
+        *declarations, type=NameList(), multiple=True, callback=_join, default=lists, shell_complete=complete, help=help
+    )
 
 
 def names_argument(*, required: bool = False) -> _Decorator:
     """Return the argument ``NAMES``: names between commas or spaces; the function gets one tuple of names."""
-    return click.argument("names", type=NameList(), nargs=-1, callback=_join, required=required)
+    return click.argument(
+        "names", type=NameList(), nargs=-1, callback=_join, shell_complete=complete, required=required
+    )
 
 
 def variable_option(*declarations: str, variable: str, default: object = None, **attributes: Any) -> _Decorator:

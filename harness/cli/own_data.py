@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.completion import complete
 from harness.cli.options import FOLDER, UserPath
 from harness.cli.output import echo, warn
 from harness.errors import DataError, PrerequisiteError, UsageError
@@ -57,8 +58,10 @@ def describe(folder: Path, printed: bool, force: bool) -> None:
 
 @click.command("show", short_help="Picture one sample: image, depths, and what cleaning keeps.")
 @click.argument("folder", type=FOLDER)
-@click.option("--dataset", "-d", help="Name of the dataset; recognized by its content by default.")
-@click.option("--category", "-c", help="The category.  [default: the first]")
+@click.option(
+    "--dataset", "-d", shell_complete=complete, help="Name of the dataset; recognized by its content by default."
+)
+@click.option("--category", "-c", shell_complete=complete, help="The category.  [default: the first]")
 @click.option("--id", "id_", help="Id of the sample, as train/good/007.  [default: the first defective one]")
 @click.option("--to", type=UserPath(), default=Path("sample.png"), show_default=True, help="PNG, SVG or PDF file.")
 def show(folder: Path, dataset: str | None, category: str | None, id_: str | None, to: Path) -> None:

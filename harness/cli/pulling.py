@@ -65,7 +65,7 @@ def refuse_beside_plan(ctx: click.Context) -> None:
         if param.name not in _BESIDE_PLAN and was_typed(ctx, param.name or ""):
             raise UsageError(
                 f"{param.opts[0]} is decided by the plan, beside which only {beside} go: write a new one with "
-                "'harness run ... --write-plan FILE'."
+                "'harness run --methods NAME --write-plan FILE'."
             )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete
 from harness.cli.options import FOLDER, names_option, variable_option
 from harness.cli.output import counted, echo_notes
 
@@ -45,7 +46,9 @@ class _Repeatable(click.Option):
 
 # The prefix keeps the settings of a project out: they say how to run, and choose no records.
 _OPTIONS = (
-    click.option("--dataset", "-d", "query_dataset", default="", help="One dataset; all by default."),
+    click.option(
+        "--dataset", "-d", "query_dataset", default="", shell_complete=complete, help="One dataset; all by default."
+    ),
     names_option("--methods", "-m", "query_methods", help="Names, globs, or name[parameter=value]."),
     names_option("--categories", "-c", "query_categories", help="Names or globs; all by default."),
     names_option("--shots", "-n", "query_shots", help="1, 2, ..., full; all by default."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete
 from harness.cli.launching import LaunchRequest, collect_submitted, launch_options, launch_plan
 from harness.cli.options import (
     FILE,
@@ -49,6 +50,7 @@ __all__ = ["command"]
 @click.option(
     "--dataset",
     "-d",
+    shell_complete=complete,
     help="A name in 'harness datasets'; with --suite toy rehearses it.  [default: what --data holds, else toy, or that "
     "of the suite]",
 )

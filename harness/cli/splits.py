@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.completion import complete
 from harness.cli.options import data_option, json_option, names_option, was_typed
 from harness.cli.output import console, counted, echo, listing, print_json
 from harness.errors import UsageError
@@ -20,10 +21,12 @@ __all__ = ["command"]
 
 
 @click.group("splits", invoke_without_command=True)
-@click.option("--dataset", "-d", help="One dataset, with the digest of every list.")
-@click.option("--category", "-c", help="One of its categories.")
+@click.option("--dataset", "-d", shell_complete=complete, help="One dataset, with the digest of every list.")
+@click.option("--category", "-c", shell_complete=complete, help="One of its categories.")
 @click.option("--shots", "-n", help="Print the sample ids of one list: 1, 2, ..., full.")
-@click.option("--split", "name", default="first", show_default=True, help="Which list: first, 0 to 4.")
+@click.option(
+    "--split", "name", default="first", show_default=True, shell_complete=complete, help="Which list: first, 0 to 4."
+)
 @data_option
 @json_option
 @click.pass_context
@@ -67,7 +70,7 @@ def command(
 
 
 @command.command("make", short_help="Keep the lists of own data in files.")
-@click.option("--dataset", "-d", default="folder", show_default=True, help="The dataset.")
+@click.option("--dataset", "-d", default="folder", show_default=True, shell_complete=complete, help="The dataset.")
 @names_option("--categories", "-c", help="Names; all by default.")
 @data_option
 @click.option("--force", is_flag=True, help="Draw lists again that a file keeps: with other samples they are others.")

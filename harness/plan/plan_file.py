@@ -176,11 +176,13 @@ def read_plan(path: Path) -> PlanFile:
         if plan.timeout is not None and plan.timeout <= 0:
             raise ValueError(f"its timeout is {plan.timeout:g} s")
     except FileNotFoundError as error:
-        raise UsageError(f"There is no plan {path}: write one with 'harness run ... --write-plan FILE'.") from error
+        raise UsageError(
+            f"There is no plan {path}: write one with 'harness run --methods NAME --write-plan FILE'."
+        ) from error
     except (*UNREADABLE, OSError) as error:
         raise UsageError(
             f"{path} is no plan of this version of harness ({type(error).__name__}: {error}): "
-            "write it with 'harness run ... --write-plan FILE'."
+            "write it with 'harness run --methods NAME --write-plan FILE'."
         ) from error
     return replace(plan, entries=entries)
 

@@ -120,7 +120,8 @@ def _predict(model: Method, sample: Sample, failure: str) -> Prediction:
         raise DataError(f"{error}") from error
     except Exception as error:  # what a file of another fit makes of a method's code
         raise DataError(
-            f"{failure} ({type(error).__name__}: {error}): fit it again with 'harness run ... --save-fitted'."
+            f"{failure} ({type(error).__name__}: {error}): "
+            "fit it again with 'harness run --methods NAME --save-fitted'."
         ) from error
     return prediction
 

@@ -112,7 +112,8 @@ def read_origin(path: Path) -> Origin:
         return Origin.from_json(header["origin"])
     except UNREADABLE as error:
         raise PrerequisiteError(
-            f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
+            f"The header of {path} can't be read ({error}): "
+            "fit it again with 'harness run --methods NAME --save-fitted'."
         ) from error
 
 
@@ -155,7 +156,7 @@ def _build(path: Path, cell: Cell) -> Method:
     except Exception as error:
         raise PrerequisiteError(
             f"{path} was written by another version of '{cell.method}' ({error}): fit it again with "
-            "'harness run ... --save-fitted'."
+            "'harness run --methods NAME --save-fitted'."
         ) from error
 
 
@@ -164,18 +165,21 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="numpy")
     except (OSError, SafetensorError) as error:
         raise PrerequisiteError(
-            f"{path} is no fitted method ({error}): write one with 'harness run ... --save-fitted'."
+            f"{path} is no fitted method ({error}): write one with 'harness run --methods NAME --save-fitted'."
         ) from error
 
 
 def _header(path: Path, metadata: dict[str, str] | None) -> Cell:
     if not metadata or _KEY not in metadata:
-        raise PrerequisiteError(f"{path} is no fitted method: write one with 'harness run ... --save-fitted'.")
+        raise PrerequisiteError(
+            f"{path} is no fitted method: write one with 'harness run --methods NAME --save-fitted'."
+        )
     try:
         cell = Cell.from_json(json.loads(metadata[_KEY])["cell"])
         cell.id  # noqa: B018 - raises where the cell can't be identified
         return cell
     except UNREADABLE as error:
         raise PrerequisiteError(
-            f"The header of {path} can't be read ({error}): fit it again with 'harness run ... --save-fitted'."
+            f"The header of {path} can't be read ({error}): "
+            "fit it again with 'harness run --methods NAME --save-fitted'."
         ) from error

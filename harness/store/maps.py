@@ -223,7 +223,7 @@ class MapFile:
     def _unreadable(self, error: Exception) -> PrerequisiteError:
         return PrerequisiteError(
             f"The maps in {self.path} can't be read ({type(error).__name__}: {error}): "
-            "remove the file and make it again with 'harness run ... --save-maps'."
+            "remove the file and make it again with 'harness run --methods NAME --save-maps'."
         )
 
 

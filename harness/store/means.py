@@ -31,7 +31,8 @@ def machines_of(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 _MEASURE_AGAIN = (
-    "; close what runs and measure again with 'harness run ... --rerun all', or show these times with --contended"
+    "; close what runs and measure again with 'harness run --methods NAME --rerun all', "
+    "or show these times with --contended"
 )
 
 
