@@ -12,7 +12,7 @@ from harness import registry
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "methods"
 SECTIONS = ["Parameters", "What the authors' code does", "What differs here", "What was checked"]
-OWN = sorted(entry.name for entry in entry_points(group="harness.methods") if entry.value.startswith("methods."))
+OWN = sorted({entry.name for entry in entry_points(group="harness.methods") if entry.value.startswith("methods.")})
 ROW = re.compile(r"^\| *`(\w+)` *\| *(.*?) *\| *(.+?) *\|$", re.MULTILINE)
 
 

@@ -76,7 +76,7 @@ def _categories(ctx: click.Context) -> Iterable[str]:
     if named and not DATASETS[named].categories and (folder := ctx.params.get("data")):
         from harness.data.open import open_dataset
 
-        return open_dataset(named, folder).categories()
+        return open_dataset(named, folder).categories
     return dict.fromkeys(
         category for dataset, info in DATASETS.items() if named in ("", dataset) for category in info.categories
     )

@@ -47,8 +47,9 @@ def test_json_describes_methods_with_their_parameters(call):
 def test_a_named_method_shows_types_choices_defaults_and_presets(call):
     out = call("methods", "cfm").out
     assert "product | sum | max | 2d | 3d" in out
-    (epochs,) = [line.split() for line in out.splitlines() if line.startswith("epochs")]
+    epochs, meaning = [line.split() for line in out.splitlines() if line.startswith("epochs")]
     assert epochs[:4] == ["epochs", "int", "250", "250"]
+    assert " ".join(meaning) == "epochs Passes over the training samples."
     assert "CFM-T" not in out
 
 
@@ -71,6 +72,7 @@ def test_a_plugin_takes_part(call, plugin):
     assert method["parameters"][1] == {
         "name": "sharp",
         "type": "bool",
+        "help": "",
         "default": False,
         "choices": [],
         "presets": {"paper": False, "quick": False},
