@@ -210,7 +210,7 @@ def advice(states: Sequence[CellState]) -> tuple[str, ...]:
     if wrong or again:
         sentences.append("Why cells went wrong: harness status --failed.")
     if "queued" in present:
-        sentences.append("Pullers on a cluster will measure queued cells: harness run --collect follows them.")
+        sentences.append("Pullers on a cluster will measure queued cells: 'harness run --collect' follows them.")
     if "running" in present:
         sentences.append("A run is at work.")
     elif "queued" not in present and (wrong or present & {"planned", "lost", "stale"}):
