@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -11,6 +12,7 @@ import click
 from harness.cli.options import choice_option, json_option, names_option, source_option
 from harness.cli.output import console, echo, echo_html, echo_json, echo_notes, listing, print_json
 from harness.cli.query_options import contended_option, folders_to_name, nothing_measured, query_options
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.grid import Grid
@@ -39,6 +41,8 @@ _AS_ABOVE = "Not comparable with published numbers, for the reason above."
     choices=("rich", "markdown", "latex", "csv", "json", "html"),
     help="For a terminal, a page, a paper, a spreadsheet, a program or a browser.",
 )
+@click.option("--percent", is_flag=True, help="Print accuracies in percent: 95.4 for 0.954.")
+@click.option("--no-differences", is_flag=True, help="Leave out the rows of measured minus published.")
 @json_option
 @contended_option
 @query_options
@@ -48,6 +52,8 @@ def command(
     metrics: tuple[str, ...],
     source: Source,
     form: _Format,
+    percent: bool,
+    no_differences: bool,
     as_json: bool,
     query: RecordQuery,
     store: Store,
@@ -61,13 +67,16 @@ def command(
     \b
     harness tables
     harness tables --table all
-    harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex
+    harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex --percent --no-differences
     harness tables --table timing,memory --source measured
     """
     from harness.report.tables import TableRequest, published_grids
     from harness.store.published import read_published
 
     form = "json" if as_json else form
+    if percent and form in ("csv", "json"):
+        raise UsageError(f"--percent is for tables that people read: leave it out with --format {form}.")
+    look = partial(_changed, percent=percent, no_differences=no_differences)
     if list_tables:
         _list(form)
         return
@@ -78,13 +87,13 @@ def command(
     chosen = query.select(records)
     measured = any(record.status == "ok" for record in chosen)
     if source == "published":
-        _print(published_grids(published, request), form)
+        _print(look(published_grids(published, request)), form)
     elif not measured:
-        _print(_published_instead(chosen, published, request, source, store), form)
+        _print(look(_published_instead(chosen, published, request, source, store)), form)
     elif not tables and not metrics and form == "rich":
-        _print_overview(chosen, query, store)
+        _print_overview(chosen, query, store, percent)
     else:
-        _print(_measured(chosen, published if source == "both" else None, request, store), form)
+        _print(look(_measured(chosen, published if source == "both" else None, request, store)), form)
         if form == "rich":
             _print_hint(chosen, query, store)
 
@@ -100,6 +109,13 @@ def _list(form: _Format) -> None:
         rows.add_row(table.name, table.help)
     console().print(rows)
     console().print("Print one with 'harness tables --table NAME', all with '--table all'.", style="dim")
+
+
+def _changed(grids: Sequence[Grid], *, percent: bool, no_differences: bool) -> list[Grid]:
+    from harness.report.presentation import in_percent, without_differences
+
+    kept = without_differences(grids) if no_differences else list(grids)
+    return in_percent(kept) if percent else kept
 
 
 def _measured(
@@ -135,7 +151,7 @@ def _published_instead(
     return grids
 
 
-def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store) -> None:
+def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store, percent: bool) -> None:
     """Print one table that says who is best in the newest or fullest setting, and the commands that show more."""
     from harness.report.console import COMPARING, counting, print_grid
     from harness.report.legend import legend
@@ -144,7 +160,7 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store)
 
     with counting(COMPARING) as progress:
         screen = overview(records, query, Uncertainty(store, progress=progress), folders_to_name(store))
-    print_grid(screen.grid)
+    print_grid(*_changed([screen.grid], percent=percent, no_differences=False))
     console().print(screen.verdict)
     for sentence in legend([screen.grid]):
         console().print(sentence, style="dim")

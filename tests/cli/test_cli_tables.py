@@ -76,7 +76,7 @@ def test_markdown(call, measured):
 
 def test_latex(call, measured):
     out = call("tables", "--format", "latex", "--table", "5").out
-    assert out.count(r"\begin{table}") == out.count(r"\end{table}") == 2
+    assert out.count(r"\begin{table") == out.count(r"\end{table") == 2
     assert r"\caption{MVTec 3D-AD: speed, memory and accuracy (their Table 5)." in out
 
 
@@ -233,3 +233,27 @@ def test_methods_that_test_images_cannot_tell_apart_are_marked(call, tmp_path):
     assert "≈" not in out, "without counts places are those of the printed numbers"
     assert "Bold is untested where cells left no counts" in " ".join(out.split())
     assert "no counts of the test images" in " ".join(call("tables", "--table", "differences").out.split())
+
+
+@pytest.mark.usefixtures("measured")
+def test_accuracies_in_percent(call):
+    shown = call("tables", "--percent").out
+    assert "95.0" in shown
+    assert "0.950" not in shown
+    published = ("tables", "--table", "1", "--source", "published", "--dataset", "mvtec3d", "--format", "latex")
+    assert "99.4" in call(*published, "--percent").out
+    assert "99.4" not in call(*published).out
+    for form in ("csv", "json"):
+        refused = call("tables", "--percent", "--format", form)
+        assert refused.code == 2
+        assert f"leave it out with --format {form}" in refused.err
+
+
+@pytest.mark.usefixtures("measured")
+def test_differences_are_left_out_where_asked(call):
+    def sources(*more):
+        tables = json.loads(call("tables", "--table", "1", "--dataset", "mvtec3d", "--json", *more).out)
+        return {row["source"] for table in tables for row in table["values"]}
+
+    assert sources() == {"measured", "published", "difference"}
+    assert sources("--no-differences") == {"measured", "published"}

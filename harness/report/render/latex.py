@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from harness.report.grid import Column, Grid, Row, Value
+from harness.report.presentation import with_short_labels
 
 __all__ = ["as_latex", "escape_latex"]
 
@@ -35,14 +36,21 @@ _SPECIAL = {
     "µ": r"\textmu{}",
 }
 _MANY = 7
+"""Columns, those of labels among them, that a table has at most where it stands in one column of the page."""
 _NARROW = r"\footnotesize\setlength{\tabcolsep}{2pt}"
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Begins what is as wide as it is by itself, and no wider than the line."""
+_NAMED_BY = ("kind", "dataset", "table", "shots", "split")
 _TIED = r"$^{\approx}$"
 _NEGATIVE = re.compile(r"(?<![\w.])-\d[\d.]*")
-_PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs}"
+_PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs} \\usepackage{graphicx}"
 
 
 def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
-    r"""Return tables as LaTeX, one ``table`` environment each; the document loads ``booktabs`` and T1 fonts.
+    r"""Return tables as LaTeX, one environment each; the document loads ``booktabs``, ``graphicx`` and T1 fonts.
+
+    A table of more than seven columns is a ``table*``, as wide as the page where that has two columns. What is wider
+    than its line is made smaller. Every table has a ``\\label``; long labels of methods are explained below it.
 
     Best bold, runner-up underlined, footnotes below each table, the legend as a paragraph at the end.
 
@@ -53,9 +61,10 @@ def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
     legend
         Sentences.
     """
-    parts = [_PREAMBLE, *(_table(grid) for grid in grids)]
+    names = _names(grids)
+    parts = [_PREAMBLE, *(_table(with_short_labels(grid), name) for grid, name in zip(grids, names, strict=True))]
     if legend:
-        parts.append(r"\noindent " + " ".join(map(escape_latex, legend)))
+        parts.append(r"{\sloppy\noindent " + " ".join(map(_breakable, legend)) + r"\par}")
     return "\n\n".join(parts)
 
 
@@ -65,19 +74,40 @@ def escape_latex(text: str) -> str:
     return re.sub("-(?=-)", "-{}", plain)
 
 
+def _breakable(text: str) -> str:
+    """Return escaped text that may end a line inside a label with parameters, too."""
+    return re.sub(r"(?<=[,=/])(?=\S)|(?<=\{\[\})", r"\\allowbreak{}", escape_latex(text))
+
+
 def _plain(letter: str) -> str:
     if letter in "\n\t\r":
         return " "
     return letter if " " <= letter < "\x7f" or "\xc0" <= letter <= "\xff" else "?"
 
 
-def _table(grid: Grid) -> str:
+def _names(grids: Sequence[Grid]) -> list[str]:
+    """Return a name for the label of each table, of what it shows; equal ones are counted."""
+    names: list[str] = []
+    for grid in grids:
+        columns = {column.keys.get("metric", "") for column in grid.columns}
+        parts = [*map(grid.keys.get, _NAMED_BY), columns.pop() if len(columns) == 1 else ""]
+        name = re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, parts)).lower()).strip("-") or "table"
+        count = sum(other == name or other.startswith(f"{name}:") for other in names)
+        names.append(f"{name}:{count + 1}" if count else name)
+    return names
+
+
+def _table(grid: Grid, name: str) -> str:
     labels = len(grid.label_headings)
     notes = grid.notes
+    many = labels + len(grid.columns) > _MANY
+    environment = "table*" if many else "table"
     lines = [
-        r"\begin{table}[htbp]",
-        r"\centering" + (_NARROW if len(grid.columns) > _MANY else r"\small"),
+        rf"\begin{{{environment}}}[{'tp' if many else 'htbp'}]",
+        r"\centering" + (_NARROW if many else r"\small"),
         rf"\caption{{{_caption(grid)}}}",
+        rf"\label{{tab:{name}}}",
+        _FITTED,
         rf"\begin{{tabular}}{{@{{}}{'l' * labels}{'r' * len(grid.columns)}@{{}}}}",
         r"\toprule",
         *_heading(grid),
@@ -87,11 +117,11 @@ def _table(grid: Grid) -> str:
         if row.starts and position:
             lines.append(r"\addlinespace")
         lines.append(_line(row, notes))
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}}"]
     if notes:
-        marked = (rf"\textsuperscript{{{number}}} {escape_latex(note)}" for number, note in enumerate(notes, start=1))
+        marked = (rf"\textsuperscript{{{number}}} {_breakable(note)}" for number, note in enumerate(notes, start=1))
         lines += ["", r"\smallskip\raggedright\footnotesize " + r" \\ ".join(marked)]
-    return "\n".join([*lines, r"\end{table}"])
+    return "\n".join([*lines, rf"\end{{{environment}}}"])
 
 
 def _caption(grid: Grid) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.grid import Column, Grid, Row, Value
+from harness.report.presentation import with_short_labels
 from harness.report.printable import printable
 
 __all__ = ["TIE_MARK", "as_markdown", "as_rich", "escape_markdown"]
@@ -44,8 +45,8 @@ _INDENT = "  "
 
 
 def as_markdown(grids: Sequence[Grid]) -> str:
-    """Return tables for a page: pipe tables, best bold, runner-up underlined, footnotes below."""
-    return "\n\n".join(_markdown(grid) for grid in grids)
+    """Return tables for a pull request: pipe tables, best bold, runner-up underlined, footnotes below, short labels."""
+    return "\n\n".join(_markdown(with_short_labels(grid)) for grid in grids)
 
 
 def as_rich(grid: Grid) -> RenderableType:
