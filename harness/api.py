@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -35,8 +33,6 @@ from harness.store.store import Store, left_out_records_text
 if TYPE_CHECKING:
     from harness.report.answer.answer import Answer
     from harness.report.grid import Grid
-    from harness.running.puller import Puller
-    from harness.running.scheduler import OnEvent
     from harness.store.merging import Merged
 
 __all__ = [
@@ -47,7 +43,6 @@ __all__ = [
     "merge",
     "methods",
     "placed_jobs",
-    "pull_plan",
     "results",
     "run",
     "run_plan",
@@ -174,6 +169,7 @@ def run_plan(
         Whether bars are shown.
     """
     from harness.report.progress import run_with_progress
+    from harness.running.interrupts import end_with_signals
     from harness.running.scheduler import run_jobs
 
     jobs = placed_jobs(plan, save_fitted=save_fitted, save_maps=save_maps)
@@ -181,49 +177,17 @@ def run_plan(
         for folder in {job.results for job in jobs}:
             save_pending(folder, [job.cell for job in jobs if job.results == folder])
         start = partial(run_jobs, jobs, devices=devices, timeout=timeout)
-        _end_with_signals()
+        end_with_signals()
         if progress:
             run_with_progress(start, len(jobs), devices)
         else:
-            _run_silently(start)
+            for _ in start(lambda job, event: None):
+                pass
     for folder in {store.folder, *(job.results for job in jobs)}:
         drop_finished(folder)
     records = (Store(planned.job.results).read(planned.job.cell) for planned in plan.cells)
     failed = (Store(job.results).read_failed(job.cell) for job in jobs)
     return Results(filter(None, records), store, filter(None, failed))
-
-
-def pull_plan(puller: Puller, *, progress: bool = True) -> None:
-    """Measure the cells of a plan's file that no other puller has claimed; afterwards the puller says how many.
-
-    Parameters
-    ----------
-    puller
-        Of the plan, on this machine.
-    progress
-        Whether bars and a line for each finished cell are shown.
-    """
-    from harness.report.progress import run_with_progress
-
-    _end_with_signals()
-    if progress:
-        run_with_progress(puller.run, len(puller.plan.entries), puller.devices, lambda: len(puller.elsewhere))
-    else:
-        _run_silently(puller.run)
-    drop_finished(puller.results)
-
-
-def _end_with_signals() -> None:
-    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, where this is the thread that can."""
-    from harness.running.interrupts import watch
-
-    if threading.current_thread() is threading.main_thread():
-        watch((signal.SIGTERM, signal.SIGHUP))
-
-
-def _run_silently(start: Callable[[OnEvent], Iterator[object]]) -> None:
-    for _ in start(lambda job, event: None):
-        pass
 
 
 def placed_jobs(plan: Plan, *, save_fitted: bool = False, save_maps: bool = False) -> list[Job]:

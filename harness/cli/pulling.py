@@ -102,12 +102,14 @@ def pull(path: Path, results: Path | None, devices: Sequence[str], until: float 
     most
         Number of cells that are taken at most.
     """
-    from harness.api import pull_plan
     from harness.files.lock_test import lock_problem
     from harness.plan.plan_file import read_plan
     from harness.report.console import stderr
+    from harness.report.progress import run_with_progress
     from harness.running.devices import choose_devices
+    from harness.running.interrupts import end_with_signals
     from harness.running.puller import Puller
+    from harness.store.pending import drop_finished
     from harness.store.store import Store
 
     plan = read_plan(path)
@@ -117,7 +119,9 @@ def pull(path: Path, results: Path | None, devices: Sequence[str], until: float 
     if problem := lock_problem(folder / "locks"):
         raise PrerequisiteError(problem)
     puller = Puller(plan, folder, devices=chosen, until=until or _end_of_job(), most=most)
-    pull_plan(puller)
+    end_with_signals()
+    run_with_progress(puller.run, len(plan.entries), chosen, lambda: len(puller.elsewhere))
+    drop_finished(folder)
     stderr.print(_summary(puller), soft_wrap=True)
     return ExitCode.OK if all(record.status == "ok" for record in puller.measured) else ExitCode.CELL_NOT_OK
 

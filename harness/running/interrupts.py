@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-__all__ = ["SIGNALS", "exit_interrupted", "raise_if_interrupted", "was_interrupted", "watch"]
+__all__ = ["SIGNALS", "end_with_signals", "exit_interrupted", "raise_if_interrupted", "was_interrupted", "watch"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a command as Ctrl-C does."""
@@ -39,6 +39,14 @@ def watch(signals: Iterable[signal.Signals]) -> None:
     for sign in signals:
         if signal.getsignal(sign) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(sign, _interrupt)
+
+
+def end_with_signals() -> None:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, where this is the thread that can."""
+    import threading
+
+    if threading.current_thread() is threading.main_thread():
+        watch((signal.SIGTERM, signal.SIGHUP))
 
 
 def raise_if_interrupted() -> None:

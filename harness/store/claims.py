@@ -23,6 +23,7 @@ from harness.errors import ExitCode, HarnessError
 from harness.files.atomic import sweep_temporaries, write_atomically
 from harness.files.locks import FileLock, is_locked
 from harness.files.reading import read_regular
+from harness.store.store import MACHINES
 
 __all__ = [
     "Claim",
@@ -229,11 +230,13 @@ def lock_of(folder: Path, cell: Cell) -> FileLock:
     Parameters
     ----------
     folder
-        Results folder.
+        Results folder, or that of a machine in it: a cell has one lock, wherever its record will lie.
     cell
         Whose record changes.
     """
-    return FileLock(folder / "locks" / f"{cell.stem}.lock")
+    above = folder.parent.parent
+    home = above if folder.parent.name == MACHINES and (above / "cells").is_dir() else folder
+    return FileLock(home / "locks" / f"{cell.stem}.lock")
 
 
 def is_running(folder: Path, cell: Cell) -> bool:

@@ -225,13 +225,11 @@ class _Merger:
         try:
             with ExitStack() as locks:
                 places = [self._place(store) for store in stores_in(self._folder)]
-                if not all(self._take(locks, place, cell) for place in places):
+                if not self._take(locks, cell):
                     return
                 own = {place.folder: found_of(place, cell) for place in places}
                 for folder, contenders in self._assign(items, own).items():
-                    place = self._places[folder]
-                    if folder in own or self._take(locks, place, cell):
-                        self._settle(place, cell, contenders)
+                    self._settle(self._places[folder], cell, contenders)
         except OSError as error:
             raise PrerequisiteError(
                 f"{error.filename or self._folder} can't be written ({error.strerror or error}): free some space or "
@@ -241,11 +239,11 @@ class _Merger:
     def _place(self, store: Store) -> Store:
         return self._places.setdefault(store.folder, store)
 
-    def _take(self, locks: ExitStack, place: Store, cell: Cell) -> bool:
-        """Lock a cell in a place until the stack is closed; note it as busy where a process has it."""
-        lock = lock_of(place.folder, cell)
+    def _take(self, locks: ExitStack, cell: Cell) -> bool:
+        """Lock a cell until the stack is closed; note it as busy where a process has it."""
+        lock = lock_of(self._folder, cell)
         if not lock.take():
-            self._note_busy(place.path(cell))
+            self._note_busy(Store(self._folder).path(cell))
             return False
         locks.enter_context(lock)
         return True

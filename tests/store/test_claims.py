@@ -14,7 +14,7 @@ from mutations import mutated_bytes
 from report_records import make_cell, make_record
 
 from harness.report.status import read_states
-from harness.store.claims import Claim, ClaimLostError, Holder, holders, lost_holders, require_claim
+from harness.store.claims import Claim, ClaimLostError, Holder, holders, is_running, lost_holders, require_claim
 from harness.store.pending import drop_finished, save_pending
 from harness.store.store import Store
 
@@ -67,6 +67,18 @@ def test_a_claim_that_another_has_taken_is_lost_and_its_files_are_left_alone(tmp
         with pytest.raises(ClaimLostError, match="its claim is gone"):
             require_claim(tmp_path, CELL, token)
     require_claim(None, CELL, "")
+
+
+def test_a_cell_has_one_claim_whatever_machine_its_record_will_be_of(tmp_path: Path) -> None:
+    Store(tmp_path).write(make_record("cfm", "bagel"))
+    place = Store(tmp_path).on("another machine").folder
+    with Claim(place, CELL) as claim:
+        assert claim.take()
+        assert not Claim(tmp_path, CELL).take()
+        assert is_running(place, CELL)
+        assert holders(tmp_path) == {CELL.stem: claim.holder}
+        require_claim(place, CELL, claim.holder.token)
+    assert not is_running(tmp_path, CELL)
 
 
 def test_a_claim_without_a_holder_is_lost_until_the_cell_has_a_record(tmp_path: Path) -> None:
