@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from harness.data.toy import Toy
 from harness.report.groups import group_records
 from harness.store.record import Record
 from harness.store.store import Store
@@ -27,9 +30,11 @@ RANDOM = ("--preset", "quick", "--weights", "random", "--shots", "10")
 CANDYCANE = ("--categories", "CandyCane")
 SHIPPED = ("--methods", "patchcore-rgb[backbone=efficientnet-lite0]")
 PRETRAINED = ("--preset", "quick", "--weights", "pretrained", "--shots", "10")
+PARTS = "cfm[aggregate=2d],cfm[aggregate=3d]"
 BASELINES = "patchcore-*,*-vm,*-ae,*-gan"
 RUNS = (
-    ("--methods", "cfm,btf,m3dm,ast", *TOY, "--categories", "ridge", *RANDOM, "--save-maps"),
+    ("--methods", "cfm", *TOY, "--categories", "ridge", *RANDOM, "--save-maps", "--save-fitted"),
+    ("--methods", "btf,m3dm,ast", *TOY, "--categories", "ridge", *RANDOM, "--save-maps"),
     ("--methods", "all", *TOY, *RANDOM),
     (*SHIPPED, *TOY, *PRETRAINED),
     ("--methods", "cfm-t,btf,m3dm,ast", *CANDY, *CANDYCANE, *RANDOM, "--save-maps"),
@@ -38,23 +43,30 @@ RUNS = (
 )
 """What is measured; maps are kept for the pictures. What Python packages ship needs no download to be pretrained."""
 
+BESIDE = ("--methods", PARTS, *TOY, *RANDOM)
+"""Measured into RESULTS-parts: the tables of all methods are without these rows."""
+
 LEGENDS = ("Best in bold", "≈ ", "Exact AUPRO is")
 """How paragraphs begin that the page needs once: below the last of the tables on one dataset."""
 
+BY_DEFECT = ("--metric", "i_auroc,aupro_1")
 BLOCKS = {
     "run": ("code", ("run", "--methods", CFM, *TOY, *RANDOM)),
     "toy": ("markdown", ("tables", *TOY, "--table", "accuracy", "--source", "measured")),
     "toy-speed": ("markdown", ("tables", *TOY, "--table", "5", "--source", "measured")),
-    "defects": ("markdown", ("tables", *TOY, "--table", "defects", "--metric", "i_auroc,aupro_1")),
+    "parts": ("markdown", ("tables", *TOY, "--methods", f"cfm,{PARTS}", "--table", "defects", *BY_DEFECT)),
+    "defects": ("markdown", ("tables", *TOY, "--table", "defects", *BY_DEFECT)),
     "candycane": ("markdown", ("tables", *CANDY, "--table", "accuracy", "--source", "measured")),
 }
-FIRST = ("toy", "defects")
+FIRST = ("parts", "defects", "toy")
 """Blocks that others on the same cells follow."""
 
+SHOWN = "cfm,m3dm,btf,ast"
+MEDIUM = "colour-medium,shape-medium,mismatch-medium,both-medium"
 PICTURES = {
     "speed_published.png": ("plot", "speed", "--source", "published"),
     "speed_toy.png": ("plot", "speed", *TOY, "--source", "measured"),
-    "show_toy.png": ("show", *TOY, "--methods", "cfm,m3dm,btf,ast", "--categories", "ridge", "--figure", "5"),
+    "show_toy.png": ("show", *TOY, "--methods", SHOWN, "--categories", "ridge", "--defects", MEDIUM),
     "show_candycane.png": ("show", *CANDY, "--methods", "cfm-t,m3dm,btf,ast", "--categories", "CandyCane"),
 }
 
@@ -66,12 +78,15 @@ def main(results: Path, data: Path | None) -> None:
             harness("run", *arguments, results=results)
         elif data is not None:
             harness("run", *arguments, "--data", str(data), results=results)
+    beside = results.with_name(f"{results.name}-parts")
+    harness("run", *BESIDE, results=beside)
     records = Store(results).all()
     text = README.read_text(encoding="utf-8")
     for name, (form, arguments) in BLOCKS.items():
         if data is None and "eyecandies" in arguments:
             continue
-        printed = harness(*arguments, results=results, form=form)
+        also = ("--results", str(beside)) if name == "parts" else ()
+        printed = harness(*arguments, *also, results=results, form=form)
         if name in FIRST:
             text = replaced(text, name, without_legends(printed))
         else:
@@ -82,17 +97,32 @@ def main(results: Path, data: Path | None) -> None:
             harness(*arguments, "--to", str(HERE / name), results=results)
         elif data is not None and arguments[0] == "show":
             harness(*arguments, "--data", str(data), "--to", str(HERE / name), results=results)
+    draw_mismatch(results, records)
+
+
+def draw_mismatch(results: Path, records: list[Record]) -> None:
+    """Draw a part that the picture shows and the cloud does not, with the map of CFM."""
+    cell = next(r.cell for r in records if (r.cell.dataset, r.cell.category, r.cell.label) == ("toy", "ridge", "cfm"))
+    sample = Toy.folder() / "ridge" / "test" / "mismatch-plain"
+    with TemporaryDirectory() as folder:
+        files = ("--rgb", str(sample / "rgb" / "000.png"), "--xyz", str(sample / "xyz" / "000.tiff"))
+        fitted = ("--fitted", str(Store(results).fitted_path(cell)), "--out", f"{folder}/map.npy")
+        run("predict", "cfm", *fitted, *files)
+        shutil.copyfile(f"{folder}/map.png", HERE / "toy_mismatch.png")
 
 
 def harness(*arguments: str, results: Path, form: str = "") -> str:
     """Return what a command prints, as it stands in a page."""
-    command = [sys.executable, "-P", "-m", "harness", *arguments, "--results", str(results)]
-    if form == "markdown":
-        command += ["--format", "markdown"]
-    environment = os.environ | {"COLUMNS": "80"}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    lines = [re.sub("^### (.*)", r"**\1**", line.rstrip()) for line in done.stdout.strip("\n").splitlines()]
+    printed = run(*arguments, "--results", str(results), *(("--format", "markdown") if form == "markdown" else ()))
+    lines = [re.sub("^### (.*)", r"**\1**", line.rstrip()) for line in printed.strip("\n").splitlines()]
     return "\n".join("    " + line if line else "" for line in lines) if form == "code" else "\n".join(lines)
+
+
+def run(*arguments: str) -> str:
+    """Run a command of harness and return what it prints."""
+    command = [sys.executable, "-P", "-m", "harness", *arguments]
+    environment = os.environ | {"COLUMNS": "80"}
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
 
 
 def without_legends(page: str) -> str:

@@ -62,7 +62,7 @@ READER_CHECKS: tuple[Check[reading.ReaderSubject], ...] = (
 _TRAIN = 5
 _Subject = TypeVar("_Subject")
 _CATEGORY = "bump"
-_DEFECTS = ("good", "both", "mismatch")
+_DEFECTS = ("good", "both-plain", "mismatch-plain")
 
 
 def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int], None]) -> Subject:

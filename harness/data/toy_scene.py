@@ -74,6 +74,8 @@ class Part:
         Of its highest point above the body; 0 for a part that is only painted.
     profile
         Cross-section: ``round`` is a half ellipse, ``sharp`` a triangle.
+    opacity
+        Share of its paint in the colour that is pictured; the rest is what lies below it.
     """
 
     u: float
@@ -84,6 +86,7 @@ class Part:
     height: float
     paint: Paint
     profile: Literal["round", "sharp"] = "round"
+    opacity: float = 1.0
 
     def local(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Return coordinates along and across the axis."""
@@ -241,7 +244,8 @@ def _picture(scene: Scene, u: Floats, v: Floats, rng: np.random.Generator) -> ND
     body = _rim_distance(u, v) > 0
     colour = np.where(body[..., None], scene.look.body.colour(u, v), _TABLE)
     for part in scene.pictured:
-        colour = np.where((part.reach(u, v) <= 1)[..., None], part.paint.colour(*part.local(u, v)), colour)
+        cover = part.opacity * (part.reach(u, v) <= 1)[..., None]
+        colour = colour + cover * (part.paint.colour(*part.local(u, v)) - colour)
     lit = colour * _shade(scene, _height(scene.pictured, u, v))[..., None]
     noisy = lit + _COLOUR_NOISE * np.sqrt(lit / 255) * rng.standard_normal(lit.shape)
     return np.clip(_COLOUR_STEP * np.round(noisy / _COLOUR_STEP), 0, 255).astype(np.uint8)

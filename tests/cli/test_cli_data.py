@@ -21,17 +21,17 @@ def test_a_complete_dataset_is_recognised_and_fine(call, toy, fast):
     assert outcome.code == 0
     assert "Toy (embedded)" in outcome.out
     assert "complete and usable" in outcome.out
-    assert ["bump", "50", "4", "24"] in [line.split() for line in outcome.out.splitlines()]
+    assert ["bump", "50", "4", "32"] in [line.split() for line in outcome.out.splitlines()]
 
 
 def test_json_is_the_only_thing_on_standard_output(call, toy):
     report = json.loads(call("data", "verify", toy, "--json").out)
     assert (report["dataset"], report["ok"], report["problems"]) == ("toy", True, [])
-    assert report["decoded"] == 156
+    assert report["decoded"] == 172
 
 
 def test_every_bad_file_is_named_and_the_exit_code_is_5(call, copy):
-    image = copy / "bump" / "test" / "shape" / "rgb" / "000.png"
+    image = copy / "bump" / "test" / "shape-plain" / "rgb" / "000.png"
     image.write_bytes(image.read_bytes()[:500])
     (copy / "bump" / "train" / "good" / "xyz" / "004.tiff").unlink()
     for kind in ("rgb", "xyz"):

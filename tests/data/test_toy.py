@@ -13,13 +13,17 @@ from harness.data.images import read_mask, read_rgb, read_xyz
 from harness.data.mvtec3d import MVTec3D
 from harness.data.registry import DATASETS
 from harness.data.toy import TOY_COUNTS, ToySample, ensure_toy, toy_samples, toy_scene
-from harness.data.toy_defects import DEFECTS
+from harness.data.toy_defects import DEFECTS, KINDS, SEVERITIES, draw_defective_scene
 from harness.data.toy_scene import LOOKS, SIDE, Paint, Part, place, render
 from harness.data.verify import CountRow, verify_dataset
 from harness.errors import PrerequisiteError
 
 CATEGORIES = tuple(LOOKS)
 DEFECTIVE = [s for s in toy_samples() if s.defect != "good"]
+
+
+def kind_of(sample: ToySample) -> str:
+    return DEFECTS[sample.defect][0]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def test_the_reader_finds_every_sample(root):
 
 
 def test_files_hold_exactly_what_is_rendered(root):
-    for sample in (ToySample("bump", "train", "good", 7), ToySample("ridge", "test", "both", 1)):
+    for sample in (ToySample("bump", "train", "good", 7), ToySample("ridge", "test", "both-plain", 1)):
         folder = root / sample.category / sample.split / sample.defect
         rgb, xyz, mask = render(toy_scene(sample))
         assert np.array_equal(read_rgb(folder / "rgb" / f"{sample.index:03d}.png"), rgb)
@@ -60,7 +64,7 @@ def test_files_hold_exactly_what_is_rendered(root):
 def test_verification_finds_nothing_wrong(root):
     report = verify_dataset(root)
     assert report.ok
-    assert (report.dataset, report.decoded) == ("toy", 156)
+    assert (report.dataset, report.decoded) == ("toy", 172)
     assert report.counts[0] == CountRow("bump", "train", 50, 50)
 
 
@@ -107,8 +111,10 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "toy").iterdir()) == []
 
 
-CLEANED = [ToySample("ridge", "train", "good", 0), ToySample("ridge", "test", "mismatch", 1)]
-CLEANED += [ToySample("bump", "test", defect, index) for defect in ("good", "shape", "both") for index in (0, 1)]
+CLEANED = [ToySample("ridge", "train", "good", 0), ToySample("ridge", "test", "mismatch-plain", 1)]
+CLEANED += [
+    ToySample("bump", "test", defect, index) for defect in ("good", "shape-medium", "both-plain") for index in (0, 1)
+]
 
 
 @pytest.mark.parametrize("sample", CLEANED, ids=str)
@@ -148,33 +154,38 @@ def test_every_defect_differs_from_nominal_in_the_right_modality_and_place():
             "shape": (False, True),
             "mismatch": (sample.index % 2 == 0, sample.index % 2 == 1),
             "both": (True, True),
-        }[sample.defect]
+        }[kind_of(sample)]
         assert (in_rgb.any(), in_xyz.any()) == sees, sample
         assert not nominal_mask.any()
         shape_rim = np.pad(mask, 1)[2:, 1:-1] | np.pad(mask, 1)[:-2, 1:-1]
         shape_rim |= np.pad(mask, 1)[1:-1, 2:] | np.pad(mask, 1)[1:-1, :-2] | mask
         assert not (in_rgb & ~shape_rim).any(), "shading reaches one pixel further"
         assert not (in_xyz & ~mask).any()
-        assert (in_rgb | in_xyz)[mask].mean() > 0.8, "the mask holds little that is nominal"
+        covered = 0.8 if DEFECTS[sample.defect][1] == SEVERITIES["plain"] else 0.4
+        assert (in_rgb | in_xyz)[mask].mean() > covered, "the mask holds little that is nominal"
 
 
 def test_a_mismatch_shows_nominal_colour_and_nominal_shape():
-    for sample in (s for s in DEFECTIVE if s.defect == "mismatch"):
+    for sample in (s for s in DEFECTIVE if kind_of(s) == "mismatch"):
         scene = toy_scene(sample)
         nominal = scene.look.part
         (wrong,) = scene.wrong
-        assert replace(wrong, u=0, v=0, angle=0) == nominal
+        size = DEFECTS[sample.defect][1].size
+        assert wrong.paint == nominal.paint
+        assert (wrong.length, wrong.radius) == pytest.approx((size * nominal.length, size * nominal.radius))
+        assert wrong.height / wrong.radius == pytest.approx(nominal.height / nominal.radius), "its slopes are nominal"
         assert (wrong in scene.pictured) != (wrong in scene.measured)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_a_defect_is_large_and_clear_of_everything_else(category):
+def test_a_defect_is_clear_of_everything_else_and_large_enough_to_be_a_region(category):
     for sample in (s for s in DEFECTIVE if s.category == category):
         scene = toy_scene(sample)
         (wrong,) = scene.wrong
         others = [part for part in {*scene.pictured, *scene.measured} if part != wrong]
         assert wrong.room(others) > 0
-        assert render(scene)[2].sum() > 350
+        plain = DEFECTS[sample.defect][1] == SEVERITIES["plain"]
+        assert render(scene)[2].sum() > (350 if plain else 40)
 
 
 def test_parts_do_not_overlap_and_move_from_sample_to_sample():
@@ -197,8 +208,25 @@ def test_foreign_colours_are_far_from_nominal_ones():
         assert np.abs(foreign[:, None] - nominal[None]).max(axis=2).min() > 60
 
 
-def test_the_four_defects_are_those_of_the_counts():
+def test_every_kind_comes_in_three_severities():
     assert {defect for _, defect in TOY_COUNTS} == {"good", *DEFECTS}
+    assert len(DEFECTS) == len(KINDS) * len(SEVERITIES) == 12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_defect_of_a_higher_severity_departs_further_from_nominal(kind):
+    def departure(severity: str) -> float:
+        found = 0.0
+        for category in CATEGORIES:
+            scene = draw_defective_scene(LOOKS[category], f"{kind}-{severity}", 0, np.random.default_rng(5))
+            nominal = tuple(part for part in scene.pictured if part not in scene.wrong)
+            rgb, xyz, _ = render(scene)
+            twin_rgb, twin_xyz, _ = render(replace(scene, pictured=nominal, measured=nominal, wrong=()))
+            found += float(np.abs(rgb.astype(float) - twin_rgb).sum() / 255 + np.abs(xyz - twin_xyz).sum() * 1000)
+        return found
+
+    faint, medium, plain = (departure(severity) for severity in SEVERITIES)
+    assert 0 < faint < medium < plain
 
 
 def test_a_part_is_placed_nowhere_rather_than_upon_another():
