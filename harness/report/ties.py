@@ -106,12 +106,14 @@ def detectable_text(grid: Grid) -> str:
         " ".join(column.heading.split()): _largest(row.values[position].detectable for row in grid.rows)
         for position, column in enumerate(grid.columns)
     }
-    detectable = [f"{name} {number:.3f}" for name, number in columns.items() if number is not None]
-    return (
-        f"tied is not equal: a true difference is seen {POWER:.0%} of the time from {', '.join(detectable)}"
-        if detectable
-        else ""
+    known = {name: number for name, number in columns.items() if number is not None}
+    seen = [f"{name} {number:.3f}" for name, number in known.items() if number < 1]
+    unseen = [name for name, number in known.items() if number >= 1]
+    parts = (
+        f"the smallest true difference that shows {POWER:.0%} of the time is {', '.join(seen)}" if seen else "",
+        f"too few images show any so often in {', '.join(unseen)}" if unseen else "",
     )
+    return f"tied is not equal: {'; '.join(filter(None, parts))}" if known else ""
 
 
 def _few_images(grid: Grid, test: TieTest) -> str:

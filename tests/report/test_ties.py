@@ -188,3 +188,13 @@ def test_work_is_prepared_for_exactly_what_is_compared():
     measured_grids(RECORDS, read_published(), TableRequest(tables=("accuracy", "timing")), answers)
     assert {number.method.label for number in answers.prepared} == {"cfm", "btf", "ast", "m3dm"}
     assert {number.defect for number in answers.prepared} == {""}
+
+
+def test_a_difference_that_no_metric_can_have_is_not_said_to_be_detectable():
+    class TooFew(Answers):
+        def against_best(self, best, others):
+            return [Difference(0.0, -2.0, 2.0, 1.3) for _ in others]
+
+    grid = mark_ties(accuracy(None), TooFew(lambda *arguments: True))
+    assert "1.3" not in grid.caption
+    assert "too few images show any so often in I-AUROC" in grid.caption

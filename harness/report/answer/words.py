@@ -125,7 +125,9 @@ def _amount(number: float, metric: Quantity) -> str:
 
 def _not_equal(tied: Sequence[Standing], metric: Quantity) -> Iterator[str]:
     detectable = [method.difference.detectable for method in tied if method.difference and method.difference.detectable]
-    if detectable:
+    if detectable and max(detectable) >= 1:
+        yield f"Tied is not equal: on so few test images no true difference would show {POWER:.0%} of the time."
+    elif detectable:
         yield (
             f"Tied is not equal: a true difference of {metric.text(max(detectable))} or more would show on such test "
             f"images {POWER:.0%} of the time."
