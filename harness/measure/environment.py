@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.distribution import VERSION
-from harness.measure.gpus import list_gpus
+from harness.measure.cuda_driver import visible_devices
+from harness.measure.gpus import list_gpus, named_with_limit
 from harness.store.claims import Holder
 from harness.store.environment import Environment, Git
 from harness.store.provenance import provider_of, reader_of
@@ -63,11 +64,9 @@ def machine_of(device: str) -> str:
     """Return the machine of a torch device as records name it, without importing torch; empty where it is unknown."""
     name: str | None = _cpu_name()
     if device != "cpu":
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        position, gpus = int(device.partition(":")[2] or 0), list_gpus()[0]
-        order = list(map(str, range(len(gpus)))) if visible is None else visible.replace(" ", "").split(",")
-        known = position < len(order) and order[position].isdecimal() and int(order[position]) < len(gpus)
-        name = gpus[int(order[position])].name if known else None
+        position, visible = int(device.partition(":")[2] or 0), visible_devices()
+        used = visible[position] if position < len(visible) else None
+        name = named_with_limit(used.name, used.uuid) if used else None
     return Environment(cpu=_cpu_name(), cores=os.cpu_count(), device=device, device_name=name).machine
 
 
@@ -83,7 +82,7 @@ def describe_torch(environment: Environment, device: str) -> Environment:
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     return replace(
         environment,
-        device_name=torch.cuda.get_device_name(device) if on_cuda else environment.device_name,
+        device_name=_cuda_name(device) if on_cuda else environment.device_name,
         cuda=torch.version.cuda if on_cuda else None,
         dtype=str(torch.get_default_dtype()).removeprefix("torch."),
         threads=torch.get_num_threads(),
@@ -96,6 +95,14 @@ def describe_torch(environment: Environment, device: str) -> Environment:
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         cublas_workspace_config=os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
     )
+
+
+def _cuda_name(device: str) -> str:
+    """Return the name of a CUDA device that torch uses, as :func:`machine_of` has it."""
+    import torch
+
+    uuid = str(getattr(torch.cuda.get_device_properties(device), "uuid", ""))
+    return named_with_limit(torch.cuda.get_device_name(device), uuid)
 
 
 def _load_average() -> float | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter, process_time
 
-from harness.measure.gpus import compute_processes, count_others
+from harness.measure.gpus import compute_processes, count_others, gpu_state
+from harness.store.environment import GpuState
 
 __all__ = ["CpuTimes", "LoadWatch", "OtherLoad", "beside_on_gpu", "cpu_times", "other_load"]
 
@@ -34,11 +35,14 @@ class OtherLoad:
         Why, or why it is unknown; empty where nothing disturbed.
     cores
         Cores that other processes kept busy on average; None where unknown.
+    gpu
+        The CUDA device at the end; None on a CPU and where that is unknown.
     """
 
     contended: bool
     sentence: str
     cores: float | None
+    gpu: GpuState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +87,19 @@ class LoadWatch:
         end = cpu_times(self._cores)
         if self._device is None:
             return other_load(self._begin, end, _LIMIT)
-        return beside_on_gpu(other_load(self._begin, end, _LIMIT_BESIDE_GPU), [self._beside, self._others_on_gpu()])
+        state = gpu_state(self._uuid())
+        load = other_load(self._begin, end, _LIMIT_BESIDE_GPU)
+        return replace(beside_on_gpu(load, [self._beside, self._others_on_gpu()]), gpu=state)
+
+    def _uuid(self) -> str:
+        import torch
+
+        return str(getattr(torch.cuda.get_device_properties(self._device), "uuid", ""))
 
     def _others_on_gpu(self) -> int | None:
         if self._device is None:
             return None
-        import torch
-
-        uuid = str(getattr(torch.cuda.get_device_properties(self._device), "uuid", ""))
-        listed = compute_processes().get(uuid.removeprefix("GPU-"), [])
+        listed = compute_processes().get(self._uuid().removeprefix("GPU-"), [])
         return count_others(listed, {os.getpid(), *dict(_descendants())})
 
 
@@ -123,7 +131,7 @@ def beside_on_gpu(load: OtherLoad, others: Sequence[int | None]) -> OtherLoad:
     if most:
         on_gpu = f"{most} other process{'es' if most > 1 else ''} used the GPU"
     elif None in others:
-        on_gpu = "other processes on the GPU are unknown: nvidia-smi does not list even this one"
+        on_gpu = "other processes on the GPU are unknown: the driver does not list even this one"
     return OtherLoad(load.contended or most > 0, "; ".join(filter(None, (on_gpu, load.sentence))), load.cores)
 
 

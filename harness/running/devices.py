@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.errors import PrerequisiteError, UsageError
+from harness.measure.cuda_driver import visible_devices
 
 __all__ = ["check_device_names", "choose_device", "choose_devices"]
 
@@ -63,25 +61,14 @@ def _devices(name: str, count: int) -> tuple[str, ...]:
         return ("cpu",)
     wanted = int(name.partition(":")[2] or 0)
     if wanted >= count:
-        why = "torch is built without CUDA" if _torch_is_for_cpu() else f"nvidia-smi lists {count} for this process"
+        why = "torch is built without CUDA" if _torch_is_for_cpu() else f"NVIDIA's driver shows {count} to this process"
         raise PrerequisiteError(f"There is no CUDA device {wanted} ({why}): use '--device cpu', or see 'harness env'.")
     return tuple(f"cuda:{index}" for index in range(count)) if name == "all" else (f"cuda:{wanted}",)
 
 
 def _cuda_devices() -> int:
     """Return how many CUDA devices torch would see in this process."""
-    tool = shutil.which("nvidia-smi")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if tool is None or visible in ("", "-1") or _torch_is_for_cpu():
-        return 0
-    try:
-        listed = subprocess.run(
-            [tool, "-L"], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    installed = len(re.findall(r"^GPU \d+:", listed.stdout, re.MULTILINE)) if listed.returncode == 0 else 0
-    return installed if visible is None else min(installed, len(visible.split(",")))
+    return 0 if _torch_is_for_cpu() else len(visible_devices())
 
 
 def _torch_is_for_cpu() -> bool:

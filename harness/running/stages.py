@@ -368,6 +368,7 @@ class CellRun:
             contended=load.contended,
             contention=load.sentence,
             other_load_cores=load.cores,
+            gpu_state=load.gpu,
             cache=self._cache.counts() if self._cache else None,
         )
 

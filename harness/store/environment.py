@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from harness.store.measurements import Amount, Count
 
-__all__ = ["CacheUse", "Environment", "Git", "Gpu", "Provider"]
+__all__ = ["CacheUse", "Environment", "Git", "Gpu", "GpuState", "Provider"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,44 @@ class Git:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU as ``nvidia-smi`` lists it."""
+    """A GPU as NVML or ``nvidia-smi`` lists it; None and empty where unknown.
+
+    Parameters
+    ----------
+    name, memory, driver, uuid
+        Texts of the driver.
+    power_limit_w, default_power_limit_w
+        Watts that it may draw now, and as it was delivered.
+    ecc, mig
+        Whether its memory corrects errors, and whether it is divided into instances.
+    """
 
     name: str = ""
     memory: str = ""
     driver: str = ""
+    uuid: str = ""
+    power_limit_w: Amount | None = None
+    default_power_limit_w: Amount | None = None
+    ecc: bool | None = None
+    mig: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuState:
+    """A GPU at a moment; None where unknown.
+
+    Parameters
+    ----------
+    sm_clock_mhz, memory_clock_mhz, power_w
+        Clocks and power.
+    throttled
+        What lowered its clocks, by NVML's names, for example ``SwPowerCap``.
+    """
+
+    sm_clock_mhz: Count | None = None
+    memory_clock_mhz: Count | None = None
+    power_w: Amount | None = None
+    throttled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +122,8 @@ class Environment:
         What it was, or why that is unknown.
     other_load_cores
         Cores that other processes kept busy on average.
+    gpu_state
+        The CUDA device at the end of the timed calls; None on a CPU and where NVML can't tell.
     cache
         Use of cached features in fit; None where the method uses no cache or had none.
     """
@@ -122,6 +157,7 @@ class Environment:
     contended: bool = False
     contention: str = ""
     other_load_cores: Amount | None = None
+    gpu_state: GpuState | None = None
     cache: CacheUse | None = None
     host: str = ""
     job: str = ""

@@ -149,7 +149,7 @@ QUIET = OtherLoad(False, "", 0.1)
         (QUIET, [0, 1], True, "1 other process used the GPU"),
         (QUIET, [3, 1], True, "3 other processes used the GPU"),
         (QUIET, [2, None], True, "2 other processes used the GPU"),
-        (QUIET, [None, 0], False, "other processes on the GPU are unknown: nvidia-smi does not list even this one"),
+        (QUIET, [None, 0], False, "other processes on the GPU are unknown: the driver does not list even this one"),
         (OtherLoad(True, "busy cores", 3.0), [1, 1], True, "1 other process used the GPU; busy cores"),
         (OtherLoad(True, "busy cores", 3.0), [0, 0], True, "busy cores"),
     ],
@@ -183,12 +183,16 @@ def test_own_processes_on_the_gpu_do_not_count_under_whatever_id(listed, others)
 
 def test_nvidia_smi_is_asked_for_gpus_and_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert list_gpus() == ((), "nvidia-smi is not installed")
+    gpus, reason = list_gpus()
+    assert (gpus, reason.rpartition(", and ")[2]) == ((), "nvidia-smi is not installed")
     assert compute_processes() == {}
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\ncase $1 in *gpu=*) echo 'Test GPU, 10 MiB, 1.2';; *) echo 'GPU-a, 5';; esac\n")
     tool.chmod(0o755)
     assert list_gpus() == ((Gpu("Test GPU", "10 MiB", "1.2"),), "")
+    tool.write_text("#!/bin/sh\necho 'Test GPU, 10 MiB, 1.2, GPU-a, 300.00 W, 450.00 W, [N/A]'\n")
+    assert list_gpus() == ((Gpu("Test GPU", "10 MiB", "1.2", "GPU-a", 300.0, 450.0),), "")
+    tool.write_text("#!/bin/sh\ncase $1 in *gpu=*) echo 'Test GPU, 10 MiB, 1.2';; *) echo 'GPU-a, 5';; esac\n")
     assert compute_processes() == {"a": [5]}
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert list_gpus()[0] == ()

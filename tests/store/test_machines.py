@@ -102,21 +102,3 @@ def test_what_lies_beside_a_record_lies_in_the_folder_of_the_record_that_counts(
 def test_the_machine_of_a_device_is_known_before_it_is_used(monkeypatch: pytest.MonkeyPatch):
     assert machine_of("cpu") == describe_torch(describe(device="cpu"), "cpu").machine != ""
     assert machine_of("cuda:0") == ""
-
-
-@pytest.mark.parametrize(
-    ("visible", "device", "name"),
-    [(None, "cuda:1", "B"), ("1,0", "cuda:0", "B"), ("0", "cuda:1", ""), ("GPU-abc", "cuda:0", ""), ("", "cuda:0", "")],
-)
-def test_the_gpu_of_a_device_is_found_by_the_visible_ones(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, device: str, name: str
-):
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'A, 1 MiB, 1'\necho 'B, 1 MiB, 1'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    if visible is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert machine_of(device).partition(" in ")[0] == name
