@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.implementations import Implementation, NamesImplementations
+
 __all__ = [
     "MODALITIES",
     "OPTIONAL_FIELDS",
@@ -25,9 +27,11 @@ __all__ = [
     "ChoosesModalities",
     "ChoosesWeights",
     "Explained",
+    "Implementation",
     "Meta",
     "Method",
     "MethodError",
+    "NamesImplementations",
     "ParameterValue",
     "Portable",
     "Prediction",

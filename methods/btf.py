@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
 from methods.weights import WIDE_RESNET50_2
 
@@ -150,6 +150,10 @@ class BTF:
         """Return the bytes of the network, if the features need one, and of the bank."""
         extractor, bank = self._fitted()
         return {"weights": extractor.nbytes(), "bank": bank.nbytes, "other": 0}
+
+    def implementations(self) -> Mapping[str, Implementation]:
+        """Return what searches the bank."""
+        return self._fitted()[1].implementations()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the vectors of the bank."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Cache, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Cache, Implementation, Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -166,7 +166,12 @@ class CFM:
         from methods.parts.module_state import module_bytes
 
         extractors, pair = self._fitted()
-        return {"weights": module_bytes(extractors.vit, extractors.points, pair), "bank": 0, "other": 0}
+        held = extractors.state_bytes()
+        return {"weights": held["weights"] + module_bytes(pair), "bank": 0, "other": held["other"]}
+
+    def implementations(self) -> Mapping[str, Implementation]:
+        """Return what computes the farthest points."""
+        return self._fitted()[0].implementations()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the trained mappings."""

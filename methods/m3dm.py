@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -223,6 +223,11 @@ class M3DM:
     def state_bytes(self) -> Mapping[str, int]:
         """Return the bytes of the networks, of the banks, and of the decision layer."""
         return self._fitted().nbytes()
+
+    def implementations(self) -> Mapping[str, Implementation]:
+        """Return what computes the farthest points and searches the banks."""
+        model = self._fitted()
+        return model.extractors.implementations() | next(iter(model.banks.values())).implementations()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return banks, standardisations, decision layer, and the fusion if there is one."""

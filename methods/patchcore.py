@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample, WeightFile
 from methods.parameters import require_choices, require_range
 from methods.weights import EFFICIENTNET_LITE0, WIDE_RESNET50_2
 
@@ -113,6 +113,10 @@ class _PatchCore:
         """Return the bytes of the network, if there is one, and of the bank."""
         describer, bank = self._fitted()
         return {"weights": describer.nbytes(), "bank": bank.nbytes, "other": 0}
+
+    def implementations(self) -> Mapping[str, Implementation]:
+        """Return what searches the bank."""
+        return self._fitted()[1].implementations()
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the vectors of the bank."""

@@ -9,7 +9,7 @@ from harness.registry import note_of
 from harness.report.compare import difference, published_labels, published_values, why_not_comparable
 from harness.report.grid import Column, Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords
-from harness.store.means import busy_reason, is_time, machines_of, mean_over
+from harness.store.means import busy_reason, computed_by, is_time, machines_of, mean_over
 from harness.store.paper import reason_for_no_difference
 from harness.store.provenance import mixed_versions
 from harness.store.published import MEAN, Published
@@ -172,9 +172,10 @@ def remarks(group: Group, method: MethodRecords) -> str:
 
 
 def measured_on(method: MethodRecords) -> str:
-    """Return the machines of a method as a footnote; empty where it has no numbers."""
+    """Return the machines of a method, and what computed its parts there, as a footnote; empty without numbers."""
     machines = machines_of(method.ok.values())
-    return f"measured on {', '.join(machines)}" if machines else ""
+    ways = dict.fromkeys(filter(None, map(computed_by, method.ok.values())))
+    return f"measured on {'; '.join((', '.join(machines), *ways))}" if machines else ""
 
 
 def label_of(group: Group, method: MethodRecords, *notes: str, name: str = "") -> Value:

@@ -25,6 +25,7 @@ from harness.data.units import decode_in_metres
 from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import DataError
 from harness.files.digest import digest
+from harness.implementations import Implementation, fallbacks, implementation_texts, implementations_of
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.host import frozen_gc
@@ -119,6 +120,7 @@ class CellRun:
         self._cache: CellCache | None = None
         self._failures: list[str] = []
         self._details = ""
+        self._implementations: Mapping[str, Implementation] = {}
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -276,6 +278,7 @@ class CellRun:
 
     def _state(self, method: Method, meter: MemoryMeter, before: AllocatorLevel) -> None:
         held = dict(method.state_bytes())
+        self._implementations = implementations_of(method)
         self._memory = replace(
             self._memory,
             static=meter.static(),
@@ -369,6 +372,7 @@ class CellRun:
             contention=load.sentence,
             other_load_cores=load.cores,
             gpu_state=load.gpu,
+            implementations=implementation_texts(self._implementations),
             cache=self._cache.counts() if self._cache else None,
         )
 
@@ -380,6 +384,7 @@ class CellRun:
         check = self._memory.state_check
         if check is not None and check.agrees is False:
             notes.append(f"the memory it reports can't be trusted: {check.reason}")
+        notes += fallbacks(self._implementations)
         return tuple(notes)
 
 

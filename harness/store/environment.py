@@ -124,6 +124,9 @@ class Environment:
         Cores that other processes kept busy on average.
     gpu_state
         The CUDA device at the end of the timed calls; None on a CPU and where NVML can't tell.
+    implementations
+        What computed those parts of the method that can be computed in several ways on such a device, by the name of
+        the part; with the reason in brackets where it was not the first choice.
     cache
         Use of cached features in fit; None where the method uses no cache or had none.
     """
@@ -158,6 +161,7 @@ class Environment:
     contention: str = ""
     other_load_cores: Amount | None = None
     gpu_state: GpuState | None = None
+    implementations: Mapping[str, str] = field(default_factory=dict)
     cache: CacheUse | None = None
     host: str = ""
     job: str = ""

@@ -9,7 +9,16 @@ from textwrap import shorten
 from harness.store.quantities import Quantity
 from harness.store.record import Record
 
-__all__ = ["UNKNOWN_DEVICE", "busy_reason", "is_time", "machine_of", "machines_of", "mean_over", "why_no_times"]
+__all__ = [
+    "UNKNOWN_DEVICE",
+    "busy_reason",
+    "computed_by",
+    "is_time",
+    "machine_of",
+    "machines_of",
+    "mean_over",
+    "why_no_times",
+]
 
 UNKNOWN_DEVICE = "an unknown device"
 
@@ -28,6 +37,11 @@ def machine_of(record: Record) -> str:
 def machines_of(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the machines that records were measured on."""
     return tuple(dict.fromkeys(map(machine_of, records)))
+
+
+def computed_by(record: Record) -> str:
+    """Return what computed the parts of a record's method that can be computed in several ways; empty if none can."""
+    return ", ".join(f"{part} by {name}" for part, name in sorted(record.environment.implementations.items()))
 
 
 _MEASURE_AGAIN = (
@@ -54,6 +68,8 @@ def _spoiled(quantity: Quantity, records: Mapping[str, Record], *, contended: bo
     machines = machines_of(records.values()) if quantity.of_machine else ()
     if len(machines) > 1:
         return f"measured on several devices: {', '.join(machines)}"
+    if quantity.of_machine and len(ways := dict.fromkeys(filter(None, map(computed_by, records.values())))) > 1:
+        return f"computed in several ways: {' / '.join(ways)}"
     if is_time(quantity) and not contended and (reason := why_no_times(records)):
         return reason
     sources = dict.fromkeys(filter(None, (quantity.source(record) for record in records.values())))

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contract import MethodError
-from methods.parts.flat_search import flat_search, require_flat_search
+from harness.contract import Implementation, MethodError
+from methods.parts.flat_search import flat_search, implementation_of_search, require_flat_search
 
 __all__ = ["Bank", "patch_scores"]
 
@@ -42,7 +42,7 @@ class Bank:
     ----------
     vectors : (n, d) float32 or float64
     device
-        Torch device name. On a CPU faiss searches; on CUDA faiss if it finds a GPU, else torch.
+        Torch device name. On a CPU faiss searches; on CUDA torch (:func:`methods.parts.flat_search.flat_search`).
 
     Raises
     ------
@@ -71,6 +71,11 @@ class Bank:
     def nbytes(self) -> int:
         """Bytes held."""
         return sum(tensor.numel() * tensor.element_size() for tensor in (self._rounded, self._columns, self._exact))
+
+    def implementations(self) -> dict[str, Implementation]:
+        """Return what searches (:class:`harness.contract.NamesImplementations`); empty where there is no choice."""
+        chosen = implementation_of_search(self._rounded.device)
+        return {"bank search": chosen} if chosen is not None else {}
 
     @property
     def vectors(self) -> Tensor:

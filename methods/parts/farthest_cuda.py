@@ -11,7 +11,7 @@ are the same in every run, and ties go to the lowest index.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import torch
@@ -21,12 +21,12 @@ from torch import Tensor
 
 from methods.parts.sampling import NEVER_SELECTED_WITHIN
 
-__all__ = ["Buffers", "farthest_by_graph", "launch", "works_on"]
+__all__ = ["Buffers", "farthest_by_graph", "launch", "open_graph", "reason_not_to_work"]
 
 _BLOCK = 1024
 _WARPS = 8
-_LEAST_CAPACITY = 65_536
-"""Points: enough for an image of 224 by 224 pixels, so that a process needs one graph in practice."""
+_LEAST_CAPACITY = 50_176
+"""Points: those of an image of 224 by 224 pixels, 49 blocks, so that a process needs one graph in practice."""
 
 _LOW = 2**31 - 1
 """The lower bits of a key: the inverted index of a point."""
@@ -111,6 +111,11 @@ class Buffers:
         self.coordinates[:, : len(points)].copy_(points.detach().T)
         self.valid.fill_(len(points))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(held.numel() * held.element_size() for held in (getattr(self, part.name) for part in fields(self)))
+
     def picks(self) -> Tensor:
         """Return a new (count,) int64 tensor of the indices that :func:`launch` picked."""
         return self.best.bitwise_and(_LOW).bitwise_xor_(_LOW)
@@ -136,18 +141,18 @@ class _CapturedSampler:
 
     def __init__(self, device: torch.device, capacity: int, count: int) -> None:
         self._device = device
-        self._buffers = Buffers.allocate(device, capacity, count)
+        self.buffers = Buffers.allocate(device, capacity, count)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(device):
-            launch(self._buffers)  # compiles: no module may be loaded during capture
+            launch(self.buffers)  # compiles: no module may be loaded during capture
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-                launch(self._buffers)
+                launch(self.buffers)
 
     def __call__(self, points: Tensor) -> Tensor:
         with torch.cuda.device(self._device):
-            self._buffers.load(points)
+            self.buffers.load(points)
             self._graph.replay()
-            return self._buffers.picks()
+            return self.buffers.picks()
 
 
 @lru_cache(maxsize=4)
@@ -172,13 +177,22 @@ def farthest_by_graph(points: Tensor, count: int) -> Tensor:
     -------
     (count,) int64 indices into ``points``, in a new tensor.
     """
-    capacity = max(_LEAST_CAPACITY, 1 << (len(points) - 1).bit_length())
+    capacity = _LEAST_CAPACITY if len(points) <= _LEAST_CAPACITY else 1 << (len(points) - 1).bit_length()
     return _sampler(points.device, capacity, count)(points)
 
 
+def open_graph(device: torch.device, count: int) -> int:
+    """Capture the graph of :func:`farthest_by_graph` for usual clouds if there is none, and return its buffers' bytes.
+
+    The buffers stay until the process ends: a method that opens the graph before it is measured can report them.
+    """
+    numbered = torch.empty(0, device=device).device  # as points name it: 'cuda' is 'cuda:0' there
+    return _sampler(numbered, _LEAST_CAPACITY, count).buffers.nbytes
+
+
 @lru_cache(maxsize=16)
-def works_on(device: torch.device) -> bool:
-    """Return whether the kernels can be compiled, captured and run on a device; warn if not.
+def reason_not_to_work(device: torch.device) -> str:
+    """Return why the kernels can't be compiled, captured or run on a device, with a warning; empty where they can.
 
     Triton needs a C compiler and a writable cache folder, which a machine may lack.
     """
@@ -188,5 +202,5 @@ def works_on(device: torch.device) -> bool:
         raise
     except Exception as error:
         warnings.warn(f"Farthest point sampling does not use Triton, which failed: {error}", RuntimeWarning, 2)
-        return False
-    return True
+        return f"Triton failed: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
+    return ""

@@ -11,12 +11,14 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from harness.contract import MethodError, Sample
+from harness.contract import Implementation, MethodError, Sample
 from methods.parts.compiling import require_compiler
 from methods.parts.dino import GRID, build_vit, vit_tokens
 from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
+from methods.parts.module_state import module_bytes
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
+from methods.parts.sampling import sampler_for
 from methods.parts.sparse_rows import SparseRows
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -146,6 +148,7 @@ class Extractors:
         self.drop_path, self.seed = drop_path, seed
         self.device = torch.device(device)
         self.precision = precision
+        self._sampler_bytes = sampler_for(self.device).open_for(centres)
         self._vit_tokens, self._transform = vit_tokens, self.points.transform
         if compiled:
             require_compiler(device)
@@ -155,6 +158,15 @@ class Extractors:
     def channels(self) -> tuple[int, int]:
         """Channels of 2D and 3D features."""
         return int(self.vit.embed_dim), self.points.channels  # type: ignore[arg-type]
+
+    def state_bytes(self) -> dict[str, int]:
+        """Return the bytes held: ``weights`` of both networks, ``other`` of the buffers for farthest points."""
+        return {"weights": module_bytes(self.vit, self.points), "other": self._sampler_bytes}
+
+    def implementations(self) -> dict[str, Implementation]:
+        """Return what computes the farthest points, where there is a choice; as the contract's ``implementations``."""
+        chosen = sampler_for(self.device).implementation
+        return {"farthest points": chosen} if chosen is not None else {}
 
     def autocast(self) -> torch.autocast:
         """Return the autocast context of ``precision``."""

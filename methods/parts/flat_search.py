@@ -1,7 +1,8 @@
-"""Brute-force nearest neighbours by matrix products in float32: faiss on a CPU, faiss or torch on a GPU."""
+"""Brute-force nearest neighbours by matrix products in float32: faiss on a CPU, torch on a GPU, or faiss on request."""
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.contract import UnsupportedError
+from harness.contract import Implementation, UnsupportedError
 from harness.distribution import install_command
 
-__all__ = ["flat_search", "require_flat_search"]
+__all__ = ["flat_search", "implementation_of_search", "require_flat_search"]
 
 _BLOCK = 1 << 25
 """Distances in memory at a time in torch's search."""
@@ -24,7 +25,10 @@ _GPU_MOST = 1024
 """Largest number of neighbours that every version of faiss can search on a GPU."""
 
 _GPU_SCRATCH = 256 * 1024 * 1024
-"""Bytes that faiss allocates on a GPU, outside torch's allocator."""
+"""Bytes that faiss allocates on a GPU, outside torch's allocator: peaks of memory miss them."""
+
+_REQUEST = "HARNESS_FAISS_GPU"
+"""Environment variable by which faiss searches on a GPU where it is ``1``."""
 
 
 def require_flat_search(device: str) -> None:
@@ -33,10 +37,25 @@ def require_flat_search(device: str) -> None:
         _faiss()
 
 
+def implementation_of_search(device: torch.device) -> Implementation | None:
+    """Return what searches on a device; None on a CPU, where there is no choice."""
+    if device.type == "cpu":
+        return None
+    if _faiss_is_wanted() and _faiss_sees_a_gpu():
+        return Implementation(f"faiss {_faiss().__version__} (its memory is missing in peaks)")
+    reason = f"{_REQUEST} is 1 but faiss finds no GPU" if _faiss_is_wanted() else ""
+    return Implementation("torch", reason)
+
+
+def _faiss_is_wanted() -> bool:
+    return os.environ.get(_REQUEST) == "1"
+
+
 def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the nearest vectors of each query, up to the rounding of |q|^2 + |v|^2 - 2 q.v in float32.
 
-    Nothing is copied into an index. faiss uses as many threads as torch.
+    Nothing is copied into an index. faiss uses as many threads as torch. On a GPU torch searches, whose memory is
+    counted; faiss does instead where ``HARNESS_FAISS_GPU`` is ``1`` and it finds a GPU.
 
     Parameters
     ----------
@@ -56,7 +75,7 @@ def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
         faiss.cvar.distance_compute_blas_threshold = _BY_PRODUCTS_FROM
         squared, indices = faiss.knn(queries.numpy(), vectors.numpy(), count)
         return torch.from_numpy(squared), torch.from_numpy(indices)
-    if count <= _GPU_MOST and _faiss_sees_a_gpu():
+    if count <= _GPU_MOST and _faiss_is_wanted() and _faiss_sees_a_gpu():
         return _gpu_search(queries.contiguous(), vectors, count)
     return _torch_search(queries, vectors, count)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
 from types import ModuleType
@@ -12,15 +13,42 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from harness.contract import MethodError
+from harness.contract import Implementation, MethodError
 
-__all__ = ["NEVER_SELECTED_WITHIN", "farthest_points", "nearest"]
+__all__ = ["NEVER_SELECTED_WITHIN", "Sampler", "farthest_points", "nearest", "sampler_for"]
 
 NEVER_SELECTED_WITHIN = 1e-3
 """Squared norm, in square metres, up to which the sampling kernel of pointnet2_ops skips a point."""
 
-_QUERIES = 1024
-"""Queries whose distances to all points are in memory at a time."""
+_PAIRS = 1 << 23
+"""Pairs of a query and a point whose distances are in memory at a time: two matrices of 34 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Farthest point sampling as a device computes it.
+
+    Parameters
+    ----------
+    implementation
+        What computes it, and why nothing faster does; None where there is no choice.
+    pick
+        From points (N, 3) and a number of centres to indices, as :func:`farthest_points`.
+    open_for
+        From a number of centres to the bytes of device memory that stay taken for clouds of a sample's usual size; what
+        has to be made before the first call is made there.
+    """
+
+    implementation: Implementation | None
+    pick: Callable[[Tensor, int], Tensor]
+    open_for: Callable[[int], int] = lambda count: 0
+
+
+def sampler_for(device: torch.device) -> Sampler:
+    """Return how farthest points of a float32 cloud are computed on a device."""
+    if device.type != "cuda":
+        return Sampler(None, _farthest_by_steps)
+    return _cuda_sampler(device)
 
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
@@ -29,8 +57,9 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     The first centre is point 0. A point whose squared norm is at most 1e-3 is never selected after that. With fewer
     points than centres, centres repeat. Ties go to the lowest index.
 
-    float32 clouds on a CUDA device use a CUDA graph of Triton kernels, with the same picks. Without Triton,
-    pointnet2_ops is used, which breaks ties differently; without both, a loop over the steps.
+    float32 clouds on a CUDA device use a CUDA graph of Triton kernels, with the same picks. Where Triton does not work,
+    pointnet2_ops is used, which breaks ties differently; without both, a loop over the steps. :func:`sampler_for` says
+    which it is and why.
 
     Parameters
     ----------
@@ -43,8 +72,8 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     -------
     (count,) int64 indices into ``points``.
     """
-    if points.device.type == "cuda" and points.dtype == torch.float32 and len(points) > 0:
-        return _cuda_sampler(points.device)(points, count)
+    if points.dtype == torch.float32 and len(points) > 0:
+        return sampler_for(points.device).pick(points, count)
     return _farthest_by_steps(points, count)
 
 
@@ -63,29 +92,33 @@ def _farthest_by_steps(points: Tensor, count: int) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _cuda_sampler(device: torch.device) -> Callable[[Tensor, int], Tensor]:
-    captured = _import("methods.parts.farthest_cuda")
-    if captured is not None and captured.works_on(device):
-        return captured.farthest_by_graph  # type: ignore[no-any-return]
-    package = _import("pointnet2_ops.pointnet2_utils")
+def _cuda_sampler(device: torch.device) -> Sampler:
+    captured, why = _import("methods.parts.farthest_cuda", "Triton")
+    if captured is not None:
+        why = captured.reason_not_to_work(device)
+        if not why:
+            graph = Implementation("a CUDA graph of Triton kernels")
+            return Sampler(graph, captured.farthest_by_graph, partial(captured.open_graph, device))
+    package, _ = _import("pointnet2_ops.pointnet2_utils", "pointnet2_ops")
     if package is not None:
-        return partial(_farthest_by_pointnet2, package.furthest_point_sample)
-    return _farthest_by_steps
+        pick = partial(_farthest_by_pointnet2, package.furthest_point_sample)
+        return Sampler(Implementation("pointnet2_ops", why), pick)
+    return Sampler(Implementation("a loop over the steps", why), _farthest_by_steps)
 
 
 def _farthest_by_pointnet2(sample: Callable[[Tensor, int], Tensor], points: Tensor, count: int) -> Tensor:
     return sample(points[None].contiguous(), count)[0].long()
 
 
-def _import(name: str) -> ModuleType | None:
-    """Import an optional module: None if it is not installed, None with a warning if its import fails."""
+def _import(module: str, name: str) -> tuple[ModuleType | None, str]:
+    """Import an optional module, or return None and why; a warning, too, if it is installed and its import fails."""
     try:
-        return import_module(name)
+        return import_module(module), ""
     except ModuleNotFoundError:
-        return None
+        return None, f"{name} is not installed"
     except Exception as error:
         warnings.warn(f"Farthest point sampling does not use {name}, whose import failed: {error}", RuntimeWarning, 2)
-        return None
+        return None, f"{name} can't be imported: {error}"
 
 
 def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -121,7 +154,7 @@ def _nearest_by_differences(queries: Tensor, points: Tensor, count: int) -> tupl
     """Compute all distances, axis by axis; |a|^2 + |b|^2 - 2ab would cancel, since clouds are far from the origin."""
     axes = points.T.contiguous()
     chunks = []
-    for part in torch.split(queries, _QUERIES):
+    for part in torch.split(queries, max(1, _PAIRS // len(points))):
         squared = (part[:, :1] - axes[0]).square_()
         for axis in (1, 2):
             difference = part[:, axis : axis + 1] - axes[axis]

@@ -170,6 +170,25 @@ def test_faiss_gpu_works_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Bank(normal(5, 4), "cpu").search(normal(5, 4), 1)[1][:, 0].tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "name", "fallback"),
+    [("", 1, "torch", ""), ("1", 0, "torch", "HARNESS_FAISS_GPU is 1 but faiss finds no GPU"), ("1", 1, "faiss ", "")],
+)
+def test_torch_searches_on_a_gpu_unless_faiss_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, gpus: int, name: str, fallback: str
+) -> None:
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: gpus, raising=False)
+    monkeypatch.setenv("HARNESS_FAISS_GPU", wanted)
+    search_module._faiss_sees_a_gpu.cache_clear()
+    chosen = search_module.implementation_of_search(torch.device("cuda:0"))
+    search_module._faiss_sees_a_gpu.cache_clear()
+    assert chosen is not None
+    assert chosen.name.startswith(name)
+    assert chosen.fallback == fallback
+    assert search_module.implementation_of_search(torch.device("cpu")) is None
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

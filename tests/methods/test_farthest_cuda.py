@@ -21,6 +21,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from harness.contract import Implementation
 from methods.parts import sampling
 from methods.parts.sampling import farthest_points
 
@@ -133,40 +134,49 @@ def test_buffers_made_in_inference_mode_can_be_written_outside_it() -> None:
 
 @needs_triton
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_without_the_kernels_is_warned_about_once() -> None:
-    from methods.parts.farthest_cuda import works_on
+def test_a_device_without_the_kernels_is_warned_about_once_and_says_why_each_time() -> None:
+    from methods.parts.farthest_cuda import reason_not_to_work
 
-    works_on.cache_clear()
+    reason_not_to_work.cache_clear()
     with pytest.warns(RuntimeWarning, match="Triton"):
-        assert not works_on(torch.device("cuda:0"))
+        reason = reason_not_to_work(torch.device("cuda:0"))
+    assert reason.startswith("Triton failed: ")
+    assert "\n" not in reason
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not works_on(torch.device("cuda:0"))
+        assert reason_not_to_work(torch.device("cuda:0")) == reason
 
 
 def test_a_package_that_is_not_installed_is_skipped() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert sampling._import("a_package_that_is_not_there") is None
+        assert sampling._import("a_package_that_is_not_there", "It") == (None, "It is not installed")
 
 
 def test_a_broken_package_is_skipped_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_extension.py").write_text("raise OSError('libcudart.so.10: cannot open shared object file')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.warns(RuntimeWarning, match=r"broken_extension.*libcudart\.so\.10"):
-        assert sampling._import("broken_extension") is None
+        module, reason = sampling._import("broken_extension", "broken_extension")
+    assert module is None
+    assert reason.startswith("broken_extension can't be imported: libcudart.so.10")
 
 
 @pytest.mark.parametrize(
-    ("installed", "expected"),
-    [(("graph", "package"), "graph"), (("package",), "package"), ((), "loop")],
+    ("installed", "expected", "named"),
+    [
+        (("graph", "package"), "graph", Implementation("a CUDA graph of Triton kernels")),
+        (("package",), "package", Implementation("pointnet2_ops", "no compiler")),
+        ((), "loop", Implementation("a loop over the steps", "no compiler")),
+    ],
 )
-def test_the_best_working_sampler_is_used(
-    installed: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+def test_the_best_working_sampler_is_used_and_named(
+    installed: tuple[str, ...], expected: str, named: Implementation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With fakes of both, which have different picks, since neither runs without a CUDA device."""
     graph = types.ModuleType("methods.parts.farthest_cuda")
-    graph.works_on = lambda device: "graph" in installed
+    graph.reason_not_to_work = lambda device: "" if "graph" in installed else "no compiler"
+    graph.open_graph = lambda device, count: 1000 + count
     graph.farthest_by_graph = lambda points, count: torch.full((count,), 1)
     package = types.ModuleType("pointnet2_ops.pointnet2_utils")
     package.furthest_point_sample = lambda batch, count: torch.full((len(batch), count), 2, dtype=torch.int32)
@@ -176,7 +186,9 @@ def test_the_best_working_sampler_is_used(
     sampler = sampling._cuda_sampler.__wrapped__(torch.device("cuda:0"))
     points = cloud(50)
     picks = {"graph": torch.full((9,), 1), "package": torch.full((9,), 2), "loop": farthest_points(points, 9)}
-    picked = sampler(points, 9)
+    assert sampler.implementation == named
+    assert sampler.open_for(24) == (1024 if expected == "graph" else 0)
+    picked = sampler.pick(points, 9)
     assert picked.dtype == torch.long
     assert torch.equal(picked, picks[expected])
 
@@ -208,11 +220,11 @@ class TestOnCuda:
     def test_the_kernels_work(self) -> None:
         if find_spec("triton") is None:
             pytest.skip("triton is not installed")
-        from methods.parts.farthest_cuda import farthest_by_graph, works_on
+        from methods.parts.farthest_cuda import farthest_by_graph, reason_not_to_work
 
         device = torch.device("cuda:0")
-        assert works_on(device)
-        assert sampling._cuda_sampler(device) is farthest_by_graph
+        assert reason_not_to_work(device) == ""
+        assert sampling._cuda_sampler(device).pick is farthest_by_graph
 
     @pytest.mark.parametrize("name", CLOUDS)
     def test_picks_equal_those_of_the_cpu(self, name: str) -> None:

@@ -112,6 +112,20 @@ def test_times_of_several_machines_are_not_averaged():
     assert "several devices: GPU A, GPU B" in notes(grid)["cfm", "measured", "device_median_ms"]
 
 
+def test_what_computed_parts_stands_beside_speeds_and_two_ways_are_not_averaged():
+    device = {"device": "cuda:0", "device_name": "GPU A"}
+    graph, loop = ({**device, "implementations": {"farthest points": way}} for way in ("a graph", "a loop"))
+    grid = cost_grid(group_of(make_record(environment=graph), make_record("cfm-t", environment=loop)), None)
+    shown = " ".join(grid.notes)
+    assert "GPU A; farthest points by a graph" in shown
+    assert "GPU A; farthest points by a loop" in shown
+    mixed = [make_record(category=name, environment=way) for name, way in (("bagel", graph), ("foam", loop))]
+    grid = cost_grid(group_of(*mixed), None)
+    assert cells(grid)["cfm", "measured", "device_median_ms"] == "-"
+    assert cells(grid)["cfm", "measured", "memory_mb"] != "-"
+    assert "several ways: farthest points by a graph / farthest points by a loop" in " ".join(grid.notes)
+
+
 def test_memory_that_could_not_be_measured_is_a_dash_and_never_zero():
     grid = cost_grid(group_of(make_record(memory={"paper_mb": None})), None)
     assert cells(grid)["cfm", "measured", "memory_mb"] == "-"

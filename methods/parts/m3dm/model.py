@@ -105,10 +105,11 @@ class Model:
     def nbytes(self) -> dict[str, int]:
         """Return the bytes held, under the names of the contract's ``state_bytes``."""
         decision = () if self.decision is None else (self.decision.image, self.decision.pixel)
+        held = self.extractors.state_bytes()
         return {
-            "weights": module_bytes(self.extractors.vit, self.extractors.points, self.uff),
+            "weights": held["weights"] + module_bytes(self.uff),
             "bank": sum(bank.nbytes for bank in self.banks.values()),
-            "other": sum(weights.nbytes for weights in decision),
+            "other": held["other"] + sum(weights.nbytes for weights in decision),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
