@@ -75,11 +75,19 @@ def pooling_window(size: int, dtype: torch.dtype = torch.float32) -> tuple[Tenso
 
 
 @lru_cache(maxsize=4)
-def _pooling_table(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _axis_windows(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return :func:`pooling_window` on a device: a few kB, where a table of all pixels would be 10 MB."""
     indices, weights = pooling_window(size, dtype)
-    flat = (indices[:, None, :, None] * size + indices[None, :, None, :]).reshape(size * size, 16)
-    product = (weights[:, None, :, None] * weights[None, :, None, :]).reshape(size * size, 16)
-    return flat.to(device), product.to(device)
+    return indices.to(device), weights.to(device)
+
+
+def _pooling_windows(pixels: Tensor, size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the flat pixels that each pooled pixel averages, (n, 16) int64, and their weights (n, 16)."""
+    indices, weights = _axis_windows(size, dtype, pixels.device)
+    y, x = pixels // size, pixels % size
+    flat = indices[y][:, :, None] * size + indices[x][:, None, :]
+    product = weights[y][:, :, None] * weights[x][:, None, :]
+    return flat.flatten(1), product.flatten(1)
 
 
 @lru_cache(maxsize=4)
@@ -160,7 +168,7 @@ def cloud_rows(
     share, index = inverse_distance_weights(points, centres)
     point_at = torch.full((size * size,), -1, dtype=torch.long, device=points.device)
     point_at[pixels] = torch.arange(len(points), device=points.device)
-    window, weight = (table[reached] for table in _pooling_table(size, points.dtype, points.device))
+    window, weight = _pooling_windows(reached, size, points.dtype)
     source = point_at[window]
     weight = weight * (source >= 0)
     source = source.clamp_min(0)

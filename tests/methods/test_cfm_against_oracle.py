@@ -150,7 +150,7 @@ def test_gradients_of_chunks_sum_to_the_whole_gradient(monkeypatch: pytest.Monke
     samples = [make_sample(seed, radius=9) for seed in (8, 9)]
     losses = []
     for chunk in (16384, 37):
-        monkeypatch.setattr(cfm_training, "_CHUNK", chunk)
+        monkeypatch.setattr(cfm_training, "_CHUNK", {"cpu": chunk})
         method = CFMTiny(**(SMALL | {"epochs": 3, "batch": 2}))
         method.fit(samples, seed=0, device="cpu", progress=no_progress)
         losses.append(method.losses_)

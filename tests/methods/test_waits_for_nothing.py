@@ -6,10 +6,11 @@ error. The same test on a real device is marked ``gpu``.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from importlib.util import find_spec
 
 import pytest
 import torch
+from fake_cuda import fake_what_is_kept, on_fake_cuda
 from samples import make_sample
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -18,39 +19,16 @@ from torch._subclasses.fake_tensor import (
 )
 
 from methods.cfm import CFM, CFMTiny
-from methods.parts.cfm.mapping import MappingPair
 from methods.parts.cfm.maps import anomaly_maps
-from methods.parts.features import Extractors, Inputs
-from methods.parts.interpolation import _pooling_table
 
 
-def without_values(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
-
-
-def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, Inputs]:
-    """Return networks and inputs with their shapes and without values; call it within FakeTensorMode."""
-    extractors, pair = method._fitted()
-    for network in (extractors.vit, extractors.points, pair):
-        for module in network.modules():
-            for held in (module._parameters, module._buffers):
-                held.update({name: without_values(tensor) for name, tensor in held.items() if tensor is not None})
-    extractors.device = torch.device("cuda")
-    tensors = {field.name: getattr(inputs, field.name) for field in fields(inputs) if field.name != "draw"}
-    return extractors, pair, replace(inputs, **{name: without_values(tensor) for name, tensor in tensors.items()})
-
-
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 @pytest.mark.parametrize("variant", [CFM, CFMTiny])
 def test_inference_reads_no_value_from_the_device(monkeypatch, variant) -> None:
     method = variant(centres=64, group_size=16)
     method._build(0, "cpu")
     prepared = method.prepare(make_sample(0, radius=40))
-    # Farthest points are tested elsewhere: a captured graph of kernels can't be faked.
-    monkeypatch.setattr(
-        "methods.parts.point_mae.farthest_points",
-        lambda points, count: torch.empty(count, dtype=torch.long, device=points.device),
-    )
-    monkeypatch.setattr("methods.parts.interpolation._pooling_table", _pooling_table.__wrapped__)  # remembers nothing
+    fake_what_is_kept(monkeypatch)
     with FakeTensorMode(), torch.no_grad():
         extractors, pair, inputs = on_fake_cuda(method, prepared)
         maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box")

@@ -18,8 +18,8 @@ from methods.parts.smoothing import Smoothing, smooth
 __all__ = ["Aggregate", "Maps", "aggregate_maps", "anomaly_maps", "as_image"]
 
 Aggregate = Literal["product", "sum", "max", "2d", "3d"]
-_CHUNK = 2048
-"""Pixels processed at a time: their features fit in the cache of a processor."""
+_CHUNK = {"cpu": 2048, "cuda": 4096}
+"""Pixels processed at a time: on a CPU their features fit in its cache; on CUDA few launches, in about 90 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +79,17 @@ def anomaly_maps(pair: MappingPair, tokens: Tokens, *, aggregate: Aggregate, smo
 def _distances(pair: MappingPair, tokens: Tokens) -> tuple[Tensor, Tensor]:
     started = pair.start(tokens.image, tokens.cloud)
     distances = []
-    for from_image, from_cloud in tokens.chunks(_CHUNK):
-        real_2d, real_3d = from_image @ tokens.image, from_cloud @ tokens.cloud
+    for from_image, from_cloud in tokens.chunks(_CHUNK[tokens.pixels.device.type]):
         predicted_2d, predicted_3d = pair.finish(started, from_image, from_cloud)
-        distances.append(
-            (unit_distance(predicted_2d.to(real_2d), real_2d), unit_distance(predicted_3d.to(real_3d), real_3d))
-        )
-    in_2d, in_3d = zip(*distances, strict=True)
-    return torch.cat(in_2d), torch.cat(in_3d)
+        in_2d = _distance(predicted_2d, from_image @ tokens.image)
+        del predicted_2d  # a seventh of what a chunk takes
+        distances.append((in_2d, _distance(predicted_3d, from_cloud @ tokens.cloud)))
+    all_2d, all_3d = zip(*distances, strict=True)
+    return torch.cat(all_2d), torch.cat(all_3d)
+
+
+def _distance(predicted: Tensor, real: Tensor) -> Tensor:
+    return unit_distance(predicted.to(real), real)
 
 
 def as_image(values: Tensor, pixels: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from methods.parts.features import Tokens
 
 __all__ = ["Schedule", "train"]
 
-_CHUNK = 4096
+_CHUNK = {"cpu": 4096, "cuda": 16384}
 """Pixels processed at a time; gradients of chunks are summed, so this changes rounding only."""
 
 
@@ -119,7 +119,7 @@ def _predict_all(
     """
     total = sum(map(len, batch))
     for tokens in batch:
-        for from_image, from_cloud in tokens.chunks(_CHUNK):
+        for from_image, from_cloud in tokens.chunks(_CHUNK[tokens.pixels.device.type]):
             with autocast():
                 predicted = pair.finish(pair.start(tokens.image, tokens.cloud), from_image, from_cloud)
             yield predicted, (from_image @ tokens.image, from_cloud @ tokens.cloud), len(from_image) / total
@@ -131,7 +131,8 @@ def _predict_drawn(
     """Yield predicted and real features of the drawn pixels of all images in chunks, with the share of each chunk."""
     real = [tokens.at(chosen.to(tokens.pixels.device)) for tokens, chosen in zip(batch, rows, strict=True)]
     all_2d, all_3d = (torch.cat(features) for features in zip(*real, strict=True))
-    for real_2d, real_3d in zip(torch.split(all_2d, _CHUNK), torch.split(all_3d, _CHUNK), strict=True):
+    size = _CHUNK[all_2d.device.type]
+    for real_2d, real_3d in zip(torch.split(all_2d, size), torch.split(all_3d, size), strict=True):
         with autocast():
             predicted = pair(real_2d, real_3d)
         yield predicted, (real_2d, real_3d), len(real_2d) / len(all_2d)

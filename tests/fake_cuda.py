@@ -1,0 +1,99 @@
+"""CFM on fake CUDA tensors, which have shapes and a device but no values, and a count of their bytes."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import fields, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from harness.contract import Implementation
+from methods.cfm import CFM
+from methods.parts import sampling
+from methods.parts.cfm.mapping import MappingPair
+from methods.parts.features import Extractors, Inputs
+from methods.parts.interpolation import _axis_windows
+from methods.parts.sampling import Sampler
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of CUDA storages that are alive; entered within FakeTensorMode.
+
+    Attributes
+    ----------
+    now, peak
+        Bytes, without a kernel's own scratch memory, and without the rounding of an allocator.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._counted: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self._count, result)
+        return result
+
+    def _count(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if tensor.device.type != "cuda" or storage._cdata in self._counted:
+            return
+        self._counted.add(storage._cdata)
+        size = storage.nbytes()
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._freed, storage._cdata, size)
+
+    def _freed(self, key: int, size: int) -> None:
+        self._counted.discard(key)
+        self.now -= size
+
+
+def without_values(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+
+
+def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, Inputs]:
+    """Return networks and inputs with their shapes and without values; call it within FakeTensorMode."""
+    extractors, pair = method._fitted()
+    for network in (extractors.vit, extractors.points, pair):
+        for module in network.modules():
+            for held in (module._parameters, module._buffers):
+                held.update({name: without_values(tensor) for name, tensor in held.items() if tensor is not None})
+    extractors.device = torch.device("cuda")
+    extractors._sampler_bytes = sampling.sampler_for(extractors.device).open_for(extractors.centres)
+    tensors = {field.name: getattr(inputs, field.name) for field in fields(inputs) if field.name != "draw"}
+    return extractors, pair, replace(inputs, **{name: without_values(tensor) for name, tensor in tensors.items()})
+
+
+def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing that is made within FakeTensorMode be kept after the test, and pick farthest points without a graph.
+
+    A captured graph of kernels can't be faked: its picks are tested elsewhere. Its buffers are held as they would be.
+    """
+    from methods.parts import farthest_cuda
+
+    graphs = lru_cache(lambda device, capacity, count: _NoGraph(Buffers.allocate(device, capacity, count)))
+    Buffers = farthest_cuda.Buffers
+    monkeypatch.setattr(farthest_cuda, "_sampler", graphs)
+    picks = Sampler(
+        Implementation("fake"),
+        farthest_cuda.farthest_by_graph,
+        partial(farthest_cuda.open_graph, torch.device("cuda")),
+    )
+    monkeypatch.setattr(sampling, "sampler_for", lambda device: picks)
+    monkeypatch.setattr("methods.parts.interpolation._axis_windows", lru_cache(_axis_windows.__wrapped__))
+
+
+class _NoGraph:
+    def __init__(self, buffers: Any) -> None:
+        self.buffers = buffers
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.empty(len(self.buffers.best), dtype=torch.long, device=points.device)
