@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from harness.cli.completion import complete
+from harness.durations import seconds_in
 from harness.errors import UsageError
 from harness.files.paths import user_path
 from harness.registry import split_list
@@ -83,12 +83,10 @@ class Duration(_Number):
 
     name = "time"
     _LONGEST: ClassVar[float] = 1e9  # thirty years: what waits takes no longer time
-    _UNITS: ClassVar[dict[str, float]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse a text; pass a number on."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip(), re.ASCII)
-        seconds = float(match[1]) * self._UNITS[match[2]] if match else 0.0
+        seconds = seconds_in(str(value).strip()) or 0.0
         if not 0 < seconds <= self._LONGEST:
             self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 30d.", param, ctx)
         return seconds

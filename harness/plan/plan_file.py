@@ -20,6 +20,7 @@ from harness.plan.planning import Plan
 from harness.protocol import PROTOCOL_VERSION
 from harness.store.claims import Holder, holders, lost_holders
 from harness.store.record import Record
+from harness.store.several import rank
 from harness.store.store import MACHINES, Store
 
 __all__ = [
@@ -243,7 +244,7 @@ def _record_since(entry: PlanEntry, results: Path, places: Iterable[Path]) -> Re
             known = entry.before.get(_below(results, path(cell)))
             if path(cell).exists() and (known is None or known != _file_digest(path(cell))):
                 found.append(read(cell))
-    return max(filter(None, found), key=lambda record: (record.status == "ok", record.created), default=None)
+    return max(filter(None, found), key=rank, default=None)
 
 
 def _places(results: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.durations import seconds_in
 from harness.errors import UsageError
 from harness.registry import split_list
 
@@ -18,8 +19,7 @@ _OURS = (
 """Options of ``sbatch`` that the harness sets itself."""
 
 _YES, _NO = ("", "yes", "true"), ("no", "false")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_WAIT_SECONDS = 86400.0
 _CPU = "cpu"
 _FORM = "write --slurm partition=gpu,gres=gpu:1,time=8h"
 
@@ -126,18 +126,16 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
     for key, value in options.items():
         if not value.isprintable() or '"' in value or "#" in value:
             raise UsageError(f"{value!r} is no value of an option of sbatch ('{key}'): {_FORM}.")
-        duration = _DURATION.fullmatch(value) if key in ("time", "time-min") else None
-        if duration is not None:
-            seconds = float(duration[1]) * _UNITS[duration[2]]
+        seconds = seconds_in(value, with_unit=True) if key in ("time", "time-min") else None
+        if seconds is not None:
             value = str(max(1, int(-(-seconds // 60))))
         checked[key] = "" if value in _YES else "no" if value in _NO else value
     return checked
 
 
 def _wait(key: str, text: str) -> float:
-    duration = _DURATION.fullmatch(text)
-    seconds = float(duration[1]) * _UNITS[duration[2]] if duration else 0.0
-    if not 0 < seconds <= _UNITS["d"]:
+    seconds = seconds_in(text, with_unit=True) or 0.0
+    if not 0 < seconds <= _LONGEST_WAIT_SECONDS:
         raise UsageError(f"'{key}={text}' is no time of at most a day: write {key}=30s.")
     return seconds
 
