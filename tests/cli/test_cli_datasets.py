@@ -26,7 +26,7 @@ def test_without_a_folder_the_toy_dataset_is_found_and_the_rest_says_what_to_do(
     assert "harness data fetch mvtec3d --to DIR, or name the folder that holds it with --data DIR" in outcome.out
     found = described(call)
     assert list(found) == list(DATASETS)
-    assert found["toy"]["samples"] == {"train": 100, "validation": 8, "test": 48}
+    assert found["toy"]["samples"] == {"train": 100, "validation": 8, "test": 64}
     assert [found[name]["found"] for name in ("toy", "mvtec3d", "eyecandies")] == [True, False, False]
 
 
@@ -40,7 +40,7 @@ def test_categories_and_samples_of_a_folder(call, as_mvtec):
     assert found["root"] == str(as_mvtec)
     assert found["categories"] == ["bagel", "cable_gland", "rope"]
     assert found["missing"][:2] == ["carrot", "cookie"]
-    assert found["samples"] == {"train": 150, "validation": 12, "test": 72}
+    assert found["samples"] == {"train": 150, "validation": 12, "test": 96}
     assert found["mend"].startswith("harness data fetch mvtec3d --to DIR --categories carrot,cookie")
     assert f"harness data verify {as_mvtec}" in found["mend"]
     out = call("datasets", "--data", as_mvtec.parent).out
