@@ -163,6 +163,7 @@ def merge_folders(
             merger.merge(items)
             progress(done, len(by_cell))
         places = merger.places
+        merged.conflicts.sort(key=lambda conflict: (conflict.cell.stem, conflict.lost))
     merged.left_out = tuple(file for store in (*sources, *places) for file in store.left_out)
     return merged
 
@@ -265,12 +266,12 @@ class _Merger:
             environment = found.record.environment
             if found.record.status == "ok":
                 same = [folder for folder, other in taken.items() if other.hardware == environment.hardware]
-                folder = same[0] if same else next(path for path in self._possible(environment) if path not in taken)
+                folder = min(same) if same else next(path for path in self._possible(environment) if path not in taken)
                 taken.setdefault(folder, environment)
             else:
                 same = [folder for folder, present in own.items() if found.record in (one.record for one in present)]
-                same += [folder for folder, other in taken.items() if other.machine == environment.machine]
-                folder = same[0] if same else self._folder
+                same = same or [folder for folder, other in taken.items() if other.machine == environment.machine]
+                folder = min(same, default=self._folder)
             assigned.setdefault(folder, list(own.get(folder, ()))).append(found)
         if len({environment.hardware for environment in taken.values()}) > 1:
             self._merged.side_by_side.append(items[0].record.cell)

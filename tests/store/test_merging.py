@@ -300,6 +300,15 @@ def test_a_merged_folder_is_read_like_the_folders_that_it_is_of(tmp_path_factory
     assert (again.copied, again.completed, again.conflicts, tree(to)) == (0, 0, merged.conflicts, after)
 
 
+def test_a_merge_that_is_repeated_lists_the_same_conflicts(tmp_path):
+    failed = on(FEWER, 3, status="oom")
+    contents = [[on(B, 4)], [on(B, 2), failed], [on(A, 3)], [on(FEWER, 3)]]
+    folders = write_folders(tmp_path, contents)
+    first = merge_folders(folders, tmp_path / "to").conflicts
+    assert {conflict.lost.parent.name for conflict in first} == {"cells", "failed"}
+    assert merge_folders(folders, tmp_path / "to").conflicts == first
+
+
 @settings(max_examples=60)
 @given(FOLDERS)
 def test_folders_merged_one_after_the_other_give_the_same_and_lose_nothing(tmp_path_factory, contents):
