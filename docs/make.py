@@ -1,5 +1,7 @@
 """Measure every method, and write the tables and pictures of the README: ``python docs/make.py RESULTS [DATA]``.
 
+``python docs/make.py`` alone writes the page of the leaderboard from the committed files, and measures nothing.
+
 A block of the README between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what a command prints; the commands stand
 in :data:`BLOCKS`. Cells that RESULTS holds are not measured again. DATA is a folder of Eyecandies; without it what
 comes from there stays as it is.
@@ -22,6 +24,7 @@ from harness.store.store import Store
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+BOARD = HERE / "leaderboard.md"
 
 TOY = ("--dataset", "toy")
 CANDY = ("--dataset", "eyecandies")
@@ -101,6 +104,14 @@ def main(results: Path, data: Path | None) -> None:
     draw_mismatch(results, records)
 
 
+def write_board() -> None:
+    """Fill the page of the leaderboard with the committed lines and the accepted submissions."""
+    folders = HERE.parent / "results"
+    where = ("--leaderboard", str(folders / "leaderboard"), "--submissions", str(folders / "submissions"))
+    printed = run("leaderboard", *where, "--format", "markdown")
+    BOARD.write_text(replaced(BOARD.read_text(encoding="utf-8"), "leaderboard", printed.strip()), encoding="utf-8")
+
+
 def draw_mismatch(results: Path, records: list[Record]) -> None:
     """Draw a part that the picture shows and the cloud does not, with the map of CFM."""
     cell = next(r.cell for r in records if (r.cell.dataset, r.cell.category, r.cell.label) == ("toy", "ridge", "cfm"))
@@ -135,7 +146,7 @@ def replaced(text: str, name: str, content: str) -> str:
     """Return the page with the block NAME filled anew."""
     block = re.compile(rf"(<!-- made: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if len(block.findall(text)) != 1:
-        raise SystemExit(f"{README} has no block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
+        raise SystemExit(f"No page has the block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
     return block.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)
 
 
@@ -161,4 +172,6 @@ def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None)
+    write_board()
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2] else None)

@@ -28,7 +28,18 @@ METRICS = {
 }
 """What every record holds unless told otherwise."""
 
-_OF_CELL = ("preset", "weights", "dataset", "shots", "split", "data_digest", "parameters", "given", "checkpoint")
+_OF_CELL = (
+    "preset",
+    "weights",
+    "dataset",
+    "shots",
+    "split",
+    "split_digest",
+    "data_digest",
+    "parameters",
+    "given",
+    "checkpoint",
+)
 
 
 def make_cell(method: str = "cfm", category: str = "bagel", **changes: Any) -> Cell:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text
-from harness.cli.options import json_option, was_typed
+from harness.cli.options import choice_option, json_option, was_typed
 from harness.cli.output import echo, echo_notes, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, query_text, tell_elsewhere
+from harness.cli.submissions import submissions_option, submit, verify
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
     from harness.gate.leaderboard import Board, Latest
     from harness.store.query import RecordQuery
+    from harness.store.record import Record
     from harness.store.store import Store
 
 __all__ = ["command"]
@@ -25,18 +28,27 @@ _CHANGES = ("added", "changed", "kept", "dropped")
 
 @click.group("leaderboard", invoke_without_command=True)
 @leaderboard_option
+@submissions_option
+@choice_option(
+    "--format", "form", choices=("rich", "markdown", "json"), help="For a terminal, a page of docs or a program."
+)
 @json_option
 @click.pass_context
 @query_options
-def command(ctx: click.Context, /, as_json: bool, query: RecordQuery, store: Store, folder: Path) -> int:
+def command(
+    ctx: click.Context, /, form: str, as_json: bool, submissions: Path, query: RecordQuery, store: Store, folder: Path
+) -> int:
     """Show the committed leaderboard: accuracy, speed and memory of every cell, the best of each category in bold.
+
+    Cells of accepted submissions stand beside those that this project has measured, with the submission's name.
 
     \b
     harness leaderboard
     harness leaderboard update
+    harness leaderboard submit lab-cfm-h200 --dataset mvtec3d
     """
     if ctx.invoked_subcommand is None:
-        return _show(Scope(query, store, folder), as_json)
+        return _show(Scope(query, store, folder), submissions, "json" if as_json else form)
     typed = {name: ctx.params[name] for name in ctx.params if was_typed(ctx, name)}
     ctx.default_map = {ctx.invoked_subcommand: {**(ctx.default_map or {}), **typed}}
     return ExitCode.OK
@@ -82,15 +94,24 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
     return ExitCode.OK
 
 
-def _show(scope: Scope, as_json: bool) -> int:
-    from harness.gate.leaderboard import left_out_lines_text
-    from harness.report.board import board_grids
-    from harness.report.console import print_grid
+command.add_command(submit)
+command.add_command(verify)
 
-    scope.check()
-    boards = scope.boards()
+
+def _show(scope: Scope, submissions: Path, form: str) -> int:
+    from harness.gate.leaderboard import left_out_lines_text
+    from harness.gate.rows import BoardRow
+    from harness.report.board import board_grids, submitted
+    from harness.report.console import print_grid
+    from harness.report.render.text import as_markdown
+
+    theirs = _submitted(scope, submissions)
+    boards = tuple(dict.fromkeys((*scope.boards(), *theirs)))
+    scope.check(record for _, record in chain.from_iterable(theirs.values()))
     lines = {board: board.read() for board in boards}
-    rows = {board: [row for row in lines[board].rows if scope.shows(row)] for board in boards}
+    rows = {board: [("", row) for row in lines[board].rows if scope.shows(row)] for board in boards}
+    for board, records in theirs.items():
+        rows[board] += [(name, row) for name, record in records if scope.shows(row := BoardRow.of(record))]
     if left_out := [line for board in boards for line in lines[board].left_out]:
         echo_notes([left_out_lines_text(left_out)])
     if not any(rows.values()):
@@ -98,12 +119,39 @@ def _show(scope: Scope, as_json: bool) -> int:
             f"There is no leaderboard{query_text(scope.query)} in {scope.folder}: "
             "make one with 'harness leaderboard update'."
         )
-    if as_json:
-        return print_json([{**b.to_json(), "rows": [row.to_json() for row in kept]} for b, kept in rows.items()])
+    if form == "json":
+        return print_json(
+            [
+                {**b.to_json(), "rows": [{**row.to_json(), "submission": name} for name, row in kept]}
+                for b, kept in rows.items()
+            ]
+        )
+    grids = []
     for board, kept in rows.items():
-        for grid in board_grids(board, kept):
+        named = [submitted(row, name) for name, row in kept]
+        grids += board_grids(board, sorted(named, key=lambda row: row.key.order))
+    if form == "markdown":
+        echo(as_markdown(grids))
+    else:
+        for grid in grids:
             print_grid(grid)
     return ExitCode.OK
+
+
+def _submitted(scope: Scope, folder: Path) -> dict[Board, list[tuple[str, Record]]]:
+    """Return the records of submissions in the scope by leaderboard, with the name of the submission."""
+    from harness.gate.leaderboard import Board
+    from harness.gate.submission import find_submissions
+    from harness.store.store import Store
+
+    found: dict[Board, list[tuple[str, Record]]] = {}
+    for submission in find_submissions(folder):
+        for record in Store(submission).all():
+            dataset, preset = record.cell.dataset, record.cell.protocol.preset
+            query = scope.query
+            if record.status == "ok" and query.dataset in ("", dataset) and query.preset in ("", preset):
+                found.setdefault(Board(scope.folder, dataset, preset), []).append((submission.name, record))
+    return found
 
 
 def _warn_of_records(board: Board, latest: Latest) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from harness.report.recompute import Recomputed
+    from harness.gate.recompute import Recomputed
     from harness.report.status import CellState, StatusGroup
     from harness.store.query import RecordQuery
     from harness.store.record import Record
@@ -116,8 +116,8 @@ def _name(record: Record, store: Store) -> str:
 
 def _recomputed(records: Sequence[Record], store: Store, data: Path | None) -> Iterator[Recomputed]:
     """Yield what comes out for each record, behind a bar."""
+    from harness.gate.recompute import recompute
     from harness.report.console import counting
-    from harness.report.recompute import recompute
 
     with counting("Computing again") as progress:
         for done, record in enumerate(records, start=1):

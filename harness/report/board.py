@@ -13,7 +13,7 @@ from harness.report.groups import setting_title
 from harness.report.pivot import Cut
 from harness.store.quantities import quantity
 
-__all__ = ["board_grids", "board_title", "by_training", "number_text"]
+__all__ = ["board_grids", "board_title", "by_training", "number_text", "submitted"]
 
 _T = TypeVar("_T")
 
@@ -45,6 +45,11 @@ def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
         headings = ("method", "category")
         grids.append(Grid(title, headings, tuple(columns), _comparable(ranked, several), keys=context))
     return grids
+
+
+def submitted(row: BoardRow, submission: str) -> BoardRow:
+    """Return a line whose method names the submission that it comes from; as it is where that is empty."""
+    return replace(row, key=replace(row.key, method=f"{row.key.method} ({submission})")) if submission else row
 
 
 def _comparable(rows: Sequence[Row], several: Collection[str]) -> tuple[Row, ...]:

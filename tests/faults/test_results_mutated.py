@@ -28,6 +28,7 @@ from harness.cli.main import main
 from harness.errors import DataError, HarnessError, PrerequisiteError
 from harness.gate.compare import compare
 from harness.gate.leaderboard import Board, find_boards, latest, merge
+from harness.gate.recompute import recompute
 from harness.gate.tolerances import Tolerances
 from harness.report.answer.make import answers
 from harness.report.answer.table import answer_grid
@@ -37,7 +38,6 @@ from harness.report.groups import group_records
 from harness.report.html.recordpage import record_page
 from harness.report.overview import overview
 from harness.report.own_tables import summary_grid
-from harness.report.recompute import recompute
 from harness.report.render.data import as_csv, as_json
 from harness.report.render.text import as_markdown
 from harness.report.status import advice, group_states, read_states

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from count_records import keep_counts
 
+from harness.gate.recompute import Recomputed, recompute
 from harness.metrics import METRICS, evaluate_by_defect
-from harness.report.recompute import Recomputed, recompute
 from harness.store.record import Record, TestImages
 from harness.store.store import Store
 

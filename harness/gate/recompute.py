@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isclose, isnan
 from pathlib import Path
-from statistics import median
 
 from harness.contract import Prediction
 from harness.data.open import open_dataset
 from harness.errors import HarnessError
+from harness.measure.latency import summarise
 from harness.metrics import evaluate_test_set
 from harness.metrics.scoring import Scored
 from harness.metrics.testset import NOMINAL
@@ -31,7 +31,8 @@ _COUNTED_BY_DEFECT = 0.005
 _FROM_MAPS = 0.005
 """Of metrics from maps, which are kept as float16."""
 _MS = 0.001
-"""Of medians, which the record keeps with fewer digits."""
+"""Of times, which are kept with fewer digits than they were summarised with."""
+_STATISTICS = ("median_ms", "low_ms", "high_ms", "mean_ms", "min_ms", "max_ms", "p95_ms", "p99_ms", "calls")
 
 _Metrics = Mapping[str, float | None]
 
@@ -142,13 +143,18 @@ def _of_images(record: Record, details: Details) -> Iterator[str]:
 
 
 def _of_times(record: Record, details: Details) -> Iterator[str]:
+    """Compare every statistic of a window that the record claims with that of the kept times."""
     for window, times in details.raw_ms.items():
         claimed = getattr(record.latency, window, None)
         if claimed is None or not times.size:
             continue
-        computed = median(times.tolist())
-        if claimed.median_ms is None or abs(claimed.median_ms - computed) > _MS:
-            yield f"{window}_median_ms is {_text(claimed.median_ms)}, and {computed:.6f} by its raw times"
+        computed = summarise(times.tolist())
+        for name in _STATISTICS:
+            number, own = getattr(claimed, name), getattr(computed, name)
+            if number is None and name != "median_ms":
+                continue
+            if number is None or own is None or abs(number - own) > _MS:
+                yield f"{window}_{name} is {_text(number)}, and {_text(own)} by its raw times"
 
 
 def _of_maps(record: Record, counts: ImageCounts, file: MapFile, data: Path | None) -> list[str]:
