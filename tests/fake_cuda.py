@@ -1,4 +1,4 @@
-"""CFM on fake CUDA tensors, which have shapes and a device but no values, and a count of their bytes."""
+"""CFM on fake CUDA tensors, which have shapes and a device but no values; counts of their bytes and of operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from harness.contract import Implementation
 from methods.cfm import CFM
@@ -55,6 +55,32 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
+class QueuedOperations(TorchDispatchMode):
+    """Counts the operations that queue work on a CUDA device; entered within FakeTensorMode.
+
+    An operation may launch several kernels, which fake tensors don't tell. Views and allocations queue nothing.
+
+    Attributes
+    ----------
+    count
+        Operations since the mode was entered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        devices = {leaf.device.type for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)}
+        name = func.overloadpacket.__name__
+        self.count += "cuda" in devices and not func.is_view and name not in _QUEUE_NOTHING
+        return result
+
+
+_QUEUE_NOTHING = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"}
+
+
 def without_values(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
 
@@ -96,4 +122,6 @@ class _NoGraph:
         self.buffers = buffers
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        return torch.empty(len(self.buffers.best), dtype=torch.long, device=points.device)
+        self.buffers.load(points)
+        self.buffers.best.zero_()
+        return self.buffers.picks()

@@ -1,4 +1,4 @@
-"""What CFM holds and takes on a CUDA device, by counting the bytes of fake tensors; no device is needed."""
+"""What CFM holds, takes and queues on a CUDA device, counted on fake tensors; no device is needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from fake_cuda import LiveBytes, fake_what_is_kept, on_fake_cuda
+from fake_cuda import LiveBytes, QueuedOperations, fake_what_is_kept, on_fake_cuda
 from samples import make_sample
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -17,26 +17,29 @@ from methods.parts.cfm.maps import anomaly_maps
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
-RADII = (30, 105)
-"""Of discs of 2,700 and 34,000 points."""
+RADII = {30: 2_700, 70: 15_000, 105: 34_000}
+"""Of discs, and about how many points these have."""
 
 
 @pytest.mark.parametrize(
-    ("variant", "most"),
-    [(CFM, 600e6), (CFMMedium, None), (CFMSmall, None), (CFMTiny, 200e6)],
+    ("variant", "most_bytes", "most_operations"),
+    [(CFM, 600e6, 954), (CFMMedium, None, None), (CFMSmall, None, None), (CFMTiny, 200e6, 611)],
     ids=lambda item: str(item),
 )
-def test_held_bytes_are_reported_and_an_inference_takes_few_more(
-    monkeypatch: pytest.MonkeyPatch, variant: type[CFM], most: float | None
+def test_held_bytes_are_reported_and_an_inference_takes_few_more_and_queues_few_operations(
+    monkeypatch: pytest.MonkeyPatch, variant: type[CFM], most_bytes: float | None, most_operations: int | None
 ) -> None:
     fake_what_is_kept(monkeypatch)
     method = variant()
     method._build(0, "cpu")
-    prepared = [method.prepare(make_sample(0, radius=radius)) for radius in RADII]
+    prepared = {points: method.prepare(make_sample(0, radius=radius)) for radius, points in RADII.items()}
+    operations = {}
     with FakeTensorMode(), LiveBytes() as live, torch.no_grad():
-        for one in prepared:
+        for points, one in prepared.items():
             extractors, pair, inputs = on_fake_cuda(method, one)
-            maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box")
+            with QueuedOperations() as queued:
+                maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box")
+            operations[points] = queued.count
             del maps, inputs
         monkeypatch.setattr(state, "allocator_level", lambda device: AllocatorLevel(None, live.now))
         found = check_state(method, "cuda:0", AllocatorLevel(None, 0))
@@ -45,8 +48,10 @@ def test_held_bytes_are_reported_and_an_inference_takes_few_more(
     assert found.agrees is True
     assert found.reported_mb == pytest.approx(held / 1e6, abs=0.1)
     assert method.state_bytes()["other"] == 4 * 4 * 50_176 + 4 + 8 * 1024
-    if most is not None:
-        assert live.peak <= most
+    if most_bytes is not None:
+        assert live.peak <= most_bytes
+    if most_operations is not None:
+        assert operations[15_000] <= most_operations
 
 
 def test_the_count_follows_what_lives() -> None:
@@ -61,3 +66,11 @@ def test_the_count_follows_what_lives() -> None:
         assert live.peak == 4000 + 3960
         del view, more
         assert live.now == 0
+
+
+def test_operations_are_counted_without_views_and_allocations() -> None:
+    with FakeTensorMode(), QueuedOperations() as queued:
+        tensor = torch.empty(6, 2, device="cuda")
+        tensor.T.reshape(3, 4)[1:].mul_(2)
+        torch.zeros(3)
+    assert queued.count == 2  # the copy of the transpose, and the product
