@@ -170,7 +170,7 @@ class CFM:
         return {"weights": held["weights"] + module_bytes(pair), "bank": 0, "other": held["other"]}
 
     def implementations(self) -> Mapping[str, Implementation]:
-        """Return what computes the farthest points."""
+        """Return what computes the parts of the extractors where a machine decides it."""
         return self._fitted()[0].implementations()
 
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -225,7 +225,7 @@ class M3DM:
         return self._fitted().nbytes()
 
     def implementations(self) -> Mapping[str, Implementation]:
-        """Return what computes the farthest points and searches the banks."""
+        """Return what computes the parts of the extractors and searches the banks where a machine decides it."""
         model = self._fitted()
         return model.extractors.implementations() | next(iter(model.banks.values())).implementations()
 

@@ -17,7 +17,7 @@ from methods.cfm import CFM
 from methods.parts import sampling
 from methods.parts.cfm.mapping import MappingPair
 from methods.parts.features import Extractors, Inputs
-from methods.parts.interpolation import _axis_windows
+from methods.parts.interpolation import Interpolator, axis_windows
 from methods.parts.sampling import Sampler
 
 
@@ -114,7 +114,24 @@ def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         partial(farthest_cuda.open_graph, torch.device("cuda")),
     )
     monkeypatch.setattr(sampling, "sampler_for", lambda device: picks)
-    monkeypatch.setattr("methods.parts.interpolation._axis_windows", lru_cache(_axis_windows.__wrapped__))
+    interpolator = Interpolator(Implementation("fake"), _mix, _entries)
+    monkeypatch.setattr("methods.parts.interpolation.interpolator_for", lambda device: interpolator)
+    monkeypatch.setattr("methods.parts.interpolation.axis_windows", lru_cache(axis_windows.__wrapped__))
+
+
+def _mix(points: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Allocate what the kernel fills and queue one operation in its place."""
+    return torch.empty_like(points).zero_(), torch.empty(points.shape, dtype=torch.long, device=points.device)
+
+
+def _entries(
+    pixels: torch.Tensor, reached: torch.Tensor, share: torch.Tensor, index: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Allocate what the two kernels fill and queue two operations in their place."""
+    point_at = torch.full((size * size,), -1, dtype=torch.int32, device=pixels.device)
+    weights = torch.empty(len(reached), 48, device=pixels.device)
+    point_at.zero_()
+    return torch.empty(weights.shape, dtype=torch.long, device=pixels.device), weights.zero_()
 
 
 class _NoGraph:

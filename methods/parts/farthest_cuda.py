@@ -10,7 +10,6 @@ are the same in every run, and ties go to the lowest index.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -19,6 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from methods.parts.optional import reason_it_fails
 from methods.parts.sampling import NEVER_SELECTED_WITHIN
 
 __all__ = ["Buffers", "farthest_by_graph", "launch", "open_graph", "reason_not_to_work"]
@@ -196,11 +196,8 @@ def reason_not_to_work(device: torch.device) -> str:
 
     Triton needs a C compiler and a writable cache folder, which a machine may lack.
     """
-    try:
+
+    def attempt() -> None:
         _CapturedSampler(device, _BLOCK, 2)(torch.zeros(1, 3, device=device))
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        warnings.warn(f"Farthest point sampling does not use Triton, which failed: {error}", RuntimeWarning, 2)
-        return f"Triton failed: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
-    return ""
+
+    return reason_it_fails(attempt, "Triton", "Farthest point sampling")

@@ -15,7 +15,7 @@ from harness.contract import Implementation, MethodError, Sample
 from methods.parts.compiling import require_compiler
 from methods.parts.dino import GRID, build_vit, vit_tokens
 from methods.parts.inputs import SIZE, cloud_input, image_input
-from methods.parts.interpolation import bilinear_rows, cloud_rows, reached_pixels
+from methods.parts.interpolation import bilinear_rows, cloud_rows, interpolator_for, reached_pixels
 from methods.parts.module_state import module_bytes
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
 from methods.parts.sampling import sampler_for
@@ -164,9 +164,12 @@ class Extractors:
         return {"weights": module_bytes(self.vit, self.points), "other": self._sampler_bytes}
 
     def implementations(self) -> dict[str, Implementation]:
-        """Return what computes the farthest points, where there is a choice; as the contract's ``implementations``."""
-        chosen = sampler_for(self.device).implementation
-        return {"farthest points": chosen} if chosen is not None else {}
+        """Return what computes each part where there is a choice; as the contract's ``implementations``."""
+        chosen = {
+            "farthest points": sampler_for(self.device).implementation,
+            "interpolation": interpolator_for(self.device).implementation,
+        }
+        return {part: one for part, one in chosen.items() if one is not None}
 
     def autocast(self) -> torch.autocast:
         """Return the autocast context of ``precision``."""

@@ -6,6 +6,8 @@ sample: bilinear upsampling for the image, and inverse-distance weighting, scatt
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,14 +15,62 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.contract import Implementation
+from methods.parts.optional import import_optional
 from methods.parts.sampling import nearest
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["bilinear_rows", "cloud_rows", "inverse_distance_weights", "pooling_window", "reached_pixels"]
+__all__ = [
+    "WEIGHT_FLOOR",
+    "Interpolator",
+    "axis_windows",
+    "bilinear_rows",
+    "cloud_rows",
+    "interpolator_for",
+    "inverse_distance_weights",
+    "pooling_window",
+    "reached_pixels",
+]
 
 _NEIGHBOURS = 3
-_WEIGHT_FLOOR = 1e-8
+WEIGHT_FLOOR = 1e-8
 """Added to squared distances in square metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolator:
+    """The interpolation of a cloud's tokens as a device computes it.
+
+    Parameters
+    ----------
+    implementation
+        What computes it, and why nothing faster does; None where there is no choice.
+    mix
+        :func:`inverse_distance_weights` for at least three centres.
+    entries
+        From the pixels of points, the pixels of rows, and the result of ``mix`` to columns and weights of the rows of
+        :func:`cloud_rows`, 48 in each, for an image of a given side.
+    """
+
+    implementation: Implementation | None
+    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    entries: Callable[[Tensor, Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+
+
+def interpolator_for(device: torch.device) -> Interpolator:
+    """Return how the interpolation of a float32 cloud is computed on a device."""
+    if device.type != "cuda":
+        return Interpolator(None, _mix, _entries)
+    return _cuda_interpolator(device)
+
+
+@lru_cache(maxsize=16)
+def _cuda_interpolator(device: torch.device) -> Interpolator:
+    kernels, why = import_optional("methods.parts.interpolation_cuda", "Triton", "The interpolation to pixels")
+    why = why if kernels is None else kernels.reason_not_to_work(device)
+    if kernels is None or why:
+        return Interpolator(Implementation("operations of torch", why), _mix, _entries)
+    return Interpolator(Implementation("Triton kernels"), kernels.nearest_three, kernels.pooled_entries)
 
 
 def bilinear_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = torch.float32) -> SparseRows:
@@ -75,7 +125,7 @@ def pooling_window(size: int, dtype: torch.dtype = torch.float32) -> tuple[Tenso
 
 
 @lru_cache(maxsize=4)
-def _axis_windows(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def axis_windows(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return :func:`pooling_window` on a device: a few kB, where a table of all pixels would be 10 MB."""
     indices, weights = pooling_window(size, dtype)
     return indices.to(device), weights.to(device)
@@ -83,7 +133,7 @@ def _axis_windows(size: int, dtype: torch.dtype, device: torch.device) -> tuple[
 
 def _pooling_windows(pixels: Tensor, size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return the flat pixels that each pooled pixel averages, (n, 16) int64, and their weights (n, 16)."""
-    indices, weights = _axis_windows(size, dtype, pixels.device)
+    indices, weights = axis_windows(size, dtype, pixels.device)
     y, x = pixels // size, pixels % size
     flat = indices[y][:, :, None] * size + indices[x][:, None, :]
     product = weights[y][:, :, None] * weights[x][:, None, :]
@@ -130,10 +180,18 @@ def inverse_distance_weights(points: Tensor, centres: Tensor) -> tuple[Tensor, T
 
     Returns
     -------
-    weights (N, k), which add up to 1 in each row, and int64 indices of centres (N, k); k is 3, or M where M is smaller.
+    weights (N, k), which add up to 1 in each row, and int64 indices of centres (N, k), nearest first; k is 3, or M
+    where M is smaller. Of centres at one distance, Triton's kernel on CUDA takes those of lowest index; the order of
+    the other ways is not fixed.
     """
+    if points.dtype == torch.float32 and len(points) and len(centres) >= _NEIGHBOURS:
+        return interpolator_for(points.device).mix(points, centres)
+    return _mix(points, centres)
+
+
+def _mix(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     squared, index = nearest(points, centres, min(_NEIGHBOURS, len(centres)))
-    weights = 1 / (squared + _WEIGHT_FLOOR)
+    weights = 1 / (squared + WEIGHT_FLOOR)
     return weights / weights.sum(1, keepdim=True), index
 
 
@@ -166,12 +224,17 @@ def cloud_rows(
     A matrix of n rows and M columns.
     """
     share, index = inverse_distance_weights(points, centres)
-    point_at = torch.full((size * size,), -1, dtype=torch.long, device=points.device)
-    point_at[pixels] = torch.arange(len(points), device=points.device)
-    window, weight = _pooling_windows(reached, size, points.dtype)
+    by_kernels = share.dtype == torch.float32 and share.shape[1] == _NEIGHBOURS and len(reached) > 0
+    entries = interpolator_for(points.device).entries if by_kernels else _entries
+    columns, weights = entries(pixels, reached, share, index, size)
+    return SparseRows.from_padded(columns, weights, len(centres)) if merged else SparseRows.uniform(columns, weights)
+
+
+def _entries(pixels: Tensor, reached: Tensor, share: Tensor, index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    point_at = torch.full((size * size,), -1, dtype=torch.long, device=pixels.device)
+    point_at[pixels] = torch.arange(len(pixels), device=pixels.device)
+    window, weight = _pooling_windows(reached, size, share.dtype)
     source = point_at[window]
     weight = weight * (source >= 0)
     source = source.clamp_min(0)
-    columns = index[source].flatten(1)
-    weights = (share[source] * weight[..., None]).flatten(1)
-    return SparseRows.from_padded(columns, weights, len(centres)) if merged else SparseRows.uniform(columns, weights)
+    return index[source].flatten(1), (share[source] * weight[..., None]).flatten(1)

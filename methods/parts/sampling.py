@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib import import_module
-from types import ModuleType
 
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from harness.contract import Implementation, MethodError
+from methods.parts.optional import import_optional
 
 __all__ = ["NEVER_SELECTED_WITHIN", "Sampler", "farthest_points", "nearest", "sampler_for"]
 
 NEVER_SELECTED_WITHIN = 1e-3
 """Squared norm, in square metres, up to which the sampling kernel of pointnet2_ops skips a point."""
+
+_PART = "Farthest point sampling"
 
 _PAIRS = 1 << 23
 """Pairs of a query and a point whose distances are in memory at a time: two matrices of 34 MB."""
@@ -93,13 +93,13 @@ def _farthest_by_steps(points: Tensor, count: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _cuda_sampler(device: torch.device) -> Sampler:
-    captured, why = _import("methods.parts.farthest_cuda", "Triton")
+    captured, why = import_optional("methods.parts.farthest_cuda", "Triton", _PART)
     if captured is not None:
         why = captured.reason_not_to_work(device)
         if not why:
             graph = Implementation("a CUDA graph of Triton kernels")
             return Sampler(graph, captured.farthest_by_graph, partial(captured.open_graph, device))
-    package, _ = _import("pointnet2_ops.pointnet2_utils", "pointnet2_ops")
+    package, _ = import_optional("pointnet2_ops.pointnet2_utils", "pointnet2_ops", _PART)
     if package is not None:
         pick = partial(_farthest_by_pointnet2, package.furthest_point_sample)
         return Sampler(Implementation("pointnet2_ops", why), pick)
@@ -108,17 +108,6 @@ def _cuda_sampler(device: torch.device) -> Sampler:
 
 def _farthest_by_pointnet2(sample: Callable[[Tensor, int], Tensor], points: Tensor, count: int) -> Tensor:
     return sample(points[None].contiguous(), count)[0].long()
-
-
-def _import(module: str, name: str) -> tuple[ModuleType | None, str]:
-    """Import an optional module, or return None and why; a warning, too, if it is installed and its import fails."""
-    try:
-        return import_module(module), ""
-    except ModuleNotFoundError:
-        return None, f"{name} is not installed"
-    except Exception as error:
-        warnings.warn(f"Farthest point sampling does not use {name}, whose import failed: {error}", RuntimeWarning, 2)
-        return None, f"{name} can't be imported: {error}"
 
 
 def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:

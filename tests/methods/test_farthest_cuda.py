@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,21 +144,6 @@ def test_a_device_without_the_kernels_is_warned_about_once_and_says_why_each_tim
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert reason_not_to_work(torch.device("cuda:0")) == reason
-
-
-def test_a_package_that_is_not_installed_is_skipped() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert sampling._import("a_package_that_is_not_there", "It") == (None, "It is not installed")
-
-
-def test_a_broken_package_is_skipped_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "broken_extension.py").write_text("raise OSError('libcudart.so.10: cannot open shared object file')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.warns(RuntimeWarning, match=r"broken_extension.*libcudart\.so\.10"):
-        module, reason = sampling._import("broken_extension", "broken_extension")
-    assert module is None
-    assert reason.startswith("broken_extension can't be imported: libcudart.so.10")
 
 
 @pytest.mark.parametrize(
