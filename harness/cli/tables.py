@@ -69,8 +69,9 @@ def command(
     harness tables --table all
     harness tables --table 1,4 --dataset mvtec3d --methods 'cfm*' --format latex --percent --no-differences
     harness tables --table timing,memory --source measured
+    harness tables --table literature --dataset mvtec3d
     """
-    from harness.report.tables import TableRequest, published_grids
+    from harness.report.tables import LITERATURE, TableRequest, published_grids
     from harness.store.published import read_published
 
     form = "json" if as_json else form
@@ -86,7 +87,7 @@ def command(
     request.check(records, published)
     chosen = query.select(records)
     measured = any(record.status == "ok" for record in chosen)
-    if source == "published":
+    if source == "published" or (source == "both" and set(tables) == {LITERATURE}):
         _print(look(published_grids(published, request)), form)
     elif not measured:
         _print(look(_published_instead(chosen, published, request, source, store)), form)

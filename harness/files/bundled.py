@@ -22,7 +22,7 @@ def splits_dir() -> Path:
 
 
 def published_dir() -> Path:
-    """Return the folder of published numbers, one CSV file per source."""
+    """Return the folder of published numbers: the paper's, and in ``literature`` one CSV file for each other source."""
     return _first_existing(_PACKAGE / "_bundled" / "published", _PACKAGE.parent / "results" / "published")
 
 

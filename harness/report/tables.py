@@ -10,6 +10,7 @@ from harness.errors import ExitCode, HarnessError, UsageError
 from harness.report.differences import difference_grid
 from harness.report.grid import Grid, Value
 from harness.report.groups import Group, group_records, split_by_machine
+from harness.report.literature import literature_grids
 from harness.report.own_tables import accuracy_grid, category_grid, cost_grid, defect_grid, memory_grid, timing_grid
 from harness.report.paper_layout import layout_grids, printed_numbers
 from harness.report.rank import rank_grid
@@ -17,13 +18,23 @@ from harness.report.seeds import seed_grids, typical_groups
 from harness.report.series import Series, find_series
 from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
+from harness.store.literature import read_literature
 from harness.store.paper import PAPER_DATASET, PAPER_TABLES, PaperTable
 from harness.store.published import Published
 from harness.store.quantities import ACCURACY, quantity, require_accuracy
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = ["TABLES", "NothingMeasuredError", "Source", "Table", "TableRequest", "measured_grids", "published_grids"]
+__all__ = [
+    "LITERATURE",
+    "TABLES",
+    "NothingMeasuredError",
+    "Source",
+    "Table",
+    "TableRequest",
+    "measured_grids",
+    "published_grids",
+]
 
 Source = Literal["measured", "published", "both"]
 
@@ -35,6 +46,9 @@ _EXACT = {metric.id.removesuffix("_official"): metric.id for metric in ACCURACY 
 
 _TIED = ("paper", "accuracy", "categories", "defects")
 """Kinds of tables whose best numbers are compared with the others."""
+
+LITERATURE = "literature"
+"""Name of the table of other publications than the paper."""
 
 _Make = Callable[[Group, "Published | None", Sequence[str]], Iterable["Grid | None"]]
 
@@ -101,6 +115,7 @@ TABLES: dict[str, Table] = {
         Table("rank", "mean ranks over categories, with the Friedman and Nemenyi tests"),
         Table("differences", "difference of each method to the best with its 95% interval", in_all=False),
         Table("seeds", "means over random few-shot lists with their 95% interval"),
+        Table(LITERATURE, "what other publications print, each with what it compares with", in_all=False),
     )
 }
 """Every table by name, in the order in which they are printed."""
@@ -132,7 +147,8 @@ class TableRequest:
 
     def check(self, records: Sequence[Record], published: Published) -> None:
         """Raise UsageError for a name that is unknown, and for a table of the paper without any of the metrics."""
-        self.query.check(records, published.methods)
+        others = read_literature().methods if self.wants(LITERATURE) else ()
+        self.query.check(records, (*published.methods, *others))
         require_accuracy(self.metrics)
         for name in self.tables:
             if name not in ("all", *TABLES, *_OLD_NAMES):
@@ -199,6 +215,7 @@ def measured_grids(
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []
     grids += seed_grids(groups, request.metrics) if request.wants("seeds") else []
+    grids += _others(request) if published is not None else []
     if intervals is None:
         return grids
     intervals.prepare(numbers_of(grid for grid in grids if grid.keys["kind"] in _TIED))
@@ -222,7 +239,7 @@ def _compared(grid: Grid, intervals: Uncertainty) -> Grid:
 
 
 def published_grids(published: Published, request: TableRequest) -> list[Grid]:
-    """Return the paper's tables.
+    """Return the paper's tables, and that of other publications where it is asked for.
 
     Raises
     ------
@@ -238,6 +255,7 @@ def published_grids(published: Published, request: TableRequest) -> list[Grid]:
             table, printed_numbers(table, published, query.keeps_published), None, metrics=request.metrics
         )
     ]
+    grids += _others(request)
     if not grids:
         where = f"in table {', '.join(request.tables)}" if request.tables else "in any table"
         shots = [f"{size} shots" for size in query.shots]
@@ -282,6 +300,11 @@ def _like_paper(
         several = not joined or len(series.groups) > 1
         if asked or (several and (table.dataset == PAPER_DATASET or series.first.dataset == table.dataset)):
             yield from layout_grids(table, None, series, metrics=metrics, warning=warning)
+
+
+def _others(request: TableRequest) -> list[Grid]:
+    wanted = request.wants(LITERATURE)
+    return literature_grids(read_literature(), request.query, request.metrics) if wanted else []
 
 
 def _wants_number(request: TableRequest, table: PaperTable) -> bool:

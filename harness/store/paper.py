@@ -156,7 +156,7 @@ PAPER_TABLES: tuple[PaperTable, ...] = (
 
 def printed_rows(published: Published, table: PaperTable) -> tuple[PublishedRow, ...]:
     """Return the numbers that a table prints, in the paper's order."""
-    return tuple(row for row in published.rows if row.source == SOURCE and row.table == table.number)
+    return tuple(row for row in published.rows if row.source == SOURCE and row.table == str(table.number))
 
 
 def reason_for_no_difference(dataset: str, labels: Sequence[str]) -> str:

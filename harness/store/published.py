@@ -6,6 +6,7 @@ decimals that the source prints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from harness.data.splits import Shots, parse_shots
 from harness.errors import DataError, HarnessError
 from harness.files.bundled import published_dir
 from harness.files.csvfile import read_csv
+from harness.files.names import one_line
 from harness.registry import parse_label, split_list
 from harness.store.quantities import QUANTITIES
 
@@ -24,6 +26,7 @@ __all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_publish
 MEAN = "mean"
 """Category of a value that is the mean over all categories of its dataset."""
 
+_TABLE = re.compile(r"[A-Za-z0-9-]+")
 _COLUMNS = ("source", "table", "dataset", "method", "shots", "category", "metric", "value")
 
 
@@ -36,7 +39,7 @@ class PublishedRow:
     source
         Publication, for example ``costanzino2024``.
     table
-        Number of its table.
+        Number of its table, or what the number stands in: ``readme``.
     dataset, method, shots, category, metric
         Names of this project; the category is ``mean`` for a mean over all of them.
     text
@@ -44,7 +47,7 @@ class PublishedRow:
     """
 
     source: str
-    table: int
+    table: str
     dataset: str
     method: str
     shots: Shots
@@ -132,15 +135,15 @@ def _row(where: str, line: Mapping[str, str]) -> PublishedRow:
     for name, value in line.items():
         if not value or value != value.strip():
             raise DataError(f"{where} has an empty or padded {name}: mend the line.")
-    if not table.isdecimal():
-        raise DataError(f"{where} has the table '{table}', which is no number: mend the line.")
+    if not _TABLE.fullmatch(table):
+        raise DataError(f"{where} has the table '{one_line(table)}': write its number, or a word such as readme.")
     if metric not in QUANTITIES:
         raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(QUANTITIES)}.")
     known = DATASETS[dataset].categories if dataset in DATASETS else None
     if known is not None and category != MEAN and category not in known:
         raise DataError(f"{where} has the category '{category}', which {dataset} hasn't: mend the line.")
     _check_value(where, metric, text)
-    return PublishedRow(source, int(table), dataset, method, _shots(where, shots), category, metric, text)
+    return PublishedRow(source, table, dataset, method, _shots(where, shots), category, metric, text)
 
 
 def _shots(where: str, text: str) -> Shots:

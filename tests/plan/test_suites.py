@@ -41,7 +41,7 @@ def installed(method: str) -> bool:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_published_row_of_an_installed_method_is_planned_and_nothing_else(suite: str) -> None:
-    rows = [row for row in read_published().rows if row.source == "costanzino2024" and row.table == SUITES[suite]]
+    rows = [row for row in read_published().rows if row.source == "costanzino2024" and row.table == str(SUITES[suite])]
     expected = {(row.dataset, str(registry.parse([row.method])[0]), row.shots) for row in rows if installed(row.method)}
     selections, notes = suite_selections([suite], FREE, None)
     assert expected

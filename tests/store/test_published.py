@@ -30,8 +30,7 @@ def test_every_line_of_the_files_is_read_as_it_is_printed(published):
         with path.open(encoding="utf-8", newline="") as stream:
             lines += [tuple(line.values()) for line in csv.DictReader(stream)]
     rows = [
-        (r.source, str(r.table), r.dataset, r.method, str(r.shots), r.category, r.metric, r.text)
-        for r in published.rows
+        (r.source, r.table, r.dataset, r.method, str(r.shots), r.category, r.metric, r.text) for r in published.rows
     ]
     assert len(lines) >= 462
     assert rows == lines
@@ -53,7 +52,7 @@ TRUNCATED = {("ast", "aupro_30_official"), ("ast", "aupro_1_official")}
 def test_printed_means_are_the_means_of_the_printed_categories(published):
     values = defaultdict(dict)
     for row in published.rows:
-        if row.table in (1, 2):
+        if row.table in ("1", "2"):
             values[row.method, row.metric][row.category] = row.value
     checked = 0
     for (method, metric), by_category in values.items():
@@ -78,7 +77,7 @@ def test_tables_agree_where_they_print_the_same_number(published):
 
 def test_a_number_is_found_under_any_label_of_its_method(published):
     found = published.find("mvtec3d", ("nothing", "cfm"), "full", MEAN, "i_auroc")
-    assert (found.text, found.table) == ("0.954", 1)
+    assert (found.text, found.table) == ("0.954", "1")
     assert published.find("mvtec3d", ("cfm",), 10, MEAN, "aupro_1_official").text == "0.398"
     assert published.find("mvtec3d", ("cfm",), "full", MEAN, "aupro_1") is None
     assert published.find("mvtec3d", (), "full", MEAN, "i_auroc") is None
@@ -112,7 +111,7 @@ def test_any_number_of_training_samples_may_be_published(tmp_path):
     ("line", "complaint"),
     [
         ("someone2030,1,mvtec3d,cfm,full,bagel,i_auroc", "has 7 fields"),
-        ("someone2030,one,mvtec3d,cfm,full,bagel,i_auroc,0.9", "the table 'one'"),
+        ("someone2030,one two,mvtec3d,cfm,full,bagel,i_auroc,0.9", "the table 'one two'"),
         ("someone2030,1,mvtec3d,cfm,0,bagel,i_auroc,0.9", "'0' shots"),
         ("someone2030,1,mvtec3d,cfm,full,bagle,i_auroc,0.9", "the category 'bagle'"),
         ("someone2030,1,mvtec3d,cfm,full,bagel,auroc,0.9", "the unknown metric 'auroc'"),

@@ -1,0 +1,48 @@
+"""The table of other publications."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import UsageError
+from harness.report.literature import literature_grids
+from harness.report.tables import TableRequest, measured_grids, published_grids
+from harness.store.literature import SOURCES, read_literature
+from harness.store.published import read_published
+from harness.store.query import RecordQuery
+
+
+def test_a_table_for_each_setting_with_a_footnote_for_each_source() -> None:
+    grids = literature_grids(read_literature(), RecordQuery())
+    settings = [(grid.keys["dataset"], grid.keys["shots"]) for grid in grids]
+    assert settings[:4] == [("mvtec3d", size) for size in ("full", "50", "10", "5")]
+    assert len(settings) == len(set(settings))
+    for row in (row for grid in grids for row in grid.rows):
+        assert row.labels[1].note == SOURCES[row.keys["source"]].note
+        assert not any(value.place for value in row.values)
+
+
+def test_categories_take_the_place_of_means_and_metrics_that_of_all() -> None:
+    query = RecordQuery(dataset="mvtec3d", categories=("bagel",), methods=("trd[third=depth]",))
+    (grid,) = literature_grids(read_literature(), query, ["p_auroc"])
+    assert grid.label_headings == ("method", "source", "category")
+    (row,) = grid.rows
+    assert [value.text for value in row.values] == ["0.993"]
+    assert (row.keys["category"], row.labels[0].text) == ("bagel", "trd[third=depth]")
+
+
+def test_it_is_shown_where_it_is_asked_for() -> None:
+    published, request = read_published(), TableRequest(tables=("literature",))
+    request.check([], published)
+    kinds = {grid.keys["kind"] for grid in published_grids(published, request)}
+    assert kinds == {"literature"}
+    assert {grid.keys["kind"] for grid in measured_grids([], published, request)} == kinds
+    assert measured_grids([], None, request) == [], "measured numbers alone"
+    assert "literature" not in {grid.keys["kind"] for grid in published_grids(published, TableRequest())}
+
+
+def test_its_methods_are_known_where_it_is_asked_for() -> None:
+    query = RecordQuery(methods=("mafr",))
+    TableRequest(query, ("literature",)).check([], read_published())
+    with pytest.raises(UsageError, match="mafr"):
+        TableRequest(query).check([], read_published())

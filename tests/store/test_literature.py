@@ -1,0 +1,57 @@
+"""Numbers of other publications: each has a source, and means and repeated tables agree where they are printed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import fmean
+
+from harness.data.registry import DATASETS
+from harness.store.literature import SOURCES, read_literature
+from harness.store.published import MEAN, read_published
+
+LITERATURE = read_literature()
+ROUNDED = 0.001
+UNEQUAL = {
+    ("chu2023", "shape-guided[modality=xyz]", "full", "mvtec3d", "i_auroc"): (0.9147, 0.916),
+    ("long2025", "3d-adnas", "50", "eyecandies", "p_auroc"): (0.9156, 0.912),
+    ("long2025", "3d-adnas[modality=depth]", "full", "eyecandies", "p_auroc"): (0.7661, 0.765),
+}
+"""Mean of the printed categories, and the printed mean, where these differ by more than 0.001."""
+
+
+def test_every_source_has_numbers_and_a_footnote_and_none_is_the_papers() -> None:
+    assert {row.source for row in LITERATURE.rows} == set(SOURCES)
+    assert all(source.citation and source.note and source.id == id for id, source in SOURCES.items())
+    assert not {row.source for row in read_published().rows} & set(SOURCES)
+
+
+def test_values_are_shares_of_official_metrics_and_no_exact_aupro() -> None:
+    assert {row.metric for row in LITERATURE.rows} == {"i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"}
+    assert all(0 < row.value <= 1 for row in LITERATURE.rows)
+    assert {row.dataset for row in LITERATURE.rows} == {"mvtec3d", "eyecandies"}
+
+
+def test_printed_means_are_those_of_the_printed_categories_but_for_known_ones() -> None:
+    values: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
+    for row in LITERATURE.rows:
+        values[row.source, row.method, str(row.shots), row.dataset, row.metric][row.category] = row.value
+    unequal = {}
+    for key, by_category in values.items():
+        printed = by_category.pop(MEAN)
+        assert set(by_category) in (set(), set(DATASETS[key[3]].categories)), key
+        if by_category and abs(fmean(by_category.values()) - printed) > ROUNDED:
+            unequal[key] = (round(fmean(by_category.values()), 4), printed)
+    assert unequal == UNEQUAL
+
+
+def test_the_baselines_of_the_paper_are_those_of_its_source() -> None:
+    ours = {
+        (row.method, row.category, row.metric): row.text
+        for row in read_published().rows
+        if row.table == "1" and row.method.partition("-")[0] in ("voxel", "depth")
+    }
+    theirs = {
+        (row.method, row.category, row.metric): row.text for row in LITERATURE.rows if row.source == "bergmann2022"
+    }
+    assert len(ours) == 131, "one mean is cut off"
+    assert {key: theirs[key] for key in ours} == ours
