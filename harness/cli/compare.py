@@ -10,9 +10,11 @@ import click
 from harness.cli.options import choice_option, json_option, names_argument
 from harness.cli.output import console, echo, print_json
 from harness.cli.query_options import contended_option, nothing_measured, query_options
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.answer.answer import Answer
+    from harness.report.grid import Grid
     from harness.store.query import RecordQuery
     from harness.store.store import Store
 
@@ -23,6 +25,7 @@ __all__ = ["command"]
 @names_argument()
 @click.option("--metric", default="", help="Accuracy metric; by default AUPRO@1%, or I-AUROC where masks are missing.")
 @choice_option("--format", "form", choices=("text", "json", "markdown"), help="For a person, a program or a page.")
+@click.option("--percent", is_flag=True, help="Print accuracies in percent: 95.4 for 0.954.")
 @json_option
 @contended_option
 @query_options
@@ -30,6 +33,7 @@ def command(
     names: tuple[str, ...],
     metric: str,
     form: Literal["text", "json", "markdown"],
+    percent: bool,
     as_json: bool,
     query: RecordQuery,
     store: Store,
@@ -46,7 +50,7 @@ def command(
     \b
     harness compare
     harness compare cfm cfm-t btf --dataset toy
-    harness compare 'cfm*' --metric i_auroc --format markdown
+    harness compare 'cfm*' --metric i_auroc --format markdown --percent
     """
     from harness.registry import method_names
     from harness.report.answer.make import answers
@@ -54,6 +58,9 @@ def command(
     from harness.report.tables import NothingMeasuredError
     from harness.report.uncertainty import Uncertainty
 
+    form = "json" if as_json else form
+    if percent and form == "json":
+        raise UsageError("--percent is for answers that people read: leave it out with --format json.")
     query = replace(query, methods=tuple(dict.fromkeys((*names, *query.methods))))
     records = store.all()
     query.check(records, method_names())
@@ -64,29 +71,39 @@ def command(
         given = answers(chosen, query, Uncertainty(store, progress=progress), metric, store.elsewhere)
     if not any(answer.methods for answer in given):
         raise NothingMeasuredError(" ".join(answer.paragraphs[0] for answer in given))
-    if as_json or form == "json":
+    if form == "json":
         print_json([answer.to_json() for answer in given])
     elif form == "markdown":
-        echo("\n\n".join(map(_markdown, given)))
+        echo("\n\n".join(_markdown(answer, percent) for answer in given))
     else:
         for answer in given:
-            _print(answer)
+            _print(answer, percent)
 
 
-def _markdown(answer: Answer) -> str:
-    from harness.report.answer.table import answer_grid
+def _markdown(answer: Answer, percent: bool) -> str:
     from harness.report.render.text import as_markdown, escape_markdown
 
-    texts = map(escape_markdown, answer.paragraphs)
-    return "\n\n".join((f"## {escape_markdown(answer.title)}", *texts, as_markdown([answer_grid(answer)])))
+    paragraphs, grid = _parts(answer, percent)
+    return "\n\n".join((f"## {escape_markdown(answer.title)}", *map(escape_markdown, paragraphs), as_markdown([grid])))
 
 
-def _print(answer: Answer) -> None:
-    from harness.report.answer.table import answer_grid
+def _print(answer: Answer, percent: bool) -> None:
     from harness.report.console import print_grid
 
+    paragraphs, grid = _parts(answer, percent)
     console().print(answer.title, style="bold")
-    for paragraph in answer.paragraphs:
+    for paragraph in paragraphs:
         console().print(paragraph)
     console().print()
-    print_grid(answer_grid(answer))
+    print_grid(grid)
+
+
+def _parts(answer: Answer, percent: bool) -> tuple[tuple[str, ...], Grid]:
+    """Return the words and the table of an answer."""
+    from harness.report.answer.table import answer_grid
+    from harness.report.presentation import hundredfold, in_percent
+
+    grid = answer_grid(answer)
+    if not percent:
+        return answer.paragraphs, grid
+    return tuple(map(hundredfold, answer.paragraphs)), in_percent([grid])[0]

@@ -157,12 +157,13 @@ def _print_overview(records: Sequence[Record], query: RecordQuery, store: Store,
     from harness.report.console import COMPARING, counting, print_grid
     from harness.report.legend import legend
     from harness.report.overview import overview
+    from harness.report.presentation import hundredfold
     from harness.report.uncertainty import Uncertainty
 
     with counting(COMPARING) as progress:
         screen = overview(records, query, Uncertainty(store, progress=progress), folders_to_name(store))
     print_grid(*_changed([screen.grid], percent=percent, no_differences=False))
-    console().print(screen.verdict)
+    console().print(hundredfold(screen.verdict) if percent else screen.verdict)
     for sentence in legend([screen.grid]):
         console().print(sentence, style="dim")
     console().print()

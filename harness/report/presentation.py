@@ -10,10 +10,10 @@ from decimal import Decimal
 from harness.report.grid import Grid, Row, Value
 from harness.store.quantities import ACCURACY
 
-__all__ = ["in_percent", "with_short_labels", "without_differences"]
+__all__ = ["hundredfold", "in_percent", "with_short_labels", "without_differences"]
 
 _ACCURACIES = frozenset(metric.id for metric in ACCURACY)
-_FRACTION = re.compile(r"(?<![\d.])\d\.\d{2,}(?![\d.])")
+_FRACTION = re.compile(r"(?<![\d.=])\d\.\d{2,}(?![\d.])")
 _LONGEST = 24
 """Characters of a label that stays as it is."""
 
@@ -24,7 +24,7 @@ def in_percent(grids: Sequence[Grid]) -> list[Grid]:
 
 
 def _in_percent(grid: Grid) -> Grid:
-    scaled = [column.keys.get("metric") in _ACCURACIES for column in grid.columns]
+    scaled = [column.keys.get("metric", "").removeprefix("difference_") in _ACCURACIES for column in grid.columns]
     if not any(scaled):
         return grid
     rows = tuple(
@@ -34,16 +34,16 @@ def _in_percent(grid: Grid) -> Grid:
         )
         for row in grid.rows
     )
-    caption = "; ".join(filter(None, (_hundredfold(grid.caption), "accuracies in percent")))
+    caption = "; ".join(filter(None, (hundredfold(grid.caption), "accuracies in percent")))
     return replace(grid, rows=rows, caption=caption)
 
 
 def _scaled(value: Value) -> Value:
-    return replace(value, text=_hundredfold(value.text), note=_hundredfold(value.note))
+    return replace(value, text=hundredfold(value.text), note=hundredfold(value.note))
 
 
-def _hundredfold(text: str) -> str:
-    """Return a text in which fractions of two decimals or more are a hundred times as large."""
+def hundredfold(text: str) -> str:
+    """Return a text in which fractions of two decimals or more are a hundred times as large; parameters stay."""
     return _FRACTION.sub(lambda match: str(Decimal(match[0]).scaleb(2)), text)
 
 

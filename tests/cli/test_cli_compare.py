@@ -45,6 +45,13 @@ def test_each_setting_has_its_answer(call, measured):
     assert "random weights" in many["cautions"][0]
 
 
+def test_words_and_tables_are_in_percent(call, measured):
+    fraction = re.compile(r"(?<![\d.])0\.\d\d\d")
+    for verb in (("compare", "--shots", 10), ("compare", "--shots", 10, "--format", "markdown"), ("tables",)):
+        assert fraction.search(call(*verb).out), verb
+        assert not fraction.search(call(*verb, "--percent").out), verb
+
+
 def test_words_come_first_and_the_table_has_every_method(call, measured):
     out = call("compare", "--shots", 10).out
     words, table = out.split("Methods, the best first", 1)

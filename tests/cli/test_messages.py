@@ -66,6 +66,7 @@ compare --metric nix
 compare --dataset nix
 compare --shots 7
 compare --format nix
+compare --percent --json
 compare --results nowhere
 compare --results broken
 plot nix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.report.grid import Column, Grid, Row, Value
-from harness.report.presentation import in_percent, with_short_labels, without_differences
+from harness.report.presentation import hundredfold, in_percent, with_short_labels, without_differences
 from harness.report.render.text import as_markdown
 from harness.report.tables import TableRequest, published_grids
 from harness.store.published import read_published
@@ -44,6 +44,13 @@ def test_percent_of_every_published_number_is_a_hundred_times_the_number() -> No
                 accuracy = "auroc" in column.keys.get("metric", "") or "aupro" in column.keys.get("metric", "")
                 if value.number is not None:
                     assert float(changed.text) == pytest.approx(float(value.text) * (100 if accuracy else 1), abs=1e-9)
+
+
+def test_sentences_are_in_percent_and_parameters_stay() -> None:
+    text = "cfm[noise=0.05] leads with 0.954 (95% interval 0.90 to 0.98), less than 0.001; 1.3 times as fast."
+    assert hundredfold(text) == (
+        "cfm[noise=0.05] leads with 95.4 (95% interval 90 to 98), less than 0.1; 1.3 times as fast."
+    )
 
 
 def test_differences_are_left_out() -> None:
