@@ -1,10 +1,10 @@
-"""Measure every method, and write the tables and pictures of the README: ``python docs/make.py RESULTS [DATA]``.
+"""Measure every method, and write the tables and pictures of README and docs: ``python docs/make.py RESULTS [DATA]``.
 
 ``python docs/make.py`` alone writes the page of the leaderboard from the committed files, and measures nothing.
 
-A block of the README between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what a command prints; the commands stand
-in :data:`BLOCKS`. Cells that RESULTS holds are not measured again. DATA is a folder of Eyecandies; without it what
-comes from there stays as it is.
+A block of a page between ``<!-- made: NAME -->`` and ``<!-- end -->`` is what a command prints; the commands and the
+pages stand in :data:`BLOCKS`. Cells that RESULTS holds are not measured again. DATA is a folder of Eyecandies; without
+it what comes from there stays as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal, NamedTuple
 
 from harness.data.toy import Toy
 from harness.report.groups import group_records
@@ -25,10 +26,14 @@ from harness.store.store import Store
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BOARD = HERE / "leaderboard.md"
+FIRST_RUN = HERE / "first-run.md"
+TOY_PAGE = HERE / "explanations" / "toy.md"
+CANDYCANE_PAGE = HERE / "explanations" / "candycane.md"
 
 TOY = ("--dataset", "toy")
 CANDY = ("--dataset", "eyecandies")
 CFM = "cfm,cfm-t"
+QUICK = ("--methods", "cfm-t,depth-vm", "--categories", "bump", "--shots", "5")
 RANDOM = ("--preset", "quick", "--weights", "random", "--shots", "10")
 CANDYCANE = ("--categories", "CandyCane")
 SHIPPED = ("--methods", "patchcore-rgb[backbone=efficientnet-lite0]")
@@ -46,21 +51,31 @@ RUNS = (
 )
 """What is measured; maps are kept for the pictures. What Python packages ship needs no download to be pretrained."""
 
-BESIDE = ("--methods", PARTS, *TOY, *RANDOM)
-"""Measured into RESULTS-parts: the tables of all methods are without these rows."""
+BESIDE = {"parts": ("--methods", PARTS, *TOY, *RANDOM), "quick": QUICK}
+"""Measured into RESULTS-parts and RESULTS-quick: the tables of all methods are without these rows."""
 
 LEGENDS = ("Best in bold", "≈ ", "Exact AUPRO is")
-"""How paragraphs begin that the page needs once: below the last of the tables on one dataset."""
+"""How paragraphs begin that a page needs once: below the last of the tables on one dataset."""
+
+
+class Block(NamedTuple):
+    """What a command prints, and the page that shows it."""
+
+    page: Path
+    form: Literal["code", "markdown"]
+    arguments: tuple[str, ...]
+
 
 UNTRAINED = ("--weights", "random")
-BY_DEFECT = ("--metric", "i_auroc,aupro_1")
+BY_DEFECT = ("--table", "defects", "--metric", "i_auroc,aupro_1")
 BLOCKS = {
-    "run": ("code", ("run", "--methods", CFM, *TOY, *RANDOM)),
-    "toy": ("markdown", ("tables", *TOY, "--table", "accuracy", "--source", "measured")),
-    "toy-speed": ("markdown", ("tables", *TOY, *UNTRAINED, "--table", "5", "--source", "measured")),
-    "parts": ("markdown", ("tables", *TOY, "--methods", f"cfm,{PARTS}", "--table", "defects", *BY_DEFECT)),
-    "defects": ("markdown", ("tables", *TOY, *UNTRAINED, "--table", "defects", *BY_DEFECT)),
-    "candycane": ("markdown", ("tables", *CANDY, "--table", "accuracy", "--source", "measured")),
+    "quick": Block(README, "code", ("run", *QUICK)),
+    "run": Block(FIRST_RUN, "code", ("run", "--methods", CFM, *TOY, *RANDOM)),
+    "toy": Block(TOY_PAGE, "markdown", ("tables", *TOY, "--table", "accuracy", "--source", "measured")),
+    "toy-speed": Block(TOY_PAGE, "markdown", ("tables", *TOY, *UNTRAINED, "--table", "5", "--source", "measured")),
+    "parts": Block(TOY_PAGE, "markdown", ("tables", *TOY, "--methods", f"cfm,{PARTS}", *BY_DEFECT)),
+    "defects": Block(TOY_PAGE, "markdown", ("tables", *TOY, *UNTRAINED, *BY_DEFECT)),
+    "candycane": Block(CANDYCANE_PAGE, "markdown", ("tables", *CANDY, "--table", "accuracy", "--source", "measured")),
 }
 FIRST = ("parts", "defects", "toy")
 """Blocks that others on the same cells follow."""
@@ -82,26 +97,17 @@ def main(results: Path, data: Path | None) -> None:
             harness("run", *arguments, results=results)
         elif data is not None:
             harness("run", *arguments, "--data", str(data), results=results)
-    beside = results.with_name(f"{results.name}-parts")
-    harness("run", *BESIDE, results=beside)
-    records = Store(results).all()
-    text = README.read_text(encoding="utf-8")
-    for name, (form, arguments) in BLOCKS.items():
-        if data is None and "eyecandies" in arguments:
-            continue
-        also = ("--results", str(beside)) if name == "parts" else ()
-        printed = harness(*arguments, *also, results=results, form=form)
-        if name in FIRST:
-            text = replaced(text, name, without_legends(printed))
-        else:
-            text = replaced(text, name, f"{printed}\n\n{measured_on(records, arguments)}")
-    README.write_text(text, encoding="utf-8")
+    for name, arguments in BESIDE.items():
+        harness("run", *arguments, results=folder_beside(results, name))
+    for name, block in BLOCKS.items():
+        if data is not None or "eyecandies" not in block.arguments:
+            fill(name, block, results)
     for name, arguments in PICTURES.items():
         if "eyecandies" not in arguments:
             harness(*arguments, "--to", str(HERE / name), results=results)
         elif data is not None and arguments[0] == "show":
             harness(*arguments, "--data", str(data), "--to", str(HERE / name), results=results)
-    draw_mismatch(results, records)
+    draw_mismatch(results)
 
 
 def write_board() -> None:
@@ -109,11 +115,29 @@ def write_board() -> None:
     folders = HERE.parent / "results"
     where = ("--leaderboard", str(folders / "leaderboard"), "--submissions", str(folders / "submissions"))
     printed = run("leaderboard", *where, "--format", "markdown")
-    BOARD.write_text(replaced(BOARD.read_text(encoding="utf-8"), "leaderboard", printed.strip()), encoding="utf-8")
+    BOARD.write_text(replaced(BOARD, "leaderboard", printed.strip()), encoding="utf-8")
 
 
-def draw_mismatch(results: Path, records: list[Record]) -> None:
+def folder_beside(results: Path, name: str) -> Path:
+    """Return the results folder of what :data:`BESIDE` names."""
+    return results.with_name(f"{results.name}-{name}")
+
+
+def fill(name: str, block: Block, results: Path) -> None:
+    """Write what the command of a block prints into its page."""
+    folder = folder_beside(results, name) if name == "quick" else results
+    also = ("--results", str(folder_beside(results, name))) if name == "parts" else ()
+    printed = harness(*block.arguments, *also, results=folder, form=block.form)
+    if name in FIRST:
+        content = without_legends(printed)
+    else:
+        content = f"{printed}\n\n{measured_on(Store(folder).all(), block.arguments)}"
+    block.page.write_text(replaced(block.page, name, content), encoding="utf-8")
+
+
+def draw_mismatch(results: Path) -> None:
     """Draw a part that the picture shows and the cloud does not, with the map of CFM."""
+    records = Store(results).all()
     cell = next(r.cell for r in records if (r.cell.dataset, r.cell.category, r.cell.label) == ("toy", "ridge", "cfm"))
     sample = Toy.folder() / "ridge" / "test" / "mismatch-plain"
     with TemporaryDirectory() as folder:
@@ -142,17 +166,18 @@ def without_legends(page: str) -> str:
     return "\n\n".join(part for part in page.split("\n\n") if not part.startswith(LEGENDS))
 
 
-def replaced(text: str, name: str, content: str) -> str:
-    """Return the page with the block NAME filled anew."""
+def replaced(page: Path, name: str, content: str) -> str:
+    """Return the text of a page with the block NAME filled anew."""
+    text = page.read_text(encoding="utf-8")
     block = re.compile(rf"(<!-- made: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if len(block.findall(text)) != 1:
-        raise SystemExit(f"No page has the block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
+        raise SystemExit(f"{page} has no block '<!-- made: {name} -->': add one, or drop it from docs/make.py")
     return block.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)
 
 
 def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
     """Say when, on what and in how much time the records behind a block were measured."""
-    dataset = arguments[arguments.index("--dataset") + 1]
+    dataset = arguments[arguments.index("--dataset") + 1] if "--dataset" in arguments else "toy"
     methods = arguments[arguments.index("--methods") + 1].split(",") if "--methods" in arguments else None
     chosen = [
         record

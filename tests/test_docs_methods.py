@@ -37,7 +37,7 @@ def stated_in(name: str) -> dict[str, str]:
 
 
 def test_every_method_has_a_page_and_every_page_a_method() -> None:
-    assert sorted(path.stem for path in PAGES.glob("*.md")) == OWN
+    assert sorted(path.stem for path in PAGES.glob("*.md") if path.name != "README.md") == OWN
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -1,26 +1,42 @@
-"""What the README shows is what the repository holds."""
+"""What the README says is so."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
-from harness.cli.main import cli
+import pytest
+import yaml
+
+from harness.distribution import VERSION
 
 TOP = Path(__file__).resolve().parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")
+EXTRAS = set(tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
 
 
-def test_the_example_of_a_method_is_the_tested_plugin() -> None:
-    assert (TOP / "tests" / "plugin" / "colour_distance.py").read_text(encoding="utf-8") in README
+def test_it_fits_a_few_screens() -> None:
+    assert len(README.splitlines()) <= 130
 
 
-def test_every_verb_is_named_and_every_named_verb_exists() -> None:
-    verbs = set(cli.list_commands(None))
-    assert set(re.findall(r"^ *harness ([a-z]+)", README, re.MULTILINE)) <= verbs
-    assert all(f"`{verb}`" in README for verb in verbs)
+def test_the_set_up_commands_stand_alone() -> None:
+    lines = README.splitlines()
+    assert "    pip install -e . && harness run --methods cfm,cfm-t --shots 10" in lines
+    assert "    pip install tox && tox" in lines
 
 
-def test_pictures_exist() -> None:
-    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
-        assert (TOP / path).is_file()
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
+def test_every_extra_is_named_and_every_named_extra_exists(page: str) -> None:
+    text = (TOP / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| .* \|$", text[text.index("| extra |") :].partition("\n\n")[0], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    assert named == EXTRAS if page == "docs/install.md" else named | {"browser"} == EXTRAS
+
+
+def test_it_cites_this_version_and_the_paper() -> None:
+    citation = yaml.safe_load((TOP / "CITATION.cff").read_text(encoding="utf-8"))
+    (paper,) = citation["references"]
+    for wanted in (VERSION, citation["authors"][0]["name"], paper["title"], str(paper["year"])):
+        assert f"{{{wanted}}}" in README
+    assert all(f"{author['family-names']}, {author['given-names']}" in README for author in paper["authors"])

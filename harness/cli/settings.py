@@ -8,9 +8,9 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.files.reading import read_regular
 
-__all__ = ["read_settings", "read_slurm_table"]
+__all__ = ["SETTINGS", "read_settings", "read_slurm_table"]
 
-_KEYS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
+SETTINGS = ("data", "results", "weights_dir", "device", "preset", "weights", "timeout")
 """Options that a project may set, with underscores or dashes."""
 _SLURM = "slurm"
 
@@ -29,10 +29,10 @@ def read_settings() -> dict[str, str]:
     table, path = _project()
     values = {key.replace("-", "_"): value for key, value in table.items() if key != _SLURM}
     for key, value in values.items():
-        if key not in _KEYS:
+        if key not in SETTINGS:
             from harness.registry import nearest_names
 
-            raise UsageError(f"{path.absolute()} sets '{key}', which is no setting: {nearest_names(key, _KEYS)}")
+            raise UsageError(f"{path.absolute()} sets '{key}', which is no setting: {nearest_names(key, SETTINGS)}")
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path.absolute()} sets '{key}' to neither a text nor a number: correct the value.")
     return {key: str(value) for key, value in values.items()}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import pytest
+from docs_pages import PAGES, TOP, commands_in
 
 from harness.cli.main import cli
 
-TOP = Path(__file__).resolve().parents[2]
 QUOTED = re.compile(r"'(harness [a-z](?:[^'\n]| '\S[^'\n]*')*)'|: (harness [a-z]+ -(?:[^.,;:'\n]|'[^'\n]*')*)")
 STANDS_FOR = "1"
 """In place of what a sentence fills in."""
@@ -86,22 +86,13 @@ def test_a_command_that_is_not_there_would_be_noticed() -> None:
             require_understood(line)
 
 
-def commands_in_pages() -> Iterator[str]:
-    """Yield the lines of the docs that stand apart from the text and begin with the command."""
-    for path in [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]:
-        for line in re.findall(r"^(?: {4})?(?:\S.* && )?(harness .+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
-            for command in re.split(r" && |; ", re.split(r"  +#? ?|\s>> | \| | \\$", line)[0]):
-                if command.startswith("harness "):
-                    yield command
-
-
-PAGES = sorted(set(commands_in_pages()))
+IN_PAGES = sorted({command for path in PAGES for command in commands_in(path)})
 
 
 def test_the_pages_have_commands() -> None:
-    assert len(PAGES) > 20
+    assert len(IN_PAGES) > 20
 
 
-@pytest.mark.parametrize("line", PAGES)
+@pytest.mark.parametrize("line", IN_PAGES)
 def test_a_command_in_the_docs_can_be_pasted(line: str) -> None:
     require_understood(line)
