@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from methods.parts.dense import with_dense_layers
 from methods.parts.initialise import randomise
 from methods.parts.weight_files import fill_from, read_tensors
 
@@ -37,7 +38,7 @@ def build_vit(layers: int, *, weights: Path | None, seed: int) -> nn.Module:
         randomise(vit, seed, "vit")
     else:
         fill_from(vit, read_tensors(weights), weights)
-    return vit.eval().requires_grad_(False)
+    return with_dense_layers(vit.eval().requires_grad_(False))
 
 
 def vit_tokens(vit: nn.Module, image: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from methods.parts.dense import Activation, dense
+
 __all__ = ["BatchNormStatistics", "encode_groups"]
 
 BatchNormStatistics = Literal["batch", "running"]
@@ -47,9 +49,9 @@ def encode_groups(
     chunks = torch.split(offsets, max(1, _CHUNK[offsets.device.type] // offsets.shape[1]))
 
     def mix(chunk: Tensor) -> Tensor:
-        local = widen(functional.relu_(opening(chunk)))
-        whole = functional.linear(local.amax(1, keepdim=True), from_whole, joint.bias)
-        return functional.linear(local, from_local).add_(whole)
+        local = widen(opening(chunk, "relu"))
+        whole = dense(local.amax(1, keepdim=True), from_whole, joint.bias)
+        return dense(local, from_local).add_(whole)
 
     held, moments = [], []
     for chunk in chunks if statistics == "batch" else ():
@@ -80,8 +82,8 @@ class _Rows:
         assert layer.bias is not None
         return cls(layer.weight[..., 0], layer.bias)
 
-    def __call__(self, rows: Tensor) -> Tensor:
-        return functional.linear(rows, self.weight, self.bias)
+    def __call__(self, rows: Tensor, activation: Activation = "none") -> Tensor:
+        return dense(rows, self.weight, self.bias, activation)
 
     def then(self, scale: Tensor, shift: Tensor) -> _Rows:
         """Return this layer followed by a scale and a shift of each channel."""

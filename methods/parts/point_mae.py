@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from methods.parts.dense import Linear
 from methods.parts.initialise import randomise
 from methods.parts.point_encoder import BatchNormStatistics, encode_groups
 from methods.parts.sampling import farthest_points, nearest
@@ -73,8 +74,8 @@ class _Encoder(nn.Module):
 class _Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH, bias=False)
-        self.proj = nn.Linear(_WIDTH, _WIDTH)
+        self.qkv = Linear(_WIDTH, 3 * _WIDTH, bias=False)
+        self.proj = Linear(_WIDTH, _WIDTH)
 
     def forward(self, tokens: Tensor) -> Tensor:
         count, width = tokens.shape
@@ -86,11 +87,12 @@ class _Attention(nn.Module):
 class _MLP(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(_WIDTH, 4 * _WIDTH)
-        self.fc2 = nn.Linear(4 * _WIDTH, _WIDTH)
+        self.fc1 = Linear(_WIDTH, 4 * _WIDTH)
+        self.fc1.activation = "gelu"
+        self.fc2 = Linear(4 * _WIDTH, _WIDTH)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(tokens)))  # type: ignore[no-any-return]
+        return self.fc2(self.fc1(tokens))  # type: ignore[no-any-return]
 
 
 class _Block(nn.Module):
@@ -126,7 +128,7 @@ class PointMAE(nn.Module):
     def __init__(self, layers: int) -> None:
         super().__init__()
         self.encoder = _Encoder()
-        self.pos_embed = nn.Sequential(nn.Linear(3, 128), nn.GELU(), nn.Linear(128, _WIDTH))
+        self.pos_embed = nn.Sequential(Linear(3, 128), nn.GELU(), Linear(128, _WIDTH))
         self.blocks = _Blocks(layers)
         self.norm = nn.LayerNorm(_WIDTH)
         self.taps = taps_of(layers)

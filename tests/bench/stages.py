@@ -6,6 +6,7 @@ say what the count must come to, and what the direct path (``direct_cfm.py``) ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -174,7 +175,7 @@ def counted(flop: dict[str, int]) -> Spend:
     """Return what notes the FLOP of the matrix products of each stage."""
 
     def spend(name: str, call: Callable[[], Any]) -> Any:
-        with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN) as counter:
             result = call()
         flop[name] = counter.get_total_flops()
         return result
@@ -187,8 +188,15 @@ def _attention_flop(query: Any, key: Any, value: Any, *others: Any, **named: Any
     return 2 * batch * heads * queries * key[2] * (width + value[3])
 
 
-_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flop}
-"""Which the counter does not know by itself."""
+def _dense_flop(rows: Any, weight: Any, *others: Any, **named: Any) -> int:
+    return 2 * math.prod(rows) * int(weight[0])
+
+
+_UNKNOWN = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flop,
+    torch.ops.mkldnn._linear_pointwise: _dense_flop,
+}
+"""Operations that the counter does not know by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,11 @@ def assert_close(actual, expected, tolerance: float = 1e-4) -> None:
     assert np.abs(actual - expected).max() <= tolerance * max(1.0, np.abs(expected).max())
 
 
-def assert_close_but_for_levels(actual, expected) -> None:
-    """The blur's 8-bit levels turn rounding into steps: few, and none higher than a level."""
-    off = np.abs(np.asarray(actual, float) - expected) / expected.max()
-    assert off.max() <= 1.01 / 255
-    assert (off > 1e-4).mean() < 0.02
+def assert_close_but_for_levels(actual, expected, level: float) -> None:
+    """The blur's 8-bit levels turn rounding into steps: few, and none higher than a level of all added maps."""
+    off = np.abs(np.asarray(actual, float) - expected)
+    assert off.max() <= 1.01 * level
+    assert (off > 1e-4 * expected.max()).mean() < 0.02
 
 
 def test_patches_equal_the_oracle(fitted, whole) -> None:
@@ -106,16 +106,20 @@ def test_banks_that_are_added_give_the_sum_of_scores_and_maps(fitted, whole) -> 
     method.restore(state, seed=0, device="cpu")
     prediction = predict(method, whole.samples[2])
     banks = [state[f"bank.{kind}"].astype(np.float64) for kind in ("xyz", "rgb")]
-    score, image = oracle.added(banks, [whole.patches[2][kind] for kind in ("xyz", "rgb")])
+    patches = [whole.patches[2][kind] for kind in ("xyz", "rgb")]
+    score, image = oracle.added(banks, patches)
     assert prediction.score == pytest.approx(score, rel=1e-4)
-    assert_close_but_for_levels(prediction.anomaly_map, image)
+    direct = [oracle.bank_score(bank, rows)[0] for bank, rows in zip(banks, patches, strict=True)]
+    assert_close_but_for_levels(
+        prediction.anomaly_map, image, sum(oracle.blurred(one)[0].max() for one in direct) / 255
+    )
     plain = sum(prediction.extras[f"map_{kind}"] for kind in ("xyz", "rgb"))
     np.testing.assert_array_equal(prediction.anomaly_map, plain)
 
 
 def oracle_scores(fitted, patches):
     """Weighted image scores, weighted blurred maps, and unblurred maps, of both banks."""
-    direct = SimpleNamespace(scores=[], maps=[], plain=[])
+    direct = SimpleNamespace(scores=[], maps=[], plain=[], levels=[])
     for kind, weight in (("xyz", 1.0), ("rgb", 0.1)):
         bank = fitted.state()[f"bank.{kind}"].astype(np.float64)
         distances, score = oracle.bank_score(bank, patches[kind], divide=1000)
@@ -123,6 +127,7 @@ def oracle_scores(fitted, patches):
         direct.scores.append(weight * score)
         direct.maps.append(weight * blurred)
         direct.plain.append(plain)
+        direct.levels.append(weight * plain.max() / 255)
     return direct
 
 
@@ -132,10 +137,11 @@ def test_scores_and_maps_equal_the_oracle(fitted, whole) -> None:
     patches = model.patches(fitted.prepare(whole.samples[2]))
     for index, kind in enumerate(("xyz", "rgb")):
         assert_close(patch_map(patch_scores(model.banks[kind], patches[kind])[0], 224), expected.plain[index])
-        assert_close_but_for_levels(prediction.extras[f"map_{kind}"], expected.maps[index])
+        assert_close_but_for_levels(prediction.extras[f"map_{kind}"], expected.maps[index], expected.levels[index])
     state = fitted.state()
     np.testing.assert_allclose(prediction.score, state["decision.image"] @ expected.scores, rtol=1e-4)
-    assert_close_but_for_levels(prediction.anomaly_map, np.tensordot(state["decision.pixel"], expected.maps, 1))
+    mixed, level = (np.tensordot(state["decision.pixel"], values, 1) for values in (expected.maps, expected.levels))
+    assert_close_but_for_levels(prediction.anomaly_map, mixed, level)
 
 
 def test_the_decision_layer_is_fitted_on_the_training_samples(fitted, whole) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from methods.parts.dense import Linear, dense
 from methods.parts.initialise import named_generator, randomise_linear
 from methods.parts.sparse_rows import SparseRows
 
@@ -33,19 +34,20 @@ class Mapping(nn.Module):
     def __init__(self, inputs: int, outputs: int, hidden: int = 0) -> None:
         super().__init__()
         hidden = hidden or (inputs + outputs) // 2
-        self.input = nn.Linear(inputs, hidden)
-        self.projection = nn.Linear(hidden, hidden)
-        self.output = nn.Linear(hidden, outputs)
+        self.input = Linear(inputs, hidden)
+        self.projection = Linear(hidden, hidden)
+        self.projection.activation = "gelu"
+        self.output = Linear(hidden, outputs)
         self.compiled: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Map rows of features, (n, inputs) to (n, outputs)."""
         hidden = functional.gelu(self.input(features))
-        return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
+        return self.output(self.projection(hidden))  # type: ignore[no-any-return]
 
     def start(self, features: Tensor) -> Tensor:
         """Apply the first layer without its bias: linear, so it may run on tokens before they become pixels."""
-        return functional.linear(features, self.input.weight)
+        return dense(features, self.input.weight)
 
     def finish(self, started: Tensor) -> Tensor:
         """Add the first bias to the result of :meth:`start`, and apply the other layers."""
@@ -56,7 +58,7 @@ class Mapping(nn.Module):
 
     def _finish(self, started: Tensor) -> Tensor:
         hidden = functional.gelu(started + self.input.bias)
-        return self.output(functional.gelu(self.projection(hidden)))  # type: ignore[no-any-return]
+        return self.output(self.projection(hidden))  # type: ignore[no-any-return]
 
 
 class MappingPair(nn.Module):

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from harness.contract import MethodError
+from methods.parts.dense import Linear
 from methods.parts.dino import GRID
 from methods.parts.m3dm.patches import CLOUD_GRID
 from methods.parts.weight_files import fill_from, read_tensors
@@ -36,11 +37,12 @@ class _MLP(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc1 = Linear(width, 4 * width)
+        self.fc1.activation = "gelu"
+        self.fc2 = Linear(4 * width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(features)))  # type: ignore[no-any-return]
+        return self.fc2(self.fc1(features))  # type: ignore[no-any-return]
 
 
 class UFF(nn.Module):

@@ -1,0 +1,73 @@
+"""An inference of each method of the paper beside its matrix products and convolutions alone, at published sizes.
+
+The products are timed in the same run by PyTorch's BLAS and by oneDNN, whichever of them the method calls.
+``HARNESS_TEST_DATA`` adds a sample of CandyCane to one of the toy dataset.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from products import floor_of
+
+from harness.data.open import open_dataset
+from harness.measure.torch_state import configure
+from methods.ast import AST
+from methods.cfm import CFM, CFMTiny
+
+DATA = os.environ.get("HARNESS_TEST_DATA")
+ON_REAL_DATA = pytest.mark.skipif(not DATA, reason="HARNESS_TEST_DATA is not set")
+SOURCES = {"toy": ("toy", None, "bump"), "candycane": ("eyecandies", Path(DATA) if DATA else None, "CandyCane")}
+LIMITS = [
+    ("cfm", CFM, "toy", 1.25),
+    ("cfm", CFM, "candycane", 1.10),
+    ("cfm-t", CFMTiny, "toy", 1.35),
+    ("cfm-t", CFMTiny, "candycane", 1.35),
+    ("ast", AST, "candycane", 1.2),
+]
+"""The most that an inference takes, in times of its products by PyTorch's BLAS."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_in_a_cell() -> Iterator[None]:
+    configure("cpu", 0)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "source", "limit"),
+    [pytest.param(*case, marks=ON_REAL_DATA if case[2] == "candycane" else ()) for case in LIMITS],
+)
+def test_an_inference_takes_little_beside_its_products(name, method, source, limit, benchmark, capsys):
+    infer = inference(method, source)
+    floor = floor_of(infer)
+    benchmark.extra_info.update({"torch": floor.torch, "onednn": floor.onednn})
+    benchmark.pedantic(infer, rounds=1)
+    with capsys.disabled():
+        print(
+            f"\n{name} on {source}: {floor.whole:.3f} s; its products alone {floor.torch:.3f} s by PyTorch's BLAS "
+            f"({floor.whole / floor.torch:.2f} times), {floor.onednn:.3f} s by oneDNN "
+            f"({floor.whole / floor.onednn:.2f} times)"
+        )
+    assert floor.whole / floor.torch <= limit
+
+
+def inference(kind: Callable[[], Any], source: str) -> Callable[[], object]:
+    """Return an inference of a method with random weights, trained as little as it needs for that."""
+    name, folder, category = SOURCES[source]
+    dataset = open_dataset(name, folder)
+    method = kind()
+    if isinstance(method, CFM):
+        method._build(0, "cpu")
+    else:
+        method = kind(epochs=1)
+        samples = [dataset.load(ref).blind() for ref in dataset.refs(category, "train")[:2]]
+        method.fit(samples, seed=0, device="cpu", progress=lambda *step: None)
+    inputs = method.prepare(dataset.load(dataset.refs(category, "test")[0]).blind())
+    return lambda: method.infer(inputs)
