@@ -55,7 +55,7 @@ def _in_onednn(rows: Tensor, weight: Tensor) -> bool:
         rows.device.type == weight.device.type == "cpu"
         and rows.dtype == weight.dtype == torch.float32
         and rows.numel() > 0
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and bool(torch.backends.mkldnn.enabled)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
@@ -119,7 +119,7 @@ def with_dense_layers(network: nn.Module) -> nn.Module:
         for name, child in [*module.named_children()]:
             if isinstance(child, nn.Linear) and not isinstance(child, Linear):
                 setattr(module, name, Linear.like(child))
-        act = getattr(module, "act", None)
-        if isinstance(getattr(module, "fc1", None), Linear) and isinstance(act, nn.GELU) and act.approximate == "none":
-            module.fc1.activation, module.act = "gelu", nn.Identity()
+        first, act = getattr(module, "fc1", None), getattr(module, "act", None)
+        if isinstance(first, Linear) and isinstance(act, nn.GELU) and act.approximate == "none":
+            first.activation, module.act = "gelu", nn.Identity()
     return network
