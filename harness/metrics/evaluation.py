@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from harness.metrics.auroc import auroc, auroc_of_ranks
 from harness.metrics.inputs import Images, Masks, equal_images, image_labels, why_no_pixels, with_masks
@@ -81,7 +82,13 @@ def evaluate_with_reasons(
     ranks = others = replace(rank_pixels(maps, regions), unknown=unknown)
     if pixel_maps is not None and not equal_images(maps, pixel_maps):
         others = replace(rank_pixels(pixel_maps, regions, "pixel_maps"), unknown=unknown)
-    return _evaluation(anomalous, area, ranks, others)
+    with _one_thread():
+        return _evaluation(anomalous, area, ranks, others)
+
+
+def _one_thread() -> threadpool_limits:
+    """Return a context in which sums are made by one thread: more of them change the last bit, and wait for another."""
+    return threadpool_limits(1, "blas")
 
 
 def _evaluation(anomalous: NDArray[np.bool_], i_auroc: float, ranks: PixelRanks, pixel_ranks: PixelRanks) -> Evaluation:
@@ -135,8 +142,9 @@ def evaluate_test_set(test_set: RankedTestSet) -> tuple[Evaluation, dict[str, Ev
     """Return :func:`evaluate_with_reasons` and :func:`evaluate_by_defect` of a test set, both with reasons."""
     labels, scores, maps, pixel_maps = test_set.labels, test_set.scores, test_set.maps, test_set.pixel_maps
     by_defect = {}
-    for defect, ranks in maps.by_defect.items():
-        chosen = images_of(defect, test_set.kinds)
-        area = auroc(labels[chosen], scores[chosen])
-        by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect])
-    return _evaluation(labels, auroc(labels, scores), maps.whole, pixel_maps.whole), by_defect
+    with _one_thread():
+        for defect, ranks in maps.by_defect.items():
+            chosen = images_of(defect, test_set.kinds)
+            area = auroc(labels[chosen], scores[chosen])
+            by_defect[defect] = _evaluation(labels[chosen], area, ranks, pixel_maps.by_defect[defect])
+        return _evaluation(labels, auroc(labels, scores), maps.whole, pixel_maps.whole), by_defect

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ __all__ = [
 NO_ANOMALOUS_PIXEL = "no image has an anomalous pixel"
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-_CHUNK_BYTES = 4 * 2**20
+_CHUNK_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,14 +173,19 @@ def _count_normal(pairs: list[tuple[NDArray[Any], NDArray[np.bool_]]], scores: N
 
     The lowest score is counted aside: it is often the exact zero of the background, and nothing below it matters.
     """
-    if not scores.size:
-        return np.zeros((2, 0), dtype=np.int64)
-    lowest = scores[0]
-    at_lowest = sum(int(np.count_nonzero((image == lowest) & ~mask)) for image, mask in pairs)
-    return _count_higher((image[(image > lowest) & ~mask] for image, mask in pairs), scores, at_lowest)
+    counts = np.zeros((2, scores.size), dtype=np.int64)
+
+    def higher() -> Iterator[NDArray[Any]]:
+        for image, mask in pairs:
+            counts[1, 0] += np.count_nonzero((image == scores[0]) & ~mask)
+            yield image[(image > scores[0]) & ~mask]
+
+    if scores.size:
+        _add_higher(higher(), scores, counts)
+    return counts
 
 
-def count_above(normal: Sequence[NDArray[Any]], scores: NDArray[Any]) -> NDArray[np.int64]:
+def count_above(normal: Iterable[NDArray[Any]], scores: NDArray[Any]) -> NDArray[np.int64]:
     """Count normal pixels above and equal to each of some scores.
 
     Parameters
@@ -195,20 +200,22 @@ def count_above(normal: Sequence[NDArray[Any]], scores: NDArray[Any]) -> NDArray
     (2, d) int64
         Numbers above, and numbers equal.
     """
-    if not scores.size:
-        return np.zeros((2, 0), dtype=np.int64)
-    begin, end = (
-        [int(np.searchsorted(pixels, scores[0], side=side)) for pixels in normal] for side in ("left", "right")
-    )
-    higher = (pixels[first:] for pixels, first in zip(normal, end, strict=True))
-    return _count_higher(higher, scores, sum(end) - sum(begin))
-
-
-def _count_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], at_lowest: int) -> NDArray[np.int64]:
-    """Count above and at each score, given the pixels above the lowest score and how many there are at it."""
     counts = np.zeros((2, scores.size), dtype=np.int64)
+
+    def higher() -> Iterator[NDArray[Any]]:
+        for pixels in normal:
+            begin, end = (pixels.searchsorted(scores[0], side=side) for side in ("left", "right"))
+            counts[1, 0] += end - begin
+            yield pixels[end:]
+
+    if scores.size:
+        _add_higher(higher(), scores, counts)
+    return counts
+
+
+def _add_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], counts: NDArray[np.int64]) -> None:
+    """Add how many pixels are above and at each score, given those above the lowest score."""
     above, equal = counts
-    equal[0] = at_lowest
     for chunk in _chunks(arrays, scores.dtype):
         chunk.sort()
         first = np.searchsorted(chunk, scores, side="left")
@@ -216,8 +223,8 @@ def _count_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], at_lowes
         after = np.searchsorted(chunk, scores[tied], side="right")
         equal[tied] += after - first[tied]
         first[tied] = after
-        above += chunk.size - first
-    return counts
+        above += chunk.size
+        above -= first
 
 
 def _chunks(arrays: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:

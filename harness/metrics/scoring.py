@@ -145,10 +145,10 @@ class Scored:
     def add(self, sample: Sample, prediction: Prediction) -> None:
         """Check a prediction and append it with its ground truth."""
         check_prediction(prediction, sample.id)
-        pixel = prediction.anomaly_map if prediction.pixel_map is None else prediction.pixel_map
+        resized = resize_map(prediction.anomaly_map, self.size)
         truth = None if sample.mask is None else ground_truth(sample.mask, self.size)
-        self.maps.append(resize_map(prediction.anomaly_map, self.size))
-        self.pixel_maps.append(resize_map(pixel, self.size))
+        self.maps.append(resized)
+        self.pixel_maps.append(resized if prediction.pixel_map is None else resize_map(prediction.pixel_map, self.size))
         self.masks.append(truth)
         self.regions.append({name: ground_truth(part, self.size) for name, part in (sample.regions or {}).items()})
         if sample.mask is not None and truth is not None and sample.mask.any() and not truth.any():

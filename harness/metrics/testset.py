@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from harness.metrics.inputs import (
     why_no_pixels,
     with_masks,
 )
+from harness.metrics.normal_pixels import NormalPixels
 from harness.metrics.ranks import PixelRanks, count_above, group_scores, label_components, shares_of
+from harness.metrics.threads import in_threads
 from harness.metrics.thresholds import PartCounts, ThresholdCounts, count_pixels, counts_at
 
 __all__ = ["NOMINAL", "RankedMaps", "RankedTestSet", "images_of"]
@@ -183,9 +186,10 @@ class _Truth:
         """Return the ground truth of one defect: all where the image has one only."""
         return self.parts.get(defect, self)
 
-    def normal(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Return the normal pixels of an image."""
-        return image[~self.mask] if self.known else image.ravel()[:0]
+    @property
+    def not_normal(self) -> NDArray[np.bool_]:
+        """Which pixels are not known to be normal, (H, W)."""
+        return self.mask if self.known else np.broadcast_to(np.True_, self.mask.shape)
 
 
 def _rank(
@@ -195,41 +199,56 @@ def _rank(
     labels: NDArray[np.bool_],
     name: str = "maps",
 ) -> RankedMaps:
-    """Sort the normal pixels of each image, count them at thresholds, and rank the anomalous ones among them.
-
-    Counts add over images: the normal pixels of the images that count under the same names are counted once, against
-    all anomalous scores, and dropped.
-    """
+    """Sort the normal pixels of each image, count them at thresholds, and rank the anomalous ones among them."""
     images, dtype = score_maps(maps, name)
     check_same_images(images, [part.mask for part in truth], name)
-    normal = [part.normal(image).astype(dtype, copy=False) for image, part in zip(images, truth, strict=True)]
-    for scores in normal:
-        scores.sort()
+    pairs = [(image, part.not_normal) for image, part in zip(images, truth, strict=True)]
     anomalous = [image[part.mask].astype(dtype, copy=False) for image, part in zip(images, truth, strict=True)]
     regions = [scores for pixels, part in zip(anomalous, truth, strict=True) for scores in _split(pixels, part)]
-    counts = count_pixels(normal, regions if name == "maps" else [np.sort(pixels) for pixels in anomalous])
-    by_names: dict[tuple[str, ...], list[NDArray[Any]]] = {}
-    for pixels, names in zip(normal, kinds, strict=True):
-        by_names.setdefault(names, []).append(pixels)
-    del normal
+    normal = NormalPixels(pairs, dtype)
+    counts = count_pixels(normal, regions if name == "maps" else [*map(np.sort, anomalous)])
+    whole = _Ranking.of(anomalous, truth, labels)
 
-    distinct = np.unique(np.concatenate(anomalous))
-    groups = {names: _Normal.of(by_names.pop(names), distinct) for names in sorted(by_names)}
-
-    def ranks(defect: str | None) -> PixelRanks:
-        chosen = list(range(len(truth))) if defect is None else images_of(defect, kinds)
-        about = [truth[i] if defect is None else truth[i].about(defect) for i in chosen]
+    def ranking(defect: str) -> _Ranking:
+        chosen = images_of(defect, kinds)
+        about = [truth[index].about(defect) for index in chosen]
         pixels = [
-            anomalous[i] if part is truth[i] else images[i][part.mask].astype(dtype, copy=False)
-            for i, part in zip(chosen, about, strict=True)
+            anomalous[index] if part is truth[index] else images[index][part.mask].astype(dtype, copy=False)
+            for index, part in zip(chosen, about, strict=True)
         ]
-        names = groups if defect is None else [names for names in groups if images_of(defect, [names])]
-        ranked = _Normal.sum_of([groups[each] for each in names], distinct).ranks(pixels, about, distinct)
-        unknown = np.array([not part.known for part in about], dtype=np.bool_)
-        return replace(ranked, unknown=why_no_pixels(unknown, labels[chosen]))
+        return _Ranking.of(pixels, about, labels[chosen])
 
-    defects = sorted({kind for names in kinds if names[0] != NOMINAL for kind in names})
-    return RankedMaps(ranks(None), {defect: ranks(defect) for defect in defects}, counts, _parts(images, truth, counts))
+    by_defect = {
+        defect: ranking(defect) for defect in sorted({kind for names in kinds if names[0] != NOMINAL for kind in names})
+    }
+    _count_all(normal, kinds, whole, by_defect)
+    ranks = {defect: each.ranks() for defect, each in by_defect.items()}
+    return RankedMaps(whole.ranks(), ranks, counts, _parts(images, truth, counts))
+
+
+def _count_all(
+    normal: NormalPixels, kinds: Sequence[tuple[str, ...]], whole: _Ranking, by_defect: Mapping[str, _Ranking]
+) -> None:
+    """Count the normal pixels for each ranking.
+
+    Counts add over images: those of the images that count under the same names are made once, at all anomalous scores.
+    """
+    by_names: dict[tuple[str, ...], list[int]] = {}
+    for index, names in enumerate(kinds):
+        by_names.setdefault(names, []).append(index)
+    lock = Lock()
+
+    def count(names: tuple[str, ...]) -> None:
+        counts = count_above(normal.of(by_names[names]), whole.scores)
+        size = sum(normal.sizes[index] for index in by_names[names])
+        with lock:
+            whole.add(counts, size)
+            for defect, ranking in by_defect.items():
+                if images_of(defect, [names]):
+                    ranking.add(counts[:, np.searchsorted(whole.scores, ranking.scores)], size)
+
+    for _ in in_threads(count, by_names):
+        pass
 
 
 def _parts(images: Sequence[NDArray[Any]], truth: Sequence[_Truth], counts: ThresholdCounts) -> PartCounts:
@@ -240,39 +259,64 @@ def _parts(images: Sequence[NDArray[Any]], truth: Sequence[_Truth], counts: Thre
         for defect, part in whole.parts.items()
         for scores in _split(image[part.mask], part)
     ]
-    above = counts_at([scores for *_, scores in rows], counts.thresholds)
-    return PartCounts(np.array([row[0] for row in rows], dtype=np.int64), tuple(row[1] for row in rows), above)
+    found, _ = counts_at([scores for *_, scores in rows], counts.thresholds)
+    return PartCounts(np.array([row[0] for row in rows], dtype=np.int64), tuple(row[1] for row in rows), found)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Normal:
-    """Normal pixels of some images: how many score above and equal to each anomalous score, (2, d), and how many."""
+@dataclass(slots=True, eq=False)
+class _Ranking:
+    """Anomalous pixels of some images, and the normal ones that were counted so far.
 
+    Parameters
+    ----------
+    scores : (d,)
+        Distinct scores of the anomalous pixels, ascending.
+    share : (d,) float64
+        Sum of 1 / |C| over the anomalous pixels with each score.
+    repeated : (d,) int64
+        Number of anomalous pixels with each score.
+    components
+        Number of regions.
+    unknown
+        Why the ground truth of some image is not known; empty where it is.
+    counts : (2, d) int64
+        Normal pixels above each score, and equal to it.
+    normal
+        Number of normal pixels.
+    """
+
+    scores: NDArray[Any]
+    share: NDArray[np.float64]
+    repeated: NDArray[np.int64]
+    components: int
+    unknown: str
     counts: NDArray[np.int64]
-    size: int
+    normal: int = 0
 
     @classmethod
-    def of(cls, pixels: Sequence[NDArray[Any]], distinct: NDArray[Any]) -> _Normal:
-        return cls(count_above(pixels, distinct), sum(scores.size for scores in pixels))
-
-    @classmethod
-    def sum_of(cls, parts: Sequence[_Normal], distinct: NDArray[Any]) -> _Normal:
-        counts = np.zeros((2, distinct.size), dtype=np.int64)
-        for part in parts:
-            counts += part.counts
-        return cls(counts, sum(part.size for part in parts))
-
-    def ranks(self, anomalous: Sequence[NDArray[Any]], truth: Sequence[_Truth], distinct: NDArray[Any]) -> PixelRanks:
-        """Rank anomalous pixels of some images among these; their scores are part of the distinct ones."""
+    def of(cls, pixels: Sequence[NDArray[Any]], truth: Sequence[_Truth], labels: NDArray[np.bool_]) -> _Ranking:
         shares = np.concatenate([shares_of(part.of_pixel) for part in truth])
-        scores, share, repeated = group_scores(np.concatenate(anomalous), shares)
-        above, equal = self.counts[:, np.searchsorted(distinct, scores)]
-        return PixelRanks(share, repeated, above, equal, self.size, sum(part.regions for part in truth))
+        scores, share, repeated = group_scores(np.concatenate(pixels), shares)
+        unmasked = np.array([not part.known for part in truth], dtype=np.bool_)
+        unknown, counts = why_no_pixels(unmasked, labels), np.zeros((2, scores.size), dtype=np.int64)
+        return cls(scores, share, repeated, sum(part.regions for part in truth), unknown, counts)
+
+    def add(self, counts: NDArray[np.int64], normal: int) -> None:
+        """Add so many normal pixels, counted above and at each score."""
+        self.counts += counts
+        self.normal += normal
+
+    def ranks(self) -> PixelRanks:
+        above, equal = self.counts
+        return PixelRanks(self.share, self.repeated, above, equal, self.normal, self.components, self.unknown)
 
 
 def _split(scores: NDArray[Any], truth: _Truth) -> list[NDArray[Any]]:
     """Return the scores of each region, ascending."""
     if not truth.regions:
         return []
-    order = np.lexsort((scores, truth.of_pixel))
-    return np.split(scores[order], np.cumsum(np.bincount(truth.of_pixel)[1:])[:-1])
+    order = np.argsort(truth.of_pixel, kind="stable")
+    regions = np.split(scores[order], np.cumsum(np.bincount(truth.of_pixel)[1:])[:-1])
+    for region in regions:
+        region.sort()
+    return regions

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.normal_pixels import NormalPixels
 from harness.metrics.pro import OFFICIAL_THRESHOLDS
 
 __all__ = [
@@ -145,28 +147,26 @@ def narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
     return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
-def count_pixels(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArray[Any]]) -> ThresholdCounts:
+def count_pixels(normal: NormalPixels, anomalous: Sequence[NDArray[Any]]) -> ThresholdCounts:
     """Choose thresholds and count the pixels at or above each.
 
     Parameters
     ----------
-    normal : n arrays of (p,)
-        Scores of the normal pixels of each image, ascending; may be empty.
+    normal
+        Scores of the normal pixels of each image.
     anomalous : k arrays of (q,)
         Scores of the anomalous pixels of each region or image, ascending, of the same dtype; may be empty.
     """
     thresholds = choose_thresholds(normal, anomalous)
     if not thresholds.size:
         thresholds = np.zeros(1, dtype=thresholds.dtype)
-    return ThresholdCounts(
-        thresholds.astype(np.float64),
-        counts_at(normal, thresholds),
-        counts_at(anomalous, thresholds),
-        _next_higher([*normal, *anomalous], thresholds) == np.append(_lowest_value(thresholds), thresholds[:-1]),
-    )
+    (of_normal, above), (of_anomalous, more) = (counts_at(arrays, thresholds) for arrays in (normal, anomalous))
+    reached = of_normal.sum(axis=0) + of_anomalous.sum(axis=0)
+    single = above + more == np.append(0, reached[:-1])
+    return ThresholdCounts(thresholds.astype(np.float64), of_normal, of_anomalous, single)
 
 
-def choose_thresholds(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def choose_thresholds(normal: NormalPixels, anomalous: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return thresholds, descending: all distinct scores where they are few, else those at chosen false positive rates.
 
     They are dense at the low rates of AUPRO@1%, and include what the 99 thresholds of papers need: their rates up to
@@ -179,25 +179,26 @@ def choose_thresholds(normal: Sequence[NDArray[Any]], anomalous: Sequence[NDArra
     normal, anomalous
         As for :func:`count_pixels`.
     """
-    distinct = _few_distinct([*normal, *anomalous])
+    distinct = _few_distinct(chain(normal, anomalous), normal.dtype)
     if distinct is not None:
         return distinct[::-1]
-    chosen = [min(scores[:1] for scores in (*normal, *anomalous) if scores.size)]
-    pixels = np.sort(np.concatenate(anomalous)) if anomalous else chosen[0][:0]
-    total = sum(scores.size for scores in normal)
-    if total:
-        at_rates, repeated = np.unique(_scores_at(normal, _wanted_ranks(total)), return_counts=True)
-        maxima = np.sort([scores[-1] for scores in normal if scores.size])[-_TOP_IMAGES:]
-        official = _scores_at(normal, _official_ranks(total))
-        exceeded = np.concatenate([maxima, official, at_rates[repeated > 1], at_rates[::2]])
-        next_higher = _next_higher([*normal, pixels], exceeded)
-        chosen += [at_rates[repeated > 1], at_rates[1::2], official, next_higher[next_higher > exceeded]]
-    return np.unique(np.concatenate(chosen))[::-1]
+    pixels = np.sort(np.concatenate([np.empty(0, normal.dtype), *anomalous]))
+    if not normal.total:
+        return pixels[:1]
+    ranks = (_wanted_ranks(normal.total), _official_ranks(normal.total))
+    scores, lowest, highest = _scores_at(normal, np.concatenate(ranks))
+    reached, official = np.split(scores, [ranks[0].size])
+    at_rates, repeated = np.unique(reached, return_counts=True)
+    exceeded = np.concatenate([np.sort(highest)[-_TOP_IMAGES:], official, at_rates[repeated > 1], at_rates[::2]])
+    most = np.append(highest, pixels[-1:]).max()
+    next_higher = _next_higher(chain(normal, [pixels]), exceeded[exceeded < most], most)
+    least = np.append(lowest, pixels[:1]).min(keepdims=True)
+    return np.unique(np.concatenate([least, at_rates[repeated > 1], at_rates[1::2], official, next_higher]))[::-1]
 
 
-def _few_distinct(arrays: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
+def _few_distinct(arrays: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any] | None:
     """Return the distinct scores of sorted arrays ascending, None where there are too many."""
-    distinct = arrays[0][:0]
+    distinct = np.empty(0, dtype)
     for scores in arrays:
         new = scores[np.append(True, scores[1:] != scores[:-1])[: scores.size]]
         if new.size > MOST_DISTINCT:
@@ -227,39 +228,47 @@ def _official_ranks(total: int) -> NDArray[np.int64]:
     return np.unique(total - positions[-32:])
 
 
-def _scores_at(normal: Sequence[NDArray[Any]], ranks: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the scores that so many normal pixels reach: exact up to 3%, then from a part of each image."""
-    total = sum(scores.size for scores in normal)
-    step = max(1, total // _SMALLEST_POOL)
-    pool = np.sort(np.concatenate([scores[step // 2 :: step] for scores in normal]))
+def _scores_at(normal: NormalPixels, ranks: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the scores that so many normal pixels reach, and the lowest and highest of each image that has one.
+
+    They are exact up to 3%, then from a part of each image.
+    """
+    step = max(1, normal.total // _SMALLEST_POOL)
+    parts = [np.append(scores[step // 2 :: step], scores[[0, -1]]) for scores in normal if scores.size]
+    lowest, highest = (np.array([part[place] for part in parts]) for place in (-2, -1))
+    pool = np.sort(np.concatenate([part[:-2] for part in parts]))
     cut = pool[-min(pool.size, 1 + int(pool.size * _EXACT_UP_TO * _OFFICIAL_STEP))]
-    tail = np.sort(np.concatenate([scores[np.searchsorted(scores, cut, side="right") :] for scores in normal]))
+    tails = [scores[np.searchsorted(scores, cut, side="right") :].copy() for scores in normal]
+    tail = np.sort(np.concatenate(tails))
     exact = ranks <= tail.size
-    of_pool = np.clip(np.rint((1 - ranks[~exact] / total) * pool.size).astype(np.int64), 0, pool.size - 1)
-    return np.concatenate([tail[tail.size - ranks[exact]], pool[of_pool]])
+    of_pool = np.clip(np.rint((1 - ranks / normal.total) * pool.size).astype(np.int64), 0, pool.size - 1)
+    found = pool[of_pool]
+    found[exact] = tail[tail.size - ranks[exact]]
+    return found, lowest, highest
 
 
-def counts_at(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[np.int64]:
-    """Return how many scores of each ascending array are at or above each threshold, (k, t)."""
-    counts = [scores.size - np.searchsorted(scores, thresholds, side="left") for scores in arrays]
-    return np.array(counts, dtype=np.int64).reshape(len(arrays), thresholds.size)
+def counts_at(arrays: Iterable[NDArray[Any]], thresholds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count scores of some ascending arrays.
 
-
-def _next_higher(arrays: Sequence[NDArray[Any]], thresholds: NDArray[Any]) -> NDArray[Any]:
-    """Return the lowest score above each threshold, and the lowest value of the dtype where there is none."""
-    lowest = _lowest_value(thresholds)
-    following = np.full(thresholds.size, lowest, dtype=thresholds.dtype)
+    Returns
+    -------
+    reached : (k, t) int64
+        How many of each array are at or above each threshold.
+    above : (t,) int64
+        How many of all arrays are above each threshold.
+    """
+    reached, above = [], np.zeros(thresholds.size, dtype=np.int64)
     for scores in arrays:
-        after = np.searchsorted(scores, thresholds, side="right")
-        inside = after < scores.size
-        candidate = np.full(thresholds.size, lowest, dtype=thresholds.dtype)
-        candidate[inside] = scores[after[inside]]
-        unset = following == lowest
-        following = np.where(unset | (inside & (candidate < following)), candidate, following)
+        reached.append(scores.size - np.searchsorted(scores, thresholds, side="left"))
+        above += scores.size - np.searchsorted(scores, thresholds, side="right")
+    return np.array(reached, dtype=np.int64).reshape(len(reached), thresholds.size), above
+
+
+def _next_higher(arrays: Iterable[NDArray[Any]], scores: NDArray[Any], most: Any) -> NDArray[Any]:
+    """Return the lowest score of ascending arrays above each of some scores, all below the highest one, ``most``."""
+    following = np.full(scores.size, most, dtype=scores.dtype)
+    for pixels in arrays:
+        after = np.searchsorted(pixels, scores, side="right")
+        if pixels.size:
+            np.minimum(following, pixels.take(after, mode="clip"), out=following, where=after < pixels.size)
     return following
-
-
-def _lowest_value(thresholds: NDArray[Any]) -> Any:
-    """Return the lowest value of a dtype, which stands for "no score"."""
-    info = np.iinfo(thresholds.dtype) if thresholds.dtype.kind in "ui" else np.finfo(thresholds.dtype)
-    return info.min

@@ -14,7 +14,9 @@ from harness.metrics import (
     evaluate_by_defect,
     evaluate_test_set,
     evaluate_with_reasons,
+    normal_pixels,
 )
+from harness.store.counts import count_images
 
 KINDS = ("good", "hole", "crack", "cut")
 
@@ -98,6 +100,19 @@ def test_masks_of_255_and_stacked_arrays_are_the_same(case):
     stacked = (np.stack(maps), np.stack(masks) * np.uint8(255), labels, scores)
     of = RankedTestSet.of
     assert evaluate_test_set(of(*stacked, DEFECTS, stacked[0])) == evaluate_test_set(of(*case, DEFECTS))
+
+
+def test_pixels_that_are_sorted_anew_give_what_kept_ones_give(case, monkeypatch):
+    counted, evaluated = [], []
+    for kept_bytes in (10**9, 5000, 0):
+        monkeypatch.setattr(normal_pixels, "_KEPT_BYTES", kept_bytes)
+        test_set = RankedTestSet.of(*case, DEFECTS)
+        evaluated.append(evaluate_test_set(test_set))
+        counted.append(count_images(test_set, DEFECTS).arrays())
+    assert evaluated[0] == evaluated[1] == evaluated[2]
+    for other in counted[1:]:
+        for name, values in counted[0].items():
+            np.testing.assert_array_equal(values, other[name])
 
 
 @pytest.mark.parametrize(
