@@ -99,7 +99,7 @@ def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, 
 
 
 def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing that is made within FakeTensorMode be kept after the test, and pick farthest points without a graph.
+    """Let nothing that is made within FakeTensorMode be kept after the test, and use one stream and no kernel.
 
     A captured graph of kernels can't be faked: its picks are tested elsewhere. Its buffers are held as they would be.
     """
@@ -114,6 +114,7 @@ def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         partial(farthest_cuda.open_graph, torch.device("cuda")),
     )
     monkeypatch.setattr(sampling, "sampler_for", lambda device: picks)
+    monkeypatch.setattr("methods.parts.features.beside", lambda function, given: partial(function, given))
     interpolator = Interpolator(Implementation("fake"), _mix, _entries)
     monkeypatch.setattr("methods.parts.interpolation.interpolator_for", lambda device: interpolator)
     monkeypatch.setattr("methods.parts.interpolation.axis_windows", lru_cache(axis_windows.__wrapped__))

@@ -18,7 +18,8 @@ from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, interpolator_for, reached_pixels
 from methods.parts.module_state import module_bytes
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
-from methods.parts.sampling import sampler_for
+from methods.parts.sampling import farthest_points, sampler_for
+from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -201,6 +202,8 @@ class Extractors:
     def embed(self, inputs: Inputs, *, reused: bool = False) -> Embedded:
         """Run the image network and the point encoder, and build the interpolation.
 
+        On a CUDA device the centres are chosen on a side stream while the image network runs.
+
         Parameters
         ----------
         inputs
@@ -208,14 +211,19 @@ class Extractors:
         reused
             Whether the result is used many times: then the matrix is merged on every device (:func:`cloud_rows`).
         """
+        chosen = beside(self.choose_centres, inputs.points)
         with self.autocast():
             image = (vit_tokens if reused else self._vit_tokens)(self.vit, inputs.image).float()
-        return self.embed_cloud(inputs, image, reused=reused)
+        return self.embed_cloud(inputs, image, chosen(), reused=reused)
+
+    def choose_centres(self, points: Tensor) -> Tensor:
+        """Return the indices of the centres of groups, (centres,) int64, from points (N, 3)."""
+        return farthest_points(points, self.centres)
 
     @torch.no_grad()
-    def embed_cloud(self, inputs: Inputs, image: Tensor, *, reused: bool = False) -> Embedded:
-        """Run the point encoder and build the interpolation; the tokens of the image are given."""
-        grouped = group_points(inputs.points, self.centres, self.group_size)
+    def embed_cloud(self, inputs: Inputs, image: Tensor, chosen: Tensor, *, reused: bool = False) -> Embedded:
+        """Run the point encoder and build the interpolation; tokens of the image and centres are given."""
+        grouped = group_points(inputs.points, chosen, self.group_size)
         with self.autocast():
             tokens = self.points.embed(grouped, self.statistics).float()
         merged = reused or self.device.type == "cpu"

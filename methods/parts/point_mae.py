@@ -13,7 +13,7 @@ from torch.nn import functional
 from methods.parts.dense import Linear
 from methods.parts.initialise import randomise
 from methods.parts.point_encoder import BatchNormStatistics, encode_groups
-from methods.parts.sampling import farthest_points, nearest
+from methods.parts.sampling import nearest
 from methods.parts.weight_files import fill_from, read_tensors
 
 __all__ = ["BatchNormStatistics", "Grouped", "PointMAE", "build_point_mae", "group_points", "taps_of"]
@@ -44,17 +44,26 @@ class Grouped:
     offsets: Tensor
 
 
-def group_points(points: Tensor, centres: int, group_size: int) -> Grouped:
-    """Choose centres by farthest point sampling and gather the nearest points of each.
+def group_points(points: Tensor, chosen: Tensor, group_size: int) -> Grouped:
+    """Gather the nearest points of each centre.
+
+    Parameters
+    ----------
+    points : (N, 3) float
+        Metres.
+    chosen : (M,) int64
+        Indices of the centres (:func:`methods.parts.sampling.farthest_points`).
+    group_size
+        Points in a group.
 
     Raises
     ------
     MethodError
         If the cloud has fewer points than a group.
     """
-    chosen = points[farthest_points(points, centres)]
-    _, index = nearest(chosen, points, group_size)
-    return Grouped(chosen, points[index] - chosen[:, None])
+    centres = points[chosen]
+    _, index = nearest(centres, points, group_size)
+    return Grouped(centres, points[index] - centres[:, None])
 
 
 class _Encoder(nn.Module):

@@ -29,8 +29,7 @@ from methods.parts.dino import GRID, vit_tokens
 from methods.parts.features import Extractors, Inputs, Tokens
 from methods.parts.inputs import SIZE
 from methods.parts.interpolation import cloud_rows
-from methods.parts.point_mae import Grouped
-from methods.parts.sampling import farthest_points, nearest
+from methods.parts.point_mae import group_points
 
 __all__ = [
     "AHEAD",
@@ -114,20 +113,15 @@ def walk(method: CFM, dataset: Dataset, ref: SampleRef, spend: Spend) -> Walk:
     inputs: Inputs = spend("prepare", lambda: method.prepare(sample))
     with torch.inference_mode(), extractors.autocast():
         image = spend("ViT", lambda: vit_tokens(extractors.vit, inputs.image))
-        centres = spend("farthest points", lambda: inputs.points[farthest_points(inputs.points, extractors.centres)])
-        grouped = spend("neighbours", lambda: _grouped(inputs.points, centres, extractors.group_size))
+        chosen = spend("farthest points", lambda: extractors.choose_centres(inputs.points))
+        grouped = spend("neighbours", lambda: group_points(inputs.points, chosen, extractors.group_size))
         groups = spend("point encoder", lambda: extractors.points.embed(grouped, extractors.statistics))
-        cloud = spend("point transformer", lambda: extractors.points.transform(groups, centres))
-        tokens = spend("interpolation", lambda: _interpolated(extractors, inputs, image, cloud, centres))
+        cloud = spend("point transformer", lambda: extractors.points.transform(groups, grouped.centres))
+        tokens = spend("interpolation", lambda: _interpolated(extractors, inputs, image, cloud, grouped.centres))
         distances = spend("mappings", lambda: cfm_maps._distances(pair, tokens))
         maps = spend("smoothing", lambda: _smoothed(method, pair, tokens, distances))
     prediction = spend(INFER, lambda: method.infer(inputs))
     return Walk(inputs, maps["localisation"], prediction.anomaly_map)
-
-
-def _grouped(points: Tensor, centres: Tensor, members: int) -> Grouped:
-    _, index = nearest(centres, points, members)
-    return Grouped(centres, points[index] - centres[:, None])
 
 
 def _interpolated(extractors: Extractors, inputs: Inputs, image: Tensor, cloud: Tensor, centres: Tensor) -> Tokens:

@@ -15,6 +15,7 @@ from methods.parts.cfm.feature_store import FeatureStore
 from methods.parts.dino import vit_tokens_at
 from methods.parts.features import Embedded, Extractors, Tokens
 from methods.parts.point_mae import taps_of
+from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["FEATURES_VERSION", "training_features"]
@@ -124,10 +125,11 @@ def _extract(extractors: Extractors, sample: Sample) -> dict[str, NDArray[Any]]:
     """
     inputs = extractors.prepare(sample)
     depths = sorted({depth for depth in _DEPTHS if depth < extractors.layers} | {extractors.layers})
+    chosen = beside(extractors.choose_centres, inputs.points)
     with extractors.autocast():
         images = vit_tokens_at(extractors.vit, inputs.image, depths)
     tensors = {f"image_{depth}": tokens.float() for depth, tokens in zip(depths, images, strict=True)}
-    embedded = extractors.embed_cloud(inputs, images[-1], reused=True)
+    embedded = extractors.embed_cloud(inputs, images[-1], chosen(), reused=True)
     tensors |= {"group_tokens": embedded.group_tokens, "centres": embedded.centres, "pixels": embedded.pixels}
     matrix = embedded.to_cloud_pixels
     tensors |= dict(zip(_MATRIX, (matrix.starts, matrix.columns, matrix.weights), strict=True))

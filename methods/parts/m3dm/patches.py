@@ -21,6 +21,7 @@ from methods.parts.inputs import SIZE, ImageBackground, blackened_image
 from methods.parts.interpolation import inverse_distance_weights
 from methods.parts.patch_maps import grid_rows
 from methods.parts.point_mae import group_points
+from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["CLOUD_GRID", "PATCHES", "Patches", "blacken", "extract_patches", "patch_rows"]
@@ -50,16 +51,17 @@ def blacken(sample: Sample, background: ImageBackground) -> Sample:
 def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[str], *draw: int) -> Patches:
     """Extract the patches of ``kinds``, of xyz and rgb; ``draw`` seeds DropPath's draws if it is on."""
     patches = {}
-    if "xyz" in kinds:
-        patches["xyz"] = _cloud_patches(extractors, inputs, draw)
+    chosen = beside(extractors.choose_centres, inputs.points) if "xyz" in kinds else None
     if "rgb" in kinds:
         with extractors.autocast():
             patches["rgb"] = vit_tokens(extractors.vit, inputs.image).float()
+    if chosen is not None:
+        patches["xyz"] = _cloud_patches(extractors, inputs, chosen(), draw)
     return patches
 
 
-def _cloud_patches(extractors: Extractors, inputs: Inputs, draw: tuple[int, ...]) -> Tensor:
-    grouped = group_points(inputs.points, extractors.centres, extractors.group_size)
+def _cloud_patches(extractors: Extractors, inputs: Inputs, chosen: Tensor, draw: tuple[int, ...]) -> Tensor:
+    grouped = group_points(inputs.points, chosen, extractors.group_size)
     drop = named_generator(extractors.seed, "drop-path", *draw) if extractors.drop_path else None
     with extractors.autocast():
         tokens = extractors.points.embed(grouped, extractors.statistics).float()
