@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from methods.parts.cfm.mapping import MappingPair
+    from methods.parts.cfm.maps import Maps, MapSteps
     from methods.parts.features import Extractors, Inputs
 
 __all__ = ["CFM", "CFMMedium", "CFMSmall", "CFMTiny"]
@@ -97,6 +98,7 @@ class CFM:
     _cache: Cache | None = field(default=None, init=False, repr=False)
     _extractors: Extractors | None = field(default=None, init=False, repr=False)
     _pair: MappingPair | None = field(default=None, init=False, repr=False)
+    _steps: MapSteps | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require_choices(self)
@@ -128,6 +130,7 @@ class CFM:
             progress=progress,
             autocast=extractors.autocast,
         )
+        self._make_ready(extractors, pair)
 
     def prepare(self, sample: Sample) -> Inputs:
         """Pad, resize, normalise and transfer one sample."""
@@ -137,12 +140,8 @@ class CFM:
         """Return the anomaly map, the map for P-AUROC, and the score (section 3.3)."""
         import torch
 
-        from methods.parts.cfm.maps import anomaly_maps
-
-        extractors, pair = self._fitted()
-        with torch.inference_mode(), extractors.autocast():
-            maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate=self.aggregate, smoothing=self.smoothing)
-        arrays = maps.to_host()
+        with torch.inference_mode():
+            arrays = self._maps(inputs).to_host()
         return Prediction(
             anomaly_map=arrays["localisation"],
             score=float(arrays["score"]),
@@ -183,8 +182,9 @@ class CFM:
         """Load trained mappings."""
         from methods.parts.module_state import load_arrays
 
-        _, pair = self._build(seed, device)
+        extractors, pair = self._build(seed, device)
         load_arrays(pair, state)
+        self._make_ready(extractors, pair)
 
     def find_checkpoint(self, folder: Path, category: str) -> tuple[Path, ...]:
         """Return the authors' two files of a category, ``CFM_2Dto3D_...`` and ``CFM_3Dto2D_...``."""
@@ -196,13 +196,15 @@ class CFM:
         """Evaluate the authors' released mappings without training."""
         from methods.parts.cfm.checkpoint import load_pair
 
-        _, pair = self._build(seed, device)
+        extractors, pair = self._build(seed, device)
         load_pair(pair, self.find_checkpoint(folder, category))
+        self._make_ready(extractors, pair)
 
     def _build(self, seed: int, device: str) -> tuple[Extractors, MappingPair]:
         from methods.parts.cfm.mapping import MappingPair
         from methods.parts.features import build_extractors
 
+        self._steps = None
         self._extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
         hidden = 0 if self.intra_hidden == "mean" else int(self.intra_hidden)
         self._pair = MappingPair(*self._extractors.channels, self.mapping, hidden)
@@ -211,6 +213,22 @@ class CFM:
         if self.compile:
             self._pair.compile_inference()
         return self._extractors, self._pair
+
+    def _make_ready(self, extractors: Extractors, pair: MappingPair) -> None:
+        """Capture inference as CUDA graphs where the device has them and nothing is compiled."""
+        from methods.parts.cfm.maps import capture_maps, finisher
+
+        if extractors.device.type == "cuda" and not self.compile:
+            extractors.capture()
+            self._steps = capture_maps(pair, extractors, finisher(self.aggregate, self.smoothing))
+
+    def _maps(self, inputs: Inputs) -> Maps:
+        from methods.parts.cfm.maps import anomaly_maps
+
+        extractors, pair = self._fitted()
+        with extractors.autocast():
+            tokens = extractors.tokens(inputs)
+            return anomaly_maps(pair, tokens, aggregate=self.aggregate, smoothing=self.smoothing, steps=self._steps)
 
     def _fitted(self) -> tuple[Extractors, MappingPair]:
         if self._extractors is None or self._pair is None:

@@ -15,10 +15,10 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from harness.contract import Implementation
 from methods.cfm import CFM
 from methods.parts import sampling
-from methods.parts.cfm.mapping import MappingPair
-from methods.parts.features import Extractors, Inputs
+from methods.parts.features import Inputs
+from methods.parts.graphs import Graphs
 from methods.parts.interpolation import Interpolator, axis_windows
-from methods.parts.sampling import Sampler
+from methods.parts.sampling import PairDistances, Sampler
 
 
 class LiveBytes(TorchDispatchMode):
@@ -37,7 +37,8 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        tree_map_only(torch.Tensor, self._count, result)
+        if not func.is_view:
+            tree_map_only(torch.Tensor, self._count, result)
         return result
 
     def _count(self, tensor: torch.Tensor) -> None:
@@ -85,8 +86,8 @@ def without_values(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
 
 
-def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, Inputs]:
-    """Return networks and inputs with their shapes and without values; call it within FakeTensorMode."""
+def on_fake_cuda(method: CFM) -> None:
+    """Give a method networks with their shapes and without values, as after fit; call it within FakeTensorMode."""
     extractors, pair = method._fitted()
     for network in (extractors.vit, extractors.points, pair):
         for module in network.modules():
@@ -94,12 +95,18 @@ def on_fake_cuda(method: CFM, inputs: Inputs) -> tuple[Extractors, MappingPair, 
                 held.update({name: without_values(tensor) for name, tensor in held.items() if tensor is not None})
     extractors.device = torch.device("cuda")
     extractors._sampler_bytes = sampling.sampler_for(extractors.device).open_for(extractors.centres)
+    extractors.graphs = Graphs(_NoGraphs)
+    method._make_ready(extractors, pair)
+
+
+def inputs_on_fake_cuda(inputs: Inputs) -> Inputs:
+    """Return inputs with their shapes and without values; call it within FakeTensorMode."""
     tensors = {field.name: getattr(inputs, field.name) for field in fields(inputs) if field.name != "draw"}
-    return extractors, pair, replace(inputs, **{name: without_values(tensor) for name, tensor in tensors.items()})
+    return replace(inputs, **{name: without_values(tensor) for name, tensor in tensors.items()})
 
 
 def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing that is made within FakeTensorMode be kept after the test, and use one stream and no kernel.
+    """Let nothing that is made within FakeTensorMode be kept after the test; use one stream, no kernel and no graph.
 
     A captured graph of kernels can't be faked: its picks are tested elsewhere. Its buffers are held as they would be.
     """
@@ -114,10 +121,25 @@ def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         partial(farthest_cuda.open_graph, torch.device("cuda")),
     )
     monkeypatch.setattr(sampling, "sampler_for", lambda device: picks)
+    monkeypatch.setattr("methods.parts.graphs._equal", lambda recorded, expected: True)
     monkeypatch.setattr("methods.parts.features.beside", lambda function, given: partial(function, given))
+    distances = PairDistances(Implementation("fake"), _squared)
+    monkeypatch.setattr("methods.parts.sampling.distances_for", lambda device: distances)
+    monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", _attention)
     interpolator = Interpolator(Implementation("fake"), _mix, _entries)
     monkeypatch.setattr("methods.parts.interpolation.interpolator_for", lambda device: interpolator)
     monkeypatch.setattr("methods.parts.interpolation.axis_windows", lru_cache(axis_windows.__wrapped__))
+
+
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **options: Any) -> torch.Tensor:
+    """Attend as a CUDA device does in float32; without a device torch would choose to write out all products."""
+    attended: torch.Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, False)[0]
+    return attended
+
+
+def _squared(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Allocate what the kernel fills and queue one operation in its place."""
+    return torch.empty(len(queries), len(points), device=points.device).zero_()
 
 
 def _mix(points: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -135,7 +157,41 @@ def _entries(
     return torch.empty(weights.shape, dtype=torch.long, device=pixels.device), weights.zero_()
 
 
+class _NoGraphs:
+    """What graphs of networks hold, in the place of which one operation is queued at a replay."""
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._held: torch.Tensor | None = None
+
+    def record(self, function: Any, inputs: tuple[torch.Tensor, ...]) -> _NoRecording:
+        with LiveBytes() as live:
+            output = function(*inputs)
+        self._most = max(self._most, live.peak - output.nbytes)
+        return _NoRecording(output)
+
+    def hold(self) -> None:
+        self._held = torch.empty(self._most, dtype=torch.uint8, device="cuda")
+
+    def release(self) -> None:
+        self._held = None
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._held is None else self._held.nbytes
+
+
+class _NoRecording:
+    def __init__(self, output: torch.Tensor) -> None:
+        self.output = output
+
+    def replay(self) -> None:
+        self.output.zero_()
+
+
 class _NoGraph:
+    """The buffers of the graph of farthest points."""
+
     def __init__(self, buffers: Any) -> None:
         self.buffers = buffers
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 from zlib import crc32
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.contract import Implementation, MethodError, Sample
 from methods.parts.compiling import require_compiler
 from methods.parts.dino import GRID, build_vit, vit_tokens
+from methods.parts.graphs import graphs_on
 from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, interpolator_for, reached_pixels
 from methods.parts.module_state import module_bytes
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
-from methods.parts.sampling import farthest_points, sampler_for
+from methods.parts.sampling import distances_for, farthest_points, sampler_for
 from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
 from methods.weights import DINO_VIT_B8, POINT_MAE
@@ -149,11 +151,40 @@ class Extractors:
         self.drop_path, self.seed = drop_path, seed
         self.device = torch.device(device)
         self.precision = precision
+        self.graphs = graphs_on(self.device)
+        self._compiled = compiled
         self._sampler_bytes = sampler_for(self.device).open_for(centres)
-        self._vit_tokens, self._transform = vit_tokens, self.points.transform
+        self._plain = _Networks(
+            partial(self._image_tokens, vit_tokens),
+            self._group_tokens,
+            partial(self._cloud_tokens, self.points.transform),
+        )
+        self._fast = self._plain
         if compiled:
             require_compiler(device)
-            self._vit_tokens, self._transform = torch.compile(vit_tokens), torch.compile(self.points.transform)
+            self._fast = _Networks(
+                partial(self._image_tokens, torch.compile(vit_tokens)),
+                self._group_tokens,
+                partial(self._cloud_tokens, torch.compile(self.points.transform)),
+            )
+
+    def capture(self) -> None:
+        """Capture the networks as CUDA graphs for inference, where the device has them and nothing is compiled.
+
+        Weights may not move to other memory after that.
+        """
+        if self._compiled or self.device.type != "cuda":
+            return
+        draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+        image = draw(3, SIZE, SIZE).to(self.device)
+        offsets = draw(self.centres, self.group_size, 3).mul_(1e-2).to(self.device)
+        tokens, centres = draw(self.centres, self.points.width).to(self.device), offsets[:, 0].clone()
+        captured, plain = self.graphs.captured, self._plain
+        self._fast = _Networks(
+            captured("image network", plain.image, image),
+            captured("point encoder", plain.groups, offsets),
+            plain.cloud if self.drop_path else captured("point transformer", plain.cloud, tokens, centres),
+        )
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -161,16 +192,18 @@ class Extractors:
         return int(self.vit.embed_dim), self.points.channels  # type: ignore[arg-type]
 
     def state_bytes(self) -> dict[str, int]:
-        """Return the bytes held: ``weights`` of both networks, ``other`` of the buffers for farthest points."""
-        return {"weights": module_bytes(self.vit, self.points), "other": self._sampler_bytes}
+        """Return the bytes held: ``weights`` of both networks, ``other`` of what farthest points and graphs take."""
+        held = module_bytes(self.vit, self.points)
+        return {"weights": held, "other": self._sampler_bytes + self.graphs.nbytes}
 
     def implementations(self) -> dict[str, Implementation]:
         """Return what computes each part where there is a choice; as the contract's ``implementations``."""
         chosen = {
             "farthest points": sampler_for(self.device).implementation,
+            "neighbours": distances_for(self.device).implementation,
             "interpolation": interpolator_for(self.device).implementation,
         }
-        return {part: one for part, one in chosen.items() if one is not None}
+        return {part: one for part, one in chosen.items() if one is not None} | self.graphs.implementations()
 
     def autocast(self) -> torch.autocast:
         """Return the autocast context of ``precision``."""
@@ -212,8 +245,7 @@ class Extractors:
             Whether the result is used many times: then the matrix is merged on every device (:func:`cloud_rows`).
         """
         chosen = beside(self.choose_centres, inputs.points)
-        with self.autocast():
-            image = (vit_tokens if reused else self._vit_tokens)(self.vit, inputs.image).float()
+        image = (self._plain if reused else self._fast).image(inputs.image)
         return self.embed_cloud(inputs, image, chosen(), reused=reused)
 
     def choose_centres(self, points: Tensor) -> Tensor:
@@ -224,8 +256,7 @@ class Extractors:
     def embed_cloud(self, inputs: Inputs, image: Tensor, chosen: Tensor, *, reused: bool = False) -> Embedded:
         """Run the point encoder and build the interpolation; tokens of the image and centres are given."""
         grouped = group_points(inputs.points, chosen, self.group_size)
-        with self.autocast():
-            tokens = self.points.embed(grouped, self.statistics).float()
+        tokens = (self._plain if reused else self._fast).groups(grouped.offsets)
         merged = reused or self.device.type == "cpu"
         to_cloud = cloud_rows(inputs.points, inputs.pixels, inputs.reached, grouped.centres, SIZE, merged=merged)
         return Embedded(image, tokens, grouped.centres, inputs.reached, to_cloud)
@@ -234,14 +265,34 @@ class Extractors:
     def finish(self, embedded: Embedded, *draw: int, reused: bool = False) -> Tokens:
         """Run the point transformer; ``draw`` seeds DropPath's draws if it is on."""
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
-        transform = self.points.transform if reused or self.drop_path else self._transform
-        with self.autocast():
-            cloud = transform(embedded.group_tokens, embedded.centres, drop).float()
+        networks = self._plain if reused or drop is not None else self._fast
+        cloud = networks.cloud(embedded.group_tokens, embedded.centres, *([] if drop is None else [drop]))
         return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
     def tokens(self, inputs: Inputs, *, reused: bool = False) -> Tokens:
         """Extract all features of one sample; see :meth:`embed` for ``reused``."""
         return self.finish(self.embed(inputs, reused=reused), inputs.draw, reused=reused)
+
+    def _image_tokens(self, network: Callable[[nn.Module, Tensor], Tensor], image: Tensor) -> Tensor:
+        with self.autocast():
+            return network(self.vit, image).float()
+
+    def _group_tokens(self, offsets: Tensor) -> Tensor:
+        with self.autocast():
+            return self.points.embed(offsets, self.statistics).float()
+
+    def _cloud_tokens(self, network: Callable[..., Tensor], tokens: Tensor, centres: Tensor, *drop: object) -> Tensor:
+        with self.autocast():
+            return network(tokens, centres, *drop).float()
+
+
+@dataclass(frozen=True, slots=True)
+class _Networks:
+    """The networks as functions of tensors: of an image, of points relative to centres, of tokens and centres."""
+
+    image: Callable[[Tensor], Tensor]
+    groups: Callable[[Tensor], Tensor]
+    cloud: Callable[..., Tensor]
 
 
 class ExtractorParameters(Protocol):

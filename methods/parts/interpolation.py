@@ -21,6 +21,8 @@ from methods.parts.sampling import nearest
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = [
+    "BILINEAR_ENTRIES",
+    "POOLED_ENTRIES",
     "WEIGHT_FLOOR",
     "Interpolator",
     "axis_windows",
@@ -33,6 +35,10 @@ __all__ = [
 ]
 
 _NEIGHBOURS = 3
+
+BILINEAR_ENTRIES, POOLED_ENTRIES = 4, 16 * _NEIGHBOURS
+"""Entries of a row of :func:`bilinear_rows`, and of :func:`cloud_rows` where it is not merged."""
+
 WEIGHT_FLOOR = 1e-8
 """Added to squared distances in square metres."""
 

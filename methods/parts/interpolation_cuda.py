@@ -9,7 +9,6 @@ not fused with them, and divisions are rounded correctly. Among centres at one d
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -18,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from methods.parts.interpolation import WEIGHT_FLOOR, axis_windows
-from methods.parts.optional import reason_it_fails
+from methods.parts.optional import on_device, reason_it_fails
 
 __all__ = ["nearest_three", "pooled_entries", "reason_not_to_work"]
 
@@ -132,7 +131,7 @@ def nearest_three(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """
     weights = torch.empty(points.shape, device=points.device)
     indices = torch.empty(points.shape, dtype=torch.long, device=points.device)
-    with _on(points.device):
+    with on_device(points.device):
         _nearest_three_kernel[(triton.cdiv(len(points), _BLOCK),)](
             points.contiguous(),
             centres.contiguous(),
@@ -170,7 +169,7 @@ def pooled_entries(pixels: Tensor, reached: Tensor, share: Tensor, nearest: Tens
     point_at = torch.full((size * size,), -1, dtype=torch.int32, device=pixels.device)
     columns = torch.empty(len(reached), 3 * _WINDOW, dtype=torch.long, device=pixels.device)
     weights = torch.empty(columns.shape, dtype=share.dtype, device=pixels.device)
-    with _on(pixels.device):
+    with on_device(pixels.device):
         _point_of_pixel_kernel[(triton.cdiv(len(pixels), _BLOCK),)](pixels, point_at, len(pixels), block=_BLOCK)
         _pooled_entries_kernel[(triton.cdiv(entries, _BLOCK),)](
             reached,
@@ -188,11 +187,6 @@ def pooled_entries(pixels: Tensor, reached: Tensor, share: Tensor, nearest: Tens
             enable_fp_fusion=False,
         )
     return columns, weights
-
-
-def _on(device: torch.device) -> AbstractContextManager[object]:
-    """Triton launches on the current device; its interpreter needs none."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @lru_cache(maxsize=16)

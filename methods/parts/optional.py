@@ -1,15 +1,16 @@
-"""Packages and kernels that may be missing: why they can't be used, as a warning and as a reason for the record."""
+"""Packages and kernels of Triton that may not work here: why, as a warning and as a reason for the record."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from types import ModuleType
 
 import torch
 
-__all__ = ["import_optional", "reason_it_fails"]
+__all__ = ["import_optional", "on_device", "reason_it_fails"]
 
 
 def import_optional(module: str, name: str, part: str) -> tuple[ModuleType | None, str]:
@@ -47,3 +48,8 @@ def reason_it_fails(attempt: Callable[[], object], name: str, part: str) -> str:
         warnings.warn(f"{part} does not use {name}, which failed: {error}", RuntimeWarning, 3)
         return f"{name} failed: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
     return ""
+
+
+def on_device(device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which Triton launches on a device; its interpreter on a CPU needs none."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

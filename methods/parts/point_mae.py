@@ -141,15 +141,16 @@ class PointMAE(nn.Module):
         self.blocks = _Blocks(layers)
         self.norm = nn.LayerNorm(_WIDTH)
         self.taps = taps_of(layers)
+        self.width = _WIDTH
 
     @property
     def channels(self) -> int:
         """Channels of a token: 384 for each tap."""
         return _WIDTH * len(self.taps)
 
-    def embed(self, grouped: Grouped, statistics: BatchNormStatistics) -> Tensor:
-        """Return the group tokens before the first block: (M, 384)."""
-        tokens: Tensor = self.encoder(grouped.offsets, statistics)
+    def embed(self, offsets: Tensor, statistics: BatchNormStatistics) -> Tensor:
+        """Return the group tokens before the first block, (M, 384), from points relative to centres, (M, G, 3)."""
+        tokens: Tensor = self.encoder(offsets, statistics)
         return tokens
 
     def transform(self, tokens: Tensor, centres: Tensor, drop: torch.Generator | None = None) -> Tensor:

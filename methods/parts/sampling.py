@@ -13,15 +13,23 @@ from torch import Tensor
 from harness.contract import Implementation, MethodError
 from methods.parts.optional import import_optional
 
-__all__ = ["NEVER_SELECTED_WITHIN", "Sampler", "farthest_points", "nearest", "sampler_for"]
+__all__ = [
+    "NEVER_SELECTED_WITHIN",
+    "PairDistances",
+    "Sampler",
+    "distances_for",
+    "farthest_points",
+    "nearest",
+    "sampler_for",
+]
 
 NEVER_SELECTED_WITHIN = 1e-3
 """Squared norm, in square metres, up to which the sampling kernel of pointnet2_ops skips a point."""
 
 _PART = "Farthest point sampling"
 
-_PAIRS = 1 << 23
-"""Pairs of a query and a point whose distances are in memory at a time: two matrices of 34 MB."""
+_PAIRS = 1 << 22
+"""Pairs of a query and a point whose distances are in memory at a time: a matrix of 17 MB, or two without Triton."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,45 @@ def _farthest_by_pointnet2(sample: Callable[[Tensor, int], Tensor], points: Tens
     return sample(points[None].contiguous(), count)[0].long()
 
 
+@dataclass(frozen=True, slots=True)
+class PairDistances:
+    """Squared distances of float32 points as a CUDA device computes them.
+
+    Parameters
+    ----------
+    implementation
+        What computes them, and why nothing faster does; None where no distances are computed but a tree is searched.
+    squared
+        From queries (Q, 3) and points (N, 3) to (Q, N).
+    """
+
+    implementation: Implementation | None
+    squared: Callable[[Tensor, Tensor], Tensor]
+
+
+def distances_for(device: torch.device) -> PairDistances:
+    """Return how the distances of a search for neighbours are computed on a device."""
+    return PairDistances(None, _squared_by_axis) if device.type != "cuda" else _cuda_distances(device)
+
+
+@lru_cache(maxsize=16)
+def _cuda_distances(device: torch.device) -> PairDistances:
+    kernel, why = import_optional("methods.parts.distances_cuda", "Triton", "The search for neighbours")
+    why = why if kernel is None else kernel.reason_not_to_work(device)
+    if kernel is None or why:
+        return PairDistances(Implementation("operations of torch", why), _squared_by_axis)
+    return PairDistances(Implementation("a Triton kernel"), kernel.squared_distances)
+
+
+def _squared_by_axis(queries: Tensor, points: Tensor) -> Tensor:
+    """Compute axis by axis; |a|^2 + |b|^2 - 2ab would cancel, since clouds are far from the origin."""
+    squared = (queries[:, :1] - points[:, 0]).square_()
+    for axis in (1, 2):
+        difference = queries[:, axis : axis + 1] - points[:, axis]
+        squared.addcmul_(difference, difference)
+    return squared
+
+
 def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the nearest points of each query by direct differences, sorted by distance.
 
@@ -140,16 +187,9 @@ def nearest(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor
 
 
 def _nearest_by_differences(queries: Tensor, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Compute all distances, axis by axis; |a|^2 + |b|^2 - 2ab would cancel, since clouds are far from the origin."""
-    axes = points.T.contiguous()
-    chunks = []
-    for part in torch.split(queries, max(1, _PAIRS // len(points))):
-        squared = (part[:, :1] - axes[0]).square_()
-        for axis in (1, 2):
-            difference = part[:, axis : axis + 1] - axes[axis]
-            squared.addcmul_(difference, difference)
-        chunks.append(squared.topk(count, largest=False).indices)
-    indices = torch.cat(chunks)
+    squared = distances_for(points.device).squared if points.dtype == torch.float32 else _squared_by_axis
+    parts = torch.split(queries, max(1, _PAIRS // len(points)))
+    indices = torch.cat([squared(part, points).topk(count, largest=False).indices for part in parts])
     return (queries[:, None] - points[indices]).square().sum(-1), indices
 
 

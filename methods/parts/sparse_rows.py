@@ -38,6 +38,12 @@ class SparseRows:
         starts = torch.arange(0, columns.numel() + 1, per_row, device=columns.device)
         return cls(starts, columns.flatten(), weights.flatten(), per_row)
 
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`uniform` was built from, (n, k) columns and weights, for a matrix that was built by it."""
+        assert self.per_row is not None
+        shape = (-1, self.per_row)
+        return self.columns.view(shape), self.weights.view(shape)
+
     @classmethod
     def from_padded(cls, columns: Tensor, weights: Tensor, width: int) -> SparseRows:
         """Build from a fixed number of entries per row; sum repeated columns and leave out zero weights.
@@ -62,8 +68,8 @@ class SparseRows:
     def rows(self, index: Tensor) -> SparseRows:
         """Return the matrix of the rows ``index``, (m,) int64, in that order."""
         if self.per_row is not None:
-            shape = (-1, self.per_row)
-            return SparseRows.uniform(self.columns.view(shape)[index], self.weights.view(shape)[index])
+            columns, weights = self.padded()
+            return SparseRows.uniform(columns[index], weights[index])
         first, counts = self.starts[index], self.starts[index + 1] - self.starts[index]
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         shift = torch.repeat_interleave(first - starts[:-1], counts)

@@ -115,7 +115,7 @@ def walk(method: CFM, dataset: Dataset, ref: SampleRef, spend: Spend) -> Walk:
         image = spend("ViT", lambda: vit_tokens(extractors.vit, inputs.image))
         chosen = spend("farthest points", lambda: extractors.choose_centres(inputs.points))
         grouped = spend("neighbours", lambda: group_points(inputs.points, chosen, extractors.group_size))
-        groups = spend("point encoder", lambda: extractors.points.embed(grouped, extractors.statistics))
+        groups = spend("point encoder", lambda: extractors.points.embed(grouped.offsets, extractors.statistics))
         cloud = spend("point transformer", lambda: extractors.points.transform(groups, grouped.centres))
         tokens = spend("interpolation", lambda: _interpolated(extractors, inputs, image, cloud, grouped.centres))
         distances = spend("mappings", lambda: cfm_maps._distances(pair, tokens))

@@ -22,7 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from harness.contract import Implementation
 from methods.parts import sampling
-from methods.parts.sampling import farthest_points
+from methods.parts.sampling import PairDistances, farthest_points
 
 gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
@@ -188,7 +188,8 @@ def test_search_by_differences_equals_search_by_tree(queries: int, points: int, 
     assert torch.equal(squared, (queried[:, None] - known[index]).square().sum(-1))
 
 
-def test_the_loop_and_the_search_read_no_value_from_the_device() -> None:
+def test_the_loop_and_the_search_read_no_value_from_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "distances_for", lambda device: PairDistances(None, sampling._squared_by_axis))
     with FakeTensorMode():  # raises where a value is queried for
         points = torch.empty(500, 3, device="cuda")
         assert sampling._farthest_by_steps(points, 20).shape == (20,)

@@ -1,4 +1,4 @@
-"""The interpolation by Triton kernels: in Triton's interpreter on any machine, on a CUDA device where there is one.
+"""Distances and the interpolation by Triton kernels: in Triton's interpreter, and on a CUDA device where there is one.
 
 Run as a program, this file writes the results of the kernels in the interpreter to the file that is named.
 """
@@ -57,14 +57,17 @@ def pixels_of(points: torch.Tensor) -> torch.Tensor:
 
 def results(name: str, device: str = "cpu") -> dict[str, np.ndarray]:
     """Return what the kernels compute for one of the cases."""
+    from methods.parts.distances_cuda import squared_distances
     from methods.parts.interpolation_cuda import nearest_three, pooled_entries
 
     points, count = CASES[name]()
     pixels = pixels_of(points)
     reached = torch.from_numpy(reached_pixels(pixels.numpy(), SIZE))
-    share, index = nearest_three(points.to(device), points[farthest_points(points, count)].to(device))
+    centres = points[farthest_points(points, count)].to(device)
+    share, index = nearest_three(points.to(device), centres)
     columns, weights = pooled_entries(pixels.to(device), reached.to(device), share, index, SIZE)
-    named = {"share": share, "index": index, "columns": columns, "weights": weights}
+    squared = squared_distances(centres[:2], points.to(device))
+    named = {"share": share, "index": index, "columns": columns, "weights": weights, "squared": squared}
     return {part: tensor.cpu().numpy() for part, tensor in named.items()}
 
 
@@ -73,6 +76,7 @@ def check(name: str, found: dict[str, np.ndarray]) -> None:
     points, count = CASES[name]()
     centres = points[farthest_points(points, count)]
     squared = (points[:, None] - centres).square().sum(-1)
+    np.testing.assert_array_equal(found["squared"], squared[:, :2].T.numpy())
     np.testing.assert_array_equal(found["index"], squared.argsort(dim=1, stable=True)[:, :3].numpy())
     expected, _ = inverse_distance_weights(points, centres)
     np.testing.assert_array_equal(found["share"], expected.numpy())
@@ -100,7 +104,7 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
 @needs_triton
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_and_operations_of_torch_have_equal_results(name: str, interpreted: dict[str, np.ndarray]) -> None:
-    check(name, {part: interpreted[f"{name}/{part}"] for part in ("share", "index", "columns", "weights")})
+    check(name, {key.removeprefix(f"{name}/"): array for key, array in interpreted.items() if key.startswith(name)})
 
 
 @pytest.mark.gpu

@@ -28,6 +28,7 @@ _NUMBERS = ("stride", "step", "count", "centre_count")
 
 def kernels() -> dict[str, tuple[Any, dict[str, Any], int]]:
     """Return each kernel with its constants as it is launched, and its number of warps."""
+    from methods.parts import distances_cuda as distances
     from methods.parts import farthest_cuda as farthest
     from methods.parts import interpolation_cuda as interpolated
     from methods.parts.interpolation import WEIGHT_FLOOR
@@ -37,6 +38,7 @@ def kernels() -> dict[str, tuple[Any, dict[str, Any], int]]:
     block = {"block": interpolated._BLOCK}
     picked = {"low": farthest._LOW, "nothing": farthest._NOTHING}
     return {
+        "distances": (distances._squared_distances_kernel, {"block": distances._BLOCK}, 4),
         "begin": (farthest._begin_kernel, steps | {"near": NEVER_SELECTED_WITHIN}, farthest._WARPS),
         "step": (farthest._step_kernel, steps | picked, farthest._WARPS),
         "nearest": (interpolated._nearest_three_kernel, block | {"floor": WEIGHT_FLOOR}, 4),
@@ -46,7 +48,7 @@ def kernels() -> dict[str, tuple[Any, dict[str, Any], int]]:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("name", ["begin", "step", "nearest", "point", "pooled"])
+@pytest.mark.parametrize("name", ["distances", "begin", "step", "nearest", "point", "pooled"])
 def test_a_kernel_compiles_without_fused_products(
     name: str, architecture: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,14 +6,13 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from fake_cuda import LiveBytes, QueuedOperations, fake_what_is_kept, on_fake_cuda
+from fake_cuda import LiveBytes, QueuedOperations, fake_what_is_kept, inputs_on_fake_cuda, on_fake_cuda
 from samples import make_sample
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from harness.measure import state
 from harness.measure.state import AllocatorLevel, check_state
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
-from methods.parts.cfm.maps import anomaly_maps
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
@@ -23,7 +22,7 @@ RADII = {30: 2_700, 70: 15_000, 105: 34_000}
 
 @pytest.mark.parametrize(
     ("variant", "most_bytes", "most_operations"),
-    [(CFM, 600e6, 914), (CFMMedium, None, None), (CFMSmall, None, None), (CFMTiny, 200e6, 571)],
+    [(CFM, 600e6, 150), (CFMMedium, None, None), (CFMSmall, None, None), (CFMTiny, 200e6, 150)],
     ids=lambda item: str(item),
 )
 def test_held_bytes_are_reported_and_an_inference_takes_few_more_and_queues_few_operations(
@@ -35,19 +34,20 @@ def test_held_bytes_are_reported_and_an_inference_takes_few_more_and_queues_few_
     prepared = {points: method.prepare(make_sample(0, radius=radius)) for radius, points in RADII.items()}
     operations = {}
     with FakeTensorMode(), LiveBytes() as live, torch.no_grad():
+        on_fake_cuda(method)
+        held, live.peak = live.now, live.now
         for points, one in prepared.items():
-            extractors, pair, inputs = on_fake_cuda(method, one)
+            inputs = inputs_on_fake_cuda(one)
             with QueuedOperations() as queued:
-                maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box")
+                maps = method._maps(inputs)
             operations[points] = queued.count
             del maps, inputs
         monkeypatch.setattr(state, "allocator_level", lambda device: AllocatorLevel(None, live.now))
         found = check_state(method, "cuda:0", AllocatorLevel(None, 0))
-        held = live.now
-        del extractors, pair
+        assert live.now == held
     assert found.agrees is True
     assert found.reported_mb == pytest.approx(held / 1e6, abs=0.1)
-    assert method.state_bytes()["other"] == 4 * 4 * 50_176 + 4 + 8 * 1024
+    assert method.state_bytes()["other"] == 4 * 4 * 50_176 + 4 + 8 * 1024 + method._fitted()[0].graphs.nbytes
     if most_bytes is not None:
         assert live.peak <= most_bytes
     if most_operations is not None:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from fake_cuda import fake_what_is_kept, on_fake_cuda
+from fake_cuda import fake_what_is_kept, inputs_on_fake_cuda, on_fake_cuda
 from samples import make_sample
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -19,7 +19,6 @@ from torch._subclasses.fake_tensor import (
 )
 
 from methods.cfm import CFM, CFMTiny
-from methods.parts.cfm.maps import anomaly_maps
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
@@ -30,8 +29,8 @@ def test_inference_reads_no_value_from_the_device(monkeypatch, variant) -> None:
     prepared = method.prepare(make_sample(0, radius=40))
     fake_what_is_kept(monkeypatch)
     with FakeTensorMode(), torch.no_grad():
-        extractors, pair, inputs = on_fake_cuda(method, prepared)
-        maps = anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box")
+        on_fake_cuda(method)
+        maps = method._maps(inputs_on_fake_cuda(prepared))
     assert maps.localisation.device.type == "cuda"
     assert maps.localisation.shape == (224, 224)
 
@@ -50,14 +49,14 @@ def test_reading_a_value_would_be_detected() -> None:
 def test_inference_on_a_device_waits_only_for_its_result() -> None:
     method = CFMTiny()
     method._build(0, "cuda")
-    extractors, pair = method._fitted()
+    method._make_ready(*method._fitted())
     inputs = method.prepare(make_sample(0, radius=40))
 
     def queue() -> torch.Tensor:
         with torch.inference_mode():
-            return anomaly_maps(pair, extractors.tokens(inputs), aggregate="product", smoothing="box").localisation
+            return method._maps(inputs).localisation
 
-    expected = queue()  # captures the graph of farthest points
+    expected = queue()
     torch.cuda.set_sync_debug_mode("error")
     try:
         again = queue()

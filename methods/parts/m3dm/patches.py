@@ -64,7 +64,7 @@ def _cloud_patches(extractors: Extractors, inputs: Inputs, chosen: Tensor, draw:
     grouped = group_points(inputs.points, chosen, extractors.group_size)
     drop = named_generator(extractors.seed, "drop-path", *draw) if extractors.drop_path else None
     with extractors.autocast():
-        tokens = extractors.points.embed(grouped, extractors.statistics).float()
+        tokens = extractors.points.embed(grouped.offsets, extractors.statistics).float()
         tokens = extractors.points.transform(tokens, grouped.centres, drop).float()
     return patch_rows(inputs.points, inputs.pixels, grouped.centres, SIZE, CLOUD_GRID) @ tokens
 
