@@ -121,14 +121,14 @@ def test_other_holes_are_filled_but_not_the_removed_background() -> None:
 
 
 def test_without_depth_in_a_corner_auto_takes_all_measured_pixels_and_the_plane_is_an_error() -> None:
-    depth = np.full((6, 6), 0.5)
+    depth = torch.full((6, 6), 0.5, dtype=torch.float64)
     depth[:2, -2:] = 0
-    np.testing.assert_array_equal(find_foreground(depth, "auto", cleaned=False), depth != 0)
+    assert torch.equal(find_foreground(depth, "auto", cleaned=False), depth != 0)
     with pytest.raises(MethodError, match="foreground=auto"):
         corner_plane(depth)
     depth[0, -1] = 0.5
     assert not find_foreground(depth, "auto", cleaned=False).any()
-    np.testing.assert_array_equal(find_foreground(depth, "auto", cleaned=True), depth != 0)
+    assert torch.equal(find_foreground(depth, "auto", cleaned=True), depth != 0)
 
 
 def test_images_are_padded_by_their_edges_and_normalised() -> None:

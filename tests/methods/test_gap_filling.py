@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import oracle_ast as oracle
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from methods.parts.ast.gap_filling import fill_gaps
+from methods.parts.ast import gap_filling
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=12)
+
+
+def fill_gaps(depth: np.ndarray, passes: int = 3, closed: np.ndarray | None = None) -> np.ndarray:
+    """Fill on a CPU; every device adds in the same order."""
+    mask = None if closed is None else torch.from_numpy(closed)
+    return gap_filling.fill_gaps(torch.from_numpy(depth), passes=passes, closed=mask).numpy()
+
+
 DEPTHS = st.one_of(st.just(0.0), st.floats(-1, 2, width=32))
 
 
@@ -48,3 +59,23 @@ def test_a_whole_image_at_native_size_is_filled_as_by_the_loop() -> None:
     filled = fill_gaps(depth)
     np.testing.assert_allclose(filled, oracle.fill_gaps(depth), rtol=1e-12, atol=0)
     assert (filled[45:55, 85:115] == 0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_fills_with_the_same_bits_and_waits_for_nothing() -> None:
+    draw = np.random.default_rng(1)
+    depth = torch.from_numpy(np.where(draw.random((160, 200)) < 0.4, 0, draw.uniform(0.4, 0.6, (160, 200))))
+    given_depth = depth.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        filled = gap_filling.fill_gaps(given_depth)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.equal(filled.cpu(), gap_filling.fill_gaps(depth))
+
+
+def test_filling_on_a_device_reads_no_value_from_it() -> None:
+    with FakeTensorMode():
+        filled = gap_filling.fill_gaps(torch.empty(9, 12, dtype=torch.float64, device="cuda"))
+    assert filled.shape == (9, 12)

@@ -6,12 +6,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import MethodError, Sample
-from harness.geometry import square_pad
 from methods.parts.ast.gap_filling import fill_gaps
 
 __all__ = ["ForegroundRule", "corner_plane", "depth_and_foreground", "find_foreground", "resize_bilinear"]
@@ -23,7 +21,9 @@ _BACKGROUND_DISTANCE = 7e-3
 _CENTIMETRES = 100.0
 
 
-def depth_and_foreground(sample: Sample, size: int, rule: ForegroundRule, passes: int) -> tuple[Tensor, Tensor]:
+def depth_and_foreground(
+    sample: Sample, size: int, rule: ForegroundRule, passes: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Return the depth image and the foreground of a sample.
 
     Parameters
@@ -36,6 +36,8 @@ def depth_and_foreground(sample: Sample, size: int, rule: ForegroundRule, passes
         See :data:`ForegroundRule`.
     passes
         Passes of gap filling.
+    device
+        Where everything is computed; of a CUDA device the host waits for two decisions.
 
     Returns
     -------
@@ -49,41 +51,42 @@ def depth_and_foreground(sample: Sample, size: int, rule: ForegroundRule, passes
     MethodError
         If the sample has no foreground, or the rule is ``corners`` and a corner has no depth.
     """
-    depth = fill_gaps(sample.xyz[..., 2].astype(np.float64), passes=passes, closed=sample.plane)
+    measured = torch.from_numpy(np.ascontiguousarray(sample.xyz[..., 2])).to(device).double()
+    depth = fill_gaps(measured, passes=passes, closed=torch.from_numpy(sample.plane.copy()).to(device))
     foreground = find_foreground(depth, rule, cleaned=bool(sample.plane.any()))
     if not foreground.any():
         raise MethodError(
             f"The cloud of sample {sample.id} has no point on the object: it is empty, or cleaning removed everything; "
             "look at it with 'harness data verify'."
         )
-    centred = np.where(foreground, depth - depth[foreground].mean(), 0) * _CENTIMETRES
-    resized = [resize_bilinear(_as_square(image), size) for image in (centred, foreground)]
+    mean = torch.where(foreground, depth, 0).sum() / foreground.sum()
+    centred = torch.where(foreground, depth - mean, 0) * _CENTIMETRES
+    resized = [resize_bilinear(_as_square(image), size) for image in (centred, foreground.double())]
     return resized[0], (resized[1] > 0).float()
 
 
-def find_foreground(depth: NDArray[np.float64], rule: ForegroundRule, *, cleaned: bool) -> NDArray[np.bool_]:
-    """Return the (H, W) mask of the object.
+def find_foreground(depth: Tensor, rule: ForegroundRule, *, cleaned: bool) -> Tensor:
+    """Return the (H, W) mask of the object, bool.
 
     Parameters
     ----------
-    depth : (H, W)
+    depth : (H, W) float64
         Metres, gaps filled; 0 where nothing was measured.
     rule
         See :data:`ForegroundRule`.
     cleaned
         Whether a background was removed from this cloud.
     """
-    measured: NDArray[np.bool_] = depth != 0
+    measured = depth != 0
     if rule == "auto":
-        rule = "cleaned" if cleaned or not all((corner > 0).any() for corner in _corners(depth)) else "corners"
+        rule = "cleaned" if cleaned or not _corners_are_measured(depth) else "corners"
     if rule == "cleaned":
         return measured
-    off_plane: NDArray[np.bool_] = np.abs(corner_plane(depth) - depth) > _BACKGROUND_DISTANCE
-    return measured & off_plane
+    return measured & ((corner_plane(depth) - depth).abs() > _BACKGROUND_DISTANCE)
 
 
-def corner_plane(depth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the bilinear blend (H, W) of the four corners' depths.
+def corner_plane(depth: Tensor) -> Tensor:
+    """Return the bilinear blend (H, W) of the four corners' depths, float64.
 
     A corner's depth is the mean of the positive values among its 2 x 2 pixels; the blend equals it at the corner pixel.
 
@@ -92,19 +95,17 @@ def corner_plane(depth: NDArray[np.float64]) -> NDArray[np.float64]:
     MethodError
         If a corner has no positive value.
     """
-    means = []
-    for corner in _corners(depth):
-        if not (corner > 0).any():
-            raise MethodError(
-                "A corner of the depth image has no depth, so its background plane is unknown: "
-                "use 'ast[foreground=auto]' or 'ast[foreground=cleaned]'."
-            )
-        means.append(corner[corner > 0].mean())
-    down, right = (np.linspace(0, 1, length) for length in depth.shape)
-    plane: NDArray[np.float64] = (
-        np.stack([1 - down, down], 1) @ np.reshape(means, (2, 2)) @ np.stack([1 - right, right])
-    )
-    return plane
+    if not _corners_are_measured(depth):
+        raise MethodError(
+            "A corner of the depth image has no depth, so its background plane is unknown: "
+            "use 'ast[foreground=auto]' or 'ast[foreground=cleaned]'."
+        )
+    corners = _corners(depth)
+    positive = corners > 0
+    means = torch.where(positive, corners, 0).sum((2, 3)) / positive.sum((2, 3))
+    down, right = (torch.from_numpy(np.linspace(0, 1, length)).to(depth) for length in depth.shape)
+    left_edge, right_edge = (torch.lerp(top, bottom, down) for top, bottom in means.T)
+    return torch.lerp(left_edge[:, None], right_edge[:, None], right)
 
 
 def resize_bilinear(image: Tensor, size: int) -> Tensor:
@@ -113,10 +114,20 @@ def resize_bilinear(image: Tensor, size: int) -> Tensor:
     return resized[0, 0].float()
 
 
-def _corners(depth: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Return the 2 x 2 pixels at the top left, top right, bottom left and bottom right."""
-    return depth[:2, :2], depth[:2, -2:], depth[-2:, :2], depth[-2:, -2:]
+def _corners(depth: Tensor) -> Tensor:
+    """Return the 2 x 2 pixels of each corner, (2, 2, 2, 2): top and bottom, then left and right."""
+    rows = torch.stack([depth[:2], depth[-2:]])
+    return torch.stack([rows[..., :2], rows[..., -2:]], 1)
 
 
-def _as_square(image: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(square_pad(image).astype(np.float64))
+def _corners_are_measured(depth: Tensor) -> bool:
+    """Return whether each corner has a positive value."""
+    return bool((_corners(depth) > 0).any(-1).any(-1).all())
+
+
+def _as_square(image: Tensor) -> Tensor:
+    """Pad with zeros to a centred square, as :func:`harness.geometry.square_pad`."""
+    height, width = image.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return functional.pad(image, (left, side - width - left, top, side - height - top))

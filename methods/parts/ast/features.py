@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_dilation
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
 from torch.nn import functional
@@ -55,11 +54,17 @@ def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
 
 
 def soft_mask(foreground: Tensor, grid: int, dilation: int) -> Tensor:
-    """Return (1, grid, grid) float32: the foreground, dilated by a box of ``dilation`` pixels, resized bilinearly."""
-    dilated = foreground.numpy() > 0
+    """Return (1, grid, grid) float32: the foreground, dilated by a box of ``dilation`` pixels, resized bilinearly.
+
+    Of a box with an even side, the larger half lies at the lower right.
+    """
     if dilation:
-        dilated = binary_dilation(dilated, structure=np.ones((dilation, dilation), bool))
-    return resize_bilinear(torch.from_numpy(dilated), grid)[None]
+        before, after = (dilation - 1) // 2, dilation // 2
+        plane = functional.pad(foreground[None, None], (before, after, before, after))
+        for box in ((dilation, 1), (1, dilation)):
+            plane = functional.max_pool2d(plane, box, stride=1)
+        foreground = plane[0, 0]
+    return resize_bilinear(foreground, grid)[None]
 
 
 class Extractor:
@@ -101,9 +106,10 @@ class Extractor:
         image = None if self.network is None else image_input(sample.rgb, self.image_size).to(self.device)
         if self.modality == "rgb":
             return Inputs(image, None, torch.ones(1, self.grid, self.grid, device=self.device))
-        depth, foreground = depth_and_foreground(sample, self.grid * BLOCK, self.foreground, self.gap_passes)
-        mask = soft_mask(foreground, self.grid, self.dilation)
-        return Inputs(image, depth.to(self.device), mask.to(self.device))
+        depth, foreground = depth_and_foreground(
+            sample, self.grid * BLOCK, self.foreground, self.gap_passes, self.device
+        )
+        return Inputs(image, depth, soft_mask(foreground, self.grid, self.dilation))
 
     @torch.no_grad()
     def features(self, inputs: Inputs) -> Tensor:
