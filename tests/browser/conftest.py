@@ -45,17 +45,17 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Callable[..., Watched]]:
-    """Open a file in a fresh profile of some width and colour scheme."""
+    """Open a file in a fresh profile of some width and colour scheme; address: what follows its question mark."""
     contexts = []
 
-    def go(path: Path, *, width: int = 1366, scheme: str = "light") -> Watched:
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    def go(path: Path, *, width: int = 1366, scheme: str = "light", address: str = "", touch: bool = False) -> Watched:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, has_touch=touch)
         contexts.append(context)
         watched = Watched(context.new_page())
         watched.page.on("console", lambda one: watched.complaints.append(one.text) if one.type == "error" else None)
         watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
         watched.page.on("request", lambda request: watched.requests.append(request.url))
-        watched.page.goto(path.resolve().as_uri())
+        watched.page.goto(path.resolve().as_uri() + (f"?{address}" if address else ""))
         return watched
 
     yield go

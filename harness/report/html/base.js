@@ -25,22 +25,48 @@ function setOptions(select, options) {
   if (options.some(([value]) => value === before)) select.value = before;
 }
 
-function showTip(node, text) {
-  const tip = byId("tip");
-  const show = () => {
-    tip.textContent = text;
-    tip.hidden = false;
-    const box = node.getBoundingClientRect();
-    const wide = tip.offsetWidth;
-    tip.style.left = `${Math.max(4, Math.min(box.left + box.width / 2 - wide / 2, innerWidth - wide - 4))}px`;
-    const above = box.top - tip.offsetHeight - 8;
-    tip.style.top = `${above > 4 ? above : box.bottom + 8}px`;
-  };
-  const hide = () => { tip.hidden = true; };
-  node.addEventListener("pointerenter", show);
-  node.addEventListener("focus", show);
-  node.addEventListener("pointerleave", hide);
-  node.addEventListener("blur", hide);
+const tip = byId("tip");
+let touched = null; // whose tip a touch opened; it stays until another touch
+
+function openTip(node, text) {
+  tip.textContent = text;
+  tip.hidden = false;
+  const box = node.getBoundingClientRect();
+  const wide = tip.offsetWidth;
+  tip.style.left = `${Math.max(4, Math.min(box.left + box.width / 2 - wide / 2, innerWidth - wide - 4))}px`;
+  const above = box.top - tip.offsetHeight - 8;
+  tip.style.top = `${above > 4 ? above : Math.min(box.bottom + 8, innerHeight - tip.offsetHeight - 4)}px`;
 }
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") byId("tip").hidden = true; });
+
+function closeTip() {
+  tip.hidden = true;
+  touched = null;
+}
+
+/** Show a text while a node is pointed at or has the focus. A touch shows it; the next one on a link follows the link. */
+function showTip(node, text) {
+  const byMouse = (change) => (event) => { if (event.pointerType !== "touch") change(); };
+  node.addEventListener("pointerenter", byMouse(() => openTip(node, text)));
+  node.addEventListener("pointerleave", byMouse(closeTip));
+  node.addEventListener("focus", () => openTip(node, text));
+  node.addEventListener("blur", closeTip);
+  node.addEventListener("click", (event) => {
+    if (event.pointerType !== "touch") return;
+    if (touched === node) { closeTip(); return; }
+    event.preventDefault();
+    touched = node;
+    openTip(node, text);
+  });
+}
+
+// A touch elsewhere closes a tip; one on what has a title shows the title, which a mouse sees by itself.
+document.addEventListener("click", (event) => {
+  if (event.pointerType !== "touch" || (touched && touched.contains(event.target))) return;
+  closeTip();
+  const node = event.target.closest("[title]");
+  if (!node || !node.title) return;
+  touched = node;
+  openTip(node, node.title);
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeTip(); });
 for (const node of document.querySelectorAll(".script")) node.hidden = false;

@@ -88,7 +88,7 @@ function plotCurves(view, sections, metric) {
       const mark = marker("circle", x(point.shots), y(point.value), 60, colour, published);
       if (point.over) parts.push(intervalBar(x(point.shots), y(point.over[1]), y(point.over[2]), colour));
       const samples = `${point.shots === "full" ? "all" : point.shots} training sample${point.shots === "1" ? "" : "s"}`;
-      parts.push(pointLink({ line: point.line.id, mark }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${splitsText(point)}${coverText(point.line)}`));
+      parts.push(pointLink({ line: point.line.id, mark, at: [x(point.shots), y(point.value)] }, `${label}\n${metric.title} ${point.line.values[metric.id]}\n${samples}\n${published ? "published" : "measured"}${splitsText(point)}${coverText(point.line)}`));
     }
     const last = points.at(-1);
     ends.push({ y: y(last.value), x: x(last.shots), text: published ? `${label} (publ.)` : label, colour: inkOf(label) });
@@ -123,5 +123,5 @@ function endNames(ends, box) {
 }
 
 byId("shots-setting").addEventListener("change", drawCurves);
-byId("shots-metric").addEventListener("change", (event) => { event.target.dataset.chosen = "yes"; drawCurves(); });
+byId("shots-metric").addEventListener("change", drawCurves);
 listeners.push(drawCurves);

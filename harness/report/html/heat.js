@@ -70,4 +70,3 @@ function heatScale(low, high) {
 }
 
 settingChooser("categories", (section) => section.lines.some((line) => line.records), drawHeat);
-applyFilters();

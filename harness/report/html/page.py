@@ -18,7 +18,7 @@ __all__ = ["front_page"]
 
 _SCRIPTS = (
     *("theme.js", "base.js", "filters.js", "board.js", "details.js", "plot.js"),
-    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js"),
+    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "address.js"),
 )
 """In the order in which they run."""
 

@@ -38,8 +38,9 @@ function curvePanel(lines, kind, end, size, whole) {
     showTip(hit, `${line.label}\n${curveKinds[kind].title}${coverText(line)}`);
     paths.push(path, hit);
     for (const [limit, metric] of curveLimits.filter(([rate]) => rate <= end)) {
-      const mark = marker("circle", x(limit), y(curveAt(line.curves[kind], limit)), 40, colourOf(line.label), false);
-      marks.push(pointLink({ line: line.id, mark }, curveText(line, kind, limit, metric)));
+      const at = [x(limit), y(curveAt(line.curves[kind], limit))];
+      const mark = marker("circle", ...at, 40, colourOf(line.label), false);
+      marks.push(pointLink({ line: line.id, mark, at }, curveText(line, kind, limit, metric)));
     }
   });
   const name = `${short} against the false positive rate up to ${percent(end)}%`;

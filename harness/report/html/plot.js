@@ -89,10 +89,14 @@ function placeNames(points, box) {
   return names;
 }
 
+/** A link from a mark to its row. Around its middle, or along its whole path, 24 pixels of the screen can be hit. */
 function pointLink(point, text) {
-  const link = draw("a", { href: `#${point.line}`, "aria-label": text.replaceAll("\n", ", ") }, point.mark);
+  const target = draw("path", { d: point.at ? `M${point.at.join(" ")}h0` : point.mark.getAttribute("d"), class: "target" });
+  const link = draw("a", { href: `#${point.line}`, "aria-label": text.replaceAll("\n", ", ") }, target, point.mark);
   showTip(link, text);
-  link.addEventListener("click", () => { const row = byId(point.line); if (row) row.focus(); });
+  link.addEventListener("click", (event) => {
+    if (!event.defaultPrevented) byId(point.line).focus({ preventScroll: true });
+  });
   return link;
 }
 
@@ -109,7 +113,13 @@ function coverText(line) {
 }
 
 const accuracyColumns = board.columns.filter((column) => column.kind.startsWith("Accuracy"));
-const isWide = (node) => (node.clientWidth || 900) > 560;
+
+// On paper plots stand three in a row: they are drawn as on a phone.
+let printing = false;
+const isWide = (node) => !printing && (node.clientWidth || 900) > 560;
+for (const [event, now] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => { printing = now; listeners.forEach((listener) => listener()); });
+}
 
 // Until a reader chooses, published numbers decide, or the view asks for official AUPRO: papers print no other.
 function offerMetrics(select, lines, limit, official = false) {
@@ -131,9 +141,8 @@ function settingChooser(anchor, wanted, refresh, official = false) {
     refresh(section, metric ? offerMetrics(metric, section ? section.lines : [], "30", official) : null);
   };
   setting.addEventListener("change", update);
-  if (metric) metric.addEventListener("change", () => { metric.dataset.chosen = "yes"; update(); });
   for (const other of byId(anchor).querySelectorAll(".fields select")) {
-    if (other !== setting && other !== metric) other.addEventListener("change", update);
+    if (other !== setting) other.addEventListener("change", update);
   }
   addEventListener("resize", () => { clearTimeout(update.timer); update.timer = setTimeout(update, 150); });
   listeners.push(update);

@@ -21,7 +21,7 @@ function drawScatter(section, metric) {
     const shape = line.published ? "circle" : deviceShape(devices, line.device);
     const point = { line: line.id, name: line.label, published: line.published, colour: colourOf(line.label), source: line };
     Object.assign(point, { x: x(Number(line.values.fps)), y: y(Number(line.values[metric.id])), r: Math.sqrt(area(line) / Math.PI) });
-    return Object.assign(point, { mark: marker(shape, point.x, point.y, area(line), point.colour, line.published) });
+    return Object.assign(point, { at: [point.x, point.y], mark: marker(shape, point.x, point.y, area(line), point.colour, line.published) });
   });
   const links = [...points].sort((a, b) => b.r - a.r).map((point) => pointLink(point, speedText(point.source, metric)));
   const title = `Frames a second against ${metric.title}: ${section.title}`;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import attrgetter
 
 from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import Shots
@@ -97,7 +98,7 @@ class Section:
 def make_sections(
     records: Iterable[Record], published: Published, query: RecordQuery | None = None, test: TieTest | None = None
 ) -> tuple[Section, ...]:
-    """Return measured sections, then those that are published only.
+    """Return measured sections, the one with the most cells first, then those that are published only.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def make_sections(
     query = query or RecordQuery()
     rows = [row for row in published.rows if query.keeps_label(row.method)]
     chosen = replace(published, rows=tuple(row for row in rows if not query.shots or row.shots in query.shots))
-    groups = group_records(records, query)
+    groups = sorted(group_records(records, query), key=attrgetter("cells"), reverse=True)
     if test is not None:
         test.prepare(NumberId(method, tuple(method.ok), "") for group in groups for method in group.methods)
     sections = [_measured(group, chosen, test) for group in groups]
