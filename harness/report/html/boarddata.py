@@ -14,6 +14,7 @@ from harness.report.figures.latency_data import WINDOWS, LatencyRow, method_late
 from harness.report.figures.shots_data import random_splits
 from harness.report.groups import Group, MethodRecords
 from harness.report.html.columns import COLUMNS
+from harness.report.html.downloads import latex_data
 from harness.report.html.sections import Line, Section
 from harness.store.means import mean_over
 from harness.store.quantities import ACCURACY, quantity
@@ -60,6 +61,7 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Sto
         "colours": {label: _colours(colour_of(label)) for label in labels},
         "rates": [round(float(rate), 6) for rate in curve_rates()],
         "randomSplits": _random_splits(sections),
+        "latex": latex_data(sections),
         "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
     }
 

@@ -18,7 +18,7 @@ __all__ = ["front_page"]
 
 _SCRIPTS = (
     *("theme.js", "base.js", "filters.js", "board.js", "details.js", "plot.js"),
-    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "address.js"),
+    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "downloads.js", "address.js"),
 )
 """In the order in which they run."""
 
@@ -58,7 +58,7 @@ def front_page(
     inline = f"style-src {source_hash(style)}; script-src {source_hash(script)}"
     return render(
         "index.html",
-        policy=f"default-src 'none'; {inline}; img-src 'self' file:",
+        policy=f"default-src 'none'; {inline}; img-src 'self' file: data:",
         style=style,
         script=script,
         version=VERSION,

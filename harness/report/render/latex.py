@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from harness.report.grid import Column, Grid, Row, Value
+from harness.report.grid import Grid, Value
 from harness.report.presentation import with_short_labels
 
-__all__ = ["as_latex", "escape_latex"]
+__all__ = ["LATEX_FRAME", "LatexFrame", "LatexTable", "as_latex", "escape_latex", "latex_legend", "latex_tables"]
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -35,15 +36,96 @@ _SPECIAL = {
     "`": r"\textasciigrave{}",
     "µ": r"\textmu{}",
 }
-_MANY = 7
-"""Columns, those of labels among them, that a table has at most where it stands in one column of the page."""
-_NARROW = r"\footnotesize\setlength{\tabcolsep}{2pt}"
-_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-"""Begins what is as wide as it is by itself, and no wider than the line."""
 _NAMED_BY = ("kind", "dataset", "table", "shots", "split")
 _TIED = r"$^{\approx}$"
 _NEGATIVE = re.compile(r"(?<![\w.])-\d[\d.]*")
-_PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs} \\usepackage{graphicx}"
+
+
+@dataclass(frozen=True, slots=True)
+class LatexFrame:
+    """What stands around tables.
+
+    Parameters
+    ----------
+    preamble
+        Packages that the document loads.
+    most
+        Columns, those of labels among them, that a table has at most where it stands in one column of the page.
+    few, many
+        Environment, placement and size of a table of so many columns, and of one of more.
+    fitted
+        Begins what is as wide as it is by itself, and no wider than the line.
+    notes
+        Stands before footnotes.
+    """
+
+    preamble: str = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs} \\usepackage{graphicx}"
+    most: int = 7
+    few: tuple[str, str, str] = ("table", "htbp", r"\small")
+    many: tuple[str, str, str] = ("table*", "tp", r"\footnotesize\setlength{\tabcolsep}{2pt}")
+    fitted: str = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    notes: str = r"\smallskip\raggedright\footnotesize "
+
+
+LATEX_FRAME = LatexFrame()
+
+
+@dataclass(frozen=True, slots=True)
+class LatexTable:
+    """The texts of a table in LaTeX, of which any rows and columns make a table.
+
+    Parameters
+    ----------
+    name
+        What its label ends with.
+    caption
+        All sentences of it.
+    headings
+        Lines of each column's heading, those of the columns of labels first.
+    labels
+        How many columns of labels there are.
+    rows
+        Text and footnote of every value; 0 for none, else the place of the footnote, from 1 on.
+    starts
+        Whether a gap precedes a row.
+    notes
+        Footnotes.
+    """
+
+    name: str
+    caption: str
+    headings: tuple[tuple[str, ...], ...]
+    labels: int
+    rows: tuple[tuple[tuple[str, int], ...], ...]
+    starts: tuple[bool, ...]
+    notes: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return the whole table."""
+        frame = LATEX_FRAME
+        environment, placement, size = frame.many if len(self.headings) > frame.most else frame.few
+        height = max(map(len, self.headings))
+        padded = [(*[""] * (height - len(lines)), *lines) for lines in self.headings]
+        lines = [
+            rf"\begin{{{environment}}}[{placement}]",
+            rf"\centering{size}",
+            rf"\caption{{{self.caption}}}",
+            rf"\label{{tab:{self.name}}}",
+            frame.fitted,
+            rf"\begin{{tabular}}{{@{{}}{'l' * self.labels}{'r' * (len(self.headings) - self.labels)}@{{}}}}",
+            r"\toprule",
+            *(" & ".join(lines[index] for lines in padded) + r" \\" for index in range(height)),
+            r"\midrule",
+        ]
+        for position, (row, starts) in enumerate(zip(self.rows, self.starts, strict=True)):
+            if starts and position:
+                lines.append(r"\addlinespace")
+            lines.append(" & ".join(text + _note_mark(note) for text, note in row) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}}"]
+        if self.notes:
+            marked = (f"{_note_mark(number)} {note}" for number, note in enumerate(self.notes, start=1))
+            lines += ["", frame.notes + r" \\ ".join(marked)]
+        return "\n".join([*lines, rf"\end{{{environment}}}"])
 
 
 def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
@@ -61,11 +143,18 @@ def as_latex(grids: Sequence[Grid], legend: Sequence[str] = ()) -> str:
     legend
         Sentences.
     """
-    names = _names(grids)
-    parts = [_PREAMBLE, *(_table(with_short_labels(grid), name) for grid, name in zip(grids, names, strict=True))]
-    if legend:
-        parts.append(r"{\sloppy\noindent " + " ".join(map(_breakable, legend)) + r"\par}")
-    return "\n\n".join(parts)
+    tables = (table.text() for table in latex_tables(grids))
+    return "\n\n".join(filter(None, (LATEX_FRAME.preamble, *tables, latex_legend(legend))))
+
+
+def latex_tables(grids: Sequence[Grid]) -> list[LatexTable]:
+    """Return the texts of tables; long labels of methods are short, with a footnote."""
+    return [_table(with_short_labels(grid), name) for grid, name in zip(grids, _names(grids), strict=True)]
+
+
+def latex_legend(legend: Sequence[str]) -> str:
+    """Return the paragraph that explains the marks of tables; empty without sentences."""
+    return r"{\sloppy\noindent " + " ".join(map(_breakable, legend)) + r"\par}" if legend else ""
 
 
 def escape_latex(text: str) -> str:
@@ -97,31 +186,24 @@ def _names(grids: Sequence[Grid]) -> list[str]:
     return names
 
 
-def _table(grid: Grid, name: str) -> str:
-    labels = len(grid.label_headings)
-    notes = grid.notes
-    many = labels + len(grid.columns) > _MANY
-    environment = "table*" if many else "table"
-    lines = [
-        rf"\begin{{{environment}}}[{'tp' if many else 'htbp'}]",
-        r"\centering" + (_NARROW if many else r"\small"),
-        rf"\caption{{{_caption(grid)}}}",
-        rf"\label{{tab:{name}}}",
-        _FITTED,
-        rf"\begin{{tabular}}{{@{{}}{'l' * labels}{'r' * len(grid.columns)}@{{}}}}",
-        r"\toprule",
-        *_heading(grid),
-        r"\midrule",
-    ]
-    for position, row in enumerate(grid.rows):
-        if row.starts and position:
-            lines.append(r"\addlinespace")
-        lines.append(_line(row, notes))
-    lines += [r"\bottomrule", r"\end{tabular}}"]
-    if notes:
-        marked = (rf"\textsuperscript{{{number}}} {_breakable(note)}" for number, note in enumerate(notes, start=1))
-        lines += ["", r"\smallskip\raggedright\footnotesize " + r" \\ ".join(marked)]
-    return "\n".join([*lines, rf"\end{{{environment}}}"])
+def _table(grid: Grid, name: str) -> LatexTable:
+    headings = [*((text,) for text in grid.label_headings), *(column.heading.split("\n") for column in grid.columns)]
+    places = {note: place for place, note in enumerate(grid.notes, start=1)} | {"": 0}
+    return LatexTable(
+        name=name,
+        caption=_caption(grid),
+        headings=tuple(tuple(map(escape_latex, lines)) for lines in headings),
+        labels=len(grid.label_headings),
+        rows=tuple(
+            tuple((_value(value), places[value.note]) for value in (*row.labels, *row.values)) for row in grid.rows
+        ),
+        starts=tuple(row.starts for row in grid.rows),
+        notes=tuple(map(_breakable, grid.notes)),
+    )
+
+
+def _note_mark(place: int) -> str:
+    return rf"\textsuperscript{{{place}}}" if place else ""
 
 
 def _caption(grid: Grid) -> str:
@@ -142,27 +224,10 @@ def _sentence(text: str) -> str:
     return escape_latex(text if not text or text.endswith(".") else f"{text}.")
 
 
-def _heading(grid: Grid) -> list[str]:
-    """Return the heading, one line of LaTeX for each line of it; shorter ones stand at the bottom."""
-    headings = [*((name,) for name in grid.label_headings), *(_lines(column) for column in grid.columns)]
-    height = max(map(len, headings))
-    padded = [(*[""] * (height - len(lines)), *lines) for lines in headings]
-    return [" & ".join(escape_latex(lines[index]) for lines in padded) + r" \\" for index in range(height)]
-
-
-def _lines(column: Column) -> tuple[str, ...]:
-    return tuple(column.heading.split("\n"))
-
-
-def _line(row: Row, notes: Sequence[str]) -> str:
-    return " & ".join(_value(value, notes) for value in (*row.labels, *row.values)) + r" \\"
-
-
-def _value(value: Value, notes: Sequence[str]) -> str:
+def _value(value: Value) -> str:
     text = escape_latex(value.text)
     text = "--" if value.text == "-" else text
     if value.number is not None:
         text = _NEGATIVE.sub(r"$\g<0>$", text)
     text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(value.place, text)
-    mark = rf"\textsuperscript{{{notes.index(value.note) + 1}}}" if value.note else ""
-    return text + (_TIED if value.tied else "") + mark
+    return text + (_TIED if value.tied else "")
