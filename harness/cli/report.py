@@ -56,12 +56,15 @@ def command(
     records, published = store.all(), read_published()
     query.check(records, published.methods)
     with counting(COMPARING) as progress:
-        sections = make_sections(records, published, query, Uncertainty(store, progress=progress))
-    if not sections:
-        raise NothingMeasuredError(
-            f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
+        intervals = Uncertainty(store, progress=progress)
+        sections = make_sections(records, published, query, intervals)
+        if not sections:
+            raise NothingMeasuredError(
+                f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
+            )
+        index = write_report(
+            folder, sections, lambda where: gallery_section(store, sections, where, data), store, intervals
         )
-    index = write_report(folder, sections, lambda where: gallery_section(store, sections, where, data), store)
     tell_elsewhere(store, query)
     echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):

@@ -34,7 +34,9 @@ def test_latex_of_everything_is_that_of_python(visit, report, sections):
 
 
 def test_latex_and_csv_have_the_rows_and_columns_that_are_shown_in_their_order(visit, report, sections):
-    page = visit(report, address="dataset=mvtec3d&shots=full&sort=method&order=descending&columns=p_auroc,i_auroc&source=all").page
+    page = visit(
+        report, address="dataset=mvtec3d&shots=full&sort=method&order=descending&columns=p_auroc,i_auroc&source=all"
+    ).page
     labels = page.eval_on_selector_all(
         "#board tr[data-label]:not([hidden])", "rows => rows.map(row => row.dataset.label)"
     )

@@ -8,6 +8,7 @@ from report_records import full_record, make_record
 
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report
+from harness.report.uncertainty import Uncertainty
 from harness.store.published import read_published
 from harness.store.store import Store
 
@@ -31,7 +32,9 @@ def plots(tmp_path_factory):
     found.append(make_record("cfm", "bagel"))
     found.append(make_record("cfm-t", "bagel", shift=-0.02, latency={"device": {"median_ms": 4.0}}))
     found.append(make_record("btf", "bagel", shift=-0.03, latency={"device": {"median_ms": 60.0}}))
-    return write_report(folder / "page", make_sections(found, read_published()), store=store)
+    return write_report(
+        folder / "page", make_sections(found, read_published()), store=store, intervals=Uncertainty(store)
+    )
 
 
 def choose(page, chooser, words):
@@ -129,3 +132,20 @@ def test_marks_have_the_colours_of_the_figures(visit, plots):
         "#curves-view path.curve", "all => all.map(one => getComputedStyle(one).stroke)"
     )
     assert "rgb(8, 48, 107)" in strokes
+
+
+def test_two_methods_are_compared_either_way(visit, plots):
+    page = visit(plots, address="dataset=toy&shots=10&split=first&compare-first=cfm-t&compare-metric=aupro_1").page
+    numbers = page.locator("#compare-view tbody tr").first.locator("td.number")
+    value, low, high = (float(text.replace("\u2212", "-")) for text in numbers.all_inner_texts())
+    assert low < value < high
+    parts = page.locator("#compare-view tbody th").all_inner_texts()
+    assert parts == ["mean over categories", "bump", "ridge", "crack (defect)", "hole (defect)"]
+    assert page.locator("#compare-view caption").inner_text() == "AUPRO@1% exact: cfm-t less cfm"
+    page.select_option("#compare-first", "cfm")
+    page.select_option("#compare-second", "cfm-t")
+    turned = [float(text.replace("\u2212", "-")) for text in numbers.all_inner_texts()]
+    assert turned == [-value, -high, -low]
+    assert "compare-second=cfm-t" in page.url
+    page.fill("#filter-method", "cfm-t")
+    assert "No setting" in page.locator("#compare-view").inner_text()

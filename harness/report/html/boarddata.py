@@ -14,8 +14,10 @@ from harness.report.figures.latency_data import WINDOWS, LatencyRow, method_late
 from harness.report.figures.shots_data import random_splits
 from harness.report.groups import Group, MethodRecords
 from harness.report.html.columns import COLUMNS
+from harness.report.html.comparison import comparisons
 from harness.report.html.downloads import latex_data
 from harness.report.html.sections import Line, Section
+from harness.report.uncertainty import Uncertainty
 from harness.store.means import mean_over
 from harness.store.quantities import ACCURACY, quantity
 from harness.store.record import Record
@@ -33,7 +35,12 @@ _KINDS: tuple[CurveKind, ...] = ("pro", "roc")
 _DIGITS = 4
 
 
-def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Store | None = None) -> dict[str, object]:
+def board_data(
+    sections: Sequence[Section],
+    pages: Mapping[str, str],
+    store: Store | None = None,
+    intervals: Uncertainty | None = None,
+) -> dict[str, object]:
     """Return plain JSON values.
 
     Parameters
@@ -44,6 +51,8 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Sto
         Cell id to the address of its page.
     store
         Where counts lie; None leaves out PRO and ROC curves.
+    intervals
+        Of that folder; None leaves out comparisons of two methods.
     """
     labels = dict.fromkeys(line.label for section in sections for line in section.lines)
     return {
@@ -62,6 +71,7 @@ def board_data(sections: Sequence[Section], pages: Mapping[str, str], store: Sto
         "rates": [round(float(rate), 6) for rate in curve_rates()],
         "randomSplits": _random_splits(sections),
         "latex": latex_data(sections),
+        "comparisons": comparisons(sections, intervals) if intervals else [],
         "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
     }
 

@@ -74,7 +74,7 @@ function boardLatex() {
 
 // The cells of a table as they are shown.
 function tableCsv(whole) {
-  return csvText([...whole.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim().replace("\u2013", ""))));
+  return csvText([...whole.rows].map((row) => [...row.cells].filter((cell) => !cell.matches(".range")).map((cell) => cell.textContent.trim().replace("\u2013", "").replace("\u2212", "-"))));
 }
 
 const copiedStyles = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-weight", "font-family", "text-anchor"];

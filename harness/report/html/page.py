@@ -12,13 +12,14 @@ from harness.report.html.columns import COLUMNS
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset, render, source_hash
+from harness.report.uncertainty import Uncertainty
 from harness.store.store import Store
 
 __all__ = ["front_page"]
 
 _SCRIPTS = (
     *("theme.js", "base.js", "filters.js", "board.js", "details.js", "plot.js"),
-    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "downloads.js", "address.js"),
+    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "compare.js", "downloads.js", "address.js"),
 )
 """In the order in which they run."""
 
@@ -40,6 +41,7 @@ def front_page(
     pages: Mapping[str, str],
     gallery: Sequence[GallerySetting] = (),
     store: Store | None = None,
+    intervals: Uncertainty | None = None,
 ) -> str:
     """Return the front page.
 
@@ -53,7 +55,10 @@ def front_page(
         Pictures by setting; none leave out the section.
     store
         Where counts lie; None leaves out PRO and ROC curves.
+    intervals
+        Of that folder; None leaves out comparisons of two methods.
     """
+    data = board_data(sections, pages, store, intervals)
     style, script = asset("report.css"), "\n".join(map(asset, _SCRIPTS))
     inline = f"style-src {source_hash(style)}; script-src {source_hash(script)}"
     return render(
@@ -73,7 +78,8 @@ def front_page(
         kinds={kind: list(columns) for kind, columns in groupby(COLUMNS, lambda column: column.kind)},
         missing=list(_missing(sections, pages)),
         gallery=gallery,
-        data=board_data(sections, pages, store),
+        comparisons=intervals is not None and any(section.measured for section in sections),
+        data=data,
     )
 
 

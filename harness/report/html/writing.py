@@ -12,6 +12,7 @@ from harness.report.html.page import front_page
 from harness.report.html.recordpage import record_page
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset
+from harness.report.uncertainty import Uncertainty
 from harness.store.details import read_details
 from harness.store.store import Store
 
@@ -36,6 +37,7 @@ def write_report(
     sections: Sequence[Section],
     gallery: Callable[[Path], Sequence[GallerySetting]] | None = None,
     store: Store | None = None,
+    intervals: Uncertainty | None = None,
 ) -> Path:
     """Write a report and return the path of its front page, which is written last.
 
@@ -49,6 +51,8 @@ def write_report(
         Draws pictures below the folder and returns what they show; None leaves them out.
     store
         Where counts lie; None leaves out PRO and ROC curves.
+    intervals
+        Of that folder; None leaves out comparisons of two methods.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def write_report(
                     record_page(record, line.label, siblings, read_details(store, record) if store else None),
                 )
         index = folder / "index.html"
-        _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store))
+        _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store, intervals))
     except OSError as error:
         raise PrerequisiteError(
             f"The report can't be written to {folder} ({error.strerror}): "

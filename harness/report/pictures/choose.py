@@ -12,6 +12,7 @@ from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import PrerequisiteError, UsageError
 from harness.registry import nearest_names
 from harness.report.pictures.runs import ShownMethod, ShowRequest, categories_with_maps, runs_with_maps
+from harness.report.separation import share_below
 from harness.store.store import Store
 
 __all__ = ["Choice", "choose", "spread_samples"]
@@ -175,10 +176,6 @@ def _ranked(chosen: Sequence[SampleRef], refs: Sequence[SampleRef], method: Show
             if other.category == ref.category:
                 values[(other.defect == "good") == (ref.defect == "good")].append(sign * scores[other])
         own = sign * scores[ref]
-        return _share_below(own, values[False]), _share_below(own, values[True]), ref.category, ref.id
+        return share_below(own, values[False]), share_below(own, values[True]), ref.category, ref.id
 
     return sorted(chosen, key=key)
-
-
-def _share_below(value: float, others: Sequence[float]) -> float:
-    return sum((other < value) + 0.5 * (other == value) for other in others) / len(others) if others else 0.5
