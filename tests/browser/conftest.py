@@ -90,3 +90,16 @@ def records() -> list[Record]:
 def report(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The front page of a report."""
     return write_report(tmp_path_factory.mktemp("report"), make_sections(records, read_published()))
+
+
+@pytest.fixture
+def axe_violations() -> Callable[[Any], list[Any]]:
+    """What axe says against a page: rules with the elements that break them."""
+    driver = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[browser]'")
+    axe = driver.Axe()
+
+    def find(page: Any) -> list[Any]:
+        found = axe.run(page).response["violations"]
+        return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
+
+    return find

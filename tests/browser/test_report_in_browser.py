@@ -10,17 +10,6 @@ from harness.store.published import read_published
 VIEWS = [(1366, "light"), (1366, "dark"), (360, "light"), (360, "dark")]
 
 
-@pytest.fixture
-def axe():
-    driver = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[browser]'")
-    return driver.Axe()
-
-
-def violations(axe, page):
-    found = axe.run(page).response["violations"]
-    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
-
-
 def labels(page, setting):
     return page.eval_on_selector_all(
         f"#{setting} tr[data-label]", "rows => rows.filter(row => !row.hidden).map(row => row.dataset.label)"
@@ -28,7 +17,7 @@ def labels(page, setting):
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_the_front_page_is_accessible_quiet_and_fits(visit, report, axe, width, scheme):
+def test_the_front_page_is_accessible_quiet_and_fits(visit, report, axe_violations, width, scheme):
     seen = visit(report, width=width, scheme=scheme)
     page = seen.page
     page.locator(".unfold:visible").first.click()
@@ -36,18 +25,18 @@ def test_the_front_page_is_accessible_quiet_and_fits(visit, report, axe, width, 
     assert seen.complaints == []
     assert seen.requests == [report.resolve().as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(axe, page) == []
+    assert axe_violations(page) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_record_pages_are_accessible_quiet_and_fit(visit, report, records, axe, width, scheme):
+def test_record_pages_are_accessible_quiet_and_fit(visit, report, records, axe_violations, width, scheme):
     for record in (records[0], next(one for one in records if one.status == "failed")):
         seen = visit(report.parent / "cells" / f"{record.cell.stem}.html", width=width, scheme=scheme)
         assert seen.complaints == []
         assert all(url.startswith(report.parent.resolve().as_uri()) for url in seen.requests)
         seen.page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert violations(axe, seen.page) == []
+        assert axe_violations(seen.page) == []
 
 
 def test_sorting_keeps_rows_in_their_setting_and_devices_apart(visit, report):

@@ -43,14 +43,13 @@ def choose(page, chooser, words):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1366, "light"), (360, "dark")])
-def test_the_plots_are_accessible_quiet_and_fit(visit, plots, width, scheme):
-    driver = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[browser]'")
+def test_the_plots_are_accessible_quiet_and_fit(visit, plots, axe_violations, width, scheme):
     seen = visit(plots, width=width, scheme=scheme)
     assert seen.page.locator("#curves-view path.curve").count() > 0
     assert seen.page.locator("#latency-view path.box").count() > 0
     assert seen.complaints == []
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert [one["id"] for one in driver.Axe().run(seen.page).response["violations"]] == []
+    assert axe_violations(seen.page) == []
 
 
 def test_curves_tell_their_values_at_the_limits_by_keyboard_and_by_hover(visit, plots):

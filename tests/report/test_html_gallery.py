@@ -46,12 +46,13 @@ def test_kept_maps_become_pictures_with_words(toy, tmp_path):
     images = [ImageMaps(image.id, image.score, maps) for image in read_details(store, record).images]
     save_maps(store.maps_path(record.cell), record.cell, images)
     page = draw(store, [record], tmp_path / "report")
-    pictures = sorted((tmp_path / "report" / "gallery").rglob("*.png"))
-    assert len(pictures) == 4 * 4
+    pictures = sorted((tmp_path / "report" / "gallery").rglob("*.jpg"))
+    assert len(pictures) == 4 * page.count("<article ") >= 4 * 4
     for path in pictures:
         assert f'src="{path.relative_to(tmp_path / "report").as_posix()}"' in page
-        assert Image.open(path).size == (168, 168)
-    assert page.count("<img ") == page.count('alt="') == len(pictures)
+        assert Image.open(path).size == (336, 336)
+    assert page.count('loading="lazy"') == len(pictures)
+    assert page.count("<img ") == page.count('alt="') == len(pictures) + 2
     assert "cfm, score 0.25" in page
 
 

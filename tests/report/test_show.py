@@ -247,14 +247,14 @@ def test_an_outline_is_the_border_of_its_mask() -> None:
     assert not (border & ~mask).any()
 
 
-def test_a_gallery_has_thumbnails_of_some_samples_of_each_category(store, dataset, tmp_path: Path) -> None:
+def test_a_gallery_has_pictures_of_some_samples_of_each_category(store, dataset, tmp_path: Path) -> None:
     cfm = keep_maps(store, dataset, "cfm", score=lambda ref: int(ref.id[-1]) + 0.5)
     btf = keep_maps(store, dataset, "btf", maps=False)
     other = keep_maps(store, dataset, "m3dm", "carrot", data_digest="another")
     entries = draw_gallery(store, [cfm, btf, other], dataset, tmp_path / "gallery", samples_per_category=3)
     bagel = [one for one in entries if one["category"] == "bagel"]
-    assert [one["sample"] for one in bagel] == ["test/hole/000", "test/hole/001", "test/good/000"]
-    assert [one["label"] for one in bagel] == [1, 1, 0]
+    assert [one["sample"] for one in bagel][:3] == ["test/hole/000", "test/hole/001", "test/good/000"]
+    assert [one["label"] for one in bagel][:3] == [1, 1, 0]
     assert bagel[1]["scores"] == {"cfm": 1.5, "btf": 1.0}
     assert set(bagel[0]["files"]) == {"rgb", "cloud", "truth", "cfm"}
     carrot = [one for one in entries if one["category"] == "carrot"]
@@ -264,9 +264,17 @@ def test_a_gallery_has_thumbnails_of_some_samples_of_each_category(store, datase
     assert {path.name for path in (tmp_path / "gallery").iterdir()} == set(files)
     for name in files:
         with Image.open(tmp_path / "gallery" / name) as drawn:
-            assert drawn.size == (168, 168)
-    drawn = np.asarray(Image.open(tmp_path / "gallery" / bagel[0]["files"]["cfm"]))
-    assert (drawn == (0, 229, 255)).all(-1).any()
+            assert drawn.size == (336, 336)
+    drawn = np.asarray(Image.open(tmp_path / "gallery" / bagel[0]["files"]["cfm"]), dtype=int)
+    assert (np.abs(drawn - (0, 229, 255)).max(-1) < 64).any()
+
+
+def test_a_gallery_has_the_samples_that_methods_separate_worst_and_best(store, dataset, tmp_path: Path) -> None:
+    values = {"test/hole/002": 0.0, "test/hole/000": 1.0, "test/hole/001": 1.0}
+    record = keep_maps(store, dataset, "cfm", score=lambda ref: values.get(ref.id, 0.5))
+    entries = draw_gallery(store, [record], dataset, tmp_path, samples_per_category=1)
+    shares = {one["sample"]: one["shares"]["cfm"] for one in entries if one["category"] == "bagel"}
+    assert {name: shares[name] for name in values} == values
 
 
 def test_samples_whose_names_differ_in_unsafe_characters_have_their_own_pictures(

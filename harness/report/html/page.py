@@ -19,7 +19,17 @@ __all__ = ["front_page"]
 
 _SCRIPTS = (
     *("theme.js", "base.js", "filters.js", "board.js", "details.js", "plot.js"),
-    *("scatter.js", "curves.js", "pixelcurves.js", "latency.js", "heat.js", "compare.js", "downloads.js", "address.js"),
+    *(
+        "scatter.js",
+        "curves.js",
+        "pixelcurves.js",
+        "latency.js",
+        "heat.js",
+        "compare.js",
+        "gallery.js",
+        "downloads.js",
+        "address.js",
+    ),
 )
 """In the order in which they run."""
 

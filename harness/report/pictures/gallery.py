@@ -1,4 +1,4 @@
-"""Thumbnails for a report: for some samples of each category image, cloud, ground truth, and one map a method."""
+"""Pictures for a report: of some samples of each category image, cloud, ground truth, and one map a method."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TypedDict
 
 import numpy as np
@@ -19,22 +20,26 @@ from harness.files.digest import digest
 from harness.report.groups import group_records
 from harness.report.pictures.choose import spread_samples
 from harness.report.pictures.panels import HEAT, Panel, sample_panels, value_range
+from harness.report.separation import separation
 from harness.store.details import read_details
 from harness.store.maps import ANOMALY_MAP, kept_maps
-from harness.store.record import Record
+from harness.store.record import ImageScore, Record
 from harness.store.store import Store
 
 __all__ = ["GalleryEntry", "draw_gallery"]
 
-_SIDE = 168
+_SIDE = 336
+_QUALITY = 85
+_EXTREMES = 2
+"""Samples of a category that all methods together separate worst, and as many that they separate best."""
 
 
 class GalleryEntry(TypedDict):
     """One sample.
 
-    ``files`` holds names of PNG files in the folder, under ``rgb``, ``cloud``, ``truth`` and the labels of the methods
-    with maps; ``scores`` holds the anomaly score by the label of every method that has one, ``label`` is 1 for an
-    anomalous sample.
+    ``files`` holds names of JPEG files in the folder, under ``rgb``, ``cloud``, ``truth`` and the labels of the methods
+    with maps; ``scores`` holds the anomaly score by the label of every method that has one, and ``shares`` how well it
+    separates the sample (:func:`harness.report.separation.separation`); ``label`` is 1 for an anomalous sample.
     """
 
     category: str
@@ -43,12 +48,13 @@ class GalleryEntry(TypedDict):
     label: int
     files: dict[str, str]
     scores: dict[str, float]
+    shares: dict[str, float]
 
 
 def draw_gallery(
     store: Store, records: Iterable[Record], dataset: Dataset, folder: Path, samples_per_category: int = 4
 ) -> list[GalleryEntry]:
-    """Write thumbnails, and return what they show: categories in the dataset's order, defects before a good sample.
+    """Write pictures, and return what they show: categories in the dataset's order, samples in that of :func:`_chosen`.
 
     A method without maps has scores alone; so has one whose maps were made of other files than the dataset's.
 
@@ -61,9 +67,10 @@ def draw_gallery(
     dataset
         Where the samples lie.
     folder
-        Where the thumbnails go, 168 x 168 pixels each; made where it is not there.
+        Where the pictures go, 336 x 336 pixels each; made where it is not there.
     samples_per_category
-        At most; one of them is good where there are several.
+        Of as many defects as possible, one of them good where there are several. Those that the methods separate worst
+        and best are drawn besides.
 
     Raises
     ------
@@ -80,9 +87,23 @@ def draw_gallery(
     for category in dataset.categories:
         methods = by_category.get(category, {})
         if methods:
-            refs = spread_samples(dataset.refs(category, "test"), samples_per_category)
-            entries += _category(store, dataset, refs, methods, folder)
+            scored = {label: read_details(store, record).images for label, record in methods.items()}
+            refs = _chosen(dataset.refs(category, "test"), scored.values(), samples_per_category)
+            entries += _category(store, dataset, refs, methods, scored, folder)
     return entries
+
+
+def _chosen(
+    refs: Sequence[SampleRef], scored: Iterable[Sequence[ImageScore]], samples_per_category: int
+) -> list[SampleRef]:
+    """Return samples of as many defects as possible, then those that methods separate worst on average, then best."""
+    shares: dict[str, list[float]] = {}
+    for images in scored:
+        for name, share in separation(images).items():
+            shares.setdefault(name, []).append(share)
+    known = sorted((ref for ref in refs if ref.id in shares), key=lambda ref: fmean(shares[ref.id]))
+    extremes = [*known[:_EXTREMES], *known[-_EXTREMES:]]
+    return list(dict.fromkeys([*spread_samples(refs, samples_per_category), *extremes]))
 
 
 def _methods(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
@@ -96,10 +117,17 @@ def _methods(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
 
 
 def _category(
-    store: Store, dataset: Dataset, refs: Sequence[SampleRef], methods: Mapping[str, Record], folder: Path
+    store: Store,
+    dataset: Dataset,
+    refs: Sequence[SampleRef],
+    methods: Mapping[str, Record],
+    scored: Mapping[str, Sequence[ImageScore]],
+    folder: Path,
 ) -> list[GalleryEntry]:
     maps = {label: _maps(store, dataset, record, refs) for label, record in methods.items()}
     limits = {label: value_range(values.values()) for label, values in maps.items() if values}
+    scores = {label: {image.id: image.score for image in images} for label, images in scored.items()}
+    shares = {label: separation(images) for label, images in scored.items()}
     entries = []
     for ref in refs:
         panels = sample_panels(dataset.load(ref), _SIDE)
@@ -115,7 +143,8 @@ def _category(
                 defect=ref.defect,
                 label=int(ref.defect != "good"),
                 files=files,
-                scores=_scores(store, ref, methods),
+                scores={label: known[ref.id] for label, known in scores.items() if ref.id in known},
+                shares={label: known[ref.id] for label, known in shares.items() if ref.id in known},
             )
         )
     return entries
@@ -133,19 +162,10 @@ def _maps(store: Store, dataset: Dataset, record: Record, refs: Sequence[SampleR
         return {}
 
 
-def _scores(store: Store, ref: SampleRef, methods: Mapping[str, Record]) -> dict[str, float]:
-    return {
-        label: image.score
-        for label, record in methods.items()
-        for image in read_details(store, record).images
-        if image.id == ref.id
-    }
-
-
 def _write(folder: Path, ref: SampleRef, what: str, panel: Panel) -> str:
     readable = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{ref.category}--{ref.id}--{what}".replace("/", "-"))
-    name = f"{readable}--{digest([ref.category, ref.id, what])}.png"
+    name = f"{readable}--{digest([ref.category, ref.id, what])}.jpg"
     stream = io.BytesIO()
-    Image.fromarray(panel.pixels()).save(stream, "PNG", optimize=True)
+    Image.fromarray(panel.pixels()).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
     write_atomically(folder / name, stream.getvalue())
     return name
