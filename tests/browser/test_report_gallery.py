@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from map_records import keep_maps
 from report_records import make_record
@@ -87,3 +89,21 @@ def test_a_large_view_lays_maps_over_the_image(visit, pictures, axe_violations, 
     page.keyboard.press("Escape")
     assert not title.is_visible()
     assert seen.complaints == []
+
+
+def test_a_record_page_has_its_pictures_and_its_json(visit, pictures, axe_violations):
+    seen = visit(pictures, address="dataset=mvtec3d")
+    page = seen.page
+    page.locator("tr[data-label=cfm][data-source=measured]:visible td[data-col=i_auroc] a").click()
+    shown = page.locator("article.sample").first.locator("figure")
+    assert shown.count() == 4
+    assert shown.last.locator("figcaption").inner_text().startswith("cfm, score")
+    image = shown.last.locator("img")
+    assert image.evaluate("one => one.decode().then(() => one.naturalWidth)") == 336
+    page.locator("#raw summary").click()
+    record = json.loads(page.locator("#raw pre").inner_text())
+    assert record["cell"]["method"] == "cfm"
+    assert seen.complaints == []
+    assert axe_violations(page) == []
+    page.get_by_role("link", name="The record as a file").click()
+    assert json.loads(page.locator("pre").inner_text()) == record

@@ -120,7 +120,8 @@ def test_markers_tell_names_and_values_by_hover_and_by_keyboard(visit, report):
     assert "measured on Test CPU, 2 cores, 2 threads" in page.locator("#tip").inner_text()
     page.select_option("#speed-setting", "setting-2")
     assert page.locator("#speed-view .hollow").count() > 3
-    assert "Test GPU in Test CPU" in page.locator("#speed-view .legend").inner_text()
+    assert "inference alone on Test CPU, 2 threads" in page.locator("#speed-view .legend").inner_text()
+    assert "Not drawn, without a speed or this metric: cfm-t" in page.locator("#speed-view .hint").inner_text()
     assert page.locator("#shots-view path.curve").count() == 3
 
 

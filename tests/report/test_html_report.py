@@ -85,7 +85,7 @@ def test_any_text_stays_text(text):
     texts = {tag: [part for where, part in page.texts if where == tag] for tag in ("h1", "li", "pre", "p")}
     if text.isprintable():
         assert "".join(texts["h1"]) == f"{text} on bagel"
-        assert [[text], [text], True] == [texts["li"], texts["pre"], text in texts["p"]]
+        assert [[text], [text], True] == [texts["li"], texts["pre"][:1], text in texts["p"]]
         assert text in [link["href"] for link in page.all("a")]
 
 

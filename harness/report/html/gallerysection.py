@@ -18,7 +18,7 @@ from harness.store.maps import kept_maps
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["GallerySetting", "Picture", "Sample", "gallery_section"]
+__all__ = ["GallerySetting", "Picture", "Sample", "gallery_section", "samples_of"]
 
 _DIGITS = 3
 _PANELS = {"rgb": "image", "cloud": "point cloud", "truth": "ground truth"}
@@ -125,6 +125,22 @@ def gallery_section(
         if records:
             settings.append(_setting(store, section, index, records, folder, data))
     return tuple(settings)
+
+
+def samples_of(gallery: Sequence[GallerySetting], section: int, category: str) -> tuple[Sample, ...]:
+    """Return the samples of a category in a setting of a gallery.
+
+    Parameters
+    ----------
+    gallery
+        As drawn; may lack the setting.
+    section
+        Place of the setting in the leaderboard.
+    category
+        Of the dataset.
+    """
+    samples = [sample for setting in gallery if setting.section == section for sample in setting.samples]
+    return tuple(sample for sample in samples if sample.category == category)
 
 
 def _setting(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from msgspec import to_builtins
 
 from harness.report.groups import setting_title
+from harness.report.html.gallerysection import Sample
 from harness.report.html.reproduce import reproduce
 from harness.report.html.templating import render
 from harness.store.details import Details
@@ -16,7 +18,7 @@ from harness.store.measurements import Latency, LatencyWindow, Memory, Size, Sta
 from harness.store.quantities import ACCURACY
 from harness.store.record import Record, unlike_published
 
-__all__ = ["record_page"]
+__all__ = ["record_json", "record_page", "record_texts"]
 
 _WINDOWS = {
     "device": "device: inference alone",
@@ -45,8 +47,14 @@ class _Table:
         return zip(row[1:], (place in self.numbers for place in range(1, len(row))), strict=True)
 
 
-def record_page(record: Record, label: str, siblings: Mapping[str, str], details: Details | None = None) -> str:
-    """Return the page of a record.
+def record_page(
+    record: Record,
+    label: str,
+    siblings: Mapping[str, str],
+    details: Details | None = None,
+    samples: Sequence[Sample] = (),
+) -> str:
+    """Return the page of a record, which stands in a folder of the front page's folder beside a copy of the record.
 
     Parameters
     ----------
@@ -58,29 +66,62 @@ def record_page(record: Record, label: str, siblings: Mapping[str, str], details
         The same row's other records: category to the address of its page.
     details
         Scores of its images and raw times; none where None.
+    samples
+        Of its category, with the pictures of the gallery.
+    """
+    page = record_texts(record, label, siblings, details, samples)
+    return render("record.html", page={**page, "top": "../", "file": f"{record.cell.stem}.json"})
+
+
+def record_texts(
+    record: Record,
+    label: str,
+    siblings: Mapping[str, str],
+    details: Details | None = None,
+    samples: Sequence[Sample] = (),
+    prefix: str = "",
+) -> dict[str, object]:
+    """Return what the template of a record shows, by the names that it uses.
+
+    Parameters
+    ----------
+    record, label, siblings, details, samples
+        As in :func:`record_page`.
+    prefix
+        Begins the ids on the page.
     """
     command, command_remark = reproduce(record)
     details, environment = details or Details(), record.environment
     machine = {"machine": environment.hardware or "unknown"}
-    return render(
-        "record.html",
-        record=record,
-        name=f"{label} on {record.cell.category}",
-        setting=_setting(record),
-        siblings=siblings,
-        notes=_notes(record),
-        accuracy=list(_accuracy(record)),
-        latency=_latency(record.latency),
-        raw_times=_raw_times(details),
-        memory=_memory(record.memory),
-        memory_remarks=_state_check(record.memory),
-        command=command,
-        command_remark=command_remark,
-        cell=_cell(record),
-        settings=list(_settings(record)),
-        environment=_texts({**machine, **to_builtins(environment)}) if environment != Environment() else {},
-        images=_images(details),
-    )
+    return {
+        "prefix": prefix,
+        "top": "",
+        "file": "",
+        "record": record,
+        "label": label,
+        "name": f"{label} on {record.cell.category}",
+        "setting": _setting(record),
+        "siblings": siblings,
+        "notes": _notes(record),
+        "accuracy": list(_accuracy(record)),
+        "latency": _latency(record.latency),
+        "raw_times": _raw_times(details),
+        "memory": _memory(record.memory),
+        "memory_remarks": _state_check(record.memory),
+        "samples": samples,
+        "command": command,
+        "command_remark": command_remark,
+        "cell": _cell(record),
+        "settings": list(_settings(record)),
+        "environment": _texts({**machine, **to_builtins(environment)}) if environment != Environment() else {},
+        "images": _images(details),
+        "json": record_json(record),
+    }
+
+
+def record_json(record: Record) -> str:
+    """Return a record as its file holds it, readable by a person."""
+    return json.dumps(record.to_json(), indent=1, ensure_ascii=False)
 
 
 def _setting(record: Record) -> str:

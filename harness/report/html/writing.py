@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import replacing
-from harness.report.html.gallerysection import GallerySetting
+from harness.report.groups import MethodRecords
+from harness.report.html.gallerysection import GallerySetting, samples_of
 from harness.report.html.page import front_page
-from harness.report.html.recordpage import record_page
+from harness.report.html.recordpage import record_json, record_page
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset
 from harness.report.uncertainty import Uncertainty
@@ -67,24 +68,32 @@ def write_report(
         (folder / "cells").mkdir(parents=True, exist_ok=True)
         _write(folder / "report.css", asset("report.css"))
         _write(folder / "record.js", asset("theme.js") + asset("copy.js"))
-        for line in (line for section in sections for line in section.lines):
-            records = line.method.records if line.method else {}
-            names = {category: f"{record.cell.stem}.html" for category, record in records.items()}
-            for category, record in records.items():
+        drawn = gallery(folder) if gallery else ()
+        for place, line in _lines(sections):
+            names = {category: f"{record.cell.stem}.html" for category, record in line.records.items()}
+            for category, record in line.records.items():
                 siblings = {other: name for other, name in names.items() if other != category}
+                details = read_details(store, record) if store else None
                 pages[record.cell.id] = f"cells/{names[category]}"
-                _write(
-                    folder / pages[record.cell.id],
-                    record_page(record, line.label, siblings, read_details(store, record) if store else None),
-                )
+                page = record_page(record, line.label, siblings, details, samples_of(drawn, place, category))
+                _write(folder / pages[record.cell.id], page)
+                _write(folder / "cells" / f"{record.cell.stem}.json", record_json(record) + "\n")
         index = folder / "index.html"
-        _write(index, front_page(sections, pages, gallery(folder) if gallery else (), store, intervals))
+        _write(index, front_page(sections, pages, drawn, store, intervals))
     except OSError as error:
         raise PrerequisiteError(
             f"The report can't be written to {folder} ({error.strerror}): "
             "free some space or make it writable, or name another folder with --to DIR."
         ) from error
     return index
+
+
+def _lines(sections: Sequence[Section]) -> Iterator[tuple[int, MethodRecords]]:
+    """Yield every measured row with the place of its setting."""
+    for place, section in enumerate(sections):
+        for line in section.lines:
+            if line.method is not None:
+                yield place, line.method
 
 
 def _write(path: Path, text: str) -> None:
