@@ -29,12 +29,18 @@ __all__ = ["command"]
     choices=("auto", "yes", "no"),
     help="Open it in a browser; auto: from a terminal on a desktop.",
 )
+@click.option("--single-file", is_flag=True, help="Write one file, report.html, with all pictures and records in it.")
 @contended_option
 @query_options
 def command(
-    to: Path | None, data: Path | None, opening: Literal["auto", "yes", "no"], query: RecordQuery, store: Store
+    to: Path | None,
+    data: Path | None,
+    opening: Literal["auto", "yes", "no"],
+    single_file: bool,
+    query: RecordQuery,
+    store: Store,
 ) -> None:
-    """Write a leaderboard with plots, curves, categories and a gallery, and a page for every record.
+    """Write a leaderboard with plots, comparisons and a gallery, and a page for every record.
 
     The pages need no server and no network: open index.html. Thumbnails need maps ('harness run --save-maps') and the
     dataset.
@@ -42,17 +48,19 @@ def command(
     \b
     harness report
     harness report --dataset mvtec3d --data ~/data --to ~/report --open no
+    harness report --single-file --to ~/report
     """
     from harness.report.console import COMPARING, counting
     from harness.report.html.gallerysection import gallery_section
     from harness.report.html.sections import make_sections
-    from harness.report.html.writing import check_folder, write_report
+    from harness.report.html.writing import SINGLE, check_page, write_report, write_single_file
     from harness.report.tables import NothingMeasuredError
     from harness.report.uncertainty import Uncertainty
     from harness.store.published import read_published
 
     folder = to or store.folder / "report"
-    check_folder(folder)
+    check_page(folder / (SINGLE if single_file else "index.html"))
+    write = write_single_file if single_file else write_report
     records, published = store.all(), read_published()
     query.check(records, published.methods)
     with counting(COMPARING) as progress:
@@ -62,9 +70,7 @@ def command(
             raise NothingMeasuredError(
                 f"Nothing is measured or published{query_text(query)} in {store.cells}: {start_advice(query)}"
             )
-        index = write_report(
-            folder, sections, lambda where: gallery_section(store, sections, where, data), store, intervals
-        )
+        index = write(folder, sections, lambda where: gallery_section(store, sections, where, data), store, intervals)
     tell_elsewhere(store, query)
     echo(index)
     if opening == "yes" or (opening == "auto" and _on_a_desktop()):

@@ -11,14 +11,14 @@ from report_records import make_record
 from harness.data.open import open_dataset
 from harness.report.html.gallerysection import gallery_section
 from harness.report.html.sections import make_sections
-from harness.report.html.writing import write_report
+from harness.report.html.writing import write_report, write_single_file
 from harness.store.published import read_published
 from harness.store.store import Store
 
 
 @pytest.fixture(scope="module")
-def pictures(tiny_mvtec, tmp_path_factory):
-    """A report with the maps of two methods on one category of a tiny MVTec 3D-AD."""
+def material(tiny_mvtec, tmp_path_factory):
+    """Folder, settings, gallery and store of the maps of two methods on one category of a tiny MVTec 3D-AD."""
     folder, dataset = tmp_path_factory.mktemp("gallery"), open_dataset("mvtec3d", tiny_mvtec)
     store = Store(folder / "results")
     scores = {"test/good/000": 0.1, "test/good/001": 0.7, "test/hole/000": 0.9, "test/hole/001": 0.2}
@@ -28,9 +28,12 @@ def pictures(tiny_mvtec, tmp_path_factory):
     ]
     found.append(make_record("cfm", "bump", dataset="toy", shots=5, preset="quick", weights="random"))
     sections = make_sections(found, read_published())
-    return write_report(
-        folder / "page", sections, lambda where: gallery_section(store, sections, where, tiny_mvtec), store
-    )
+    return folder, sections, lambda where: gallery_section(store, sections, where, tiny_mvtec), store
+
+
+@pytest.fixture(scope="module")
+def pictures(material):
+    return write_report(material[0] / "page", *material[1:])
 
 
 def shares(page, method):
@@ -107,3 +110,26 @@ def test_a_record_page_has_its_pictures_and_its_json(visit, pictures, axe_violat
     assert axe_violations(page) == []
     page.get_by_role("link", name="The record as a file").click()
     assert json.loads(page.locator("pre").inner_text()) == record
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1366, "light"), (360, "dark")])
+def test_one_file_holds_pictures_and_records(visit, material, axe_violations, width, scheme):
+    page_file = write_single_file(material[0] / "single", *material[1:])
+    assert [path.name for path in page_file.parent.iterdir()] == [page_file.name]
+    seen = visit(page_file, width=width, scheme=scheme, address="dataset=mvtec3d&columns=i_auroc")
+    page = seen.page
+    page.locator("#gallery summary").click()
+    image = page.locator("article.sample img").first
+    assert image.evaluate("one => one.decode().then(() => one.naturalWidth)") == 336
+    page.locator("tr[data-label=cfm][data-source=measured]:visible td[data-col=i_auroc] a").click()
+    assert page.locator("h1:visible").inner_text() == "cfm on bagel"
+    assert not page.locator("#board-view").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert axe_violations(page) == []
+    page.locator(".record-page:visible").get_by_text("All of it as JSON").click()
+    assert json.loads(page.locator(".record-page:visible section pre").last.inner_text())["cell"]["method"] == "cfm"
+    page.locator(".record-page:visible").get_by_role("link", name="All results").click()
+    assert page.locator("#board-view").is_visible()
+    assert axe_violations(page) == []
+    assert seen.complaints == []
+    assert not [url for url in seen.requests if not url.startswith(("data:", page_file.resolve().as_uri()))]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.store.maps import kept_maps
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["GallerySetting", "Picture", "Sample", "gallery_section", "samples_of"]
+__all__ = ["GallerySetting", "Picture", "Sample", "embedded", "gallery_section", "samples_of"]
 
 _DIGITS = 3
 _PANELS = {"rgb": "image", "cloud": "point cloud", "truth": "ground truth"}
@@ -141,6 +142,30 @@ def samples_of(gallery: Sequence[GallerySetting], section: int, category: str) -
     """
     samples = [sample for setting in gallery if setting.section == section for sample in setting.samples]
     return tuple(sample for sample in samples if sample.category == category)
+
+
+def embedded(gallery: Sequence[GallerySetting], folder: Path) -> tuple[GallerySetting, ...]:
+    """Return a gallery whose pictures have themselves as addresses.
+
+    Parameters
+    ----------
+    gallery
+        As drawn below a folder.
+    folder
+        Where its pictures are.
+    """
+
+    def inside(picture: Picture) -> Picture:
+        content = b64encode((folder / picture.path).read_bytes()).decode()
+        return replace(picture, path=f"data:image/jpeg;base64,{content}")
+
+    return tuple(
+        replace(
+            setting,
+            samples=tuple(replace(sample, pictures=tuple(map(inside, sample.pictures))) for sample in setting.samples),
+        )
+        for setting in gallery
+    )
 
 
 def _setting(

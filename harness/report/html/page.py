@@ -52,6 +52,7 @@ def front_page(
     gallery: Sequence[GallerySetting] = (),
     store: Store | None = None,
     intervals: Uncertainty | None = None,
+    records: Sequence[Mapping[str, object]] = (),
 ) -> str:
     """Return the front page.
 
@@ -67,6 +68,8 @@ def front_page(
         Where counts lie; None leaves out PRO and ROC curves.
     intervals
         Of that folder; None leaves out comparisons of two methods.
+    records
+        What the page itself shows of records (:func:`harness.report.html.recordpage.record_texts`).
     """
     data = board_data(sections, pages, store, intervals)
     style, script = asset("report.css"), "\n".join(map(asset, _SCRIPTS))
@@ -88,6 +91,7 @@ def front_page(
         kinds={kind: list(columns) for kind, columns in groupby(COLUMNS, lambda column: column.kind)},
         missing=list(_missing(sections, pages)),
         gallery=gallery,
+        records=records,
         comparisons=intervals is not None and any(section.measured for section in sections),
         data=data,
     )

@@ -1,42 +1,47 @@
-"""Writing the report: the front page, a page for each record, and what they share."""
+"""Writing the report: the front page, a page for each record, and what they share; or all of it in one file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import replacing
 from harness.report.groups import MethodRecords
-from harness.report.html.gallerysection import GallerySetting, samples_of
+from harness.report.html.gallerysection import GallerySetting, embedded, samples_of
 from harness.report.html.page import front_page
-from harness.report.html.recordpage import record_json, record_page
+from harness.report.html.recordpage import record_json, record_page, record_texts
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset
 from harness.report.uncertainty import Uncertainty
 from harness.store.details import read_details
 from harness.store.store import Store
 
-__all__ = ["check_folder", "write_report"]
+__all__ = ["SINGLE", "check_page", "write_report", "write_single_file"]
+
+SINGLE = "report.html"
+"""Name of a report in one file."""
 
 _MARK = b'content="harness report"'
+_Gallery = Callable[[Path], Sequence[GallerySetting]]
 
 
-def check_folder(folder: Path) -> None:
-    """Raise UsageError where a folder holds a front page that is not a report's."""
-    index = folder / "index.html"
+def check_page(page: Path) -> None:
+    """Raise UsageError where there is a page that is not a report's."""
     try:
-        foreign = index.exists() and _MARK not in index.read_bytes()[:2000]
+        foreign = page.exists() and _MARK not in page.read_bytes()[:2000]
     except OSError as error:
-        raise UsageError(f"{index} can't be read ({error.strerror}): name another folder with --to DIR.") from error
+        raise UsageError(f"{page} can't be read ({error.strerror}): name another folder with --to DIR.") from error
     if foreign:
-        raise UsageError(f"{index} is not written by 'harness report': name another folder with --to DIR.")
+        raise UsageError(f"{page} is not written by 'harness report': name another folder with --to DIR.")
 
 
 def write_report(
     folder: Path,
     sections: Sequence[Section],
-    gallery: Callable[[Path], Sequence[GallerySetting]] | None = None,
+    gallery: _Gallery | None = None,
     store: Store | None = None,
     intervals: Uncertainty | None = None,
 ) -> Path:
@@ -62,9 +67,10 @@ def write_report(
     PrerequisiteError
         Where it can't be written.
     """
-    check_folder(folder)
+    index = folder / "index.html"
+    check_page(index)
     pages = {}
-    try:
+    with _telling_where(folder):
         (folder / "cells").mkdir(parents=True, exist_ok=True)
         _write(folder / "report.css", asset("report.css"))
         _write(folder / "record.js", asset("theme.js") + asset("copy.js"))
@@ -78,14 +84,57 @@ def write_report(
                 page = record_page(record, line.label, siblings, details, samples_of(drawn, place, category))
                 _write(folder / pages[record.cell.id], page)
                 _write(folder / "cells" / f"{record.cell.stem}.json", record_json(record) + "\n")
-        index = folder / "index.html"
         _write(index, front_page(sections, pages, drawn, store, intervals))
+    return index
+
+
+def write_single_file(
+    folder: Path,
+    sections: Sequence[Section],
+    gallery: _Gallery | None = None,
+    store: Store | None = None,
+    intervals: Uncertainty | None = None,
+) -> Path:
+    """Write a report as one file, which holds its pictures and all records, and return its path.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing; the file in it is :data:`SINGLE`.
+    sections, gallery, store, intervals
+        As in :func:`write_report`; pictures are drawn in a temporary folder.
+
+    Raises
+    ------
+    UsageError, PrerequisiteError
+        As in :func:`write_report`.
+    """
+    single = folder / SINGLE
+    check_page(single)
+    addresses, pages = {}, []
+    with _telling_where(folder), TemporaryDirectory() as drawing:
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = embedded(gallery(Path(drawing)), Path(drawing)) if gallery else ()
+        for _, line in _lines(sections):
+            inside = {category: f"record-{record.cell.id}-" for category, record in line.records.items()}
+            for category, record in line.records.items():
+                siblings = {other: f"#{prefix}page" for other, prefix in inside.items() if other != category}
+                details = read_details(store, record) if store else None
+                addresses[record.cell.id] = f"#{inside[category]}page"
+                pages.append(record_texts(record, line.label, siblings, details, prefix=inside[category]))
+        _write(single, front_page(sections, addresses, drawn, store, intervals, pages))
+    return single
+
+
+@contextmanager
+def _telling_where(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise PrerequisiteError(
             f"The report can't be written to {folder} ({error.strerror}): "
             "free some space or make it writable, or name another folder with --to DIR."
         ) from error
-    return index
 
 
 def _lines(sections: Sequence[Section]) -> Iterator[tuple[int, MethodRecords]]:
