@@ -12,6 +12,7 @@ from harness.data.open import open_dataset
 from harness.report.html.gallerysection import gallery_section
 from harness.report.html.sections import make_sections
 from harness.report.html.writing import write_report, write_single_file
+from harness.report.uncertainty import Uncertainty
 from harness.store.published import read_published
 from harness.store.store import Store
 
@@ -28,7 +29,13 @@ def material(tiny_mvtec, tmp_path_factory):
     ]
     found.append(make_record("cfm", "bump", dataset="toy", shots=5, preset="quick", weights="random"))
     sections = make_sections(found, read_published())
-    return folder, sections, lambda where: gallery_section(store, sections, where, tiny_mvtec), store
+    return (
+        folder,
+        sections,
+        lambda where: gallery_section(store, sections, where, tiny_mvtec),
+        store,
+        Uncertainty(store),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +99,13 @@ def test_a_large_view_lays_maps_over_the_image(visit, pictures, axe_violations, 
     page.keyboard.press("Escape")
     assert not title.is_visible()
     assert seen.complaints == []
+
+
+def test_images_that_two_methods_disagree_on_open_their_pictures(visit, pictures):
+    page = visit(pictures, address="dataset=mvtec3d").page
+    button = page.locator("#compare-view").get_by_role("button", name="Pictures of bagel test/hole/000")
+    button.click()
+    assert "test/hole/000" in page.locator("#large-title").inner_text()
 
 
 def test_a_record_page_has_its_pictures_and_its_json(visit, pictures, axe_violations):

@@ -55,22 +55,32 @@ function differenceTable(comparison, first, second, metric) {
   ];
 }
 
-function disagreementList(samples, better, worse) {
+/** A button that opens the large view of a sample; nothing where it was not drawn. */
+function picturesOf(section, category, sample) {
+  const gallery = gallerySettings.find((setting) => setting.dataset.setting === section.id);
+  const article = gallery && articlesOf(gallery).find(({ dataset }) => dataset.category === category && dataset.sample === sample);
+  if (!article) return null;
+  const button = make("button", { type: "button", class: "quiet small", "aria-label": `Pictures of ${category} ${sample}` }, "Pictures");
+  button.addEventListener("click", () => showLarge(article, null));
+  return button;
+}
+
+function disagreementList(section, samples, better, worse) {
   if (!samples.length) return make("p", { class: "hint" }, `${better} separates no image better than ${worse}.`);
   const items = samples.map(([category, sample, defect, ours, theirs]) => {
     const other = defect === "good" ? "anomalous" : "good";
-    return make("li", null, make("b", null, `${category} ${sample}`), ` (${defect}): ${percent(ours)}% of the ${other} images, ${worse} ${percent(theirs)}%`);
+    return make("li", null, make("b", null, `${category} ${sample}`), ` (${defect}): ${percent(ours)}% of the ${other} images, ${worse} ${percent(theirs)}% `, picturesOf(section, category, sample));
   });
   return make("div", null, make("h3", null, `${better} separates better`), make("ul", null, items));
 }
 
-function disagreements(comparison, first, second) {
+function disagreements(section, comparison, first, second) {
   const { samples, turned } = pairOf(comparison, first, second);
   const own = samples.map(([category, sample, defect, a, b]) => (turned ? [category, sample, defect, b, a] : [category, sample, defect, a, b]));
   const [ahead, behind] = [own.filter(([, , , a, b]) => a > b), own.filter(([, , , a, b]) => a < b)];
   const byGap = (list) => list.sort((x, y) => Math.abs(y[3] - y[4]) - Math.abs(x[3] - x[4]));
   const swapped = byGap(behind).map(([category, sample, defect, a, b]) => [category, sample, defect, b, a]);
-  return make("div", { class: "panels" }, disagreementList(byGap(ahead), first, second), disagreementList(swapped, second, first));
+  return make("div", { class: "panels" }, disagreementList(section, byGap(ahead), first, second), disagreementList(section, swapped, second, first));
 }
 
 function drawComparison(section, metric) {
@@ -86,7 +96,7 @@ function drawComparison(section, metric) {
   for (const select of [one, other]) setOptions(select, shown.map((label) => [label, label]));
   if (one.value === other.value) other.value = shown.find((label) => label !== one.value);
   const note = comparison.leftOut ? make("p", { class: "hint" }, `${comparison.leftOut} methods with lower numbers are left out; write a report of fewer with --methods.`) : null;
-  view.replaceChildren(...[differenceTable(comparison, one.value, other.value, metric), disagreements(comparison, one.value, other.value), note].flat().filter(Boolean));
+  view.replaceChildren(...[differenceTable(comparison, one.value, other.value, metric), disagreements(section, comparison, one.value, other.value), note].flat().filter(Boolean));
 }
 
 if (byId("compare")) {
