@@ -56,7 +56,7 @@ def test_differences_are_those_of_the_paired_bootstrap(measured):
                 assert len(found) == 1
             else:
                 assert found == pytest.approx([expected.value, expected.low, expected.high], abs=1e-4)
-    assert ["defect", "hole"] in comparison["cuts"]
+    assert ["defect", "hole", 16] in comparison["cuts"]
 
 
 def test_images_are_those_that_the_methods_disagree_most_on(measured):

@@ -24,8 +24,8 @@ function rangeDrawing([value, low, high], limit) {
     draw("path", { d: "M50 0V12", class: "zero" }), interval, draw("path", { d: `M${x(value)} 6h0`, class: "dot" }));
 }
 
-function cutName([kind, name], comparison) {
-  if (kind !== "mean") return `${name.replaceAll("_", " ")}${kind === "defect" ? " (defect)" : ""}`;
+function cutName([kind, name, images], comparison) {
+  if (kind !== "mean") return name.replaceAll("_", " ") + (kind === "defect" ? ` (${images} images)` : "");
   return comparison.cuts.filter(([other]) => other === "category").length > 1 ? "mean over categories" : "all";
 }
 
@@ -43,9 +43,9 @@ function differenceTable(comparison, first, second, metric) {
       [low, high].map((end) => make("td", { class: "number" }, end === undefined ? "\u2013" : signed(end))),
       make("td", { class: "range" }, value === undefined ? null : rangeDrawing(numbers, limit)));
   });
-  const heads = ["part of the test set", "difference", "95% interval from", "to"].map((text, i) => make("th", { scope: "col", class: i ? "number" : null }, text));
+  const heads = ["part of the test set", "difference", "from", "to"].map((text, i) => make("th", { scope: "col", class: i ? "number" : null }, text));
   const picture = make("td", { class: "range" }, `\u2212${limit.toFixed(3)} to +${limit.toFixed(3)}`);
-  const caption = make("caption", null, `${metric.title}: ${first} less ${second}`);
+  const caption = make("caption", null, `${metric.title}: ${first} less ${second}, and the ends of the 95% interval`);
   const whole = make("table", { class: "compared" }, caption, make("thead", null, make("tr", null, heads, picture)), make("tbody", null, body));
   const unknown = rows.some((numbers) => numbers.length < 3);
   const why = "A dash stands where a record has no counts of its test images, where the two were tested on different images, or where the images give no interval.";

@@ -38,16 +38,17 @@ class _Cut:
     name: str
     categories: tuple[str, ...]
     defect: str = ""
+    images: int = 0
 
 
 def comparisons(sections: Sequence[Section], intervals: Uncertainty) -> list[dict[str, object] | None]:
     """Return, for each setting with two measured methods or more, what a page shows of each pair, as plain JSON values.
 
-    ``methods`` are labels, ``cuts`` pairs of a kind (``mean``, ``category``, ``defect``) and a name. ``differences``
-    holds, for each pair of methods in the order of their labels' places, for each accuracy metric, for each cut: the
-    second one's number less the first one's, followed by the ends of its 95% interval where they are known; nothing
-    where one has no number. ``samples`` holds for each pair category, image, defect, and for both methods the share of
-    :func:`harness.report.separation.separation`.
+    ``methods`` are labels; ``cuts`` a kind (``mean``, ``category``, ``defect``), a name and, of a defect, how many
+    images have it. ``differences`` holds, for each pair of methods in the order of their labels' places, for each
+    accuracy metric, for each cut: the second one's number less the first one's, followed by the ends of its 95%
+    interval where they are known; nothing where one has no number. ``samples`` holds for each pair category, image,
+    defect, and for both methods the share of :func:`harness.report.separation.separation`.
 
     Parameters
     ----------
@@ -85,15 +86,18 @@ def _mean(line: Line) -> float:
 
 
 def _cuts(group: Group, methods: Sequence[MethodRecords]) -> list[_Cut]:
-    having: dict[str, dict[str, None]] = {}
+    having: dict[str, dict[str, int]] = {}
     for name in group.categories:
-        for method in methods:
-            for defect in method.ok[name].by_defect if name in method.ok else ():
-                having.setdefault(defect, {})[name] = None
+        for record in (method.ok[name] for method in methods if name in method.ok):
+            for defect in record.by_defect:
+                having.setdefault(defect, {})[name] = record.test_images.defects.get(defect, 0)
     return [
         _Cut("mean", "", group.categories),
         *(_Cut("category", name, (name,)) for name in group.categories if any(name in one.ok for one in methods)),
-        *(_Cut("defect", defect, tuple(having[defect]), defect) for defect in sorted(having)),
+        *(
+            _Cut("defect", defect, tuple(images), defect, sum(images.values()))
+            for defect, images in sorted(having.items())
+        ),
     ]
 
 
@@ -106,7 +110,7 @@ def _comparison(
     return {
         "methods": [method.label for method in methods],
         "leftOut": measured - len(methods),
-        "cuts": [[cut.kind, cut.name] for cut in cuts],
+        "cuts": [[cut.kind, cut.name, cut.images] for cut in cuts],
         "differences": [
             [
                 [_difference(methods[first], methods[second], metric.id, cut, intervals) for cut in cuts]
@@ -121,12 +125,15 @@ def _comparison(
 def _difference(
     first: MethodRecords, second: MethodRecords, metric: str, cut: _Cut, intervals: Uncertainty
 ) -> list[float]:
-    """Return the difference of two methods over the categories that both have, with its interval; empty for none."""
+    """Return the difference of two methods over the categories that both have, with its interval; empty for none.
+
+    Accuracies are shares, so an interval ends at -1 and 1: that of few images would reach further.
+    """
     names = tuple(name for name in cut.categories if name in first.ok and name in second.ok)
     ours, theirs = (NumberId(method, names, metric, cut.defect) for method in (first, second))
     (paired,) = intervals.against_best(ours, [theirs]) if names else (None,)
     if paired is not None:
-        return [round(number, _DIGITS) for number in (paired.value, paired.low, paired.high)]
+        return [round(min(max(end, -1.0), 1.0), _DIGITS) for end in (paired.value, paired.low, paired.high)]
     means = [mean_over(quantity(metric), method.among(names), cut.defect)[0] for method in (first, second)]
     known = [mean for mean in means if mean is not None]
     return [round(known[1] - known[0], _DIGITS)] if len(known) == len(means) else []
