@@ -56,6 +56,7 @@ def test_differences_are_those_of_the_paired_bootstrap(measured):
                 assert len(found) == 1
             else:
                 assert found == pytest.approx([expected.value, expected.low, expected.high], abs=1e-4)
+            assert all(-1 <= end <= 1 for end in found)
     assert ["defect", "hole", 16] in comparison["cuts"]
 
 

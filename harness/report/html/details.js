@@ -44,7 +44,9 @@ function toggleDetails(button, line) {
 for (const line of Object.values(lineOf)) {
   const name = `${line.published ? "Source" : "Records"} of ${line.label}`;
   const button = make("button", { type: "button", class: "unfold", "aria-expanded": "false", "aria-label": name }, "\u25b8");
-  byId(line.id).querySelector("th").prepend(button);
+  const heading = byId(line.id).querySelector("th");
+  heading.classList.add("folding");
+  heading.prepend(button);
   button.addEventListener("click", () => toggleDetails(button, line));
   if (!line.records || line.records.length < 2) continue;
   byId(line.id).classList.add("several");
