@@ -37,14 +37,14 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=source /src /src
-RUN pip install '/src[faiss-cpu,btf]'
+RUN pip install '/src[btf]'
 USER harness
 ENTRYPOINT ["harness"]
 CMD ["--help"]
 
 FROM base-cpu AS cpu
 COPY --from=source /src /src
-RUN pip install '/src[faiss-cpu,btf]'
+RUN pip install '/src[btf]'
 USER harness
 ENTRYPOINT ["harness"]
 CMD ["--help"]

@@ -225,7 +225,7 @@ class Meta:
         Pretrained files the method needs, or may need, where its parameters decide it (:class:`ChoosesWeights`); empty
         for a method that needs none.
     extras
-        Extras of the package that must be installed, for example ``("faiss-cpu",)``.
+        Extras of the package that must be installed, for example ``("btf",)``.
     presets
         Parameters that a preset sets, by preset name; parameters that a user names take precedence.
     uses_torch

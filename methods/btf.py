@@ -70,7 +70,7 @@ class BTF:
         family="btf",
         paper="Horwitz and Hoshen, CVPR Workshops 2023",
         weights=(WIDE_RESNET50_2,),
-        extras=("faiss-cpu", "btf"),
+        extras=("btf",),
         presets={"quick": {}},
     )
 
@@ -110,10 +110,8 @@ class BTF:
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Describe all nominal patches and keep those of a greedy coreset."""
         from methods.parts.bank import Bank
-        from methods.parts.flat_search import require_flat_search
         from methods.parts.patch_bank import coreset_of, patches_of_all
 
-        require_flat_search(device)
         extractor = self._build(seed, device)
         vectors = patches_of_all(samples, lambda sample: extractor.patches(extractor.prepare(sample)), progress)
         kept = coreset_of(

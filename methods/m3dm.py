@@ -121,7 +121,6 @@ class M3DM:
         family="m3dm",
         paper="Wang et al., CVPR 2023",
         weights=(DINO_VIT_B8, POINT_MAE),
-        extras=("faiss-cpu",),
         presets={"paper": {"uff_steps": 750}, "quick": _QUICK},
     )
 
@@ -193,10 +192,8 @@ class M3DM:
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, train the fusion if ``uff=train``, and learn the decision layer (section 3)."""
-        from methods.parts.flat_search import require_flat_search
         from methods.parts.m3dm.fitting import fit_model
 
-        require_flat_search(device)
         extractors = self._extractors(seed, device)
         self._model = fit_model(
             samples,

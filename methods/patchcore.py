@@ -74,10 +74,8 @@ class _PatchCore:
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Describe all nominal patches and keep those of a greedy coreset."""
         from methods.parts.bank import Bank
-        from methods.parts.flat_search import require_flat_search
         from methods.parts.patch_bank import coreset_of, patches_of_all
 
-        require_flat_search(device)
         describer = self._describer = self._build(seed, device)
         vectors = patches_of_all(samples, lambda sample: describer.patches(describer.prepare(sample)), progress)
         kept = coreset_of(
@@ -157,7 +155,6 @@ class PatchCoreRGB(_PatchCore):
         paper=_PAPER,
         modalities=("rgb",),
         weights=(WIDE_RESNET50_2, EFFICIENTNET_LITE0),
-        extras=("faiss-cpu",),
         presets={"quick": {}},
     )
 
@@ -198,7 +195,7 @@ class PatchCoreXYZ(_PatchCore):
         family="patchcore",
         paper=_PAPER,
         modalities=("xyz",),
-        extras=("faiss-cpu", "btf"),
+        extras=("btf",),
         presets={"quick": {}},
     )
 

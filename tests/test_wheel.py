@@ -105,7 +105,7 @@ def test_the_plugin_example_needs_this_distribution_in_a_version_that_is_out() -
     assert tuple(map(int, least.split("."))) <= tuple(map(int, VERSION.split(".")))
 
 
-@pytest.mark.parametrize("extra", ["btf", "faiss-cpu"])
+@pytest.mark.parametrize("extra", ["btf", "faiss-gpu"])
 def test_a_command_that_installs_an_extra_names_the_distribution(extra: str) -> None:
     assert install_command(extra) == f"pip install '{DISTRIBUTION}[{extra}]'"
     assert extra in PROJECT["optional-dependencies"]

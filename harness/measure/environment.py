@@ -19,7 +19,7 @@ from harness.store.provenance import provider_of, reader_of
 
 __all__ = ["describe", "describe_torch", "machine_of", "package_versions"]
 
-_PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-cpu", "faiss-gpu")
+_PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pillow", "tifffile", "faiss-gpu")
 
 
 def describe(method: str | None = None, device: str = "", dataset: str = "") -> Environment:

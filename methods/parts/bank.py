@@ -1,6 +1,6 @@
 """A bank of nominal feature vectors with an exact nearest-neighbour search, and the scores of patches against it.
 
-faiss finds candidates by matrix products in float32, which lose digits by cancellation. Returned distances are computed
+Candidates are found by matrix products in float32, which lose digits by cancellation. Returned distances are computed
 from direct differences in the vectors' own precision. Where rounding could hide a nearer vector among those that are
 not candidates, the search is repeated with more candidates.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Implementation, MethodError
-from methods.parts.flat_search import flat_search, implementation_of_search, require_flat_search
+from methods.parts.flat_search import flat_search, implementation_of_search
 
 __all__ = ["Bank", "patch_scores"]
 
@@ -42,16 +42,10 @@ class Bank:
     ----------
     vectors : (n, d) float32 or float64
     device
-        Torch device name. On a CPU faiss searches; on CUDA torch (:func:`methods.parts.flat_search.flat_search`).
-
-    Raises
-    ------
-    UnsupportedError
-        If faiss is needed and not installed.
+        Torch device name.
     """
 
     def __init__(self, vectors: Tensor | NDArray[Any], device: str) -> None:
-        require_flat_search(device)
         held = torch.as_tensor(vectors).to(device)
         self._dtype = held.dtype
         self._rounded = held.float().contiguous()

@@ -1,4 +1,4 @@
-"""Brute-force nearest neighbours by matrix products in float32: faiss on a CPU, torch on a GPU, or faiss on request."""
+"""Brute-force nearest neighbours by matrix products in float32: by torch, or on a GPU by faiss on request."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.contract import Implementation, UnsupportedError
+from harness.contract import Implementation
 from harness.distribution import install_command
+from methods.parts.dense import dense
 
-__all__ = ["flat_search", "implementation_of_search", "require_flat_search"]
+__all__ = ["flat_search", "implementation_of_search"]
 
-_BLOCK = 1 << 25
-"""Distances in memory at a time in torch's search."""
-
-_BY_PRODUCTS_FROM = 20
-"""Number of queries from which faiss multiplies matrices; its own threshold is 20 times too high."""
+_BLOCK = {"cpu": 1 << 22, "cuda": 1 << 25}
+"""Distances in memory at a time in torch's search: on a CPU they stay in its cache, on CUDA launches are few."""
 
 _GPU_MOST = 1024
 """Largest number of neighbours that every version of faiss can search on a GPU."""
@@ -31,31 +29,35 @@ _REQUEST = "HARNESS_FAISS_GPU"
 """Environment variable by which faiss searches on a GPU where it is ``1``."""
 
 
-def require_flat_search(device: str) -> None:
-    """Raise :class:`UnsupportedError` if the search needs faiss and it is not installed."""
-    if not device.startswith("cuda"):
-        _faiss()
-
-
 def implementation_of_search(device: torch.device) -> Implementation | None:
     """Return what searches on a device; None on a CPU, where there is no choice."""
     if device.type == "cpu":
         return None
-    if _faiss_is_wanted() and _faiss_sees_a_gpu():
-        return Implementation(f"faiss {_faiss().__version__} (its memory is missing in peaks)")
-    reason = f"{_REQUEST} is 1 but faiss finds no GPU" if _faiss_is_wanted() else ""
-    return Implementation("torch", reason)
+    if not _faiss_is_wanted():
+        return Implementation("torch")
+    if reason := _reason_against_faiss():
+        return Implementation("torch", f"{_REQUEST} is 1 but {reason}")
+    return Implementation(f"faiss {import_module('faiss').__version__} (its memory is missing in peaks)")
 
 
 def _faiss_is_wanted() -> bool:
     return os.environ.get(_REQUEST) == "1"
 
 
+@lru_cache(maxsize=1)
+def _reason_against_faiss() -> str:
+    """Return why faiss can't search on a GPU, or nothing; a build for GPUs can be imported without one."""
+    try:
+        return "" if import_module("faiss").get_num_gpus() else "faiss finds no GPU"
+    except ImportError as error:
+        return f"faiss can't be imported ({error}): {install_command('faiss-gpu')} installs it"
+
+
 def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the nearest vectors of each query, up to the rounding of |q|^2 + |v|^2 - 2 q.v in float32.
 
-    Nothing is copied into an index. faiss uses as many threads as torch. On a GPU torch searches, whose memory is
-    counted; faiss does instead where ``HARNESS_FAISS_GPU`` is ``1`` and it finds a GPU.
+    Nothing is copied into an index. On a GPU faiss searches where ``HARNESS_FAISS_GPU`` is ``1`` and it finds a GPU;
+    its memory is not counted.
 
     Parameters
     ----------
@@ -69,13 +71,7 @@ def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
     -------
     squared distances (m, count), ascending, and indices (m, count) int64, on that device.
     """
-    if vectors.device.type == "cpu":
-        faiss = _faiss()
-        faiss.omp_set_num_threads(torch.get_num_threads())
-        faiss.cvar.distance_compute_blas_threshold = _BY_PRODUCTS_FROM
-        squared, indices = faiss.knn(queries.numpy(), vectors.numpy(), count)
-        return torch.from_numpy(squared), torch.from_numpy(indices)
-    if count <= _GPU_MOST and _faiss_is_wanted() and _faiss_sees_a_gpu():
+    if vectors.device.type == "cuda" and count <= _GPU_MOST and _faiss_is_wanted() and not _reason_against_faiss():
         return _gpu_search(queries.contiguous(), vectors, count)
     return _torch_search(queries, vectors, count)
 
@@ -84,10 +80,10 @@ def _torch_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor,
     norms = queries.square().sum(1, keepdim=True)
     best = torch.empty(len(queries), 0, device=queries.device)
     where = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
-    step = max(count, _BLOCK // max(1, len(queries)))
+    step = max(count, _BLOCK[vectors.device.type] // max(1, len(queries)))
     for start in range(0, len(vectors), step):
         part = vectors[start : start + step]
-        block = torch.addmm(part.square().sum(1), queries, part.T, alpha=-2)
+        block = dense(queries, part).mul_(-2).add_(part.square().sum(1))
         near = block.topk(min(count, len(part)), largest=False)
         best, where = torch.cat([best, near.values], 1), torch.cat([where, near.indices + start], 1)
         order = best.argsort(dim=1, stable=True)[:, :count]
@@ -95,30 +91,11 @@ def _torch_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor,
     return (best + norms).clamp_min(0), where
 
 
-def _faiss() -> Any:
-    try:
-        return import_module("faiss")
-    except ImportError as error:
-        raise UnsupportedError(
-            f"The memory bank is searched with faiss, which can't be imported ({error}): "
-            f"install it with {install_command('faiss-cpu')}, or for a CUDA device with {install_command('faiss-gpu')}."
-        ) from error
-
-
-@lru_cache(maxsize=1)
-def _faiss_sees_a_gpu() -> bool:
-    """Return whether faiss finds a GPU; a build for GPUs can be imported without one."""
-    try:
-        return bool(_faiss().get_num_gpus())
-    except UnsupportedError:
-        return False
-
-
 @lru_cache(maxsize=8)
 def _gpu_resources(index: int) -> Any:
     """Return faiss's scratch memory on a device."""
     with torch.cuda.device(index):
-        resources = _faiss().StandardGpuResources()
+        resources = import_module("faiss").StandardGpuResources()
         resources.setTempMemory(_GPU_SCRATCH)
         return resources
 
@@ -127,5 +104,5 @@ def _gpu_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
     import_module("faiss.contrib.torch_utils")
     index = vectors.device.index or 0
     with torch.cuda.device(index):
-        squared, indices = _faiss().knn_gpu(_gpu_resources(index), queries, vectors, count, device=index)
+        squared, indices = import_module("faiss").knn_gpu(_gpu_resources(index), queries, vectors, count, device=index)
     return squared, indices

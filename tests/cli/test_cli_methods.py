@@ -14,7 +14,7 @@ class Plain:
     \"\"\"
 
     meta = Meta(name="plain", title="Plain", family="plain", paper="Nobody, 2030", presets={"quick": {"steps": 2}},
-                weights=(WeightFile("plain.pth", "https://example.org/plain.pth", "MIT"),), extras=("faiss-cpu",))
+                weights=(WeightFile("plain.pth", "https://example.org/plain.pth", "MIT"),), extras=("btf",))
 
     def __init__(self, *, steps: int = 10, sharp: bool = False) -> None:
         self.steps = steps
@@ -68,7 +68,7 @@ def test_a_plugin_takes_part(call, plugin):
     plugin(PLUGIN, {"plain": "some_plugin:Plain"})
     (method,) = json.loads(call("methods", "plain", "--json").out)
     assert method["summary"] == "Score by brightness."
-    assert method["extras"] == ["faiss-cpu"]
+    assert method["extras"] == ["btf"]
     assert method["parameters"][1] == {
         "name": "sharp",
         "type": "bool",
@@ -78,7 +78,7 @@ def test_a_plugin_takes_part(call, plugin):
         "presets": {"paper": False, "quick": False},
     }
     out = call("methods", "plain").out
-    assert "ad3d-harness[faiss-cpu]" in out
+    assert "ad3d-harness[btf]" in out
     assert "false" in out
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import make_sample, no_progress
 
-from harness.contract import MethodError, UnsupportedError
+from harness.contract import MethodError
 from harness.measure.reach import reachable_bytes
 from methods.m3dm import M3DM
 from methods.parts.bank import patch_scores
@@ -270,19 +269,6 @@ def test_every_stage_reports_its_progress() -> None:
 def test_a_cloud_that_is_too_small_is_an_error(fitted, radius: float, fact: str) -> None:
     with pytest.raises(MethodError, match=fact):
         predict(fitted, disc(5, radius=radius))
-
-
-def test_missing_faiss_is_an_error_before_any_sample_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Untouched:
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, index: int) -> None:
-            pytest.fail("a sample was loaded")
-
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'ad3d-harness\[faiss-cpu\]'"):
-        M3DM().fit(Untouched(), seed=0, device="cpu", progress=no_progress)
 
 
 def test_a_bank_that_is_too_small_is_an_error() -> None:
