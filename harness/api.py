@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.files.paths import user_path
 from harness.measure.environment import machine_of
 from harness.metrics import evaluate
+from harness.plan.estimate import estimate
 from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
 from harness.report.results import Results
@@ -54,7 +55,7 @@ _Folder = str | Path
 _Sizes = Iterable[int | str]
 _Value = TypeVar("_Value")
 
-_PLACES = ("checkpoint", "weights_dir")
+_PLACES = ("checkpoint", "log", "weights_dir")
 """Options that are folders."""
 
 
@@ -150,6 +151,7 @@ def run_plan(
     save_fitted: bool = False,
     save_maps: bool = False,
     progress: bool = True,
+    verbosity: int = 0,
 ) -> Results:
     """Run what is to run of a plan, and return the records of all its cells, with the attempts that failed beside them.
 
@@ -167,6 +169,8 @@ def run_plan(
         Whether fitted methods and maps of the test images are kept.
     progress
         Whether bars are shown.
+    verbosity
+        As for :func:`harness.report.progress.run_with_progress`.
     """
     from harness.report.progress import run_with_progress
     from harness.running.interrupts import end_with_signals
@@ -179,7 +183,9 @@ def run_plan(
         start = partial(run_jobs, jobs, devices=devices, timeout=timeout)
         end_with_signals()
         if progress:
-            run_with_progress(start, len(jobs), devices)
+            known = estimate(plan, store.all(), devices).cells
+            expected = {time.planned.job.cell.id: time.seconds for time in known if time.seconds is not None}
+            run_with_progress(start, len(jobs), devices, expected=expected, verbosity=verbosity)
         else:
             for _ in start(lambda job, event: None):
                 pass

@@ -264,8 +264,8 @@ class Meta:
 class Progress(Protocol):
     """Callback by which a method reports its progress; cheap enough to be called at every step."""
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report that ``done`` of ``total`` steps of ``stage`` are finished."""
+    def __call__(self, stage: str, done: int, total: int, **values: float) -> None:
+        """Report that ``done`` of ``total`` steps of ``stage`` are finished, and numbers of the last one: its loss."""
 
 
 @runtime_checkable

@@ -10,10 +10,11 @@ from importlib.metadata import EntryPoint, entry_points
 from harness.distribution import is_own_distribution
 from harness.errors import UsageError
 
-__all__ = ["DATASETS_GROUP", "METHODS_GROUP", "PluginGroup", "is_plugin_name"]
+__all__ = ["DATASETS_GROUP", "LOGGERS_GROUP", "METHODS_GROUP", "PluginGroup", "is_plugin_name"]
 
 METHODS_GROUP = "harness.methods"
 DATASETS_GROUP = "harness.datasets"
+LOGGERS_GROUP = "harness.loggers"
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")

@@ -68,7 +68,7 @@ class _Autoencoder(Reconstruction):
         network = self._build(representation, seed).to(device)
         train_autoencoder(
             network,
-            batches.epochs(self.epochs, "autoencoder", progress),
+            batches.epochs(self.epochs, "autoencoder", progress, losses),
             lr=self.lr,
             weight_decay=self.weight_decay,
             empty=self._empty_share(items),

@@ -66,9 +66,10 @@ class _GAN(Reconstruction):
         self.losses_["critic"] = of_critic = Losses("critic", self._remedy())
         self.losses_["encoder"] = of_encoder = Losses("encoder", self._remedy())
         network = self._build(representation, seed).to(device)
-        adversarial = batches.epochs(self.epochs, "generator and critic", progress)
+        adversarial = batches.epochs(self.epochs, "generator and critic", progress, of_critic)
         train_gan(network, adversarial, schedule, draw=draw, losses=of_critic)
-        train_encoder(network, batches.epochs(self.encoder_epochs, "encoder", progress), schedule, losses=of_encoder)
+        encoding = batches.epochs(self.encoder_epochs, "encoder", progress, of_encoder)
+        train_encoder(network, encoding, schedule, losses=of_encoder)
         return network
 
 

@@ -36,7 +36,7 @@ def make_sample(seed: int = 0, *, height: int = 224, width: int = 224, radius: f
     )
 
 
-def no_progress(stage: str, done: int, total: int) -> None:
+def no_progress(stage: str, done: int, total: int, **values: float) -> None:
     """A progress callback that says nothing."""
 
 

@@ -34,6 +34,7 @@ _BESIDE_PLAN = {
     "device": "--devices",
     "until": "--until",
     "most": "--max-cells",
+    "verbosity": "-v and -q",
 }
 _END_VARIABLE = "SLURM_JOB_END_TIME"
 
@@ -86,7 +87,14 @@ def write_plan_file(path: Path, plan: Plan, store: Store, *, devices: Sequence[s
     return ExitCode.OK
 
 
-def pull(path: Path, results: Path | None, devices: Sequence[str], until: float | None, most: int | None) -> ExitCode:
+def pull(
+    path: Path,
+    results: Path | None,
+    devices: Sequence[str],
+    until: float | None,
+    most: int | None,
+    verbosity: int = 0,
+) -> ExitCode:
     """Measure what nobody has claimed of a plan; say in the end who has measured what.
 
     Parameters
@@ -101,6 +109,8 @@ def pull(path: Path, results: Path | None, devices: Sequence[str], until: float 
         Seconds since the epoch; None: when the job of Slurm ends, if this is one.
     most
         Number of cells that are taken at most.
+    verbosity
+        As for :func:`harness.report.progress.run_with_progress`.
     """
     from harness.files.lock_test import lock_problem
     from harness.plan.plan_file import read_plan
@@ -120,7 +130,7 @@ def pull(path: Path, results: Path | None, devices: Sequence[str], until: float 
         raise PrerequisiteError(problem)
     puller = Puller(plan, folder, devices=chosen, until=until or _end_of_job(), most=most)
     end_with_signals()
-    run_with_progress(puller.run, len(plan.entries), chosen, lambda: len(puller.elsewhere))
+    run_with_progress(puller.run, len(plan.entries), chosen, lambda: len(puller.elsewhere), verbosity=verbosity)
     drop_finished(folder)
     stderr.print(_summary(puller), soft_wrap=True)
     return ExitCode.OK if all(record.status == "ok" for record in puller.measured) else ExitCode.CELL_NOT_OK

@@ -82,6 +82,9 @@ __all__ = ["command"]
 @click.option("--save-fitted", is_flag=True, help="Keep each fitted method in RESULTS/fitted, for 'harness predict'.")
 @click.option("--no-cache", is_flag=True, help="Compute every feature: neither read nor fill 'harness cache'.")
 @click.option("--save-maps", is_flag=True, help="Keep the maps of all test images in RESULTS/maps, for 'harness show'.")
+@click.option(
+    "--log", type=FOLDER, help="Write training logs as they come: CSV, TensorBoard and loggers that are installed."
+)
 @devices_option
 @click.option("--timeout", type=Duration(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @names_option(
@@ -106,6 +109,12 @@ __all__ = ["command"]
 @launch_options
 @results_option
 @click.option(
+    "-v", "--verbose", "verbosity", type=int, flag_value=1, default=0, help="Print a line for each stage, too."
+)
+@click.option(
+    "-q", "--quiet", "verbosity", type=int, flag_value=-1, help="Print no bars, and no lines of cells that are ok."
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Print the plan, why each cell runs or is skipped, and an estimate of the time from earlier records; "
@@ -125,6 +134,7 @@ def command(
     until: float | None,
     most: int | None,
     results: Path,
+    verbosity: int,
     dry_run: bool,
     as_json: bool,
     no_cache: bool,
@@ -140,6 +150,7 @@ def command(
     \b
     harness run --methods cfm,cfm-t --shots 10
     harness run --methods 'cfm*,cfm[aggregate=2d]' --dataset mvtec3d --data ~/data --shots 5,10,50,full
+    harness run --methods cfm --log logs              losses as they come, in a file for each cell
     harness run --suite table6 --data ~/data --dry-run
     harness run --methods all --data ~/data --timeout 2h --write-plan plan.json
     harness run --plan plan.json                      on every machine that shares the folders; as often as you like
@@ -156,7 +167,8 @@ def command(
     if plan is not None:
         refuse_beside_plan(context)
         typed = {name: was_typed(context, name) for name in ("results", "device")}
-        return pull(plan, results if typed["results"] else None, device if typed["device"] else (), until, most)
+        folder, named = results if typed["results"] else None, device if typed["device"] else ()
+        return pull(plan, folder, named, until, most, verbosity)
     if until is not None or most is not None:
         raise UsageError("--until and --max-cells are for a run that takes cells of a plan: give --plan FILE, too.")
     launching.check(context)
@@ -192,11 +204,18 @@ def command(
     if write_plan is not None:
         return write_plan_file(write_plan, planned, store, devices=devices, timeout=timeout, **keep)
     store.ensure_writable()
-    return _execute(planned, store, launching, devices=devices, timeout=timeout, **keep)
+    return _execute(planned, store, launching, verbosity, devices=devices, timeout=timeout, **keep)
 
 
 def _execute(
-    plan: Plan, store: Store, launching: LaunchRequest, *, devices: tuple[str, ...], timeout: float | None, **keep: bool
+    plan: Plan,
+    store: Store,
+    launching: LaunchRequest,
+    verbosity: int,
+    *,
+    devices: tuple[str, ...],
+    timeout: float | None,
+    **keep: bool,
 ) -> int:
     """Run the cells of a plan, print the table of all cells of the plan, and return the exit code."""
     from harness.api import run_plan
@@ -208,9 +227,11 @@ def _execute(
         stderr.print(f"Nothing to do: {_why_nothing(plan)}, in {store.cells}.")
     _tell_skipped_failures(plan)
     if launching.on_slurm:
-        records, unmeasured = launch_plan(launching, plan, store, devices=devices, timeout=timeout, **keep)
-        return _print_results(records, unmeasured, store=store)
-    return _print_results(run_plan(plan, store, devices=devices, timeout=timeout, **keep), store=store)
+        return _print_results(
+            *launch_plan(launching, plan, store, devices=devices, timeout=timeout, **keep), store=store
+        )
+    records = run_plan(plan, store, devices=devices, timeout=timeout, verbosity=verbosity, **keep)
+    return _print_results(records, store=store)
 
 
 def _print_results(records: Results, unmeasured: int = 0, *, store: Store) -> int:

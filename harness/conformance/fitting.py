@@ -43,6 +43,9 @@ def progress(subject: Subject) -> None:
     for stage, done, total in subject.steps.calls:
         if not (isinstance(stage, str) and stage and _in_range(done, total)):
             raise CheckFailedError(f"fit calls progress({stage!r}, {done!r}, {total!r}).")
+    for name, value in subject.steps.values.items():
+        if isinstance(value, str) or not hasattr(value, "__float__"):
+            raise CheckFailedError(f"fit calls progress with {name}={value!r}, which is no number.")
 
 
 def _in_range(done: Any, total: Any) -> bool:

@@ -45,11 +45,12 @@ class Steps:
     """The progress callback that a method gets: records every call, and passes on those with whole numbers."""
 
     def __init__(self, progress: _Progress) -> None:
-        self.progress, self.calls = progress, list[tuple[Any, Any, Any]]()
+        self.progress, self.calls, self.values = progress, list[tuple[Any, Any, Any]](), dict[str, Any]()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, **values: float) -> None:
         """Record a call, whatever its arguments."""
         self.calls.append((stage, done, total))
+        self.values |= values
         if all(isinstance(count, int) for count in (done, total)):
             self.progress(str(stage), done, total)
 

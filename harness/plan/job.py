@@ -57,6 +57,8 @@ class Job:
         Results folder in which the cell is claimed, None where it is not (:class:`harness.store.claims.Claim`).
     token
         Of the claim: nothing is written of a cell that another process has claimed meanwhile.
+    log
+        Folder of training logs, in which that of the cell has a folder of its own; None for none.
     """
 
     cell: Cell
@@ -73,6 +75,7 @@ class Job:
     unsupported: str = ""
     claimed_in: Path | None = None
     token: str = ""
+    log: Path | None = None
 
     def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
         """Return the job with places to write to."""

@@ -64,6 +64,8 @@ class Selection:
         measured ones; a method: its measured ones too.
     cache
         Whether cells may share extracted features.
+    log
+        Folder of training logs; None for none.
     machines
         Where cells may run, as records name it: a cell that only another machine has measured runs again. Empty where
         that is unknown: then any machine's record counts.
@@ -87,6 +89,7 @@ class Selection:
     save_maps: bool = False
     rerun: tuple[str, ...] = ()
     cache: bool = True
+    log: Path | None = None
     machines: tuple[str, ...] = ()
     pairs: frozenset[tuple[str, Shots]] | None = None
 
@@ -217,7 +220,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     reference = registry.reference_of(spec.name)
                     unsupported = split.too_few or one_class(tested) or lacking(category, metas[spec.name].needs)
                     unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
-                    job = replace(job, cache=selection.cache, reference=reference, unsupported=unsupported)
+                    job = replace(job, cache=selection.cache, log=selection.log)
+                    job = replace(job, reference=reference, unsupported=unsupported)
                     planned.setdefault(
                         cell.id, replace(_decide(job, store, selection, changes), test_samples=len(tested))
                     )

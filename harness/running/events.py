@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import isfinite
 from time import monotonic
 from typing import TextIO
 
@@ -24,12 +25,15 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
         Name of the stage, or the status of the finished cell.
     done, total
         Steps, for ``progress``.
+    values
+        The newest numbers of that stage by name, such as its loss.
     """
 
     kind: str
     stage: str
     done: int = 0
     total: int = 0
+    values: dict[str, float] = {}
 
 
 _EVENTS = msgspec.json.Decoder(Event)
@@ -47,18 +51,22 @@ class EventWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last = 0.0
+        self._values: dict[str, float] = {}
 
     def stage(self, name: str) -> None:
         """Report that a stage begins."""
+        self._values = {}
         self._write(Event("stage", name))
 
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Report how far a stage is; this is the callback that methods get."""
+    def progress(self, stage: str, done: int, total: int, **values: float) -> None:
+        """Report how far a stage is; what methods report comes here."""
         now = monotonic()
+        self._values = self._values | values if done else values
         if done < total and now - self._last < _MIN_INTERVAL:
             return
         self._last = now
-        self._write(Event("progress", str(stage), int(done), int(total)))
+        shown = {name: number for name, value in self._values.items() if isfinite(number := float(value))}
+        self._write(Event("progress", str(stage), int(done), int(total), shown))
 
     def finished(self, status: str) -> None:
         """Report that the record is written."""

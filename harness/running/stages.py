@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -40,6 +40,7 @@ from harness.metrics.scoring import Scored, errors_name_sample, require_predicti
 from harness.plan.job import Job
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
+from harness.running.training_log import TrainingLog
 from harness.store.claims import require_claim
 from harness.store.counts import count_images
 from harness.store.details import Details, write_details
@@ -119,6 +120,7 @@ class CellRun:
         self._in_method = 0.0
         self._cache: CellCache | None = None
         self._failures: list[str] = []
+        self._log = TrainingLog(replace(job, log=None))
         self._details = ""
         self._implementations: Mapping[str, Implementation] = {}
 
@@ -150,8 +152,9 @@ class CellRun:
                 registry.load_reference(self.job.reference)
             uses_torch = registry.load(self.cell.method).meta.uses_torch
             torch_state.configure(self.job.device, self.cell.seed, uses_torch=uses_torch)
+            self._log = TrainingLog(self.job, uses_torch=uses_torch)
         began = perf_counter()
-        with frozen_gc():
+        with frozen_gc(), closing(self._log):
             method, record = self._measure()
         self.seconds["method"] = round(self._in_method, 4)
         self.seconds["overhead"] = round(perf_counter() - began - self._in_method, 4)
@@ -174,6 +177,7 @@ class CellRun:
             meter.restart()
             self._fit(method, dataset, train)
             self._add_sizes(meter.peaks("peak_fit"))
+        self._log.close()  # what it started must not run beside what is measured from here on
         with self._stage("state"):
             self._state(method, meter, before)
         with self._stage("reading"):
@@ -234,7 +238,7 @@ class CellRun:
         self._require_claim()
         with self._noting("counts, maps or fitted method are not in their place"):
             store.adopt_files(self.cell)
-        return replace(record, notes=(*record.notes, *self._failures))
+        return replace(record, notes=(*record.notes, *self._failures, *self._log.failures))
 
     def _require_claim(self) -> None:
         """Raise ClaimLostError where another process has claimed the cell: its files are not this one's to write."""
@@ -268,7 +272,7 @@ class CellRun:
                 samples = SampleSequence(dataset, train)
                 try:
                     with cache_during_fit(method, self.job) as self._cache:
-                        method.fit(samples, seed=seed, device=device, progress=self.events.progress)
+                        method.fit(samples, seed=seed, device=device, progress=self._log.beside(self.events.progress))
                 except MethodError as error:
                     raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
                 self._in_method -= samples.seconds

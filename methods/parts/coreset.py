@@ -34,7 +34,7 @@ _PASS, _ROUND = 10, 1_000_000
 """Cost of a round without its picks, in element operations: per vector, and constant."""
 
 
-def _silent(stage: str, done: int, total: int) -> None:
+def _silent(stage: str, done: int, total: int, **values: float) -> None:
     """Ignore the progress."""
 
 

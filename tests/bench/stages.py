@@ -146,7 +146,7 @@ def training_step(extractors: Extractors, pair: MappingPair, batch: list[Tokens]
         len(batch),
         Schedule(1, 1e-3, len(batch), 0),
         seed=0,
-        progress=lambda *step: None,
+        progress=lambda *step, **_: None,
         autocast=extractors.autocast,
     )
 

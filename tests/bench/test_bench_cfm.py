@@ -156,7 +156,7 @@ def fast_epochs(method: CFM, pair: MappingPair, tokens, epochs: int) -> list[flo
         len(tokens),
         Schedule(epochs, 1e-3, 4, 0),
         seed=0,
-        progress=lambda *step: None,
+        progress=lambda *step, **_: None,
         autocast=method._fitted()[0].autocast,
     )
 

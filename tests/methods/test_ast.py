@@ -60,7 +60,10 @@ def test_the_student_is_trained_after_the_teacher_and_every_stage_reports_its_pr
     calls: list[tuple[str, int, int]] = []
     method = AST(**DEPTH_ONLY)
     method.fit(
-        [make_sample(s, radius=40) for s in range(2)], seed=0, device="cpu", progress=lambda *step: calls.append(step)
+        [make_sample(s, radius=40) for s in range(2)],
+        seed=0,
+        device="cpu",
+        progress=lambda *step, **_: calls.append(step),
     )
     passes = [("extract", 2), ("teacher", 3), ("student", 3)]
     assert calls == [(stage, done, total) for stage, total in passes for done in range(total + 1)]

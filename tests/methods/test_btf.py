@@ -243,7 +243,7 @@ def test_a_missing_package_is_an_error_before_any_work(monkeypatch: pytest.Monke
 def test_every_sample_is_told_before_it_is_described() -> None:
     calls: list[tuple[str, int, int]] = []
     samples = [make_sample(number, radius=25) for number in (1, 2)]
-    BTF(features="hog", coreset=1.0).fit(samples, seed=0, device="cpu", progress=lambda *step: calls.append(step))
+    BTF(features="hog", coreset=1.0).fit(samples, seed=0, device="cpu", progress=lambda *step, **_: calls.append(step))
     assert calls == [("extract", done, 2) for done in range(3)]
 
 

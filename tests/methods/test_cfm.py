@@ -55,7 +55,7 @@ def test_pixels_are_drawn_from_each_image_in_proportion_to_its_size_and_none_twi
 def test_every_sample_and_epoch_is_told_before_it_begins() -> None:
     calls: list[tuple[str, int, int]] = []
     samples = [make_sample(s, radius=12) for s in (1, 2, 3)]
-    CFMTiny(**SMALL).fit(samples, seed=0, device="cpu", progress=lambda *step: calls.append(step))
+    CFMTiny(**SMALL).fit(samples, seed=0, device="cpu", progress=lambda *step, **_: calls.append(step))
     assert calls == [
         (stage, done, total) for stage, total in (("extract", 3), ("train", 2)) for done in range(total + 1)
     ]

@@ -245,7 +245,7 @@ def test_every_stage_reports_its_progress() -> None:
         [disc(0)],
         seed=0,
         device="cpu",
-        progress=lambda stage, done, total: calls.setdefault(stage, []).append((done, total)),
+        progress=lambda stage, done, total, **_: calls.setdefault(stage, []).append((done, total)),
     )
     assert list(calls) == [
         "extract",

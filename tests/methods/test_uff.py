@@ -131,7 +131,7 @@ def test_number_of_steps(pools, changes, steps: int) -> None:
     calls = []
     schedule = replace(SCHEDULE, **changes)
     _, losses = train_uff(
-        *pools, schedule, seed=0, device="cpu", progress=lambda stage, done, total: calls.append((done, total))
+        *pools, schedule, seed=0, device="cpu", progress=lambda stage, done, total, **_: calls.append((done, total))
     )
     assert len(losses) == steps
     assert calls == [(done, steps) for done in range(steps + 1)]

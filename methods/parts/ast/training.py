@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from harness.contract import MethodError, Progress
 from methods.parts.ast.networks import TeacherStudent, student_distance, teacher_loss
+from methods.parts.reporting import mean_loss
 
 __all__ = ["Schedule", "batches", "train"]
 
@@ -89,16 +90,18 @@ class _Steps:
             network.parameters(), lr=schedule.lr, eps=_EPS, weight_decay=schedule.weight_decay, fused=True
         )
         losses: list[float] = []
+        last = 0
         network.train()
         for epoch in range(schedule.epochs):
-            self.progress(stage, epoch, schedule.epochs)
+            self.progress(stage, epoch, schedule.epochs, **mean_loss(losses[last:]))
+            last = len(losses)
             for chosen in batches(self.count, schedule, self.generator):
                 optimizer.zero_grad()
                 loss = loss_of(chosen)
                 losses.append(self._checked(loss.item(), stage, epoch))
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-        self.progress(stage, schedule.epochs, schedule.epochs)
+        self.progress(stage, schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
         optimizer.zero_grad(set_to_none=True)
         network.eval().requires_grad_(False)
         return losses

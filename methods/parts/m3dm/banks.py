@@ -161,7 +161,7 @@ def _coreset(
         seed=seed,
         eps=rules.eps,
         dtype=rules.dtype,
-        progress=lambda stage, done, total: progress(f"{stage} {kind}", done, total),
+        progress=lambda stage, done, total, **values: progress(f"{stage} {kind}", done, total, **values),
         device=device,
     )
 

@@ -15,6 +15,7 @@ from harness.contract import MethodError, Progress
 from methods.parts.initialise import named_generator, randomise_linear
 from methods.parts.m3dm.patches import PATCHES
 from methods.parts.m3dm.uff import UFF, Alignment, ContrastHeads, image_token_of, info_nce
+from methods.parts.reporting import mean_loss
 
 __all__ = ["UFFSchedule", "batch_loss", "learning_rate", "train_uff"]
 
@@ -78,7 +79,7 @@ def train_uff(
     steps = list(_steps(len(xyz) // PATCHES["xyz"], schedule, named_generator(seed, "uff-order")))
     losses: list[float] = []
     for done, batches in enumerate(steps):
-        progress("train fusion", done, len(steps))
+        progress("train fusion", done, len(steps), **mean_loss(losses[-1:]))
         optimizer.param_groups[0]["lr"] = learning_rate(done, len(steps), schedule.lr)
         optimizer.zero_grad()
         losses.append(0.0)
@@ -93,7 +94,7 @@ def train_uff(
             )
         optimizer.step()
     optimizer.zero_grad()
-    progress("train fusion", len(steps), len(steps))
+    progress("train fusion", len(steps), len(steps), **mean_loss(losses[-1:]))
     return uff.eval().requires_grad_(False), losses
 
 

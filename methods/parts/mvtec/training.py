@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.contract import MethodError, Progress
 from methods.parts.mvtec.stream import AugmentedSet
+from methods.parts.reporting import mean_loss
 
 __all__ = ["Batches", "Losses"]
 
@@ -38,13 +39,15 @@ class Batches:
     device: str
     generator: torch.Generator
 
-    def epochs(self, count: int, stage: str, progress: Progress) -> Iterator[Tensor]:
-        """Yield batches (B, C, *shape) of ``count`` epochs, and report each epoch."""
+    def epochs(self, count: int, stage: str, progress: Progress, losses: Losses) -> Iterator[Tensor]:
+        """Yield batches (B, C, *shape) of ``count`` epochs, and report each epoch with the mean of its losses."""
+        last = 0
         for epoch in range(count):
-            progress(stage, epoch, count)
+            progress(stage, epoch, count, **mean_loss(losses[last:]))
+            last = len(losses)
             for chosen in torch.split(torch.randperm(len(self.items), generator=self.generator), self.size):
                 yield self.scaled(self.items.batch(chosen).to(self.device))
-        progress(stage, count, count)
+        progress(stage, count, count, **mean_loss(losses[last:]))
 
 
 class Losses(list[float]):
