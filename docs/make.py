@@ -111,9 +111,9 @@ def main(results: Path, data: Path | None) -> None:
 
 
 def write_board() -> None:
-    """Fill the page of the leaderboard with the committed lines and the accepted submissions."""
+    """Fill the page of the leaderboard with the committed lines; the site has the accepted submissions, too."""
     folders = HERE.parent / "results"
-    where = ("--leaderboard", str(folders / "leaderboard"), "--submissions", str(folders / "submissions"))
+    where = ("--leaderboard", str(folders / "leaderboard"), "--submissions", str(folders / "none"))
     printed = run("leaderboard", *where, "--format", "markdown")
     BOARD.write_text(replaced(BOARD, "leaderboard", printed.strip()), encoding="utf-8")
 

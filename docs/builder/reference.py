@@ -1,4 +1,4 @@
-"""Parts of the reference that are made from the code: commands, configuration, quantities, records, methods."""
+"""Parts of pages that are made from the code: commands, configuration, quantities, records, methods, leaderboard."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import dataclasses
 import inspect
 import json
 import re
+import subprocess
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import UnionType
 
 import click
@@ -134,9 +137,18 @@ def methods() -> str:
     return _table(("name", "title", "uses", "paper", "extras"), rows)
 
 
+def leaderboard() -> str:
+    """Return the tables of the committed lines and the accepted submissions."""
+    results = Path(__file__).parents[2] / "results"
+    where = ("--leaderboard", str(results / "leaderboard"), "--submissions", str(results / "submissions"))
+    command = [sys.executable, "-P", "-m", "harness", "leaderboard", *where, "--format", "markdown"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": command_reference,
     "configuration": configuration,
+    "leaderboard": leaderboard,
     "methods": methods,
     "quantities": quantities,
     "records": records,
