@@ -54,11 +54,18 @@ def test_pixels_are_drawn_from_each_image_in_proportion_to_its_size_and_none_twi
 
 def test_every_sample_and_epoch_is_told_before_it_begins() -> None:
     calls: list[tuple[str, int, int]] = []
+    losses: list[float] = []
+
+    def progress(*step, loss: float | None = None) -> None:
+        calls.append(step)
+        losses.extend([] if loss is None else [loss])
+
     samples = [make_sample(s, radius=12) for s in (1, 2, 3)]
-    CFMTiny(**SMALL).fit(samples, seed=0, device="cpu", progress=lambda *step, **_: calls.append(step))
+    CFMTiny(**SMALL).fit(samples, seed=0, device="cpu", progress=progress)
     assert calls == [
         (stage, done, total) for stage, total in (("extract", 3), ("train", 2)) for done in range(total + 1)
     ]
+    assert len(set(losses)) == 2, "of both epochs"
 
 
 @pytest.mark.parametrize("smoothing", ["box", "gaussian"])

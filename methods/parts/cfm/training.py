@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.contract import MethodError, Progress
 from methods.parts.cfm.mapping import MappingPair, cosine_loss
 from methods.parts.features import Tokens
+from methods.parts.reporting import mean_loss
 
 __all__ = ["Schedule", "train"]
 
@@ -63,8 +64,10 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr, fused=True)
     losses: list[float] = []
+    last = 0
     for epoch in range(schedule.epochs):
-        progress("train", epoch, schedule.epochs)
+        progress("train", epoch, schedule.epochs, **mean_loss(losses[last:]))
+        last = len(losses)
         order = torch.randperm(count, generator=generator)
         for start in range(0, count, schedule.batch):
             batch = [tokens_of(epoch, int(member)) for member in order[start : start + schedule.batch]]
@@ -76,7 +79,7 @@ def train(
                     "'harness data verify'."
                 )
     optimizer.zero_grad()  # frees the gradients
-    progress("train", schedule.epochs, schedule.epochs)
+    progress("train", schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
     return losses
 
 
