@@ -112,10 +112,44 @@ class Bank:
         MethodError
             If the bank has fewer than ``count`` vectors.
         """
+        distances, indices = self._found(queries, count)
+        return distances.cpu(), indices.cpu()
+
+    def _found(self, queries: Tensor | NDArray[Any], count: int) -> tuple[Tensor, Tensor]:
+        """Search as :meth:`search` does, with results on the device."""
         self.require(count)
-        distinct, back = _distinct(torch.as_tensor(queries).to(self._rounded.device, self._dtype).contiguous())
+        given = torch.as_tensor(queries).to(self._rounded.device, self._dtype).contiguous()
+        distinct, back = _distinct(given)
         distances, indices = self._search(distinct, count)
-        return distances[back].cpu(), indices[back].cpu()
+        return distances[back], indices[back]
+
+    def farthest(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distance of every patch from the bank, and those of the farthest to the two vectors next to it.
+
+        They are the vectors around the one that is nearest to that patch. Of a CUDA device the host waits for one
+        transfer, and otherwise for the search alone.
+
+        Parameters
+        ----------
+        patches : (m, d) float
+
+        Returns
+        -------
+        (m,) and (2,), on the CPU, in the dtype of the bank's vectors.
+
+        Raises
+        ------
+        MethodError
+            If the bank has fewer than three vectors.
+        """
+        distances, nearest = self._found(patches, 1)
+        worst = distances[:, 0].argmax(0, keepdim=True)
+        _, around = self._found(self.at(nearest[:, 0].index_select(0, worst)), _NEIGHBOURS)
+        others = self.at(around[0, 1:])
+        patch = patches.to(others.device).index_select(0, worst.to(others.device)).to(others)
+        spread = torch.linalg.norm(others - patch, dim=1)
+        found = torch.cat([distances[:, 0], spread]).cpu()
+        return found[:-2], found[-2:]
 
     def _search(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Rank candidates by exact distances, more and more of them until no other vector can be nearer."""
@@ -181,15 +215,12 @@ def patch_scores(
     MethodError
         If the bank has fewer than three vectors.
     """
-    distances, nearest = bank.search(patches, 1)
-    worst = int(distances[:, 0].argmax())
-    _, around = bank.search(bank.at(nearest[worst]), _NEIGHBOURS)
-    others = bank.at(around[0, 1:])
-    spread = torch.linalg.norm(others - patches[worst].to(others), dim=1).cpu().double() / divide
-    star = float(distances[worst, 0]) / divide
+    distances, spread = bank.farthest(patches)
+    spread = spread.double() / divide
+    star = float(distances.max()) / divide
     root = math.sqrt(bank.dim)
     share = torch.exp((spread - star) / root).sum() + denominator_epsilon * math.exp(-star / root)
-    return distances[:, 0], float((1 - 1 / share) * star)
+    return distances, float((1 - 1 / share) * star)
 
 
 def _changed_columns(vectors: Tensor, rounded: Tensor) -> Tensor:
@@ -201,6 +232,8 @@ def _changed_columns(vectors: Tensor, rounded: Tensor) -> Tensor:
 
 def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distinct rows, and for each row its index among them."""
+    if len(rows) == 1:
+        return rows, torch.zeros(1, dtype=torch.long, device=rows.device)
     bits = rows.view(torch.int32).long()
     factors = torch.from_numpy(np.random.default_rng(0).integers(-(2**63), 2**63 - 1, bits.shape[1]))
     keys = (bits * factors.to(bits.device)).sum(1)

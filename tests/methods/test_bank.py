@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import oracle_btf as oracle
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.contract import MethodError
 from harness.measure.reach import reachable_bytes
@@ -125,6 +127,33 @@ def test_scores_are_plain_where_nothing_else_is_asked_for() -> None:
     assert patch_scores(held, patches)[1] == plain
     assert patch_scores(held, patches, denominator_epsilon=1.0)[1] != plain
     assert patch_scores(held, patches, divide=2.0)[1] != plain
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations for whose result the host waits on a CUDA device, transfers excepted."""
+
+    _NAMES = ("_local_scalar_dense", "equal", "_unique2", "nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        by_mask = name in ("index", "index_put_") and any(
+            one is not None and one.dtype == torch.bool for one in args[1]
+        )
+        self.count += name in self._NAMES or by_mask
+        return func(*args, **(kwargs or {}))
+
+
+def test_scores_wait_for_two_searches_and_one_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank_module, "flat_search", search_module._torch_search)
+    held, patches = Bank(normal(300, 16), "cpu"), normal(50, 16, seed=1)
+    with Waits() as waits:
+        patch_scores(held, patches)
+    searches = 3 + 2  # which rows are distinct; which of them need more candidates, of all and of the farthest
+    assert waits.count <= searches + 2  # the largest distance and the score, on the host
 
 
 def test_scores_beyond_the_range_of_exp_are_finite() -> None:
