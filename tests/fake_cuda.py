@@ -17,7 +17,7 @@ from methods.cfm import CFM
 from methods.parts import sampling
 from methods.parts.features import Inputs
 from methods.parts.graphs import Graphs
-from methods.parts.interpolation import Interpolator, axis_windows
+from methods.parts.interpolation import Interpolator, axis_windows, bilinear_tables
 from methods.parts.sampling import PairDistances, Sampler
 
 
@@ -128,7 +128,8 @@ def fake_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", _attention)
     interpolator = Interpolator(Implementation("fake"), _mix, _entries)
     monkeypatch.setattr("methods.parts.interpolation.interpolator_for", lambda device: interpolator)
-    monkeypatch.setattr("methods.parts.interpolation.axis_windows", lru_cache(axis_windows.__wrapped__))
+    for tables in (axis_windows, bilinear_tables):
+        monkeypatch.setattr(f"methods.parts.interpolation.{tables.__name__}", lru_cache(tables.__wrapped__))
 
 
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **options: Any) -> torch.Tensor:

@@ -27,6 +27,7 @@ __all__ = [
     "Interpolator",
     "axis_windows",
     "bilinear_rows",
+    "bilinear_tables",
     "cloud_rows",
     "interpolator_for",
     "inverse_distance_weights",
@@ -91,21 +92,34 @@ def bilinear_rows(pixels: Tensor, size: int, grid: int, dtype: torch.dtype = tor
     dtype
         Dtype of the weights.
     """
-    low_y, high_y, part_y = _bilinear_axis(pixels // size, size, grid, dtype)
-    low_x, high_x, part_x = _bilinear_axis(pixels % size, size, grid, dtype)
-    columns = torch.stack(
-        [low_y * grid + low_x, low_y * grid + high_x, high_y * grid + low_x, high_y * grid + high_x], 1
-    )
-    weights = torch.stack(
-        [(1 - part_y) * (1 - part_x), (1 - part_y) * part_x, part_y * (1 - part_x), part_y * part_x], 1
-    )
-    return SparseRows.uniform(columns, weights)
+    y, x = pixels // size, pixels % size
+    rows, columns, row_weights, column_weights = bilinear_tables(size, grid, dtype, pixels.device)
+    return SparseRows.uniform(rows[y] + columns[x], row_weights[y] * column_weights[x])
 
 
-def _bilinear_axis(index: Tensor, size: int, grid: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    centre = ((index.to(dtype) + 0.5) * (grid / size) - 0.5).clamp_min(0)
+@lru_cache(maxsize=4)
+def bilinear_tables(
+    size: int, grid: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the parts of :func:`bilinear_rows` that depend on a pixel's row alone, and on its column alone.
+
+    Columns of the matrix are sums of both parts, weights are products.
+
+    Returns
+    -------
+    Four tensors (size, 4) on the device, a few kB: int64 of rows and of columns, then weights of rows and of columns.
+    """
+    centre = ((torch.arange(size, dtype=dtype) + 0.5) * (grid / size) - 0.5).clamp_min(0)
     low = centre.floor().long().clamp_max(grid - 1)
-    return low, (low + 1).clamp_max(grid - 1), centre - low
+    high, part = (low + 1).clamp_max(grid - 1), centre - low
+    tables = (
+        grid * torch.stack([low, low, high, high], 1),
+        torch.stack([low, high, low, high], 1),
+        torch.stack([1 - part, 1 - part, part, part], 1),
+        torch.stack([1 - part, part, 1 - part, part], 1),
+    )
+    rows, columns, row_weights, column_weights = (table.to(device) for table in tables)
+    return rows, columns, row_weights, column_weights
 
 
 def pooling_window(size: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -44,14 +44,14 @@ def test_held_bytes_are_reported_and_an_inference_takes_few_more_and_queues_few_
             del maps, inputs
         monkeypatch.setattr(state, "allocator_level", lambda device: AllocatorLevel(None, live.now))
         found = check_state(method, "cuda:0", AllocatorLevel(None, 0))
-        assert live.now == held
+        assert live.now == pytest.approx(held, abs=1e5)  # small tables of the first inference
     assert found.agrees is True
     assert found.reported_mb == pytest.approx(held / 1e6, abs=0.1)
     assert method.state_bytes()["other"] == 4 * 4 * 50_176 + 4 + 8 * 1024 + method._fitted()[0].graphs.nbytes
     if most_bytes is not None:
         assert live.peak <= most_bytes
     if most_operations is not None:
-        assert operations[15_000] <= most_operations
+        assert max(operations.values()) <= most_operations
 
 
 def test_the_count_follows_what_lives() -> None:
