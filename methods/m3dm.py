@@ -204,6 +204,7 @@ class M3DM:
             device=device,
             progress=progress,
         )
+        extractors.capture()
 
     def prepare(self, sample: Sample) -> Inputs:
         """Blacken the background as ``rgb_background`` says, pad, resize, normalise and transfer one sample."""
@@ -235,6 +236,7 @@ class M3DM:
         from methods.parts.m3dm.model import Model
 
         self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
+        self._model.extractors.capture()
 
     def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
         from methods.parts.m3dm.patches import blacken

@@ -25,7 +25,16 @@ from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
-__all__ = ["Embedded", "ExtractorParameters", "Extractors", "Inputs", "Precision", "Tokens", "build_extractors"]
+__all__ = [
+    "Embedded",
+    "ExtractorParameters",
+    "Extractors",
+    "Inputs",
+    "Networks",
+    "Precision",
+    "Tokens",
+    "build_extractors",
+]
 
 _RANDOM_WEIGHTS_SEED = 0
 
@@ -105,6 +114,25 @@ class Tokens:
         return self.to_image_pixels.rows(rows) @ self.image, self.to_cloud_pixels.rows(rows) @ self.cloud
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The networks as functions of tensors.
+
+    Parameters
+    ----------
+    image
+        From an image (3, 224, 224) to its tokens (784, 768).
+    groups
+        From the points of groups relative to their centres, (M, G, 3), to tokens (M, 384).
+    cloud
+        From these tokens and the centres (M, 3), and a generator of DropPath's draws if it is on, to tokens (M, C).
+    """
+
+    image: Callable[[Tensor], Tensor]
+    groups: Callable[[Tensor], Tensor]
+    cloud: Callable[..., Tensor]
+
+
 class Extractors:
     """Both frozen networks.
 
@@ -127,6 +155,11 @@ class Extractors:
     compiled
         Whether the networks are compiled for inference. Reused features are extracted without compilation, since a
         cache shares them between both settings.
+
+    Attributes
+    ----------
+    networks
+        As inference runs them: plain, compiled, or, after :meth:`capture`, as CUDA graphs.
     """
 
     def __init__(
@@ -154,15 +187,15 @@ class Extractors:
         self.graphs = graphs_on(self.device)
         self._compiled = compiled
         self._sampler_bytes = sampler_for(self.device).open_for(centres)
-        self._plain = _Networks(
+        self._plain = Networks(
             partial(self._image_tokens, vit_tokens),
             self._group_tokens,
             partial(self._cloud_tokens, self.points.transform),
         )
-        self._fast = self._plain
+        self.networks = self._plain
         if compiled:
             require_compiler(device)
-            self._fast = _Networks(
+            self.networks = Networks(
                 partial(self._image_tokens, torch.compile(vit_tokens)),
                 self._group_tokens,
                 partial(self._cloud_tokens, torch.compile(self.points.transform)),
@@ -180,7 +213,7 @@ class Extractors:
         offsets = draw(self.centres, self.group_size, 3).mul_(1e-2).to(self.device)
         tokens, centres = draw(self.centres, self.points.width).to(self.device), offsets[:, 0].clone()
         captured, plain = self.graphs.captured, self._plain
-        self._fast = _Networks(
+        self.networks = Networks(
             captured("image network", plain.image, image),
             captured("point encoder", plain.groups, offsets),
             plain.cloud if self.drop_path else captured("point transformer", plain.cloud, tokens, centres),
@@ -245,7 +278,7 @@ class Extractors:
             Whether the result is used many times: then the matrix is merged on every device (:func:`cloud_rows`).
         """
         chosen = beside(self.choose_centres, inputs.points)
-        image = (self._plain if reused else self._fast).image(inputs.image)
+        image = (self._plain if reused else self.networks).image(inputs.image)
         return self.embed_cloud(inputs, image, chosen(), reused=reused)
 
     def choose_centres(self, points: Tensor) -> Tensor:
@@ -256,7 +289,7 @@ class Extractors:
     def embed_cloud(self, inputs: Inputs, image: Tensor, chosen: Tensor, *, reused: bool = False) -> Embedded:
         """Run the point encoder and build the interpolation; tokens of the image and centres are given."""
         grouped = group_points(inputs.points, chosen, self.group_size)
-        tokens = (self._plain if reused else self._fast).groups(grouped.offsets)
+        tokens = (self._plain if reused else self.networks).groups(grouped.offsets)
         merged = reused or self.device.type == "cpu"
         to_cloud = cloud_rows(inputs.points, inputs.pixels, inputs.reached, grouped.centres, SIZE, merged=merged)
         return Embedded(image, tokens, grouped.centres, inputs.reached, to_cloud)
@@ -265,7 +298,7 @@ class Extractors:
     def finish(self, embedded: Embedded, *draw: int, reused: bool = False) -> Tokens:
         """Run the point transformer; ``draw`` seeds DropPath's draws if it is on."""
         drop = torch.Generator().manual_seed(crc32(repr((self.seed, *draw)).encode())) if self.drop_path else None
-        networks = self._plain if reused or drop is not None else self._fast
+        networks = self._plain if reused or drop is not None else self.networks
         cloud = networks.cloud(embedded.group_tokens, embedded.centres, *([] if drop is None else [drop]))
         return Tokens.of(embedded.image_tokens, cloud, embedded.pixels, embedded.to_cloud_pixels)
 
@@ -284,15 +317,6 @@ class Extractors:
     def _cloud_tokens(self, network: Callable[..., Tensor], tokens: Tensor, centres: Tensor, *drop: object) -> Tensor:
         with self.autocast():
             return network(tokens, centres, *drop).float()
-
-
-@dataclass(frozen=True, slots=True)
-class _Networks:
-    """The networks as functions of tensors: of an image, of points relative to centres, of tokens and centres."""
-
-    image: Callable[[Tensor], Tensor]
-    groups: Callable[[Tensor], Tensor]
-    cloud: Callable[..., Tensor]
 
 
 class ExtractorParameters(Protocol):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harness.contract import Sample
 from harness.geometry import square_pad
-from methods.parts.dino import GRID, vit_tokens
+from methods.parts.dino import GRID
 from methods.parts.features import Extractors, Inputs
 from methods.parts.initialise import named_generator
 from methods.parts.inputs import SIZE, ImageBackground, blackened_image
@@ -53,8 +53,7 @@ def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[st
     patches = {}
     chosen = beside(extractors.choose_centres, inputs.points) if "xyz" in kinds else None
     if "rgb" in kinds:
-        with extractors.autocast():
-            patches["rgb"] = vit_tokens(extractors.vit, inputs.image).float()
+        patches["rgb"] = extractors.networks.image(inputs.image)
     if chosen is not None:
         patches["xyz"] = _cloud_patches(extractors, inputs, chosen(), draw)
     return patches
@@ -62,10 +61,9 @@ def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[st
 
 def _cloud_patches(extractors: Extractors, inputs: Inputs, chosen: Tensor, draw: tuple[int, ...]) -> Tensor:
     grouped = group_points(inputs.points, chosen, extractors.group_size)
-    drop = named_generator(extractors.seed, "drop-path", *draw) if extractors.drop_path else None
-    with extractors.autocast():
-        tokens = extractors.points.embed(grouped.offsets, extractors.statistics).float()
-        tokens = extractors.points.transform(tokens, grouped.centres, drop).float()
+    drop = [named_generator(extractors.seed, "drop-path", *draw)] if extractors.drop_path else []
+    tokens = extractors.networks.groups(grouped.offsets)
+    tokens = extractors.networks.cloud(tokens, grouped.centres, *drop)
     return patch_rows(inputs.points, inputs.pixels, grouped.centres, SIZE, CLOUD_GRID) @ tokens
 
 
