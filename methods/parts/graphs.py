@@ -106,8 +106,8 @@ class Step:
     @property
     def nbytes(self) -> int:
         """Bytes of the inputs and the output of the recording."""
-        tensors = () if self.recording is None else (*self.buffers, self.recording.output)
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        output = () if self.recording is None else (self.recording.output,)
+        return sum(tensor.numel() * tensor.element_size() for tensor in (*self.buffers, *output))
 
 
 class Graphs:
@@ -144,10 +144,10 @@ class Graphs:
         by_rows
             See :class:`Step`.
         """
-        with torch.inference_mode(False):  # tensors of inference mode could not be written outside it
-            buffers = tuple(example.clone() for example in examples)
-        step = self._steps[name] = Step(function, buffers, self, by_rows=by_rows)
+        step = self._steps[name] = Step(function, (), self, by_rows=by_rows)
         if self._new_memory is not None:
+            with torch.inference_mode(False):  # tensors of inference mode could not be written outside it
+                step.buffers = tuple(example.clone() for example in examples)
             self._record_all()
         return step
 
@@ -171,6 +171,8 @@ class Graphs:
             self._memory.hold()
         except Exception as error:
             self._forget()
+            for step in self._steps.values():
+                step.buffers = ()
             self._new_memory = None
             self._reason = f"CUDA graphs failed: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
             warnings.warn(f"Inference launches every kernel by itself: {self._reason}", RuntimeWarning, 4)
