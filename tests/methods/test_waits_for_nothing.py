@@ -22,9 +22,17 @@ from methods.cfm import CFM, CFMTiny
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
-@pytest.mark.parametrize("variant", [CFM, CFMTiny])
-def test_inference_reads_no_value_from_the_device(monkeypatch, variant) -> None:
-    method = variant(centres=64, group_size=16)
+@pytest.mark.parametrize(
+    ("variant", "parameters"),
+    [
+        (CFM, {}),
+        (CFMTiny, {}),
+        (CFMTiny, {"drop_path": "on", "bn_stats": "running"}),
+        (CFMTiny, {"mapping": "intra", "aggregate": "sum", "smoothing": "gaussian"}),
+    ],
+)
+def test_inference_reads_no_value_from_the_device(monkeypatch, variant, parameters) -> None:
+    method = variant(centres=64, group_size=16, **parameters)
     method._build(0, "cpu")
     prepared = method.prepare(make_sample(0, radius=40))
     fake_what_is_kept(monkeypatch)
