@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count, product
+from string import ascii_lowercase
 
 from harness.report.grid import Grid, Row, Value
 from harness.store.quantities import ACCURACY
@@ -72,9 +74,9 @@ def with_short_labels(grid: Grid) -> Grid:
     return replace(grid, rows=tuple(_relabelled(row, short) for row in grid.rows)) if short else grid
 
 
-def _letters() -> Sequence[str]:
-    alphabet = "abcdefghijklmnopqrstuvwxyz"
-    return [*alphabet, *(first + second for first in alphabet for second in alphabet)]
+def _letters() -> Iterator[str]:
+    """Yield a to z, then aa to zz, and so on."""
+    return ("".join(letters) for size in count(1) for letters in product(ascii_lowercase, repeat=size))
 
 
 def _relabelled(row: Row, short: dict[str, str]) -> Row:

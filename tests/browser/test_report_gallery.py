@@ -122,8 +122,6 @@ def test_a_record_page_has_its_pictures_and_its_json(visit, pictures, axe_violat
     assert record["cell"]["method"] == "cfm"
     assert seen.complaints == []
     assert axe_violations(page) == []
-    page.get_by_role("link", name="The record as a file").click()
-    assert json.loads(page.locator("pre").inner_text()) == record
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1366, "light"), (360, "dark")])

@@ -67,3 +67,10 @@ def test_a_long_label_is_short_and_its_footnote_gives_it_whole() -> None:
     table, below = ([line for line in text.splitlines() if line.startswith(start)] for start in ("|", "- "))
     assert not any("aggregate" in line for line in table)
     assert sum("aggregate" in line for line in below) == 2
+
+
+def test_as_many_variants_as_there_are_have_labels_of_their_own() -> None:
+    rows = tuple(Row((Value(f"cfm[aggregate=2d,epochs={number}]"),), (), {}) for number in range(1000))
+    grid = with_short_labels(Grid("Title", ("method",), (), rows))
+    assert len({row.labels[0].text for row in grid.rows}) == 1000
+    assert grid.rows[0].labels[0].text == "cfm (a)"

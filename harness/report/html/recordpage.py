@@ -18,7 +18,7 @@ from harness.store.measurements import Latency, LatencyWindow, Memory, Size, Sta
 from harness.store.quantities import ACCURACY
 from harness.store.record import Record, unlike_published
 
-__all__ = ["record_json", "record_page", "record_texts"]
+__all__ = ["record_page", "record_texts"]
 
 _WINDOWS = {
     "device": "device: inference alone",
@@ -54,7 +54,7 @@ def record_page(
     details: Details | None = None,
     samples: Sequence[Sample] = (),
 ) -> str:
-    """Return the page of a record, which stands in a folder of the front page's folder beside a copy of the record.
+    """Return the page of a record, which stands in a folder below that of the front page.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def record_page(
         Of its category, with the pictures of the gallery.
     """
     page = record_texts(record, label, siblings, details, samples)
-    return render("record.html", page={**page, "top": "../", "file": f"{record.cell.stem}.json"})
+    return render("record.html", page={**page, "top": "../"})
 
 
 def record_texts(
@@ -96,7 +96,6 @@ def record_texts(
     return {
         "prefix": prefix,
         "top": "",
-        "file": "",
         "record": record,
         "label": label,
         "name": f"{label} on {record.cell.category}",
@@ -115,13 +114,8 @@ def record_texts(
         "settings": list(_settings(record)),
         "environment": _texts({**machine, **to_builtins(environment)}) if environment != Environment() else {},
         "images": _images(details),
-        "json": record_json(record),
+        "json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
     }
-
-
-def record_json(record: Record) -> str:
-    """Return a record as its file holds it, readable by a person."""
-    return json.dumps(record.to_json(), indent=1, ensure_ascii=False)
 
 
 def _setting(record: Record) -> str:

@@ -12,7 +12,7 @@ from harness.files.atomic import replacing
 from harness.report.groups import MethodRecords
 from harness.report.html.gallerysection import GallerySetting, embedded, samples_of
 from harness.report.html.page import front_page
-from harness.report.html.recordpage import record_json, record_page, record_texts
+from harness.report.html.recordpage import record_page, record_texts
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset
 from harness.report.uncertainty import Uncertainty
@@ -83,7 +83,6 @@ def write_report(
                 pages[record.cell.id] = f"cells/{names[category]}"
                 page = record_page(record, line.label, siblings, details, samples_of(drawn, place, category))
                 _write(folder / pages[record.cell.id], page)
-                _write(folder / "cells" / f"{record.cell.stem}.json", record_json(record) + "\n")
         _write(index, front_page(sections, pages, drawn, store, intervals))
     return index
 
