@@ -32,6 +32,16 @@ def test_the_same_records_make_the_same_bytes(call, measured, tmp_path):
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
 
 
+def test_a_single_file_is_all_there_is(call, measured, tmp_path):
+    outcome = call("report", "--single-file", "--to", "one")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "one/report.html\n", "")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["report.html"]
+    assert call("report", "--single-file", "--to", "one").code == 0
+    (tmp_path / "one/report.html").write_text("mine", encoding="utf-8")
+    assert call("report", "--single-file", "--to", "one").code == 2
+    assert (tmp_path / "one/report.html").read_text(encoding="utf-8") == "mine"
+
+
 def test_with_nothing_measured_the_published_numbers_are_shown(call, tmp_path):
     assert call("report", "--to", "page").code == 0
     assert "Nothing is measured yet" in (tmp_path / "page/index.html").read_text(encoding="utf-8")

@@ -176,6 +176,13 @@ def test_published_stand_beside_comparable_records_only(tmp_path):
     assert measured[1]["warning"] == ""
 
 
+def test_the_fullest_setting_stands_first_and_published_ones_last():
+    few = make_record(category="bump", dataset="toy", shots=10, preset="quick", weights="random")
+    sections = make_sections([few, make_record(), make_record(category="carrot")], read_published())
+    assert [section.dataset for section in sections if section.measured] == ["mvtec3d", "toy"]
+    assert [section.measured for section in sections] == sorted((one.measured for one in sections), reverse=True)
+
+
 def test_speeds_of_several_devices_do_not_compete():
     gpu = {"device": "cuda:0", "device_name": "Test GPU", "cpu": "Test CPU"}
     fast = make_record("cfm-t", environment=gpu, latency={"device": {"median_ms": 4.0}})

@@ -277,6 +277,15 @@ def test_a_gallery_has_the_samples_that_methods_separate_worst_and_best(store, d
     assert {name: shares[name] for name in values} == values
 
 
+def test_a_gallery_has_the_samples_that_methods_disagree_on(store, dataset, tmp_path: Path) -> None:
+    scores = {"test/hole/001": 0.0, "test/good/000": 0.5, "test/good/001": 0.5, "test/good/002": 0.5}
+    cfm = keep_maps(store, dataset, "cfm", score=lambda ref: scores.get(ref.id, 1.0))
+    btf = keep_maps(store, dataset, "btf", score=lambda ref: 1.0 - scores.get(ref.id, 0.8))
+    entries = draw_gallery(store, [cfm, btf], dataset, tmp_path, samples_per_category=1)
+    shares = {one["sample"]: one["shares"] for one in entries if one["category"] == "bagel"}
+    assert shares["test/hole/001"] == {"cfm": 0.0, "btf": 1.0}
+
+
 def test_samples_whose_names_differ_in_unsafe_characters_have_their_own_pictures(
     store, dataset, tmp_path: Path
 ) -> None:

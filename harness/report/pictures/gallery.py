@@ -31,7 +31,7 @@ __all__ = ["GalleryEntry", "draw_gallery"]
 _SIDE = 336
 _QUALITY = 85
 _EXTREMES = 2
-"""Samples of a category that all methods together separate worst, and as many that they separate best."""
+"""Samples of a category that methods separate worst on average, that they separate best, and that they disagree on."""
 
 
 class GalleryEntry(TypedDict):
@@ -70,7 +70,7 @@ def draw_gallery(
         Where the pictures go, 336 x 336 pixels each; made where it is not there.
     samples_per_category
         Of as many defects as possible, one of them good where there are several. Those that the methods separate worst
-        and best are drawn besides.
+        and best, and those that they disagree on, are drawn besides.
 
     Raises
     ------
@@ -96,13 +96,15 @@ def draw_gallery(
 def _chosen(
     refs: Sequence[SampleRef], scored: Iterable[Sequence[ImageScore]], samples_per_category: int
 ) -> list[SampleRef]:
-    """Return samples of as many defects as possible, then those that methods separate worst on average, then best."""
+    """Return samples of as many defects as possible, then those that methods separate worst, best, and most unlike."""
     shares: dict[str, list[float]] = {}
     for images in scored:
         for name, share in separation(images).items():
             shares.setdefault(name, []).append(share)
     known = sorted((ref for ref in refs if ref.id in shares), key=lambda ref: fmean(shares[ref.id]))
-    extremes = [*known[:_EXTREMES], *known[-_EXTREMES:]]
+    gaps = {ref: max(shares[ref.id]) - min(shares[ref.id]) for ref in known}
+    disputed = sorted((ref for ref in known if gaps[ref]), key=lambda ref: -gaps[ref])[:_EXTREMES]
+    extremes = (*known[:_EXTREMES], *known[-_EXTREMES:], *disputed)
     return list(dict.fromkeys([*spread_samples(refs, samples_per_category), *extremes]))
 
 
