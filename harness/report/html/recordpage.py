@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
+import msgspec
 from msgspec import to_builtins
 
 from harness.report.groups import setting_title
@@ -114,7 +114,7 @@ def record_texts(
         "settings": list(_settings(record)),
         "environment": _texts({**machine, **to_builtins(environment)}) if environment != Environment() else {},
         "images": _images(details),
-        "json": json.dumps(record.to_json(), indent=1, ensure_ascii=False),
+        "json": msgspec.json.format(msgspec.json.encode(record.to_json()), indent=1).decode(),
     }
 
 

@@ -28,6 +28,7 @@ def environment() -> Environment:
     settings = Environment(
         loader=PackageLoader("harness.report.html"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
