@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import TimeRemainingColumn as TimeLeft
+from rich.table import Column
 from rich.text import Text
 
 from harness.cell import Cell
+from harness.files.names import capped
 from harness.plan.job import Job
 from harness.report.console import print_outcome, stderr
 from harness.report.remaining import Remaining
@@ -21,16 +32,28 @@ __all__ = ["follow_with_progress", "run_with_progress"]
 
 _WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
 """Rough shares of a cell's time."""
-_BAR = 20
+_BAR = 16
 """Characters of a bar."""
-_COLUMNS = (TextColumn("{task.description}", markup=False), BarColumn(_BAR), MofNCompleteColumn(), TimeElapsedColumn())
+_BESIDE = 58
+"""Characters that a line needs beside its name, which is shortened where the terminal is narrow."""
+_SHORTEST = 20
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    """Return the columns that keep their width: only what stands behind them wraps."""
+    return (
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(_BAR, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+    )
 
 
 class _NoteColumn(TextColumn):
     """What is said of a bar: the time left, or the numbers of a training."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False)
+        super().__init__("", markup=False, table_column=Column())
 
     def render(self, task: Task) -> Text:
         """Return the note; one that is made anew each time is a function."""
@@ -66,7 +89,7 @@ def run_with_progress(
     verbosity
         Above 0 a line is printed for each stage that ends; below 0 neither bars nor lines of cells that are ok.
     """
-    with Progress(*_COLUMNS, _NoteColumn(), console=stderr, transient=True, disable=verbosity < 0) as bars:
+    with Progress(*_columns(), _NoteColumn(), console=stderr, transient=True, disable=verbosity < 0) as bars:
         view = _View(bars, cells, devices, elsewhere, Remaining(cells, expected or {}, len(devices)), verbosity > 0)
         for job, record in start(view.on_event):
             view.finished(job)
@@ -83,7 +106,7 @@ def follow_with_progress(follower: Follower) -> dict[str, Record]:
         What they have written, by the id of the cell.
     """
     followed: dict[str, Record] = {}
-    with Progress(*_COLUMNS, TextColumn("left"), TimeLeft(), console=stderr, transient=True) as bars:
+    with Progress(*_columns(), TextColumn("left"), TimeLeft(), console=stderr, transient=True) as bars:
         cells = bars.add_task("cells", total=follower.cells)
         pullers = bars.add_task("pullers", total=None)
         for job, record in follower.run(lambda: bars.update(pullers, description=follower.pullers_text())):
@@ -192,7 +215,8 @@ class _View:
 
     def _name(self, bar: _DeviceBar, job: Job) -> str:
         where = f"{job.device} " if self._several else ""
-        return f"{where}{_name(job.cell)}: {bar.step or bar.stage}"
+        name = f"{where}{_name(job.cell)}: {bar.step or bar.stage}"
+        return capped(name, max(_SHORTEST, self._bars.console.width - _BESIDE))
 
     def _tell_stage(self, bar: _DeviceBar, job: Job) -> None:
         """Print the stage that ends, and how long it took, where that is asked for."""

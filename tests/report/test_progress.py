@@ -81,6 +81,14 @@ def test_a_stage_has_a_bar_of_its_own_with_its_losses(screen: io.StringIO) -> No
     assert "10 min left" in train
 
 
+def test_on_a_narrow_terminal_names_are_shortened_and_numbers_stay(screen: io.StringIO) -> None:
+    progress.stderr.width = 80
+    train = run(screen, 0, make_record("cfm[aggregate=2d,epochs=50]", "cable_gland"))[3]
+    assert " ... " in train
+    for part in ("nd: train", "2/50", "loss 0.05", "0/1", "10 min left"):
+        assert part in train, train
+
+
 def test_the_part_of_a_cell_that_is_done_never_falls() -> None:
     bar = progress._DeviceBar(progress.TaskID(0))
     parts = [bar.part]
