@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,12 +26,19 @@ class SparseRows:
     per_row
         Entries per row if all rows have the same number: then no size depends on values on the device, and no operation
         waits for it.
+    host_starts : (n + 1,) int64
+        ``starts`` in host memory, from which sizes of parts are taken without waiting for the device; None: they are
+        read from the device for each part.
+    transpose
+        The transpose, where it is kept: the gradient of a product then sorts nothing.
     """
 
     starts: Tensor
     columns: Tensor
     weights: Tensor
     per_row: int | None = None
+    host_starts: NDArray[np.int64] | None = None
+    transpose: SparseRows | None = None
 
     @classmethod
     def uniform(cls, columns: Tensor, weights: Tensor) -> SparseRows:
@@ -59,39 +68,44 @@ class SparseRows:
         keep = weights != 0
         keys, back = torch.unique((row * width + columns)[keep], return_inverse=True)
         summed = torch.zeros(len(keys), dtype=weights.dtype, device=weights.device).index_add_(0, back, weights[keep])
-        counts = torch.bincount(keys // width, minlength=len(columns))
-        return cls(torch.cat([counts.new_zeros(1), counts.cumsum(0)]), keys % width, summed)
+        starts = torch.searchsorted(keys, torch.arange(0, (len(columns) + 1) * width, width, device=keys.device))
+        return cls(starts, keys % width, summed, host_starts=starts.cpu().numpy())
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def rows(self, index: Tensor) -> SparseRows:
-        """Return the matrix of the rows ``index``, (m,) int64, in that order."""
+        """Return the matrix of the rows ``index``, (m,) int64 in host memory, in that order."""
+        chosen = index.to(self.starts.device, non_blocking=True)
         if self.per_row is not None:
             columns, weights = self.padded()
-            return SparseRows.uniform(columns[index], weights[index])
-        first, counts = self.starts[index], self.starts[index + 1] - self.starts[index]
+            return SparseRows.uniform(columns[chosen], weights[chosen])
+        first, counts = self.starts[chosen], self.starts[chosen + 1] - self.starts[chosen]
         starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        shift = torch.repeat_interleave(first - starts[:-1], counts)
-        entries = torch.arange(len(shift), device=shift.device) + shift
-        return SparseRows(starts, self.columns[entries], self.weights[entries])
+        starts_on_host, picked = self._on_host(), index.numpy()
+        entries = int((starts_on_host[picked + 1] - starts_on_host[picked]).sum())
+        shift = torch.repeat_interleave(first - starts[:-1], counts, output_size=entries)
+        places = torch.arange(entries, device=shift.device) + shift
+        return SparseRows(starts, self.columns[places], self.weights[places])
 
     def slice(self, start: int, stop: int) -> SparseRows:
         """Return the rows from ``start`` up to ``stop`` without copying entries."""
         stop = min(stop, len(self))
         if self.per_row is None:
-            begin, end = int(self.starts[start]), int(self.starts[stop])
+            begin, end = self._on_host()[[start, stop]].tolist()
         else:
             begin, end = start * self.per_row, stop * self.per_row
         starts = self.starts[start : stop + 1] - begin
         return SparseRows(starts, self.columns[begin:end], self.weights[begin:end], self.per_row)
 
+    def _on_host(self) -> NDArray[np.int64]:
+        return self.starts.cpu().numpy() if self.host_starts is None else self.host_starts
+
     def transposed(self, width: int) -> SparseRows:
         """Return the transpose; ``width`` is the number of columns of this matrix."""
-        order = self.columns.argsort(stable=True)
-        row = torch.repeat_interleave(self.starts.diff(), output_size=len(self.columns))
-        counts = torch.bincount(self.columns, minlength=width)
-        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        columns, order = self.columns.sort(stable=True)
+        row = torch.repeat_interleave(self.starts.diff(), output_size=len(columns))
+        starts = torch.searchsorted(columns, torch.arange(width + 1, device=columns.device))
         return SparseRows(starts, row[order], self.weights[order])
 
     def __matmul__(self, tokens: Tensor) -> Tensor:
@@ -118,4 +132,5 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, ctx.matrix.transposed(ctx.width) @ gradients[0].contiguous()
+        transpose = ctx.matrix.transpose if ctx.matrix.transpose is not None else ctx.matrix.transposed(ctx.width)
+        return None, transpose @ gradients[0].contiguous()

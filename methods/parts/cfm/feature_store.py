@@ -66,9 +66,11 @@ def free_bytes(device: torch.device) -> int:
 
 
 def tensor_bytes(value: Any) -> int:
-    """Return the bytes of all tensors in a dataclass, nested ones included."""
+    """Return the bytes of all tensors in a dataclass or tuple, nested ones included."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
+    if isinstance(value, tuple):
+        return sum(map(tensor_bytes, value))
     return sum(tensor_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Progress
+from methods.parts.cfm.feature_store import free_bytes, tensor_bytes
 from methods.parts.cfm.mapping import MappingPair, cosine_loss
 from methods.parts.features import Tokens
 from methods.parts.reporting import mean_loss
+from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Schedule", "train"]
 
@@ -63,66 +65,107 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr, fused=True)
+    chunks = _Chunks(next(pair.parameters()).device)
     losses: list[float] = []
     last = 0
     for epoch in range(schedule.epochs):
         progress("train", epoch, schedule.epochs, **mean_loss(losses[last:]))
         last = len(losses)
         order = torch.randperm(count, generator=generator)
-        for start in range(0, count, schedule.batch):
-            batch = [tokens_of(epoch, int(member)) for member in order[start : start + schedule.batch]]
-            losses.append(_step(pair, batch, schedule.pixels, optimizer, generator, autocast))
-            if not losses[-1] < float("inf"):
-                raise MethodError(
-                    f"The training loss became {losses[-1]} in epoch {epoch + 1}: lower the learning rate, "
-                    f"for example 'cfm[lr={schedule.lr / 10:g}]', or look for broken samples with "
-                    "'harness data verify'."
-                )
+        of_epoch = []
+        for members in torch.split(order, schedule.batch):
+            batch = {member: tokens_of(epoch, member) for member in members.tolist()}
+            of_epoch.append(_step(pair, batch, schedule.pixels, optimizer, generator, chunks, autocast))
+        losses += torch.stack(of_epoch).tolist()  # the only value that an epoch waits for
+        broken = next((loss for loss in losses[-len(of_epoch) :] if not loss < float("inf")), None)
+        if broken is not None:
+            raise MethodError(
+                f"The training loss became {broken} in epoch {epoch + 1}: lower the learning rate, "
+                f"for example 'cfm[lr={schedule.lr / 10:g}]', or look for broken samples with "
+                "'harness data verify'."
+            )
     optimizer.zero_grad()  # frees the gradients
     progress("train", schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
     return losses
 
 
+class _Chunks:
+    """Both matrices of a sample for some pixels at a time, with their transposes.
+
+    The matrices are the same in every epoch. On CUDA their transposes are kept while they fit, since a device waits for
+    many small operations; on a CPU they take half a percent of a step, and memory is worth more.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._size = _CHUNK[device.type]
+        self._free = self.budget(device)
+        self._kept: dict[int, tuple[_Matrices, ...]] = {}
+
+    @staticmethod
+    def budget(device: torch.device) -> int:
+        """Return the most bytes of transposes that are kept on a device."""
+        return 0 if device.type == "cpu" else free_bytes(device) // 2
+
+    def of(self, member: int, tokens: Tokens) -> Iterator[_Matrices]:
+        """Yield the matrices from image and cloud tokens, chunk by chunk; ``member`` is the sample's index."""
+        kept = self._kept.get(member, ())
+        made: list[_Matrices] = []
+        for number, (from_image, from_cloud) in enumerate(tokens.chunks(self._size)):
+            if not kept:
+                made.append((from_image.transposed(len(tokens.image)), from_cloud.transposed(len(tokens.cloud))))
+            to_image, to_cloud = (kept or made)[number]
+            yield replace(from_image, transpose=to_image), replace(from_cloud, transpose=to_cloud)
+        size = tensor_bytes(tuple(made))
+        if made and size <= self._free:
+            self._free -= size
+            self._kept[member] = tuple(made)
+
+
 def _step(
     pair: MappingPair,
-    batch: Sequence[Tokens],
+    batch: Mapping[int, Tokens],
     pixels: int,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    chunks: _Chunks,
     autocast: Callable[[], torch.autocast],
-) -> float:
-    sizes = [len(tokens) for tokens in batch]
+) -> Tensor:
+    """Return the loss, a scalar on the device; ``batch`` maps indices of samples to their features."""
+    sizes = [len(tokens) for tokens in batch.values()]
     if sum(sizes) == 0:
         raise MethodError("A training batch has no pixel with 3D features: look at it with 'harness data verify'.")
     if 0 < pixels < sum(sizes):
-        parts = _predict_drawn(pair, batch, _draw(sizes, pixels, generator), autocast)
+        parts = _predict_drawn(pair, list(batch.values()), _draw(sizes, pixels, generator), autocast)
     else:
-        parts = _predict_all(pair, batch, autocast)
+        parts = _predict_all(pair, batch, chunks, autocast)
     optimizer.zero_grad()
-    loss = torch.zeros((), device=batch[0].cloud.device)
+    loss = torch.zeros((), device=next(pair.parameters()).device)
     for (predicted_2d, predicted_3d), (real_2d, real_3d), share in parts:
         partial = cosine_loss(predicted_2d.to(real_2d), real_2d) + cosine_loss(predicted_3d.to(real_3d), real_3d)
         partial = partial * share
         partial.backward()  # type: ignore[no-untyped-call]
         loss += partial.detach()
     optimizer.step()
-    return float(loss)
+    return loss
 
 
 _Pair = tuple[Tensor, Tensor]
 """2D and 3D features of the same pixels."""
 
+_Matrices = tuple[SparseRows, SparseRows]
+"""Of the image and of the cloud."""
+
 
 def _predict_all(
-    pair: MappingPair, batch: Sequence[Tokens], autocast: Callable[[], torch.autocast]
+    pair: MappingPair, batch: Mapping[int, Tokens], chunks: _Chunks, autocast: Callable[[], torch.autocast]
 ) -> Iterator[tuple[_Pair, _Pair, float]]:
     """Yield predicted and real features of all pixels in chunks, with the share of each chunk in the batch.
 
     The first layers run on tokens, which are far fewer than pixels; in the backward pass too, by transposed matrices.
     """
-    total = sum(map(len, batch))
-    for tokens in batch:
-        for from_image, from_cloud in tokens.chunks(_CHUNK[tokens.pixels.device.type]):
+    total = sum(map(len, batch.values()))
+    for member, tokens in batch.items():
+        for from_image, from_cloud in chunks.of(member, tokens):
             with autocast():
                 predicted = pair.finish(pair.start(tokens.image, tokens.cloud), from_image, from_cloud)
             yield predicted, (from_image @ tokens.image, from_cloud @ tokens.cloud), len(from_image) / total
@@ -132,7 +175,7 @@ def _predict_drawn(
     pair: MappingPair, batch: Sequence[Tokens], rows: Sequence[Tensor], autocast: Callable[[], torch.autocast]
 ) -> Iterator[tuple[_Pair, _Pair, float]]:
     """Yield predicted and real features of the drawn pixels of all images in chunks, with the share of each chunk."""
-    real = [tokens.at(chosen.to(tokens.pixels.device)) for tokens, chosen in zip(batch, rows, strict=True)]
+    real = [tokens.at(chosen) for tokens, chosen in zip(batch, rows, strict=True)]
     all_2d, all_3d = (torch.cat(features) for features in zip(*real, strict=True))
     size = _CHUNK[all_2d.device.type]
     for real_2d, real_3d in zip(torch.split(all_2d, size), torch.split(all_3d, size), strict=True):

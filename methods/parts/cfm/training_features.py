@@ -100,7 +100,7 @@ def _finished(extractors: Extractors, sample: Sample, cache: Cache | None) -> To
 
 def _matrix(arrays: Mapping[str, Tensor]) -> SparseRows:
     starts, columns, weights = (arrays[name] for name in _MATRIX)
-    return SparseRows(starts, columns, weights)
+    return SparseRows(starts, columns, weights, host_starts=starts.cpu().numpy())
 
 
 def _fetch(extractors: Extractors, sample: Sample, cache: Cache, names: Sequence[str]) -> dict[str, Tensor]:
