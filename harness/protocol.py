@@ -11,9 +11,17 @@ import msgspec
 from harness.errors import UsageError
 from harness.files.digest import digest
 
-__all__ = ["PRESETS", "PROTOCOL_VERSION", "LatencyBudget", "Protocol", "WeightsMode"]
+__all__ = ["PRESETS", "PROTOCOL_VERSION", "LatencyBudget", "Math", "Protocol", "WeightsMode"]
 
 WeightsMode = Literal["pretrained", "random"]
+
+Math = Literal["strict", "default"]
+"""How torch may compute on a CUDA device. ``strict``: deterministic algorithms, and float32 means float32. ``default``:
+as torch does unless told otherwise, with the fastest algorithms and TF32 in convolutions.
+
+Training, accuracy and memory are always strict. Times of inference are measured in both on a CUDA device, each with the
+budget of the latency pass. A CPU computes the same in both, so it is measured in strict math alone.
+"""
 
 PROTOCOL_VERSION = 1
 """Raised by every change of harness after which a cell can give another number; a refactoring leaves it as it is."""

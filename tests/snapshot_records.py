@@ -132,7 +132,8 @@ def write_record(store: Store, toy: Dataset, seed: int, method: str, category: s
     if worse:
         record = replace(record, metrics=lowered(record.metrics, 0.3))
     scale = (2 if worse else 1) * {"cfm": 4.0, "cfm-m": 3.0, "m3dm": 9.0, "ast": 2.0}.get(method, 1.0)
-    windows = ("device", "end_to_end", "decode", "clean", *(["device_events"] if cuda else []))
+    on_cuda = ["device_events", "device_default", "end_to_end_default"] if cuda else []
+    windows = ("device", "end_to_end", "decode", "clean", *on_cuda)
     raw = {name: np.array([scale * draw.uniform(30, 50) for _ in range(calls or 100)]) for name in windows}
     stopped = "the budget of 15 s was over after 5 of 6 calls" if calls == 5 else ""
     latency = {name: replace(summarise(times), stopped=stopped) for name, times in raw.items()}

@@ -48,6 +48,7 @@ def _plain(quantity: Quantity) -> dict[str, object]:
         "id": quantity.id,
         "kind": quantity.kind,
         "heading": quantity.title,
+        "math": quantity.math,
         "unit": quantity.unit,
         "digits": quantity.digits,
         "best": _best(quantity),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import NoReturn
@@ -41,6 +41,7 @@ def read_csv(
     what: str,
     old_names: Mapping[str, str] | None = None,
     *,
+    optional: Collection[str] = (),
     skip_empty: bool = False,
     refuse: Callable[[DataError], object] = _raise,
 ) -> Iterator[tuple[str, dict[str, str]]]:
@@ -51,11 +52,13 @@ def read_csv(
     path
         Of the file.
     columns
-        Names that its first line must hold.
+        Names that its first line must hold, in their order.
     what
         What the file holds, for messages: ``a leaderboard``.
     old_names
         Names of columns in files of earlier versions, to those of today.
+    optional
+        Those of the columns that a file may lack.
     skip_empty
         Whether empty lines are left out; each is an error otherwise.
     refuse
@@ -78,7 +81,8 @@ def read_csv(
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read as {what} ({error}): restore the file.") from error
     renamed = old_names or {}
-    if not lines or [renamed.get(name, name) for name in lines[0][1]] != list(columns):
+    found = [renamed.get(name, name) for name in lines[0][1]] if lines else []
+    if found != [name for name in columns if name in found or name not in optional]:
         raise DataError(
             f"{path}, line 1, must name the columns {','.join(columns)}: restore the file, or create it again."
         )
@@ -86,10 +90,10 @@ def read_csv(
         where = f"{path}, line {number},"
         if skip_empty and not fields:
             continue
-        if len(fields) != len(columns):
-            refuse(DataError(f"{where} has {len(fields)} fields instead of {len(columns)}: correct the line."))
+        if len(fields) != len(found):
+            refuse(DataError(f"{where} has {len(fields)} fields instead of {len(found)}: correct the line."))
             continue
-        yield where, dict(zip(columns, fields, strict=True))
+        yield where, dict(zip(found, fields, strict=True))
 
 
 def csv_number(where: str, text: str) -> float | None:

@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import fmean
 from typing import Literal
 
-from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
+from harness.gate.rows import METRIC_IDS, ON_CUDA_ALONE, BoardRow, CellKey
 from harness.gate.tolerances import Tolerances
 from harness.store.published import MEAN
 from harness.store.quantities import quantity
@@ -191,8 +191,10 @@ class _Judge:
 
     def speeds(self) -> Iterator[Verdict]:
         ratio, floor = self.tolerances["speed_ratio"].value, self.tolerances["speed_floor_ms"].value
-        for window in ("device", "end_to_end"):
+        for window in ("device", "end_to_end", "device_default", "end_to_end_default"):
             name = f"{window}_median_ms"
+            if name in ON_CUDA_ALONE and self.old.numbers[name] is self.new.numbers[name] is None:
+                continue
             reason = self._other_hardware() or self._contended() or self._not_timed(window)
             if reason:
                 yield self._verdict("speed", name, "skipped", "", reason)

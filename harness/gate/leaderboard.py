@@ -18,7 +18,7 @@ from harness.files.atomic import write_atomically
 from harness.files.csvfile import read_csv
 from harness.files.left_out import LeftOut, left_out_text
 from harness.files.names import bad_name_reason, one_line
-from harness.gate.rows import COLUMNS, BoardRow, CellKey, parse_row, row_texts
+from harness.gate.rows import COLUMNS, ON_CUDA_ALONE, BoardRow, CellKey, columns_of, parse_row, row_texts
 from harness.protocol import PRESETS
 from harness.store.quantities import OLD_IDS
 from harness.store.record import Record
@@ -87,14 +87,15 @@ class Board:
     def _lines(self, refuse: Callable[[DataError], object]) -> Iterable[tuple[str, dict[str, str]]]:
         if not os.path.lexists(self.path):
             return ()
-        return read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS, refuse=refuse)
+        return read_csv(self.path, COLUMNS, "a leaderboard", OLD_IDS, optional=ON_CUDA_ALONE, refuse=refuse)
 
     def write(self, rows: Iterable[BoardRow]) -> None:
         """Write lines in their order, atomically; equal lines give equal bytes."""
         stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(row_texts(row) for row in sorted(rows, key=lambda row: row.key.order))
+        ordered = sorted(rows, key=lambda row: row.key.order)
+        writer = csv.DictWriter(stream, columns_of(ordered), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(row_texts, ordered))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, stream.getvalue().encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 
@@ -13,10 +13,10 @@ from harness.errors import DataError
 from harness.files.csvfile import csv_number, guarded, unguarded
 from harness.files.names import bad_name_reason, one_line
 from harness.store.environment import Environment
-from harness.store.quantities import ACCURACY, quantity
+from harness.store.quantities import ACCURACY, IN_DEFAULT_MATH, quantity
 from harness.store.record import Record
 
-__all__ = ["COLUMNS", "METRIC_IDS", "BoardRow", "CellKey", "parse_row", "row_texts"]
+__all__ = ["COLUMNS", "METRIC_IDS", "ON_CUDA_ALONE", "BoardRow", "CellKey", "columns_of", "parse_row", "row_texts"]
 
 METRIC_IDS: tuple[str, ...] = tuple(metric.id for metric in ACCURACY)
 """Columns of accuracy metrics."""
@@ -117,9 +117,15 @@ class BoardRow:
         return {name: getattr(self.key, name) for name in _KEY} | dict(self.numbers) | rest
 
 
+_TIMES = tuple(f"{window}_{part}_ms" for window in ("device", "end_to_end") for part in ("median", "low", "high"))
+
+ON_CUDA_ALONE: tuple[str, ...] = tuple(IN_DEFAULT_MATH[name] for name in _TIMES)
+"""Columns that a file without a number in them lacks: speeds in default math, which a CPU does not have."""
+
 NUMBERS: tuple[str, ...] = (
     *METRIC_IDS,
-    *(f"{window}_{part}_ms" for window in ("device", "end_to_end") for part in ("median", "low", "high")),
+    *_TIMES,
+    *ON_CUDA_ALONE,
     "device_calls",
     "peak_inference_mb",
     "static_mb",
@@ -154,11 +160,18 @@ def _text(name: str, value: float | None) -> str:
     return "" if value is None else f"{value:.{_DECIMALS[name]}f}"
 
 
-def row_texts(row: BoardRow) -> list[str]:
-    """Return a line's texts in the order of :data:`COLUMNS`."""
-    numbers = [_text(name, row.numbers[name]) for name in NUMBERS]
-    rest = [("yes" if row.contended else "no") if name == "contended" else getattr(row, name) for name in _REST]
-    return [*(guarded(getattr(row.key, name)) for name in _KEY), *numbers, *map(guarded, rest)]
+def columns_of(rows: Sequence[BoardRow]) -> tuple[str, ...]:
+    """Return the columns of a file of some lines, in order: those of :data:`ON_CUDA_ALONE` where one has a number."""
+    empty = {name for name in ON_CUDA_ALONE if all(row.numbers[name] is None for row in rows)}
+    return tuple(name for name in COLUMNS if name not in empty)
+
+
+def row_texts(row: BoardRow) -> dict[str, str]:
+    """Return a line's texts by column."""
+    numbers = {name: _text(name, row.numbers[name]) for name in NUMBERS}
+    rest = {name: guarded(getattr(row, name)) for name in _REST if name != "contended"}
+    key = {name: guarded(getattr(row.key, name)) for name in _KEY}
+    return {**key, **numbers, **rest, "contended": "yes" if row.contended else "no"}
 
 
 def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
@@ -169,7 +182,7 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
     where
         To begin a message with.
     line
-        Texts by column.
+        Texts by column; those of :data:`ON_CUDA_ALONE` may be missing.
 
     Raises
     ------
@@ -183,7 +196,7 @@ def parse_row(where: str, line: Mapping[str, str]) -> BoardRow:
         raise DataError(f"{where} has '{one_line(line['contended'])}' for contended: write yes or no.")
     texts = {name: unguarded(line[name]) for name in (*_KEY, *_REST)}
     _check_texts(where, texts)
-    numbers = {name: csv_number(where, line[name]) for name in NUMBERS}
+    numbers = {name: csv_number(where, line.get(name, "")) for name in NUMBERS}
     for name, number in numbers.items():
         if number is not None and not quantity(name).is_possible(number):
             raise DataError(

@@ -158,28 +158,44 @@ def _enough(calls: int, seconds: float, budget: LatencyBudget) -> bool:
     return (calls >= budget.min_calls and seconds >= budget.min_seconds) or seconds >= budget.max_seconds
 
 
-def windows(timing: Timing) -> Latency:
-    """Return the summaries of both windows and of the times by the device's own clock."""
-    summaries = {name: replace(summarise(times), stopped=timing.stopped) for name, times in _by_window(timing).items()}
-    no_events = LatencyWindow(reason="a CPU has no event clock", stopped=timing.stopped)
-    return Latency(
-        device=summaries["device"],
-        end_to_end=summaries["end_to_end"],
-        device_events=summaries.get("device_events", no_events),
-    )
+def windows(strict: Timing, default: Timing | None = None) -> Latency:
+    """Return the summaries of both windows in each math, and of the times by the device's own clock in strict math.
+
+    Parameters
+    ----------
+    strict, default
+        The latency pass in strict and in default math; None on a CPU.
+    """
+    summaries = {name: replace(summarise(times), stopped=strict.stopped) for name, times in _strict(strict).items()}
+    no_events = LatencyWindow(reason="a CPU has no event clock", stopped=strict.stopped)
+    no_default = LatencyWindow(reason="on a CPU the same as in strict math, not measured again")
+    in_default = {
+        name: replace(summarise(times), stopped=default.stopped) if default else no_default
+        for name, times in _default(default).items()
+    }
+    return Latency(**{"device_events": no_events, **summaries, **in_default})
 
 
-def raw_times(timing: Timing) -> dict[str, list[float]]:
-    """Return the times of every call by window, in ms to 0.1 us; ``device_events`` on CUDA only."""
-    return {name: [round(time, 4) for time in times] for name, times in _by_window(timing).items()}
+def raw_times(strict: Timing, default: Timing | None = None) -> dict[str, list[float]]:
+    """Return the times of every call by window, in ms to 0.1 us; ``device_events`` and default math on CUDA only."""
+    by_window = {**_strict(strict), **_default(default)}
+    return {name: [round(time, 4) for time in times] for name, times in by_window.items() if times}
 
 
-def _by_window(timing: Timing) -> dict[str, list[float]]:
+def _strict(timing: Timing) -> dict[str, list[float]]:
     events = [call.events_ms for call in timing.calls if call.events_ms is not None]
     return {
         "device": [call.device_ms for call in timing.calls],
         "end_to_end": [call.end_to_end_ms for call in timing.calls],
         **({"device_events": events} if events else {}),
+    }
+
+
+def _default(timing: Timing | None) -> dict[str, list[float]]:
+    calls = timing.calls if timing else ()
+    return {
+        "device_default": [call.device_ms for call in calls],
+        "end_to_end_default": [call.end_to_end_ms for call in calls],
     }
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["configure", "synchronise"]
+from harness.protocol import Math
+
+__all__ = ["configure", "default_math", "synchronise"]
 
 _CUBLAS_WORKSPACE = ":4096:8"
 """The faster of the two settings with which cuBLAS is deterministic."""
@@ -16,8 +20,9 @@ _CUBLAS_WORKSPACE = ":4096:8"
 def configure(device: str, seed: int, *, uses_torch: bool = True) -> None:
     """Seed every global generator, pin the flags that change results, and open the device.
 
-    TF32 is off, cuDNN is deterministic, and torch uses deterministic algorithms where it has them; an operation without
-    warns on standard error. Call it before anything uses CUDA, since cuBLAS reads its setting once.
+    The math is ``strict`` (:data:`harness.protocol.Math`): TF32 is off, cuDNN is deterministic, and torch uses
+    deterministic algorithms where it has them; an operation without warns on standard error. Call it before anything
+    uses CUDA, since cuBLAS reads its setting once.
 
     Parameters
     ----------
@@ -39,15 +44,33 @@ def _configure_torch(device: str, seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _set("strict")
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
         _open(device)
+
+
+def _set(math: Math) -> None:
+    """Set every flag of torch that distinguishes the two kinds of math; what they share is set, too."""
+    import torch
+
+    strict = math == "strict"
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = not strict
+    torch.backends.cudnn.deterministic = strict
+    torch.use_deterministic_algorithms(strict, warn_only=strict)
+
+
+@contextmanager
+def default_math() -> Iterator[None]:
+    """Compute in ``default`` math (:data:`harness.protocol.Math`) inside, and in ``strict`` math again after it."""
+    _set("default")
+    try:
+        yield
+    finally:
+        _set("strict")
 
 
 def _open(device: str) -> None:

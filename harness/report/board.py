@@ -11,7 +11,7 @@ from harness.gate.rows import METRIC_IDS, BoardRow, CellKey
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import setting_title
 from harness.report.pivot import Cut
-from harness.store.quantities import quantity
+from harness.store.quantities import in_each_math, quantity
 
 __all__ = ["board_grids", "board_title", "by_training", "number_text", "submitted"]
 
@@ -21,7 +21,6 @@ _COSTS = ("device_median_ms", "end_to_end_median_ms", "peak_inference_mb", "memo
 """Columns of the leaderboard that tables show beside the metrics."""
 
 _NAMES = (*METRIC_IDS, *_COSTS)
-_OF_MACHINE = tuple(name for name in _COSTS if quantity(name).of_machine)
 
 
 def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
@@ -34,16 +33,17 @@ def board_grids(board: Board, rows: Sequence[BoardRow]) -> list[Grid]:
     rows
         All or some of its lines.
     """
-    columns = [Cut(quantity(name)).column for name in _NAMES]
+    names = in_each_math(_NAMES, lambda name: any(row.numbers[name] is not None for row in rows))
+    columns = [Cut(quantity(name)).column for name in names]
     grids = []
     for keys, members in by_training(rows, lambda row: row.key).items():
-        lines = [_line(row, first) for row, first in zip(members, _first_of_method(members), strict=True)]
+        lines = [_line(row, names, first) for row, first in zip(members, _first_of_method(members), strict=True)]
         ranked = rank_columns(lines, columns)
         several = {row.key.category for row in members if row.hardware != members[0].hardware}
         title = f"Leaderboard: {board_title(board, members[0].key)}"
         context = {"kind": "leaderboard", "dataset": board.dataset, "preset": board.preset, **dict(keys)}
         headings = ("method", "category")
-        grids.append(Grid(title, headings, tuple(columns), _comparable(ranked, several), keys=context))
+        grids.append(Grid(title, headings, tuple(columns), _comparable(ranked, names, several), keys=context))
     return grids
 
 
@@ -52,13 +52,13 @@ def submitted(row: BoardRow, submission: str) -> BoardRow:
     return replace(row, key=replace(row.key, method=f"{row.key.method} ({submission})")) if submission else row
 
 
-def _comparable(rows: Sequence[Row], several: Collection[str]) -> tuple[Row, ...]:
+def _comparable(rows: Sequence[Row], names: Sequence[str], several: Collection[str]) -> tuple[Row, ...]:
     """Take the places from numbers of different machines, in the categories that have such."""
 
     def unplaced(row: Row) -> Row:
         values = (
-            replace(value, place=0) if name in _OF_MACHINE else value
-            for name, value in zip(_NAMES, row.values, strict=True)
+            replace(value, place=0) if quantity(name).of_machine else value
+            for name, value in zip(names, row.values, strict=True)
         )
         return replace(row, values=tuple(values))
 
@@ -99,13 +99,13 @@ def _first_of_method(rows: Sequence[BoardRow]) -> list[bool]:
     return [row.key.method != last for row, last in zip(rows, before, strict=False)]
 
 
-def _line(row: BoardRow, first: bool) -> Row:
+def _line(row: BoardRow, names: Sequence[str], first: bool) -> Row:
     name = Value(row.key.method if first else "")
     label = Value(row.key.category, note=_origin(row))
-    values = [_value(column, row.numbers[column]) for column in _NAMES]
+    values = [_value(column, row.numbers[column]) for column in names]
     if row.contended:
         busy = missing("contended: something else kept the machine busy")
-        values = [busy if name.endswith("_ms") else value for name, value in zip(_NAMES, values, strict=True)]
+        values = [busy if name.endswith("_ms") else value for name, value in zip(names, values, strict=True)]
     keys = {"method": row.key.method, "category": row.key.category}
     return Row((name, label), tuple(values), keys, starts=first, rank_group=row.key.category)
 

@@ -93,7 +93,8 @@ def on_other_machine(printed: Value, quantity: Quantity) -> Value:
     """Add to a published number that depends on the machine that it was another one."""
     if printed.number is None or not quantity.of_machine:
         return printed
-    return replace(printed, note="on the authors' machine: no difference is given")
+    math = ", in the math of their code" if quantity.math else ""
+    return replace(printed, note=f"on the authors' machine{math}: no difference is given")
 
 
 def published_labels(method: MethodRecords, published: Published) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from harness.report.pivot import (
     pivot,
 )
 from harness.store.published import MEAN, Published
-from harness.store.quantities import ACCURACY, WINDOWS, Quantity, quantities_of, quantity
+from harness.store.quantities import ACCURACY, WINDOWS, Quantity, in_each_math, quantities_of, quantity
 
 __all__ = [
     "accuracy_grid",
@@ -33,9 +33,12 @@ __all__ = [
 
 _REPORTED = "bytes of tensors and arrays, as the method reports them"
 _COSTS = ("device_median_ms", "end_to_end_median_ms", "fps", "memory_mb", "peak_inference_mb")
-_SUMMARY = (*ACCURACY, *map(quantity, ("device_median_ms", "end_to_end_median_ms", "memory_mb")))
+_SUMMARY = (*(metric.id for metric in ACCURACY), "device_median_ms", "end_to_end_median_ms", "memory_mb")
 _STATISTICS = ("median", "low", "high", "p95", "p99")
 _OF_COSTS = "median latency at batch 1; device: infer only, end to end: prepare and infer; memory: parameters and bank"
+_OF_MATH = (
+    "strict math: deterministic algorithms, no TF32; default math: as torch computes on a GPU unless told otherwise"
+)
 _OF_TIMING = (
     "batch 1; decode: reading the files, clean: removing the background, device: infer only, end to end: prepare and "
     "infer; interval: order statistics of one category's calls, over several the means of its ends, which is wider "
@@ -114,9 +117,15 @@ def cost_grid(group: Group, published: Published | None) -> Grid:
     """
     sources = _sources(group, quantity("peak_inference_mb"))
     how = f"peak: the most that was held in inference ({', or '.join(sources)})" if sources else ""
-    caption = "; ".join(filter(None, (_OF_COSTS, how)))
-    cuts = [Cut(quantity(id)) for id in _COSTS]
+    caption = "; ".join(filter(None, (_OF_COSTS, _OF_MATH, how)))
+    cuts = [Cut(quantity(id)) for id in _in_each_math(_COSTS, group)]
     return pivot(group, "costs", "Speed and memory", cuts, published=published, note=measured_on, caption=caption)
+
+
+def _in_each_math(ids: Sequence[str], group: Group) -> tuple[str, ...]:
+    """Return ids of quantities with those of speeds in default math, where a record of a group has one."""
+    records = group_records_of(group)
+    return in_each_math(ids, lambda id: any(quantity(id).number(record) is not None for record in records))
 
 
 def memory_grid(group: Group) -> Grid:
@@ -179,7 +188,7 @@ def timing_grid(group: Group) -> Grid:
         for name, (median, *_) in windows.items()
         if name not in timed
     }
-    caption = "; ".join((_OF_TIMING, *(f"{WINDOWS[name]}: {reason}" for name, reason in absent.items())))
+    caption = "; ".join((_OF_TIMING, _OF_MATH, *(f"{WINDOWS[name]}: {reason}" for name, reason in absent.items())))
     return group_grid(group, "timing", "Timing", columns, rows, caption=caption, second="window")
 
 
@@ -197,26 +206,23 @@ def summary_grid(group: Group) -> Grid:
     A cell that is not ok is a row of dashes with its reason, and its method has no mean.
     """
     rows: list[Row] = []
+    shown = [quantity(id) for id in _in_each_math(_SUMMARY, group)]
     for method in group.methods:
         recorded = [category for category in group.categories if category in method.records]
         for position, category in enumerate(recorded):
             record = method.records[category]
-            values = [measured_value(group, method, Cut(quantity, category=category)) for quantity in _SUMMARY]
+            values = [measured_value(group, method, Cut(part, category=category)) for part in shown]
             if record.status != "ok":
-                values = [missing(f"{record.status}: {record.reason}")] * len(_SUMMARY)
+                values = [missing(f"{record.status}: {record.reason}")] * len(shown)
             rows.append(_summary_row(method, category, values, first=not position))
         if len(recorded) > 1:
             failed = [category for category in recorded if category not in method.ok]
-            values = [measured_value(group, method, Cut(quantity), recorded) for quantity in _SUMMARY]
+            values = [measured_value(group, method, Cut(part), recorded) for part in shown]
             if failed:
-                values = [missing(f"no mean without {', '.join(failed)}")] * len(_SUMMARY)
+                values = [missing(f"no mean without {', '.join(failed)}")] * len(shown)
             rows.append(_summary_row(method, f"mean of {len(recorded)}", values, group="mean"))
-    return replace(
-        group_grid(
-            group, "results", "Results", [Cut(quantity).column for quantity in _SUMMARY], rows, second="category"
-        ),
-        caption="",
-    )
+    columns = [Cut(part).column for part in shown]
+    return replace(group_grid(group, "results", "Results", columns, rows, second="category"), caption="")
 
 
 def _summary_row(

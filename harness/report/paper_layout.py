@@ -213,9 +213,10 @@ class _Layout:
     def _caption(self) -> str:
         if self._series is None or not any(line.measured for line in self.lines):
             return f"as published: {CITATION}"
+        speed = "measured fps: strict math" if "fps" in self._table.metrics else ""
         if self._printed is None:
-            return ""
-        return f"measured: {self._series.title}; published: {CITATION}"
+            return speed
+        return "; ".join(filter(None, (f"measured: {self._series.title}", speed, f"published: {CITATION}")))
 
     def _keys(self) -> dict[str, str]:
         context = self._series.keys if self._series else {"dataset": self._table.dataset}

@@ -58,11 +58,13 @@ class Latency:
     Parameters
     ----------
     device
-        ``infer`` alone.
+        ``infer`` alone, in strict math (:data:`harness.protocol.Math`).
     end_to_end
-        ``prepare`` and ``infer``.
+        ``prepare`` and ``infer``, in strict math.
+    device_default, end_to_end_default
+        The same in default math; on a CPU without times, as they would be the same.
     device_events
-        ``infer`` by CUDA events.
+        ``infer`` by CUDA events, in strict math.
     decode
         Reading and decoding the files of a sample.
     clean
@@ -71,6 +73,8 @@ class Latency:
 
     device: LatencyWindow | None = None
     end_to_end: LatencyWindow | None = None
+    device_default: LatencyWindow | None = None
+    end_to_end_default: LatencyWindow | None = None
     device_events: LatencyWindow | None = None
     decode: LatencyWindow | None = None
     clean: LatencyWindow | None = None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
 from harness.errors import UsageError
+from harness.protocol import Math
 from harness.registry import nearest_names
 from harness.store.measurements import LatencyWindow, Size
 from harness.store.record import Record
 
 __all__ = [
     "ACCURACY",
+    "IN_DEFAULT_MATH",
     "OLD_IDS",
     "QUANTITIES",
     "WINDOWS",
     "Kind",
     "Quantity",
+    "in_each_math",
     "quantities_of",
     "quantity",
     "require_accuracy",
@@ -61,6 +64,8 @@ class Quantity:
         Why it is missing where its window was timed.
     reciprocal_of
         Where not 0, the number is this divided by what the record keeps, and a mean is taken of what it keeps.
+    math
+        How torch computed during the timed calls; None for what is no time of them.
     """
 
     id: str
@@ -77,6 +82,7 @@ class Quantity:
     ranked: bool = True
     too_few: str = ""
     reciprocal_of: float = 0.0
+    math: Math | None = None
 
     @property
     def title(self) -> str:
@@ -149,25 +155,40 @@ ACCURACY: tuple[Quantity, ...] = (
 WINDOWS = {
     "decode": "decode",
     "clean": "clean",
-    "device": "device",
-    "device_events": "device (CUDA events)",
-    "end_to_end": "end to end",
+    "device": "device (strict)",
+    "device_events": "device (strict, CUDA events)",
+    "end_to_end": "end to end (strict)",
+    "device_default": "device (default)",
+    "end_to_end_default": "end to end (default)",
 }
 """Windows of latency in the order of the work, and their names in tables."""
+
+_MATH: dict[str, Math] = {
+    "device": "strict",
+    "device_events": "strict",
+    "end_to_end": "strict",
+    "device_default": "default",
+    "end_to_end_default": "default",
+}
+"""Windows of inference, and how torch computes in them."""
 
 _OF_WINDOW = {
     "decode": "reading and decoding one sample, outside the other windows",
     "clean": "removing the background of one cloud, outside the other windows",
-    "device": "inference alone, batch 1",
-    "device_events": "inference by the events of the CUDA device",
-    "end_to_end": "padding, resizing, transfer and inference, batch 1",
+    "device": "inference alone, batch 1, strict math",
+    "device_events": "inference by the events of the CUDA device, strict math",
+    "end_to_end": "padding, resizing, transfer and inference, batch 1, strict math",
+    "device_default": "inference alone, batch 1, default math",
+    "end_to_end_default": "padding, resizing, transfer and inference, batch 1, default math",
 }
 _MEDIAN_HEADINGS = {
     "decode": "decode\nms",
     "clean": "clean\nms",
-    "device": "infer ms\n(device)",
-    "device_events": "CUDA events\nms",
-    "end_to_end": "end to end\nms",
+    "device": "infer ms\n(strict)",
+    "device_events": "CUDA events\nms, strict",
+    "end_to_end": "end to end\nms, strict",
+    "device_default": "infer ms\n(default)",
+    "end_to_end_default": "end to end\nms, default",
 }
 _NO_INTERVAL = "too few calls for an interval of the median"
 _STATISTICS = {
@@ -183,7 +204,7 @@ _STATISTICS = {
 
 
 def _times(window: str) -> Iterable[Quantity]:
-    of_method = window not in ("decode", "clean")
+    math = _MATH.get(window)
     for name, (short, help, too_few) in _STATISTICS.items():
         yield Quantity(
             f"{window}_{name}_ms",
@@ -194,8 +215,9 @@ def _times(window: str) -> Iterable[Quantity]:
             short,
             "ms",
             of_machine=True,
-            ranked=of_method and name in ("median", "p95", "p99"),
+            ranked=math is not None and name in ("median", "p95", "p99"),
             too_few=too_few,
+            math=math,
         )
     yield Quantity(
         f"{window}_calls",
@@ -207,21 +229,29 @@ def _times(window: str) -> Iterable[Quantity]:
         digits=0,
         lowest=False,
         ranked=False,
+        math=math,
     )
 
 
-_FPS = Quantity(
-    "fps",
-    "speed",
-    "fps\n(device)",
-    ("latency", "device", "median_ms"),
-    "Images a second: 1000 / median of the device window.",
-    "fps",
-    "1/s",
-    lowest=False,
-    of_machine=True,
-    reciprocal_of=1000.0,
-)
+def _fps(id: str, window: str) -> Quantity:
+    """Return images a second in the math of a window of inference alone."""
+    math = _MATH[window]
+    return Quantity(
+        id,
+        "speed",
+        f"fps\n({math})",
+        ("latency", window, "median_ms"),
+        f"Images a second: 1000 / median of the device window, {math} math.",
+        "fps",
+        "1/s",
+        lowest=False,
+        of_machine=True,
+        reciprocal_of=1000.0,
+        math=math,
+    )
+
+
+_FPS = (_fps("fps", "device"), _fps("fps_default", "device_default"))
 
 
 def _state(name: str, heading: str, help: str) -> Quantity:
@@ -278,9 +308,19 @@ _WORK: tuple[Quantity, ...] = (
 
 QUANTITIES: Mapping[str, Quantity] = {
     quantity.id: quantity
-    for quantity in (*ACCURACY, _FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
+    for quantity in (*ACCURACY, *_FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
 }
 """Every quantity by id."""
+
+IN_DEFAULT_MATH: Mapping[str, str] = {
+    "fps": "fps_default",
+    **{
+        f"{window}_{name}_ms": f"{window}_default_{name}_ms"
+        for window in ("device", "end_to_end")
+        for name in _STATISTICS
+    },
+}
+"""Ids of speeds in strict math, to those of the same in default math (:data:`harness.protocol.Math`)."""
 
 OLD_IDS: Mapping[str, str] = {
     "infer_ms": "device_median_ms",
@@ -290,6 +330,21 @@ OLD_IDS: Mapping[str, str] = {
     "calls": "device_calls",
 }
 """Ids of version 0.1, which are still read, to those of today."""
+
+
+def in_each_math(ids: Sequence[str], is_measured: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return ids of quantities and, after the last speed in strict math, those of the same speeds in default math.
+
+    Parameters
+    ----------
+    ids
+        In the order of columns.
+    is_measured
+        Whether any number of an id in default math is there; others are left out, as only CUDA devices have them.
+    """
+    default = [id for id in map(IN_DEFAULT_MATH.get, ids) if id and is_measured(id)]
+    after = max((place for place, id in enumerate(ids, 1) if id in IN_DEFAULT_MATH), default=0)
+    return (*ids[:after], *default, *ids[after:])
 
 
 def quantity(id: str) -> Quantity:

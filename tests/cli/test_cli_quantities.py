@@ -13,6 +13,7 @@ def test_json_describes_every_quantity(call):
         "id": "i_auroc",
         "kind": "accuracy",
         "heading": "I-AUROC",
+        "math": None,
         "unit": "",
         "digits": 3,
         "best": "highest",
@@ -20,6 +21,8 @@ def test_json_describes_every_quantity(call):
         "help": QUANTITIES["i_auroc"].help,
     }
     assert described["device_median_ms"]["best"] == "lowest"
+    math = {id: described[id]["math"] for id in ("fps", "end_to_end_p95_ms", "fps_default", "decode_mean_ms")}
+    assert list(math.values()) == ["strict", "strict", "default", None]
     assert described["train_samples"]["best"] is None
 
 

@@ -80,6 +80,17 @@ def test_a_speed_needs_ratio_floor_and_disjoint_intervals(old, new, worse) -> No
     assert moved(new, old, "better") == ["device_median_ms"] * worse
 
 
+@pytest.mark.parametrize("slower", [1.1, 1.3])
+def test_speeds_in_default_math_are_compared_where_there_are_any(slower) -> None:
+    old, new = (
+        toy_record(latency={"device_default": window(20.0 * factor), "end_to_end_default": window(30.0)})
+        for factor in (1.0, slower)
+    )
+    assert moved(old, new) == ["device_default_median_ms"] * (slower > 1.2)
+    assert reasons(old, toy_record()) == {("speed", "not measured"): 2}
+    assert reasons(toy_record(), toy_record()) == {}
+
+
 OTHER = [{"cpu": "Other CPU"}, {"cores": 8}, {"threads": 1}, {"device": "cuda:0", "device_name": "H200"}]
 
 

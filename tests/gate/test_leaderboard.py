@@ -14,8 +14,9 @@ from report_records import METRICS
 from harness.errors import DataError, PrerequisiteError
 from harness.gate.compare import compare
 from harness.gate.leaderboard import Board, find_boards, latest, merge
-from harness.gate.rows import COLUMNS, METRIC_IDS, BoardRow, CellKey
+from harness.gate.rows import COLUMNS, METRIC_IDS, ON_CUDA_ALONE, BoardRow, CellKey
 from harness.gate.tolerances import Tolerances
+from harness.report.board import board_grids
 
 GOLDEN = """\
 method,category,shots,split,weights,i_auroc,p_auroc,aupro_30,aupro_1,aupro_30_official,aupro_1_official,\
@@ -66,6 +67,19 @@ def test_columns_by_the_names_of_version_0_1_are_read(tmp_path) -> None:
     written = text_of(tmp_path, latest(RECORDS).rows)
     board(tmp_path).path.write_text(written.replace("device_calls", "calls", 1).replace("memory_mb", "paper_mb", 1))
     assert board(tmp_path).read_all() == latest(RECORDS).rows
+
+
+def test_a_file_has_columns_of_default_math_where_a_line_has_a_number_in_them(tmp_path) -> None:
+    both = toy_record("cfm-s", latency={"device_default": window(20.0), "end_to_end_default": window(30.0)})
+    rows = latest([*RECORDS, both]).rows
+    heading, *lines = text_of(tmp_path, rows).splitlines()
+    place = heading.split(",").index("device_default_median_ms")
+    assert sorted(line.split(",")[place] for line in lines[:2]) == ["", "20.0000"]
+    assert board(tmp_path).read_all() == rows
+    shown = [column.keys["metric"] for grid in board_grids(board(tmp_path), rows[:2]) for column in grid.columns]
+    assert [name for name in shown if name.endswith("_ms")] == [
+        f"{window}_median_ms" for window in ("device", "end_to_end", "device_default", "end_to_end_default")
+    ]
 
 
 def test_lines_are_sorted_by_number_of_samples_not_by_its_text(tmp_path) -> None:
@@ -128,7 +142,8 @@ def test_a_line_survives_its_file(tmp_path_factory, metrics, median, spread, pea
 def test_a_record_of_an_older_version_lacks_numbers() -> None:
     row = BoardRow.of(toy_record(latency={"device": {"median_ms": 40.0}}, memory={"static": {}, "peak_inference": {}}))
     lacking = [name for name, value in row.numbers.items() if value is None]
-    assert lacking == ["device_low_ms", "device_high_ms", "device_calls", "peak_inference_mb", "static_mb"]
+    of_strict_math = [name for name in lacking if name not in ON_CUDA_ALONE]
+    assert of_strict_math == ["device_low_ms", "device_high_ms", "device_calls", "peak_inference_mb", "static_mb"]
     assert not row.contended
 
 
@@ -207,7 +222,7 @@ def test_a_board_without_a_file_is_empty_and_others_are_found(tmp_path) -> None:
 
 def spoiled(line: int, column: str, value: str):
     def change(lines: list[list[str]]) -> None:
-        lines[line][COLUMNS.index(column)] = value
+        lines[line][lines[0].index(column)] = value
 
     return change
 

@@ -152,7 +152,9 @@ def test_latency_has_its_windows_and_reading_its_columns(twice) -> None:
     latency = twice[0]["latency"]
     assert latency["device"]["calls"] == latency["end_to_end"]["calls"] >= 100
     assert 0 < latency["device"]["median_ms"] < latency["end_to_end"]["median_ms"]
-    assert latency["device_events"]["median_ms"] is None
+    for window in ("device_events", "device_default", "end_to_end_default"):
+        assert latency[window]["median_ms"] is None
+        assert latency[window]["reason"]
     assert latency["decode"]["calls"] == 6
     assert latency["clean"]["calls"] >= 3
 

@@ -199,6 +199,25 @@ def test_event_times_stand_beside_wall_times_where_there_are_events() -> None:
     assert raw_times(timing)["device_events"] == [1.5, 3.5]
 
 
+def test_times_in_default_math_stand_beside_those_in_strict_math() -> None:
+    strict, default = Timing((Call(4.0, 5.0, 3.0),)), Timing((Call(2.0, 3.0, 1.0),), stopped="the time was over")
+    found = windows(strict, default)
+    assert (found.device.median_ms, found.device_default.median_ms) == (4.0, 2.0)
+    assert (found.end_to_end.median_ms, found.end_to_end_default.median_ms) == (5.0, 3.0)
+    assert (found.end_to_end.stopped, found.end_to_end_default.stopped) == ("", "the time was over")
+    raw = raw_times(strict, default)
+    assert (raw["device"], raw["device_default"], raw["end_to_end_default"]) == ([4.0], [2.0], [3.0])
+
+
+def test_a_cpu_is_measured_in_strict_math_alone_and_says_so() -> None:
+    timing = Timing((Call(2.0, 3.0, None),))
+    found = windows(timing)
+    for window in (found.device_default, found.end_to_end_default):
+        assert window.median_ms is None
+        assert "the same as in strict math" in window.reason
+    assert set(raw_times(timing)) == {"device", "end_to_end"}
+
+
 @pytest.mark.parametrize(("quantile", "calls"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299)])
 def test_a_percentile_needs_enough_calls(quantile: float, calls: int) -> None:
     assert calls_needed(quantile) == calls

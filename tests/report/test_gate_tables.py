@@ -39,14 +39,14 @@ def test_what_is_worse_comes_first_number_by_number_and_then_what_is_better():
     assert cells(worse) == [
         ("cfm", "bump", "I-AUROC", "0.9500", "0.9000", "-0.0500", "0.002"),
         ("", "", "AUPRO@1% exact", "0.6000", "-", "", "0.005"),
-        ("", "", "infer ms (device)", "40.0", "60.0", "×1.50", "×1.2"),
+        ("", "", "infer ms (strict)", "40.0", "60.0", "×1.50", "×1.2"),
         ("", "", "memory MB (state)", "452.7", "500.0", "×1.10", "×1.01"),
         ("", "ridge", "status", "ok", "not ok", "", ""),
     ]
     assert better.title == f"Better than on the leaderboard: {about}"
     assert cells(better) == [
         ("cfm-t", "bump", "AUPRO@30% exact", "0.9750", "0.9800", "+0.0050", "0.002"),
-        ("", "", "infer ms (device)", "40.0", "20.0", "×0.50", "×1.2"),
+        ("", "", "infer ms (strict)", "40.0", "20.0", "×0.50", "×1.2"),
     ]
 
 

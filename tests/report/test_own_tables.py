@@ -4,7 +4,7 @@ import pytest
 from report_records import cells, complete, full_record, group_of, make_record, notes
 
 from harness.data.registry import DATASETS
-from harness.report.own_tables import cost_grid, defect_grid, memory_grid, timing_grid
+from harness.report.own_tables import cost_grid, defect_grid, memory_grid, summary_grid, timing_grid
 from harness.report.render.data import entries
 from harness.store.environment import Environment
 from harness.store.quantities import WINDOWS, quantity
@@ -124,6 +124,24 @@ def test_what_computed_parts_stands_beside_speeds_and_two_ways_are_not_averaged(
     assert cells(grid)["cfm", "measured", "device_median_ms"] == "-"
     assert cells(grid)["cfm", "measured", "memory_mb"] != "-"
     assert "several ways: farthest points by a graph / farthest points by a loop" in " ".join(grid.notes)
+
+
+def test_speeds_in_default_math_have_columns_where_a_record_has_them():
+    default = {"device_default": window(10.0), "end_to_end_default": window(15.0)}
+    gpu = {"device": "cuda:0", "device_name": "GPU A"}
+    fast = make_record(latency={"device": window(40.0), "end_to_end": window(50.0), **default}, environment=gpu)
+    plain = make_record("cfm-t", environment=gpu)
+    for made in (lambda group: cost_grid(group, None), summary_grid):
+        grid = made(group_of(fast, plain))
+        found = {(entry["method"], entry["metric"]): entry["text"] for entry in entries(grid)}
+        assert (found["cfm", "device_median_ms"], found["cfm", "device_default_median_ms"]) == ("40.0", "10.0")
+        assert found["cfm", "end_to_end_default_median_ms"] == "15.0"
+        assert found["cfm-t", "device_default_median_ms"] == "-"
+        headings = [column.heading for column in grid.columns]
+        assert headings.index("infer ms\n(strict)") < headings.index("infer ms\n(default)")
+        without = [column.heading for column in made(group_of(plain)).columns]
+        assert [heading for heading in headings if "default" not in heading] == without
+    assert cells(cost_grid(group_of(fast), None))["cfm", "measured", "fps_default"] == "100.0"
 
 
 def test_memory_that_could_not_be_measured_is_a_dash_and_never_zero():
@@ -254,7 +272,7 @@ def test_what_has_too_few_calls_is_a_dash_with_the_reason():
 def test_windows_that_no_record_has_are_named_with_the_reason():
     grid = timing_grid(group_of(timed()))
     assert {row.keys["window"] for row in grid.rows} == {"decode", "device", "end_to_end"} < set(WINDOWS)
-    assert "device (CUDA events): a CPU has no event clock" in grid.caption
+    assert "device (strict, CUDA events): a CPU has no event clock" in grid.caption
     assert "clean: not measured" in grid.caption
 
 

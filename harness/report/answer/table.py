@@ -12,7 +12,7 @@ from harness.store.quantities import Quantity, quantity
 
 __all__ = ["answer_grid", "answer_html"]
 
-_HEADINGS = {"fps": "fps", "peak_inference_mb": "peak\nMB", "fit_s": "fit\ns"}
+_HEADINGS = {"fps": "fps\n(strict)", "peak_inference_mb": "peak\nMB", "fit_s": "fit\ns"}
 
 _CAPTION = "95% intervals over test images; differences are paired, and wide enough for the best having been picked"
 

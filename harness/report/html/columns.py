@@ -36,7 +36,9 @@ class BoardColumn:
 _SHOWN = ("fps", "end_to_end_median_ms", "memory_mb", "static_mb", "peak_inference_mb")
 _SPEED = (
     "fps",
-    *(f"{window}_median_ms" for window in ("device", "end_to_end", "device_events", "decode", "clean")),
+    "fps_default",
+    *(f"{window}_median_ms" for window in ("device", "end_to_end", "device_default", "end_to_end_default")),
+    *(f"{window}_median_ms" for window in ("device_events", "decode", "clean")),
 )
 
 

@@ -21,9 +21,11 @@ from harness.store.record import Record, unlike_published
 __all__ = ["record_page", "record_texts"]
 
 _WINDOWS = {
-    "device": "device: inference alone",
-    "end_to_end": "end to end: padding, resizing, transfer and inference",
-    "device_events": "device, by CUDA events",
+    "device": "device: inference alone, strict math",
+    "end_to_end": "end to end: padding, resizing, transfer and inference, strict math",
+    "device_default": "device, default math",
+    "end_to_end_default": "end to end, default math",
+    "device_events": "device, by CUDA events, strict math",
     "decode": "decode: reading the files",
     "clean": "clean: removing the background",
 }
