@@ -61,7 +61,8 @@ class CFM:
         ``box``: five 5 x 5 then three 7 x 7 mean filters, zero-padded, sigma about 4.69 pixels (the authors' code);
         ``gaussian``: sigma 4, zero-padded (paper); ``none``.
     precision
-        Precision of the networks and mappings: ``fp32``, or ``bf16`` under autocast.
+        Precision of products in networks and mappings: ``fp32``, ``tf32`` (on CUDA alone), or ``bf16`` under autocast,
+        with weights that are rounded once, those of the mappings after training.
     compile
         Whether networks and mappings are compiled by ``torch.compile`` for inference; the first call takes about a
         minute.
@@ -90,7 +91,7 @@ class CFM:
     mapping: Literal["cross", "intra"] = "cross"
     intra_hidden: Literal["960", "mean"] = "960"
     smoothing: Literal["box", "gaussian", "none"] = "box"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     compile: bool = False
 
     losses_: list[float] = field(default_factory=list, init=False, repr=False)
@@ -118,18 +119,20 @@ class CFM:
         """Extract the features of each sample once and train both mappings on them (section 3.2)."""
         from methods.parts.cfm.training import Schedule, train
         from methods.parts.cfm.training_features import training_features
+        from methods.parts.precision import tf32_products
 
         extractors, pair = self._build(seed, device)
         cache, self._cache = self._cache, None
-        self.losses_ = train(
-            pair,
-            training_features(extractors, samples, cache, progress),
-            len(samples),
-            Schedule(self.epochs, self.lr, self.batch, self.pixels),
-            seed=seed,
-            progress=progress,
-            autocast=extractors.autocast,
-        )
+        with tf32_products(self.precision):
+            self.losses_ = train(
+                pair,
+                training_features(extractors, samples, cache, progress),
+                len(samples),
+                Schedule(self.epochs, self.lr, self.batch, self.pixels),
+                seed=seed,
+                progress=progress,
+                autocast=extractors.autocast,
+            )
         self._make_ready(extractors, pair)
 
     def prepare(self, sample: Sample) -> Inputs:
@@ -154,9 +157,10 @@ class CFM:
         import torch
 
         from methods.parts.cfm.explain import feature_means
+        from methods.parts.precision import tf32_products
 
         extractors, pair = self._fitted()
-        with torch.inference_mode(), extractors.autocast():
+        with torch.inference_mode(), tf32_products(self.precision), extractors.autocast():
             means = feature_means(pair, extractors.tokens(inputs))
         return {name: values.cpu().numpy() for name, values in means.items()}
 
@@ -203,8 +207,11 @@ class CFM:
     def _build(self, seed: int, device: str) -> tuple[Extractors, MappingPair]:
         from methods.parts.cfm.mapping import MappingPair
         from methods.parts.features import build_extractors
+        from methods.parts.precision import require_tf32
 
         self._steps = None
+        if self.precision == "tf32":
+            require_tf32(device)
         self._extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
         hidden = 0 if self.intra_hidden == "mean" else int(self.intra_hidden)
         self._pair = MappingPair(*self._extractors.channels, self.mapping, hidden)
@@ -215,18 +222,26 @@ class CFM:
         return self._extractors, self._pair
 
     def _make_ready(self, extractors: Extractors, pair: MappingPair) -> None:
-        """Capture inference as CUDA graphs where the device has them and nothing is compiled."""
-        from methods.parts.cfm.maps import capture_maps, finisher
+        """Round the trained mappings where the precision asks for it, and capture inference as CUDA graphs.
 
+        Graphs are captured where the device has them and nothing is compiled.
+        """
+        from methods.parts.cfm.maps import capture_maps, finisher
+        from methods.parts.precision import tf32_products
+
+        if self.precision == "bf16":
+            pair.round_to_bf16()
         if extractors.device.type == "cuda" and not self.compile:
-            extractors.capture()
-            self._steps = capture_maps(pair, extractors, finisher(self.aggregate, self.smoothing))
+            with tf32_products(self.precision):
+                extractors.capture()
+                self._steps = capture_maps(pair, extractors, finisher(self.aggregate, self.smoothing))
 
     def _maps(self, inputs: Inputs) -> Maps:
         from methods.parts.cfm.maps import anomaly_maps
+        from methods.parts.precision import tf32_products
 
         extractors, pair = self._fitted()
-        with extractors.autocast():
+        with tf32_products(self.precision), extractors.autocast():
             tokens = extractors.tokens(inputs)
             return anomaly_maps(pair, tokens, aggregate=self.aggregate, smoothing=self.smoothing, steps=self._steps)
 

@@ -20,6 +20,7 @@ from methods.parts.inputs import SIZE, cloud_input, image_input
 from methods.parts.interpolation import bilinear_rows, cloud_rows, interpolator_for, reached_pixels
 from methods.parts.module_state import module_bytes
 from methods.parts.point_mae import BatchNormStatistics, build_point_mae, group_points
+from methods.parts.precision import Precision, round_weights
 from methods.parts.sampling import distances_for, farthest_points, sampler_for
 from methods.parts.side_stream import beside
 from methods.parts.sparse_rows import SparseRows
@@ -31,14 +32,11 @@ __all__ = [
     "Extractors",
     "Inputs",
     "Networks",
-    "Precision",
     "Tokens",
     "build_extractors",
 ]
 
 _RANDOM_WEIGHTS_SEED = 0
-
-Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +143,7 @@ class Extractors:
     statistics
         Statistics of the point encoder's BatchNorm: ``batch`` or ``running``.
     precision
-        ``bf16`` runs the networks under autocast.
+        ``bf16`` runs the networks under autocast, with weights that are rounded here.
     drop_path
         Whether DropPath is active.
     vit_weights, point_weights
@@ -177,8 +175,12 @@ class Extractors:
         device: str,
         compiled: bool = False,
     ) -> None:
-        self.vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS_SEED).to(device)
-        self.points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS_SEED).to(device)
+        vit = build_vit(layers, weights=vit_weights, seed=_RANDOM_WEIGHTS_SEED)
+        points = build_point_mae(layers, weights=point_weights, seed=_RANDOM_WEIGHTS_SEED)
+        if precision == "bf16":
+            round_weights(vit)
+            round_weights(points, exact=points.encoder.used_exactly)
+        self.vit, self.points = vit.to(device), points.to(device)
         self.layers = layers
         self.centres, self.group_size, self.statistics = centres, group_size, statistics
         self.drop_path, self.seed = drop_path, seed
@@ -326,8 +328,11 @@ class ExtractorParameters(Protocol):
     centres: int
     group_size: int
     bn_stats: BatchNormStatistics
-    precision: Precision
     drop_path: Literal["off", "on"]
+
+    @property
+    def precision(self) -> Precision:
+        """Precision of products, one of those that the method offers."""
 
 
 def build_extractors(

@@ -23,8 +23,12 @@ def module_bytes(*modules: nn.Module | None) -> int:
 
 
 def to_arrays(module: nn.Module) -> dict[str, NDArray[Any]]:
-    """Return the module's state as named arrays in host memory."""
-    return {name: tensor.cpu().numpy() for name, tensor in module.state_dict().items()}
+    """Return the module's state as named arrays in host memory; bf16, which arrays lack, as float32."""
+    state = module.state_dict()
+    return {
+        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+        for name, tensor in state.items()
+    }
 
 
 def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -76,6 +76,13 @@ class _Encoder(nn.Module):
             nn.Conv1d(512, 512, 1), nn.BatchNorm1d(512), nn.ReLU(), nn.Conv1d(512, _WIDTH, 1)
         )
 
+    @property
+    def used_exactly(self) -> tuple[Tensor | None, ...]:
+        """The parameters that statistics follow from, and that are scaled, before any product."""
+        lift = self.first_conv[0]
+        assert isinstance(lift, nn.Conv1d)
+        return lift.weight, lift.bias
+
     def forward(self, offsets: Tensor, statistics: BatchNormStatistics) -> Tensor:
         return encode_groups(self.first_conv, self.second_conv, offsets, statistics)
 

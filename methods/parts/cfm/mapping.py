@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from methods.parts.dense import Linear, dense
 from methods.parts.initialise import named_generator, randomise_linear
+from methods.parts.precision import round_weights
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Direction", "Mapping", "MappingPair", "cosine_loss", "unit_distance"]
@@ -88,6 +89,13 @@ class MappingPair(nn.Module):
         """Compile the layers after :meth:`Mapping.start` for any number of pixels; training is not compiled."""
         for mapping in (self.to_2d, self.to_3d):
             mapping.compiled = torch.compile(mapping._finish, dynamic=True)
+
+    def round_to_bf16(self) -> None:
+        """Round the weights after training, for inference under autocast to bf16.
+
+        The first biases are added outside a product and stay as they are.
+        """
+        round_weights(self, exact=(self.to_2d.input.bias, self.to_3d.input.bias))
 
     def randomise(self, seed: int) -> None:
         """Initialise for training: every layer from the seed and its own name."""
