@@ -19,6 +19,12 @@ from methods.parts.precision import tf32_products
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 1, "pixels": 200}
 SAMPLE = make_sample(9, radius=12)
+PRODUCTS = {
+    torch.ops.aten.mm,
+    torch.ops.aten.addmm,
+    torch.ops.aten.convolution,
+    torch.ops.mkldnn._linear_pointwise,
+}
 
 
 def fitted(**parameters: Any) -> CFMTiny:
@@ -97,7 +103,7 @@ def test_tf32_is_on_in_products_of_training_and_inference_and_off_after_them(
 
     class Products(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.convolution):
+            if func.overloadpacket in PRODUCTS:
                 seen.add(tf32_flags())
             return func(*args, **(kwargs or {}))
 
