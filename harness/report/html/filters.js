@@ -45,7 +45,7 @@ const shownSections = () =>
     .map((section) => ({ ...section, lines: section.lines.filter((line) => shownLines.has(line.id)) }))
     .filter((section) => section.lines.length);
 
-filters.hidden = false;
+byId("filter-box").open = !matchMedia("(max-width: 40rem)").matches;
 filters.addEventListener("input", applyFilters);
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("reset", () => setTimeout(applyFilters));
