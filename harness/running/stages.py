@@ -91,10 +91,9 @@ class _Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class _Speed:
-    """The latency pass in strict math, on CUDA in default math, too, and other load during both."""
+    """The latency pass in strict math, on CUDA also that in default math, and other load during both."""
 
-    strict: Timing
-    default: Timing | None
+    timings: tuple[Timing, ...]
     load: OtherLoad
 
 
@@ -216,7 +215,7 @@ class CellRun:
     def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
         """Write scores, raw times and counts."""
         store = Store(self.job.results)
-        raw = {**raw_times(speed.strict, speed.default), "decode": reading.decode_ms, "clean": reading.clean_ms}
+        raw = {**raw_times(*speed.timings), "decode": reading.decode_ms, "clean": reading.clean_ms}
         details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
         counts = None
         with self._noting("no interval or curve, since the pixels could not be counted"):
@@ -333,26 +332,27 @@ class CellRun:
             predicted[sample.id] = deepcopy(replace(prediction, extras={}))
 
         device, samples, budget = self.job.device, tuple(reading.samples.values()), self.cell.protocol.latency
-        clock, default = DeviceClock(device), None
+        clock, passes = DeviceClock(device), 2 if device.startswith("cuda") else 1
+        timings: list[Timing] = []
 
         def report(done: int, total: int) -> None:
-            self.events.progress("latency", done, total)
+            self.events.progress("latency", len(timings) * total + done, passes * total)
 
         watch = LoadWatch(device)
-        strict = measure_latency(method, samples, budget, clock, report, keep)
-        if device.startswith("cuda"):
+        timings.append(measure_latency(method, samples, budget, clock, report, keep))
+        if passes > 1:
             with torch_state.default_math():
-                default = measure_latency(method, samples, budget, clock, report)
-        self._in_method += strict.seconds + (default.seconds if default else 0.0)
-        return _Speed(strict, default, watch.finish()), predicted
+                timings.append(measure_latency(method, samples, budget, clock, report))
+            self._predict(method, samples[0].blind())  # makes anew what it keeps for a math, before memory is measured
+        self._in_method += sum(timing.seconds for timing in timings)
+        return _Speed(tuple(timings), watch.finish()), predicted
 
     def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
         samples, seconds = tuple(reading.samples.values()), self.cell.protocol.memory_seconds
         self._add_sizes(measure_peak(lambda sample: self._predict(method, sample), samples, meter, seconds))
 
     def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
-        timed = windows(speed.strict, speed.default)
-        latency = replace(timed, decode=summarise(reading.decode_ms), clean=summarise(reading.clean_ms))
+        of_reading = {"decode": summarise(reading.decode_ms), "clean": summarise(reading.clean_ms)}
         return Record(
             cell=self.cell,
             status="ok",
@@ -360,7 +360,7 @@ class CellRun:
             undefined=accuracy.whole.reasons,
             by_defect={name: _nullable(part.values) for name, part in accuracy.by_defect.items()},
             undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
-            latency=latency,
+            latency=replace(windows(*speed.timings), **of_reading),
             memory=self._memory,
             seconds=self.seconds,
             samples=SampleCounts(0 if self.job.checkpoint else trained_on, len(accuracy.images)),

@@ -92,11 +92,14 @@ def test_predictions_that_count_are_strict_and_only_cuda_is_timed_in_default_mat
     budget = LatencyBudget(warmups=1, min_calls=3, min_seconds=0.0)
     cell = replace(cell, protocol=replace(cell.protocol, latency=budget))
     run = CellRun(Job(cell, None, (), {}).on(device), EventWriter(io.StringIO()))
+    steps: list[tuple[int, int]] = []
+    monkeypatch.setattr(run.events, "progress", lambda stage, done, total: steps.append((done, total)))
     method = Watcher()
     samples = {sample.id: sample for sample in (make_sample(0), make_sample(1))}
     speed, predicted = run._speed(method, SimpleNamespace(samples=samples))
-    assert method.seen == [STRICT] * 4 + [DEFAULT] * 4 * (device != "cpu")
+    assert method.seen == [STRICT] * 4 + ([] if device == "cpu" else [DEFAULT] * 4 + [STRICT])
     assert [prediction.score for prediction in predicted.values()] == [1.0, 2.0]
-    assert len(speed.strict.calls) == 3
-    assert (speed.default is None) == (device == "cpu")
+    assert [len(timing.calls) for timing in speed.timings] == ([3] if device == "cpu" else [3, 3])
+    total = 3 * len(speed.timings)
+    assert steps == [(done, total) for done in range(1, total + 1)], "it only goes up"
     assert flags() == STRICT
