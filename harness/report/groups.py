@@ -16,8 +16,9 @@ from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.protocol import PRESETS, PROTOCOL_VERSION, Protocol, WeightsMode
 from harness.registry import label, needs_weights
-from harness.store.means import machine_of
+from harness.store.means import machine_of, machines_of
 from harness.store.provenance import stale_reasons
+from harness.store.quantities import Quantity
 from harness.store.query import RecordQuery
 from harness.store.record import Record, unlike_published
 
@@ -129,6 +130,25 @@ class Group:
         info = DATASETS.get(self.dataset)
         recorded = {category for method in self.methods for category in method.records}
         return tuple(dict.fromkeys((*(info.categories if info else ()), *sorted(recorded))))
+
+    @cached_property
+    def ok(self) -> tuple[Record, ...]:
+        """The ok records of all methods."""
+        return tuple(record for method in self.methods for record in method.ok.values())
+
+    @cached_property
+    def _comparable(self) -> dict[str, bool]:
+        """The answers of :meth:`comparable` so far, by the quantity's id: each row of a table asks again."""
+        return {}
+
+    def comparable(self, quantity: Quantity) -> bool:
+        """Return whether numbers of the methods may be compared: those of a machine are of one, and of one counter."""
+        if not quantity.of_machine:
+            return True
+        if quantity.id not in self._comparable:
+            sources = set(filter(None, map(quantity.source, self.ok)))
+            self._comparable[quantity.id] = len(machines_of(self.ok)) <= 1 and len(sources) <= 1
+        return self._comparable[quantity.id]
 
     @property
     def title(self) -> str:

@@ -11,7 +11,6 @@ from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import (
     Cut,
     group_grid,
-    group_records_of,
     measured_on,
     measured_value,
     method_rows,
@@ -124,7 +123,7 @@ def cost_grid(group: Group, published: Published | None) -> Grid:
 
 def _in_each_math(ids: Sequence[str], group: Group) -> tuple[str, ...]:
     """Return ids of quantities with those of speeds in default math, where a record of a group has one."""
-    records = group_records_of(group)
+    records = group.ok
     return in_each_math(ids, lambda id: any(quantity(id).number(record) is not None for record in records))
 
 
@@ -149,7 +148,7 @@ def _sources(group: Group, part: Quantity) -> tuple[str, ...]:
     """Return the counters behind a column's numbers."""
     if not part.of_machine:
         return (_REPORTED,)
-    return tuple(dict.fromkeys(filter(None, map(part.source, group_records_of(group)))))
+    return tuple(dict.fromkeys(filter(None, map(part.source, group.ok))))
 
 
 def timing_grid(group: Group) -> Grid:
@@ -160,7 +159,7 @@ def timing_grid(group: Group) -> Grid:
     machines have no mean.
     """
     windows = {window: [quantity(f"{window}_{name}_ms") for name in _STATISTICS] for window in WINDOWS}
-    records = group_records_of(group)
+    records = group.ok
     timed = [
         name for name, (median, *_) in windows.items() if any(median.number(record) is not None for record in records)
     ]

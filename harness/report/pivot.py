@@ -14,14 +14,12 @@ from harness.store.paper import reason_for_no_difference
 from harness.store.provenance import mixed_versions
 from harness.store.published import MEAN, Published
 from harness.store.quantities import Quantity
-from harness.store.record import Record
 
 __all__ = [
     "CONTENDED",
     "Cut",
     "categories_of",
     "group_grid",
-    "group_records_of",
     "label_of",
     "lacking",
     "measured_on",
@@ -115,7 +113,7 @@ def measured_value(
         quantity.text(number),
         number,
         note=f"{CONTENDED}, {busy}" if busy else "",
-        ranked=quantity.ranked and not busy and (accuracy or by_machine or _competes(group, quantity)),
+        ranked=quantity.ranked and not busy and (accuracy or by_machine or group.comparable(quantity)),
         over="+".join((*covered, *map(str, images), *filter(None, [alone]))),
         quantity=quantity.id,
         identity=NumberId(method, covered, quantity.id, cut.defect) if accuracy else None,
@@ -127,20 +125,6 @@ def _why_no_record(method: MethodRecords, wanted: Sequence[str]) -> str:
         return method.why_missing(wanted[0]).removeprefix(f"{wanted[0]} ").removeprefix("(").removesuffix(")")
     reasons = [method.why_missing(name) for name in wanted if name in method.records]
     return ": ".join(filter(None, ("no category is measured", ", ".join(reasons))))
-
-
-def _competes(group: Group, quantity: Quantity) -> bool:
-    """Return whether numbers of a group's methods may be compared: one machine, one counter."""
-    if not quantity.of_machine:
-        return True
-    records = group_records_of(group)
-    sources = set(filter(None, map(quantity.source, records)))
-    return len(machines_of(records)) <= 1 and len(sources) <= 1
-
-
-def group_records_of(group: Group) -> list[Record]:
-    """Return the ok records of all methods of a group."""
-    return [record for method in group.methods for record in method.ok.values()]
 
 
 def lacking(group: Group, method: MethodRecords) -> str:

@@ -13,7 +13,7 @@ from harness.report.compare import same_parameters, why_not_comparable
 from harness.report.grid import Grid, NumberId, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, group_records, samples_title
 from harness.report.html.columns import COLUMNS
-from harness.report.pivot import CONTENDED, Cut, group_records_of, label_of, measured_value
+from harness.report.pivot import CONTENDED, Cut, label_of, measured_value
 from harness.report.ties import TieTest, mark_ties
 from harness.store.means import busy_reason, machine_of, machines_of
 from harness.store.paper import PAPER_TABLES
@@ -173,7 +173,7 @@ def _published_place(label: str) -> int:
 
 def _main_machine(group: Group) -> str:
     """Return the machine that most cells of a group were measured on: all speeds of its board are from there."""
-    machines = [machine_of(record) for record in group_records_of(group)]
+    machines = [machine_of(record) for record in group.ok]
     return max(dict.fromkeys(machines), key=machines.count, default="")
 
 
