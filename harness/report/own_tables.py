@@ -34,7 +34,7 @@ _REPORTED = "bytes of tensors and arrays, as the method reports them"
 _COSTS = ("device_median_ms", "end_to_end_median_ms", "fps", "memory_mb", "peak_inference_mb")
 _SUMMARY = (*(metric.id for metric in ACCURACY), "device_median_ms", "end_to_end_median_ms", "memory_mb")
 _STATISTICS = ("median", "low", "high", "p95", "p99")
-_OF_COSTS = "median latency at batch 1; device: infer only, end to end: prepare and infer; memory: parameters and bank"
+_OF_COSTS = "median latency at batch 1; infer: infer only, end to end: prepare and infer; memory: parameters and bank"
 _OF_MATH = (
     "strict math: deterministic algorithms, no TF32; default math: as torch computes on a GPU unless told otherwise"
 )
