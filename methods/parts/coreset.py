@@ -53,7 +53,7 @@ def greedy_coreset(
 
     The picks are those of the plain loop ``closest = minimum(closest, norm(points - points[last]))``,
     ``last = argmax(closest)`` in float32, ties to the lowest index; once every vector equals a pick, index 0 repeats.
-    Memory in addition to the vectors: their projection, 12 bytes per vector, and blocks of a fixed size.
+    Memory in addition to the vectors: their projection, 16 bytes per vector, and blocks of a fixed size.
 
     Parameters
     ----------
@@ -150,17 +150,22 @@ class _Cover:
     """
 
     def __init__(self, points: Tensor, count: int, start: int) -> None:
-        self.picks: list[int] = []
+        self.picks = [start]
+        self.count = count
         self._points = points
         self._centres = torch.empty(count, points.shape[1], device=points.device)
+        self._norms = torch.empty(count, device=points.device)
+        self._squared = torch.empty(len(points), device=points.device)
         self._bound = torch.empty(len(points), device=points.device)
         self._seen = torch.ones(len(points), dtype=torch.int32, device=points.device)
         self._together = _TOGETHER
         self._epsilon = (points.shape[1] + 8) * torch.finfo(torch.float32).eps
-        self._pick(start)
         for first in range(0, len(points), _CHUNK):
             part = slice(first, first + _CHUNK)
-            self._bound[part] = torch.linalg.norm(points[part].float() - self._centres[0], dim=1)
+            rows = points[part].float()
+            self._squared[part] = rows.square().sum(1)
+            self._bound[part] = torch.linalg.norm(rows - points[start].float(), dim=1)
+        self._note(0)
         if not bool(self._bound.isfinite().all()):
             raise MethodError(
                 f"The features hold NaN, or values too large for {str(points.dtype).removeprefix('torch.')}: "
@@ -171,7 +176,7 @@ class _Cover:
         """Update the vectors with the largest bounds and pick among them as long as no other can be the farthest."""
         rows, ceiling, fence = self._largest(self._together)
         if not bool(self._bound[rows].any()):
-            self.picks += [0] * (len(self._centres) - len(self.picks))
+            self.picks += [0] * (self.count - len(self.picks))
             return
         self._update(rows)
         rows = rows[self._bound[rows] >= ceiling]
@@ -194,20 +199,23 @@ class _Cover:
         """Pick while the farthest of ``rows`` exceeds ``ceiling``, or equals it at an index below ``fence``."""
         points, bound, index = self._points[rows].float(), self._bound[rows], rows.tolist()
         before = len(self.picks)
-        while len(self.picks) < len(self._centres):
+        while len(self.picks) < self.count:
             farthest = int(bound.argmax())
             value = float(bound[farthest])
             if value == 0 or value < ceiling or (value == ceiling and index[farthest] > fence):
                 break
-            self._pick(index[farthest])
+            self.picks.append(index[farthest])
             torch.minimum(bound, torch.linalg.norm(points - points[farthest], dim=1), out=bound)
+        self._note(before)
         self._bound[rows] = bound
         self._seen[rows] = len(self.picks)
         return len(self.picks) - before
 
-    def _pick(self, index: int) -> None:
-        self._centres[len(self.picks)] = self._points[index]
-        self.picks.append(index)
+    def _note(self, first: int) -> None:
+        """Keep the vectors of the picks from number ``first`` on, and their squared lengths."""
+        made = slice(first, len(self.picks))
+        self._centres[made] = self._points[self.picks[made]].float()
+        self._norms[made] = self._squared[self.picks[made]]
 
     def _update(self, rows: Tensor) -> None:
         """Make the bounds of ``rows`` exact for all picks."""
@@ -215,26 +223,28 @@ class _Cover:
         rows = rows[self._seen[rows].argsort()]
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
-            self._bound[part] = self._lowered(self._points[part].float(), self._bound[part], int(self._seen[part[0]]))
+            self._bound[part] = self._lowered(part, int(self._seen[part[0]]))
         self._seen[rows] = len(self.picks)
 
-    def _lowered(self, points: Tensor, bound: Tensor, seen: int) -> Tensor:
-        """Return the bounds of some points after the picks from number ``seen`` on."""
-        squared = points.square().sum(1)
+    def _lowered(self, rows: Tensor, seen: int) -> Tensor:
+        """Return the bounds of some vectors after the picks from number ``seen`` on."""
+        points, squared, bound = self._points[rows].float(), self._squared[rows], self._bound[rows]
         for first in range(seen, len(self.picks), _COLUMNS):
-            centres = self._centres[first : min(first + _COLUMNS, len(self.picks))]
-            row, column = self._candidates(points, squared, bound, centres)
+            part = slice(first, min(first + _COLUMNS, len(self.picks)))
+            centres = self._centres[part]
+            row, column = self._candidates(points, squared, bound, centres, self._norms[part])
             distance = torch.linalg.norm(points[row] - centres[column], dim=1)
             bound = bound.scatter_reduce(0, row, distance, "amin")
         return bound
 
-    def _candidates(self, points: Tensor, squared: Tensor, bound: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    def _candidates(
+        self, points: Tensor, squared: Tensor, bound: Tensor, centres: Tensor, norms: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return pairs of a point and a centre that include the nearest centre of every point whose bound it lowers.
 
         Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only if no
         rounding, of the product or of the distance itself, can make it the nearest.
         """
-        norms = centres.square().sum(1)
         partial = torch.addmm((1 - self._epsilon) * norms, points, centres.T, alpha=-2)
         limit = (1 + self._epsilon) * bound.square() - (1 - self._epsilon) * squared
         least = partial.amin(1)
