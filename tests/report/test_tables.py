@@ -94,7 +94,7 @@ def test_our_own_tables_by_name(published, table):
 
 def test_all_means_the_tables_that_are_shown_by_default_and_more_may_be_named(published):
     everything = {name for name, table in TABLES.items() if table.in_all}
-    assert set(TABLES) - everything == {"categories", "costs", "differences"}
+    assert set(TABLES) - everything == {"categories", "costs", "differences", "literature"}
     assert {name for name in TABLES if TableRequest().wants(name)} == everything
     assert {name for name in TABLES if TableRequest(tables=("all", "costs")).wants(name)} == everything | {"costs"}
     assert measured_grids(RECORDS, published, TableRequest(tables=("all",))) == measured_grids(
