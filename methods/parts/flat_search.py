@@ -77,18 +77,21 @@ def flat_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, T
 
 
 def _torch_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    norms = queries.square().sum(1, keepdim=True)
+    """Rank by q.v - |v|^2 / 2, which a product with a bias gives; the nearest vectors have the largest."""
     best = torch.empty(len(queries), 0, device=queries.device)
     where = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
     step = max(count, _BLOCK[vectors.device.type] // max(1, len(queries)))
     for start in range(0, len(vectors), step):
         part = vectors[start : start + step]
-        block = dense(queries, part).mul_(-2).add_(part.square().sum(1))
-        near = block.topk(min(count, len(part)), largest=False)
+        near = dense(queries, part, _squared_lengths(part).mul_(-0.5)).topk(min(count, len(part)))
         best, where = torch.cat([best, near.values], 1), torch.cat([where, near.indices + start], 1)
-        order = best.argsort(dim=1, stable=True)[:, :count]
+        order = best.argsort(dim=1, descending=True, stable=True)[:, :count]
         best, where = best.gather(1, order), where.gather(1, order)
-    return (best + norms).clamp_min(0), where
+    return best.mul_(-2).add_(_squared_lengths(queries)[:, None]).clamp_min_(0), where
+
+
+def _squared_lengths(rows: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(rows, dim=1).square_()
 
 
 @lru_cache(maxsize=8)
