@@ -422,4 +422,4 @@ def test_it_is_verified_run_and_shown_like_a_folder_of_files(harness, made: Made
     assert shown.returncode == 0, shown.stderr
     report = harness("report", "--data", root, "--to", "page")
     assert report.returncode == 0, report.stderr
-    assert any((tmp_path / "page").rglob("*knob*.png"))
+    assert any((tmp_path / "page").rglob("*knob*.jpg"))

@@ -70,7 +70,7 @@ def drawn_points(figure, series):
 def published_rows(metric):
     values = {}
     for row in PUBLISHED.rows:
-        if row.table == 5 and row.metric in ("fps", "memory_mb", metric):
+        if row.table == "5" and row.metric in ("fps", "memory_mb", metric):
             values.setdefault(row.method, {})[row.metric] = row.value
     return values
 
