@@ -91,7 +91,8 @@ def _torch_search(queries: Tensor, vectors: Tensor, count: int) -> tuple[Tensor,
 
 
 def _squared_lengths(rows: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(rows, dim=1).square_()
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return lengths.square_()
 
 
 @lru_cache(maxsize=8)
