@@ -80,6 +80,7 @@ BLOCKS = {
 FIRST = ("parts", "defects", "toy")
 """Blocks that others on the same cells follow."""
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SHOWN = "cfm,m3dm,btf,ast"
 MEDIUM = "colour-medium,shape-medium,mismatch-medium,both-medium"
 PICTURES = {
@@ -108,6 +109,7 @@ def main(results: Path, data: Path | None) -> None:
         elif data is not None and arguments[0] == "show":
             harness(*arguments, "--data", str(data), "--to", str(HERE / name), results=results)
     draw_mismatch(results)
+    draw_report(results)
 
 
 def write_board() -> None:
@@ -145,6 +147,19 @@ def draw_mismatch(results: Path) -> None:
         fitted = ("--fitted", str(Store(results).fitted_path(cell)), "--out", f"{folder}/map.npy")
         run("predict", "cfm", *fitted, *files)
         shutil.copyfile(f"{folder}/map.png", HERE / "toy_mismatch.png")
+
+
+def draw_report(results: Path) -> None:
+    """Draw the first screen of the report of the toy dataset; without Chromium the picture stays as it is."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        return
+    alone = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+    with TemporaryDirectory() as folder:
+        run("report", "--results", str(results), "--single-file", "--to", folder)
+        (page,) = Path(folder).glob("*.html")
+        picture = ("--hide-scrollbars", "--window-size=1280,900", f"--screenshot={HERE / 'report.png'}")
+        subprocess.run([program, "--headless", *alone, *picture, f"{page.as_uri()}?dataset=toy"], check=True)
 
 
 def harness(*arguments: str, results: Path, form: str = "") -> str:
