@@ -96,7 +96,7 @@ def recorded(call: Callable[[], object]) -> list[Product | Convolution]:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Least seconds of some rounds, in turns.
+    """Least seconds of some rounds.
 
     Parameters
     ----------
@@ -118,10 +118,7 @@ def floor_of(call: Callable[[], object], rounds: int = 5) -> Floor:
     for library in LIBRARIES:
         ready = {part: part.ready(library) for part in set(parts)}
         calls.append(partial(_all, [ready[part] for part in parts]))
-    for alone in calls:
-        alone()
-    seconds = [[_seconds(one) for one in calls] for _ in range(rounds)]
-    return Floor(*(min(column) for column in zip(*seconds, strict=True)))
+    return Floor(*(min(_seconds(one) for _ in range(rounds + 1)) for one in calls))
 
 
 def _all(calls: Sequence[Callable[[], object]]) -> None:
