@@ -96,13 +96,15 @@ class _Product(torch.autograd.Function):
 class Linear(nn.Linear):
     """A linear layer, with the activation that follows it, by :func:`dense`."""
 
-    activation: Activation = "none"
+    def __init__(self, inputs: int, outputs: int, *, activation: Activation = "none", **others: Any) -> None:
+        super().__init__(inputs, outputs, **others)
+        self.activation = activation
 
     @classmethod
-    def like(cls, layer: nn.Linear, activation: Activation = "none") -> Linear:
+    def like(cls, layer: nn.Linear) -> Linear:
         """Return a layer that shares the parameters of another one."""
         shared = cls(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
-        shared.weight, shared.bias, shared.activation = layer.weight, layer.bias, activation
+        shared.weight, shared.bias = layer.weight, layer.bias
         return shared.train(layer.training)
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -103,8 +103,7 @@ class _Attention(nn.Module):
 class _MLP(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.fc1 = Linear(_WIDTH, 4 * _WIDTH)
-        self.fc1.activation = "gelu"
+        self.fc1 = Linear(_WIDTH, 4 * _WIDTH, activation="gelu")
         self.fc2 = Linear(4 * _WIDTH, _WIDTH)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -36,8 +36,7 @@ class Mapping(nn.Module):
         super().__init__()
         hidden = hidden or (inputs + outputs) // 2
         self.input = Linear(inputs, hidden)
-        self.projection = Linear(hidden, hidden)
-        self.projection.activation = "gelu"
+        self.projection = Linear(hidden, hidden, activation="gelu")
         self.output = Linear(hidden, outputs)
         self.compiled: Callable[[Tensor], Tensor] | None = None
 

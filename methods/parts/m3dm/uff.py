@@ -37,8 +37,7 @@ class _MLP(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = Linear(width, 4 * width)
-        self.fc1.activation = "gelu"
+        self.fc1 = Linear(width, 4 * width, activation="gelu")
         self.fc2 = Linear(4 * width, width)
 
     def forward(self, features: Tensor) -> Tensor:
