@@ -18,6 +18,7 @@ from sklearn.random_projection import SparseRandomProjection, johnson_lindenstra
 from torch import Tensor
 
 from harness.contract import MethodError, Progress
+from methods.parts.dense import dense
 
 __all__ = ["greedy_coreset", "projected"]
 
@@ -245,7 +246,7 @@ class _Cover:
         Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only if no
         rounding, of the product or of the distance itself, can make it the nearest.
         """
-        partial = torch.addmm((1 - self._epsilon) * norms, points, centres.T, alpha=-2)
+        partial = dense(points, -2 * centres, (1 - self._epsilon) * norms)
         limit = (1 + self._epsilon) * bound.square() - (1 - self._epsilon) * squared
         least = partial.amin(1)
         row = (least <= limit).nonzero()[:, 0]
