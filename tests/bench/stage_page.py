@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -19,13 +20,31 @@ from rich.console import Console
 from harness.files.atomic import write_atomically
 from harness.measure.environment import describe, describe_torch
 from harness.measure.load import LoadWatch
+from harness.measure.torch_state import configure
 from harness.report.grid import Grid
 from harness.report.render.text import as_markdown, as_rich
 
-__all__ = ["decimals", "measured_on", "shown", "write_block"]
+__all__ = ["as_in_a_cell", "collected", "decimals", "measured_on", "shown"]
 
 PAGE = os.environ.get("HARNESS_BENCH_TABLE")
 MAKE = Path(__file__).resolve().parents[2] / "docs" / "make.py"
+
+
+@contextmanager
+def as_in_a_cell(device: str) -> Iterator[None]:
+    """Compute as a cell of a run does."""
+    configure(device, 0)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@contextmanager
+def collected(name: str, legend: str) -> Iterator[list[str]]:
+    """Collect the tables of a block, and fill it at the end, with a legend below them."""
+    parts: list[str] = []
+    yield parts
+    if parts:
+        write_block(name, [*parts, legend])
 
 
 def decimals(number: float) -> str:

@@ -21,14 +21,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-import torch
 from products import floor_of
-from stage_page import decimals, measured_on, shown, write_block
+from stage_page import as_in_a_cell, collected, decimals, measured_on, shown
 
 from harness.contract import Sample
 from harness.data.open import open_dataset
 from harness.measure.load import LoadWatch
-from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
 from methods.ast import AST
 from methods.btf import BTF
@@ -100,18 +98,15 @@ def random_bank(vectors: int, length: int, dtype: Any = np.float32) -> np.ndarra
 
 @pytest.fixture(scope="module", autouse=True)
 def _as_in_a_cell() -> Iterator[None]:
-    configure("cpu", 0)
-    yield
-    torch.use_deterministic_algorithms(False)
+    with as_in_a_cell("cpu"):
+        yield
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[list[str]]:
     """Collect what the page shows, and write it at the end."""
-    parts: list[str] = []
-    yield parts
-    if parts:
-        write_block(BLOCK, [*parts, LEGEND])
+    with collected(BLOCK, LEGEND) as parts:
+        yield parts
 
 
 class Stopwatch:

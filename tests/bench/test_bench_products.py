@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from products import floor_of
+from stage_page import as_in_a_cell
 
 from harness.data.open import open_dataset
-from harness.measure.torch_state import configure
 from methods.cfm import CFM, CFMTiny
 
 DATA = os.environ.get("HARNESS_TEST_DATA")
@@ -32,9 +31,8 @@ LIMITS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _as_in_a_cell() -> Iterator[None]:
-    configure("cpu", 0)
-    yield
-    torch.use_deterministic_algorithms(False)
+    with as_in_a_cell("cpu"):
+        yield
 
 
 @pytest.mark.parametrize(

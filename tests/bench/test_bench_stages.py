@@ -19,7 +19,7 @@ from statistics import median
 import pytest
 import torch
 from direct_cfm import encode
-from stage_page import decimals, measured_on, shown, write_block
+from stage_page import as_in_a_cell, collected, decimals, measured_on, shown
 from stages import (
     AHEAD,
     BATCH,
@@ -39,7 +39,6 @@ from stages import (
 
 from harness.data.open import open_dataset
 from harness.measure.load import LoadWatch
-from harness.measure.torch_state import configure
 from harness.report.grid import Column, Grid, Row, Value
 from methods.cfm import CFM, CFMTiny
 from methods.parts.cfm.mapping import cosine_loss
@@ -85,18 +84,15 @@ class Measured:
 
 @pytest.fixture(scope="module", autouse=True)
 def _as_in_a_cell() -> Iterator[None]:
-    configure(DEVICE, 0)
-    yield
-    torch.use_deterministic_algorithms(False)
+    with as_in_a_cell(DEVICE):
+        yield
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[list[str]]:
     """Collect what the page shows, and write it at the end."""
-    parts: list[str] = []
-    yield parts
-    if parts:
-        write_block(BLOCK, [*parts, LEGEND])
+    with collected(BLOCK, LEGEND) as parts:
+        yield parts
 
 
 @pytest.mark.parametrize(
