@@ -189,7 +189,10 @@ class Dataset(Protocol):
         """Names of folders on disk that have the layout of a category and are none of the dataset's, ascending."""
 
     def refs(self, category: str, split: Split) -> tuple[SampleRef, ...]:
-        """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner."""
+        """Return the samples of a category and split, sorted by id; raise DataError where a file has no partner.
+
+        Those of ``train`` and ``validation`` are nominal; a dataset without a validation split has none of it.
+        """
 
     def decode(self, ref: SampleRef) -> Sample:
         """Read one sample's files as they are; raise DataError with the file's name where one can't be used.

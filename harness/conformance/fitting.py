@@ -14,12 +14,12 @@ from harness.conformance.comparing import difference, require_valid
 from harness.conformance.outcome import CheckFailedError, CheckSkippedError
 from harness.conformance.samples import overwrite
 from harness.conformance.subject import Subject
-from harness.contract import Method, Portable
+from harness.contract import Method, Portable, UsesValidation
 from harness.measure import torch_state
 from harness.measure.state import allocator_level, check_state
 from harness.store.fitted import load_fitted, save_fitted
 
-__all__ = ["aliases", "fit", "progress", "seed", "state", "state_bytes", "state_keys"]
+__all__ = ["aliases", "fit", "progress", "seed", "state", "state_bytes", "state_keys", "validation"]
 
 _KEYS = ("weights", "bank", "other")
 
@@ -33,6 +33,18 @@ def fit(subject: Subject) -> None:
     method = subject.build()
     subject.fit(method)
     subject.fitted = method
+
+
+@check("validation", "Where it wants validation samples, it says so by a bool, and fit reads them.", "fit")
+def validation(subject: Subject) -> None:
+    """Look at what it says, and at what the first fit read."""
+    if not isinstance(subject.fitted, UsesValidation):
+        return
+    wants = subject.wants_validation(subject.fitted)
+    if not isinstance(wants, bool):
+        raise CheckFailedError(f"wants_validation() is {wants!r} and neither True nor False.")
+    if subject.validation_reads == 0:
+        raise CheckFailedError("wants_validation() is True, but no validation sample is read.")
 
 
 @check("progress", "fit tells how far it is: a stage, and done between 0 and total.", "fit")

@@ -101,10 +101,11 @@ class _Sources:
 
     sources: tuple[Sample, ...]
     tracker: SampleTracker | None
+    reads: int = 0
 
 
 class TrainingSamples(Sequence[Sample]):
-    """Training samples as a method gets them: a new copy at each access, until they are closed."""
+    """Training or validation samples as a method gets them: a new copy at each access, until they are closed."""
 
     def __init__(self, sources: Sequence[Sample], tracker: SampleTracker) -> None:
         self._shared = _Sources(tuple(sources), tracker)
@@ -121,8 +122,14 @@ class TrainingSamples(Sequence[Sample]):
             part._indices = chosen
             return part
         if self._shared.tracker is None:
-            raise RuntimeError("the training samples are read after fit")
+            raise RuntimeError("training or validation samples are read after fit")
+        self._shared.reads += 1
         return self._shared.tracker.give(self._shared.sources[chosen], self._ids[chosen])
+
+    @property
+    def reads(self) -> int:
+        """How many samples were read, those of its slices included."""
+        return self._shared.reads
 
     def close(self) -> None:
         """Drop the sources, so that a method which keeps this sequence, or a slice of it, keeps no samples."""

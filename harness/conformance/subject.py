@@ -17,7 +17,7 @@ from harness.cell import Cell
 from harness.conformance.outcome import CheckFailedError
 from harness.conformance.samples import SampleTracker, TrainingSamples, with_fields
 from harness.conformance.side_effects import Touch, captured_output, changed_settings, watched
-from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample
+from harness.contract import Explained, Method, MethodError, ParameterValue, Prediction, Sample, UsesValidation
 from harness.data.registry import DEFAULT_DATASET
 from harness.errors import HarnessError
 from harness.measure import torch_state
@@ -65,6 +65,8 @@ class Subject:
     train, test
         Samples, with or without labels and masks; the method gets blind copies, with made-up optional fields where it
         needs some.
+    validation
+        Likewise, for a method that wants validation samples (:class:`harness.contract.UsesValidation`).
     device
         Torch device name.
     root
@@ -80,6 +82,8 @@ class Subject:
         State of the allocators before it was made.
     first
         Its predictions of the test samples, in order; there once the check ``predict`` has passed.
+    validation_reads
+        How many validation samples were read while a method was fitted; None where it wants none.
     torch_was_loaded
         Whether this process had imported torch before it imported the method.
     """
@@ -94,12 +98,14 @@ class Subject:
         train: Sequence[Sample],
         test: Sequence[Sample],
         *,
+        validation: Sequence[Sample] = (),
         device: str = "cpu",
         root: Path | None = None,
         progress: _Progress = lambda stage, done, total: None,
     ) -> None:
         self.spec, self.device, self.root = spec, device, root
-        self._train, self._test = tuple(train), tuple(test)
+        self._train, self._validation, self._test = tuple(train), tuple(validation), tuple(test)
+        self.validation_reads: int | None = None
         self.side_effects, self.tracker, self.steps = SideEffects(), SampleTracker(), Steps(progress)
         self.torch_was_loaded = "torch" in sys.modules
 
@@ -116,12 +122,20 @@ class Subject:
     @cached_property
     def train(self) -> tuple[Sample, ...]:
         """Training samples with the optional fields that the method needs."""
-        return tuple(with_fields(sample, self.kind.meta.needs) for sample in self._train)
+        return self._as_given(self._train)
+
+    @cached_property
+    def validation(self) -> tuple[Sample, ...]:
+        """Validation samples, likewise."""
+        return self._as_given(self._validation)
 
     @cached_property
     def test(self) -> tuple[Sample, ...]:
         """Test samples, likewise."""
-        return tuple(with_fields(sample, self.kind.meta.needs) for sample in self._test)
+        return self._as_given(self._test)
+
+    def _as_given(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+        return tuple(with_fields(sample, self.kind.meta.needs) for sample in samples)
 
     @property
     def cell(self) -> Cell:
@@ -183,14 +197,24 @@ class Subject:
         """Fit a method on the training samples, in a process state as in a run."""
         seed = self.cell.seed
         torch_state.configure(self.device, seed)
-        samples = TrainingSamples(self.train, self.tracker)
+        samples, held_out = (TrainingSamples(sources, self.tracker) for sources in (self.train, self.validation))
         try:
+            if wants := isinstance(method, UsesValidation) and self.wants_validation(method):
+                with self.calling("use_validation"):
+                    method.use_validation(held_out)
             with self.calling("fit"):
                 method.fit(samples, seed=seed, device=self.device, progress=self.steps)
                 torch_state.synchronise(self.device)
         finally:
             samples.close()
+            held_out.close()
             self.tracker.settle("fit")
+        self.validation_reads = held_out.reads if wants else None
+
+    def wants_validation(self, method: UsesValidation) -> bool:
+        """Ask a method whether it wants validation samples."""
+        with self.calling("wants_validation()"):
+            return method.wants_validation()
 
     def predict(self, source: Sample, method: Method | None = None) -> Prediction:
         """Return the prediction for a sample, unchecked; by the first fitted method where none is given."""

@@ -24,6 +24,7 @@ CHECKS: tuple[Check[Subject], ...] = (
     construction.construct,
     construction.light,
     fitting.fit,
+    fitting.validation,
     fitting.progress,
     fitting.state_keys,
     fitting.state_bytes,
@@ -66,7 +67,9 @@ _DEFECTS = ("good", "both-plain", "mismatch-plain")
 
 
 def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int], None]) -> Subject:
-    """Return a method with samples of the toy dataset: five to train on, a nominal and two defective ones to test.
+    """Return a method with samples of the toy dataset: five to train on, the validation split, three to test.
+
+    Of the latter one is nominal and two are defective.
 
     Parameters
     ----------
@@ -81,7 +84,8 @@ def toy_subject(spec: MethodSpec, device: str, progress: Callable[[str, int, int
     by_defect = {ref.defect: ref for ref in reversed(dataset.refs(_CATEGORY, "test"))}
     train = [dataset.load(ref) for ref in dataset.refs(_CATEGORY, "train")[:_TRAIN]]
     test = [dataset.load(by_defect[defect]) for defect in _DEFECTS]
-    return Subject(spec, train, test, device=device, root=dataset.root, progress=progress)
+    validation = [dataset.load(ref) for ref in dataset.refs(_CATEGORY, "validation")]
+    return Subject(spec, train, test, validation=validation, device=device, root=dataset.root, progress=progress)
 
 
 def run_suite(

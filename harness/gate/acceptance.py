@@ -173,7 +173,7 @@ def _of_data(record: Record, others: Sequence[Record]) -> Iterator[str]:
         if other is record or (theirs.dataset, theirs.category) != (cell.dataset, cell.category):
             continue
         same = (theirs.shots, theirs.split) == (cell.shots, cell.split)
-        content = DataContent(other.content.train if same else "", other.content.test, other.content.fields)
+        content = other.content if same else replace(other.content, train="")
         if other.test_images.digest != record.test_images.digest:
             yield f"its test images are not those of {other.cell.label}"
         elif change := data_change(content, record.content):
@@ -186,20 +186,21 @@ def _of_data(record: Record, others: Sequence[Record]) -> Iterator[str]:
 def _unlike_made(record: Record, info: DatasetInfo) -> str:
     """Return how its samples differ from those that harness makes, a clause; empty if they don't."""
     cell = record.cell
-    content = DataContent(*_made_content(info.name, cell.category, cell.shots, cell.split))
+    content = _made_content(info.name, cell.category, cell.shots, cell.split)
     return "its samples are not those that harness makes" if data_change(content, record.content) else ""
 
 
 @cache
-def _made_content(dataset: str, category: str, shots: Shots, split: str) -> tuple[str, str]:
-    """Return the digests of training and test samples of a dataset that harness makes; empty for an unknown list."""
+def _made_content(dataset: str, category: str, shots: Shots, split: str) -> DataContent:
+    """Return the digests of the samples of a dataset that harness makes; empty for training of an unknown list."""
     made = open_dataset(dataset, None)
     try:
         ids = set(load_split(made, category, shots, split).ids)
     except HarnessError:
         ids = set()
     train = [ref for ref in made.refs(category, "train") if ref.id in ids]
-    return made.content_digest(train) if train else "", made.content_digest(made.refs(category, "test"))
+    validation, test = (made.content_digest(made.refs(category, split)) for split in ("validation", "test"))
+    return DataContent(made.content_digest(train) if train else "", test, validation=validation)
 
 
 def _of_code(record: Record) -> Iterator[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from harness import registry
-from harness.data.fields import fields_digest
-from harness.dataset_contract import Dataset, SampleRef, Split
+from harness.dataset_contract import Dataset
 from harness.plan.job import Job
+from harness.plan.samples import CellSamples
 from harness.store.environment import Provider
 from harness.store.provenance import code_change, data_change, provider_of, reader_change, reader_of
-from harness.store.record import DataContent, Record
+from harness.store.record import Record
 
 __all__ = ["Changes"]
 
@@ -26,7 +28,7 @@ class Changes:
         self._dataset = dataset
         self._reader = reader_of(dataset.info.name)
         self._providers: dict[str, Provider | None] = {}
-        self._contents: dict[tuple[str, tuple[str, ...] | None], str] = {}
+        self._content_digest = cache(dataset.content_digest)
 
     def since(self, job: Job, record: Record) -> str:
         """Return what has changed since a record was written, as part of a sentence; empty where nothing has."""
@@ -38,22 +40,7 @@ class Changes:
         )
         if change or not record.content.test:
             return change
-        train = self._content(job.cell.category, "train", job.train_ids) if record.content.train else ""
-        test = self._content(job.cell.category, "test", None)
         known = record.content.fields and not job.unsupported
-        return data_change(record.content, DataContent(train, test, self._fields(job) if known else ""))
-
-    def _content(self, category: str, split: Split, ids: tuple[str, ...] | None) -> str:
-        key = (category, ids)
-        if key not in self._contents:
-            self._contents[key] = self._dataset.content_digest(self._refs(category, split, ids))
-        return self._contents[key]
-
-    def _fields(self, job: Job) -> str:
-        category = job.cell.category
-        refs = [*self._refs(category, "train", job.train_ids), *self._refs(category, "test", None)]
-        return fields_digest(self._dataset, refs, registry.load(job.cell.method).meta.needs)
-
-    def _refs(self, category: str, split: Split, ids: tuple[str, ...] | None) -> list[SampleRef]:
-        refs, wanted = self._dataset.refs(category, split), set(ids or ())
-        return [ref for ref in refs if ids is None or ref.id in wanted]
+        fields = registry.load(name).meta.needs if known else ()
+        samples = CellSamples.of(job, self._dataset)
+        return data_change(record.content, samples.content(job, self._dataset, self._content_digest, fields))

@@ -23,6 +23,7 @@ from harness.files.digest import digest, file_sha256
 from harness.plan.changes import Changes
 from harness.plan.job import Job, one_class
 from harness.plan.modalities import lacking_modalities
+from harness.plan.samples import lacking_validation
 from harness.protocol import Protocol, WeightsMode
 from harness.store.store import Store
 
@@ -220,6 +221,8 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     reference = registry.reference_of(spec.name)
                     unsupported = split.too_few or one_class(tested) or lacking(category, metas[spec.name].needs)
                     unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
+                    if selection.checkpoint is None:
+                        unsupported = unsupported or lacking_validation(spec.name, parameters, dataset, category)
                     job = replace(job, cache=selection.cache, log=selection.log)
                     job = replace(job, reference=reference, unsupported=unsupported)
                     planned.setdefault(

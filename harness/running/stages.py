@@ -6,7 +6,6 @@ the repeated calls of the latency pass and the memory pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from copy import deepcopy
@@ -17,8 +16,17 @@ from typing import Any
 import numpy as np
 
 from harness import registry
-from harness.contract import Checkpointed, Explained, Method, MethodError, Prediction, Sample, UsesWeights
-from harness.data.fields import fields_digest, with_fields
+from harness.contract import (
+    Checkpointed,
+    Explained,
+    Method,
+    MethodError,
+    Prediction,
+    Sample,
+    UsesValidation,
+    UsesWeights,
+)
+from harness.data.fields import with_fields
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
 from harness.data.units import decode_in_metres
@@ -34,10 +42,11 @@ from harness.measure.load import LoadWatch, OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
-from harness.metrics import Evaluation, RankedTestSet, evaluate_test_set
-from harness.metrics.ranks import NO_ANOMALOUS_PIXEL
+from harness.metrics import RankedTestSet
 from harness.metrics.scoring import Scored, errors_name_sample, require_prediction
 from harness.plan.job import Job
+from harness.plan.samples import CellSamples
+from harness.running.accuracy import Accuracy, nullable
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
 from harness.running.training_log import TrainingLog
@@ -50,7 +59,6 @@ from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.measurements import Memory, Size, StateSizes
 from harness.store.record import (
     DataContent,
-    ImageScore,
     Record,
     SampleCounts,
     TestImages,
@@ -60,33 +68,6 @@ from harness.store.record import (
 from harness.store.store import Store
 
 __all__ = ["CellRun"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Accuracy:
-    """The results of a score pass, without its maps."""
-
-    whole: Evaluation
-    by_defect: Mapping[str, Evaluation]
-    images: tuple[ImageScore, ...]
-    lost_masks: str
-
-    @classmethod
-    def of(cls, scored: Scored, test_set: RankedTestSet) -> _Accuracy:
-        def explained(part: Evaluation, defect: str = "") -> Evaluation:
-            """Say that no pixel is anomalous because masks vanished, where that is why."""
-            why = scored.lost_masks(defect)
-            changed = {name: why if why and text == NO_ANOMALOUS_PIXEL else text for name, text in part.reasons.items()}
-            return replace(part, reasons=changed)
-
-        whole, by_defect = evaluate_test_set(test_set)
-        also = [names[1:] for names in test_set.kinds]
-        return cls(
-            whole=explained(whole),
-            by_defect={defect: explained(part, defect) for defect, part in by_defect.items()},
-            images=tuple(map(ImageScore, scored.ids, scored.defects, scored.labels, scored.scores, also)),
-            lost_masks=scored.lost_masks(),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +144,19 @@ class CellRun:
     def _measure(self) -> tuple[Method, Record]:
         with self._stage("load"):
             dataset = self._open()
-            by_id = {ref.id: ref for ref in dataset.refs(self.cell.category, "train")}
-            train, test = [by_id[name] for name in self.job.train_ids], dataset.refs(self.cell.category, "test")
+            samples = CellSamples.of(self.job, dataset)
+            train, test = samples.train, samples.test
             mixed = sorted(test, key=lambda ref: digest([self.cell.id, ref.id]))  # their place must not tell the label
             for ref in (*train[:1], test[0]):
                 first = decode_in_metres(dataset, ref, "see 'harness data verify'")
             dataset.clean(first, remember=False)  # what readers import must not count for the method
-            content = self._content(dataset, train, test)
+            content = self._content(dataset, samples)
             meter = meter_of(self.job.device)
             before = allocator_level(self.job.device)
             method = self._build()
         with self._stage("fit"):
             meter.restart()
-            self._fit(method, dataset, train)
+            self._fit(method, dataset, samples)
             self._add_sizes(meter.peaks("peak_fit"))
         self._log.close()  # what it started must not run beside what is measured from here on
         with self._stage("state"):
@@ -190,15 +171,15 @@ class CellRun:
             reading = reading.blind()
         with self._stage("metrics"):
             test_set = scored.ranked()
-            accuracy = _Accuracy.of(scored, test_set)
+            accuracy = Accuracy.of(scored, test_set)
             self._save_details(test_set, accuracy, speed, reading)
             del scored, predicted, test_set  # the memory pass must not see their maps
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
-            if self._content(dataset, train, test) != content:
+            if self._content(dataset, samples) != content:
                 raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
-            record = replace(self._record(accuracy, speed, reading, trained_on=len(train)), content=content)
+            record = replace(self._record(accuracy, speed, reading, samples), content=content)
             notes = (*dataset.notes(self.cell.category), accuracy.lost_masks, *unlike_published([record]).values())
             record = replace(record, notes=(*record.notes, *filter(None, notes)))
         return method, record
@@ -207,12 +188,11 @@ class CellRun:
         """Open the dataset, with the optional fields of samples that the method needs."""
         return with_fields(open_dataset(self.cell.dataset, self.job.data), registry.load(self.cell.method).meta.needs)
 
-    def _content(self, dataset: Dataset, train: Sequence[SampleRef], test: Sequence[SampleRef]) -> DataContent:
-        trained = "" if self.job.checkpoint else dataset.content_digest(train)
-        fields = fields_digest(dataset, [*train, *test], registry.load(self.cell.method).meta.needs)
-        return DataContent(trained, dataset.content_digest(test), fields)
+    def _content(self, dataset: Dataset, samples: CellSamples) -> DataContent:
+        fields = registry.load(self.cell.method).meta.needs
+        return samples.content(self.job, dataset, dataset.content_digest, fields)
 
-    def _save_details(self, test_set: RankedTestSet, accuracy: _Accuracy, speed: _Speed, reading: Reading) -> None:
+    def _save_details(self, test_set: RankedTestSet, accuracy: Accuracy, speed: _Speed, reading: Reading) -> None:
         """Write scores, raw times and counts."""
         store = Store(self.job.results)
         raw = {**raw_times(*speed.timings), "decode": reading.decode_ms, "clean": reading.clean_ms}
@@ -265,17 +245,19 @@ class CellRun:
                 method.load_weights({name: file.path for name, file in self.job.weights.items()})
         return method
 
-    def _fit(self, method: Method, dataset: Dataset, train: Sequence[SampleRef]) -> None:
+    def _fit(self, method: Method, dataset: Dataset, samples: CellSamples) -> None:
         seed, device = self.cell.seed, self.job.device
         with self._inside_method():
             if self.job.checkpoint is None:
-                samples = SampleSequence(dataset, train)
+                train, held_out = (SampleSequence(dataset, refs) for refs in (samples.train, samples.validation))
                 try:
                     with cache_during_fit(method, self.job) as self._cache:
-                        method.fit(samples, seed=seed, device=device, progress=self._log.beside(self.events.progress))
+                        if held_out and isinstance(method, UsesValidation):
+                            method.use_validation(held_out)
+                        method.fit(train, seed=seed, device=device, progress=self._log.beside(self.events.progress))
                 except MethodError as error:
-                    raise type(error)(f"{error} (last training sample read: {samples.last_read})") from error
-                self._in_method -= samples.seconds
+                    raise type(error)(f"{error} (last training sample read: {train.last_read})") from error
+                self._in_method -= train.seconds + held_out.seconds
             elif isinstance(method, Checkpointed):
                 method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
             torch_state.synchronise(device)
@@ -351,19 +333,23 @@ class CellRun:
         samples, seconds = tuple(reading.samples.values()), self.cell.protocol.memory_seconds
         self._add_sizes(measure_peak(lambda sample: self._predict(method, sample), samples, meter, seconds))
 
-    def _record(self, accuracy: _Accuracy, speed: _Speed, reading: Reading, trained_on: int) -> Record:
+    def _record(self, accuracy: Accuracy, speed: _Speed, reading: Reading, samples: CellSamples) -> Record:
         of_reading = {"decode": summarise(reading.decode_ms), "clean": summarise(reading.clean_ms)}
         return Record(
             cell=self.cell,
             status="ok",
-            metrics=_nullable(accuracy.whole.values),
+            metrics=nullable(accuracy.whole.values),
             undefined=accuracy.whole.reasons,
-            by_defect={name: _nullable(part.values) for name, part in accuracy.by_defect.items()},
+            by_defect={name: nullable(part.values) for name, part in accuracy.by_defect.items()},
             undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
             latency=replace(windows(*speed.timings), **of_reading),
             memory=self._memory,
             seconds=self.seconds,
-            samples=SampleCounts(0 if self.job.checkpoint else trained_on, len(accuracy.images)),
+            samples=SampleCounts(
+                train=0 if self.job.checkpoint else len(samples.train),
+                test=len(accuracy.images),
+                validation=len(samples.validation) or None,
+            ),
             test_images=TestImages.of(accuracy.images),
             details=self._details,
             weights={name: UsedWeights(file.sha256, file.verified) for name, file in self.job.weights.items()},
@@ -393,7 +379,3 @@ class CellRun:
             notes.append(f"the memory it reports can't be trusted: {check.reason}")
         notes += fallbacks(self._implementations)
         return tuple(notes)
-
-
-def _nullable(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}

@@ -106,11 +106,16 @@ def code_change(then: Provider | None, now: Provider | None) -> str:
 
 def data_change(then: DataContent, now: DataContent) -> str:
     """Return which samples have another content than when a number was measured; empty where none has."""
-    named = {"training": (then.train, now.train), "test": (then.test, now.test)}
+    named = {
+        "training": (then.train, now.train),
+        "validation": (then.validation, now.validation),
+        "test": (then.test, now.test),
+    }
     changed = [name for name, (before, after) in named.items() if before and after and before != after]
     if not changed and then.fields and now.fields and then.fields != now.fields:
         return "files of further fields of the samples have changed since"
-    return f"files of {' and '.join(changed)} samples have changed since" if changed else ""
+    names = " and ".join(filter(None, (", ".join(changed[:-1]), *changed[-1:])))
+    return f"files of {names} samples have changed since" if changed else ""
 
 
 def stale_reasons(records: Sequence[Record]) -> list[str]:
@@ -167,6 +172,7 @@ def _data_of(record: Record) -> dict[tuple[str, ...], str]:
     digests = {
         ("files", cell.dataset, cell.category): cell.data_digest,
         ("test", cell.dataset, cell.category): content.test,
+        ("validation", cell.dataset, cell.category): content.validation,
         ("train", cell.dataset, cell.category, str(cell.shots), cell.split): content.train,
     }
     if (info := DATASETS.get(cell.dataset)) and info.embedded and record.test_images.defects:
@@ -180,7 +186,7 @@ def _data_since(record: Record, newest: Mapping[tuple[str, ...], str]) -> str:
     known = {key: newest[key] for key in own if key in newest}
     if any(own[key] != value for key, value in known.items() if key[0] == "version"):
         return f"another version of {record.cell.dataset} has been measured since"
-    content = {key[0]: value for key, value in known.items() if key[0] in ("train", "test")}
+    content = {key[0]: value for key, value in known.items() if key[0] in ("train", "validation", "test")}
     change = data_change(record.content, DataContent(**content))
     if change or "test" in content:
         return change

@@ -45,10 +45,11 @@ _KNOWN_SCHEMAS = (1, SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class SampleCounts:
-    """Number of training and test samples."""
+    """Number of training and test samples, and of validation samples where the method was given some."""
 
     train: Count | None = None
     test: Count | None = None
+    validation: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,15 @@ class DataContent:
     test
         Of all test samples and their masks.
     fields
-        Of the optional fields of both that the method needs; empty where these have no files of their own.
+        Of the optional fields of all these that the method needs; empty where these have no files of their own.
+    validation
+        Of the validation samples; empty where the method was given none.
     """
 
     train: str = ""
     test: str = ""
     fields: str = ""
+    validation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +238,13 @@ def unlike_published(records: Iterable[Record]) -> dict[Split, str]:
     For example ``{"train": "14 of 244 training samples"}``. Of several categories the sum is given, of several numbers
     of one category both ends. A list of a few shots is the same however many samples there are.
     """
-    sizes: dict[Split, dict[tuple[str, str], set[int]]] = {"train": {}, "test": {}}
+    sizes: dict[Split, dict[tuple[str, str], set[int]]] = {"train": {}, "validation": {}, "test": {}}
     for record in records:
         cell = record.cell
         if record.samples.train is not None and cell.shots == "full" and not cell.checkpoint:
             sizes["train"].setdefault((cell.dataset, cell.category), set()).add(record.samples.train)
+        if record.samples.validation is not None:
+            sizes["validation"].setdefault((cell.dataset, cell.category), set()).add(record.samples.validation)
         if record.samples.test is not None:
             sizes["test"].setdefault((cell.dataset, cell.category), set()).add(record.samples.test)
     unlike: dict[Split, str] = {}

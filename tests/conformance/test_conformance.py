@@ -27,6 +27,7 @@ from harness.conformance.side_effects import captured_output, changed_settings, 
 from harness.contract import OPTIONAL_FIELDS
 
 TRAIN = [make_sample(seed, height=48, width=48, radius=16) for seed in range(3)]
+VALIDATION = [make_sample(5, height=48, width=48, radius=16)]
 TEST = [make_sample(seed, height=48, width=48, radius=16) for seed in (7, 8)]
 
 
@@ -41,13 +42,15 @@ def _plugins(plugin_site: Path) -> Iterator[None]:
     registry._plugins.forget()
     registry._is_usable.cache_clear()
     registry.load.cache_clear()
-    for name in ("colour_distance", "dishonest", "many_lights"):
+    for name in ("calibrated", "colour_distance", "dishonest", "many_lights"):
         sys.modules.pop(name, None)
 
 
 def suite(method: str, root: Path | None = None) -> dict[str, Outcome]:
     (spec,) = registry.parse([method])
-    return {outcome.check: outcome for outcome in run_suite(Subject(spec, TRAIN, TEST, root=root))}
+    return {
+        outcome.check: outcome for outcome in run_suite(Subject(spec, TRAIN, TEST, validation=VALIDATION, root=root))
+    }
 
 
 def failed(outcomes: dict[str, Outcome]) -> list[str]:
@@ -55,7 +58,16 @@ def failed(outcomes: dict[str, Outcome]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "method", ["colour-distance", "colour-distance[size=20]", "dishonest", "forgetful[keeps=all]", "many-lights"]
+    "method",
+    [
+        "colour-distance",
+        "colour-distance[size=20]",
+        "dishonest",
+        "forgetful[keeps=all]",
+        "many-lights",
+        "calibrated",
+        "calibrated[by=training]",
+    ],
 )
 def test_a_method_that_keeps_the_contract_passes_every_check(method: str) -> None:
     outcomes = suite(method)
@@ -82,6 +94,8 @@ BROKEN = [
     ("dishonest[how=fit-raises]", "fit", "fit raises KeyError: 'bank' (dishonest.py, line"),
     ("dishonest[how=fit-refuses]", "fit", "five samples are too few"),
     ("dishonest[how=fit-exits]", "fit", "fit raises SystemExit: 0"),
+    ("undemanding", "validation", "wants_validation() is 'yes'"),
+    ("undemanding[says=true]", "validation", "no validation sample is read"),
     ("dishonest[how=tells-nothing]", "progress", "never calls progress"),
     ("dishonest[how=tells-nonsense]", "progress", "fit calls progress('fit', 4, 3)"),
     ("dishonest[how=lacks-a-key]", "state-keys", "has the keys ['weights', 'bank']"),

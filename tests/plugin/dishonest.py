@@ -331,3 +331,20 @@ class Forgetful(Dishonest):
     def restore(self, state, *, seed, device):
         self.mean_ = state["mean"]
         self.whiten_ = state["whiten"] if self.keeps == "all" else np.eye(3)
+
+
+class Undemanding(Dishonest):
+    """Its wish for validation samples is none, or no wish."""
+
+    meta = replace(META, name="undemanding")
+
+    def __init__(self, *, says: Literal["yes", "true"] = "yes") -> None:
+        super().__init__()
+        self.says = says
+
+    def wants_validation(self):
+        return "yes" if self.says == "yes" else True
+
+    def use_validation(self, samples):
+        if self.says == "yes":
+            self.shape = samples[0].rgb.shape

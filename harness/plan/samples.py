@@ -1,0 +1,96 @@
+"""The samples that a cell reads, and what their files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness import registry
+from harness.contract import ParameterValue, UsesValidation
+from harness.data.fields import fields_digest
+from harness.dataset_contract import Dataset, SampleRef
+from harness.plan.job import Job
+from harness.store.record import DataContent
+
+__all__ = ["CellSamples", "lacking_validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellSamples:
+    """The samples of a cell.
+
+    Parameters
+    ----------
+    train
+        What it is fitted on, in the order of its list; also where released weights replace training.
+    validation
+        What fit looks at besides; empty where the method wants none (:class:`harness.contract.UsesValidation`).
+    test
+        The whole test set of the category.
+    """
+
+    train: tuple[SampleRef, ...]
+    validation: tuple[SampleRef, ...]
+    test: tuple[SampleRef, ...]
+
+    @classmethod
+    def of(cls, job: Job, dataset: Dataset) -> CellSamples:
+        """List the samples of a job's cell."""
+        cell = job.cell
+        by_id = {ref.id: ref for ref in dataset.refs(cell.category, "train")}
+        wanted = job.checkpoint is None and _wants_validation(cell.method, cell.parameters)
+        return cls(
+            tuple(by_id[name] for name in job.train_ids),
+            dataset.refs(cell.category, "validation") if wanted else (),
+            dataset.refs(cell.category, "test"),
+        )
+
+    def content(
+        self,
+        job: Job,
+        dataset: Dataset,
+        content_digest: Callable[[Sequence[SampleRef]], str],
+        fields: Sequence[str],
+    ) -> DataContent:
+        """Return digests of the files of these samples.
+
+        Parameters
+        ----------
+        job
+            Whose samples they are.
+        dataset
+            Where they lie.
+        content_digest
+            That of the dataset, or one that remembers its results.
+        fields
+            Optional fields whose files count, too.
+        """
+        return DataContent(
+            train="" if job.checkpoint else content_digest(self.train),
+            test=content_digest(self.test),
+            fields=fields_digest(dataset, [*self.train, *self.validation, *self.test], fields),
+            validation=content_digest(self.validation) if self.validation else "",
+        )
+
+
+def lacking_validation(name: str, parameters: Mapping[str, ParameterValue], dataset: Dataset, category: str) -> str:
+    """Return why a method that wants validation samples can't run on a category, in one sentence; empty where it can.
+
+    Parameters
+    ----------
+    name
+        As registered.
+    parameters
+        All of them, resolved.
+    dataset, category
+        Where the samples lie.
+    """
+    if not _wants_validation(name, parameters) or dataset.refs(category, "validation"):
+        return ""
+    title = dataset.info.title
+    return f"'{name}' needs nominal samples of a validation split, but {title} has none for {category}."
+
+
+def _wants_validation(name: str, parameters: Mapping[str, ParameterValue]) -> bool:
+    kind = registry.load(name)
+    return issubclass(kind, UsesValidation) and kind(**parameters).wants_validation()
