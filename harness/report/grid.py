@@ -36,6 +36,9 @@ class Value:
     detectable
         Of a tied number, the true difference to the best one that would be detected with a power of 80%; None where
         it is unknown.
+    images_needed
+        Of a number that is tied with the best, how many test images would tell them apart
+        (:func:`harness.report.power.images_needed`); None where it is unknown.
     ranked
         False where it does not compete.
     over
@@ -54,6 +57,7 @@ class Value:
     place: int = 0
     tied: bool = False
     detectable: float | None = None
+    images_needed: int | None = None
     ranked: bool = True
     over: str = ""
     low: float | None = None

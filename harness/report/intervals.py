@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, isfinite, log, sqrt
 from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.report.power import FEW_IMAGES, POWER, Comparison, images_needed, t_quantile, t_stretch
 from harness.report.replicates import Resampled
 
 __all__ = [
-    "POWER",
     "Difference",
     "Interval",
     "MeanOf",
@@ -21,11 +21,7 @@ __all__ = [
     "mean_interval",
     "paired_with_best",
     "seed_interval",
-    "t_quantile",
 ]
-
-POWER = 0.8
-"""How often a detectable difference is detected."""
 
 _FEWEST = 2
 """Images of a kind without which nothing is known of the others."""
@@ -60,10 +56,18 @@ class Difference(Interval):
     Parameters
     ----------
     detectable
-        The true difference that would be detected with a power of :data:`POWER`; None where the two never differ.
+        The true difference that would be detected with a power of :data:`harness.report.power.POWER`; None where the
+        two never differ.
+    images
+        Test images that both are computed from, in all categories; 0 where it is not about images.
+    images_needed
+        How many would tell the two apart, were the difference truly what was measured
+        (:func:`harness.report.power.images_needed`); None where they are apart, or where that can't be said.
     """
 
     detectable: float | None = None
+    images: int = 0
+    images_needed: int | None = None
 
     @property
     def tied(self) -> bool:
@@ -71,14 +75,13 @@ class Difference(Interval):
         return self.holds_zero
 
     @property
-    def times_as_many(self) -> float | None:
-        """How many times as many images of each kind show a true difference of this value with that power.
-
-        The standard deviation over test sets falls with the square root of the number of images, as long as good and
-        anomalous ones grow alike; Student's quantile, which falls too, is left as it is. None where the two are equal,
-        or never differ.
-        """
-        return (self.detectable / self.value) ** 2 if self.detectable and self.value else None
+    def why_unsaid(self) -> str:
+        """Why the number of images is unknown that would tell a tie apart; empty where it is known."""
+        if not self.tied or self.images_needed is not None:
+            return ""
+        if self.detectable is None or not self.value:
+            return "the two are equal"
+        return f"fewer than {FEW_IMAGES} images of a kind in a category"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +102,8 @@ class MeanOf:
         How many categories have the same value in every draw.
     categories
         How many there are.
+    images
+        Test images in all of them.
     """
 
     value: float
@@ -107,6 +112,7 @@ class MeanOf:
     fewest: int
     fixed: int
     categories: int
+    images: int = 0
 
     @classmethod
     def of(cls, value: float, parts: Sequence[Resampled]) -> MeanOf | None:
@@ -121,7 +127,8 @@ class MeanOf:
             variances.sum() ** 2 / (variances[moving] ** 2 / degrees[moving]).sum() if moving.any() else fewest - 1
         )
         drawn = np.mean([part.drawn for part in parts], axis=0)
-        return cls(value, drawn, total, fewest, int((~moving).sum()), len(parts))
+        images = sum(part.images for part in parts)
+        return cls(value, drawn, total, fewest, int((~moving).sum()), len(parts), images)
 
 
 def mean_interval(mean: MeanOf, level: float = 0.95, *, by_images: bool = False) -> Interval | None:
@@ -186,7 +193,8 @@ def against_best(means: Sequence[MeanOf], level: float = 0.95) -> list[Differenc
     best, *others = means
     moved = np.array([mean.drawn - mean.drawn.mean() for mean in means])
     spreads = np.array([(row - moved[0]).std() for row in moved[1:]])
-    stretches = [_stretch(min(best.degrees, mean.degrees), level) for mean in others]
+    degrees = [min(best.degrees, mean.degrees) for mean in others]
+    stretches = [t_stretch(free, level) for free in degrees]
     gaps = np.array([mean.value - best.value for mean in others])
     with np.errstate(invalid="ignore", divide="ignore"):
         distances = np.where(spreads > 0, np.abs(gaps) / (spreads * stretches), np.where(gaps == 0, 0.0, np.inf))
@@ -197,10 +205,8 @@ def against_best(means: Sequence[MeanOf], level: float = 0.95) -> list[Differenc
         quantile = quantiles[place] if apart else quantile
         critical[place], apart = quantile, apart and bool(distances[place] > quantile)
     return [
-        _difference(gap, spread, quantile * stretch, stretch)
-        for gap, spread, quantile, stretch in zip(
-            gaps.tolist(), spreads.tolist(), critical.tolist(), stretches, strict=True
-        )
+        _difference(best, mean, Comparison(spread, quantile, free, level))
+        for mean, spread, quantile, free in zip(others, spreads.tolist(), critical.tolist(), degrees, strict=True)
     ]
 
 
@@ -221,22 +227,12 @@ def _quantiles(moved: NDArray[np.float64], nearest: NDArray[np.int64], level: fl
     return quantiles
 
 
-def _difference(value: float, spread: float, quantile: float, stretch: float) -> Difference:
-    half = quantile * spread
-    detectable = half + NormalDist().inv_cdf(POWER) * stretch * spread
-    return Difference(value, value - half, value + half, detectable if spread > 0 else None)
-
-
-def _stretch(degrees: float, level: float) -> float:
-    """Return the quantile of Student's distribution over that of the normal one."""
-    return t_quantile(degrees, level) / NormalDist().inv_cdf((1 + level) / 2)
-
-
-def t_quantile(degrees: float, level: float) -> float:
-    """Return which multiple of its standard error, up and down, holds a normal mean with probability ``level``."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + level) / 2))
+def _difference(best: MeanOf, mean: MeanOf, comparison: Comparison) -> Difference:
+    gap, half = mean.value - best.value, comparison.half_width()
+    found = Difference(gap, gap - half, gap + half, comparison.detectable() if comparison.spread else None, best.images)
+    if not found.tied:
+        return found
+    return replace(found, images_needed=images_needed(comparison, gap, best.images, min(best.fewest, mean.fewest)))
 
 
 def paired_with_best(best: Sequence[float], others: Sequence[Sequence[float]], level: float = 0.95) -> list[Difference]:

@@ -14,8 +14,8 @@ _PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and
 _TIES = (
     f"{TIE_MARK} can't be separated from the best of its column: the 95% interval of their difference, by a bootstrap "
     "over the same test images and allowing for the best having been picked, has 0 in it. That does not make them "
-    "equal: each caption says which true difference these images show 80% of the time. No number of such a column is "
-    "bold."
+    "equal: each caption says which true difference these images show 80% of the time, a footnote how many images "
+    "would show the measured one so often. No number of such a column is bold."
 )
 _UNTESTED = (
     "Bold is untested where cells left no counts of their test images or were tested on other ones: there the printed "

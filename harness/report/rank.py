@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.report.grid import Column, Grid, Row, Value, missing
 from harness.report.groups import Group, MethodRecords
+from harness.report.intervals import Difference
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import group_grid, lacking, remarks
 from harness.report.ties import mark_tied_with_best
@@ -79,7 +80,7 @@ def rank_grid(group: Group, metrics: Sequence[str] = ()) -> Grid | None:
     decided = [ranking for ranking in rankings.values() if ranking is not None]
     by_column = [rankings[metric.id] for metric in shown]
 
-    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, Difference | None]:
         ranking = by_column[column]
         places = {index: complete.index(group.methods[index]) for index in others}
         return {index: None for index, place in places.items() if ranking is not None and ranking.tied(place)}

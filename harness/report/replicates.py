@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Resampled", "bootstrap_cell", "degrees_of_freedom", "draw_images"]
 
-_VERSION = 3
+_VERSION = 4
 """Of what is remembered; a change of the metrics or of the drawing changes it."""
 
-_HEADER = 2
-"""Rows of what is remembered before the replicates: degrees of freedom, and images of the rarer kind."""
+_HEADER = 3
+"""Rows of what is remembered before the replicates: degrees of freedom, images of the rarer kind, and all images."""
 
 _REMEMBERED_DRAWS = 4
 """Test sets whose draws stay in memory: methods tested on the same images share them."""
@@ -46,11 +46,14 @@ class Resampled:
         defined.
     fewest
         Nominal or anomalous images, whichever are fewer.
+    images
+        All of them.
     """
 
     drawn: NDArray[np.float64]
     degrees: float
     fewest: int
+    images: int = 0
 
 
 def draw_images(ids: tuple[str, ...], labels: NDArray[np.bool_], replicates: int, seed: int) -> NDArray[np.int64]:
@@ -153,13 +156,13 @@ def bootstrap_cell(store: Store, record: Record, replicates: int, defect: str = 
         table = _table(counts, replicates, seed, defect)
         write_cached(remembered, _npy(table))
     return {
-        name: Resampled(table[_HEADER:, index], float(table[0, index]), int(table[1, index]))
+        name: Resampled(table[_HEADER:, index], float(table[0, index]), int(table[1, index]), int(table[2, index]))
         for index, name in enumerate(METRICS)
     }
 
 
 def _table(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDArray[np.float64]:
-    """Return degrees of freedom, images of the rarer kind and replicates, a column for each metric."""
+    """Return degrees of freedom, images of the rarer kind, all images and replicates, a column for each metric."""
     from harness.metrics.evaluation import METRICS
 
     about = counts.of_defect(defect) if defect else counts
@@ -168,8 +171,8 @@ def _table(counts: ImageCounts, replicates: int, seed: int, defect: str) -> NDAr
     values_of = about.evaluate(np.vstack([1 - np.eye(images), drawn]))
     values = np.column_stack([values_of[name] for name in METRICS])
     fewest = min(int(labels.sum()), int((~labels).sum()))
-    header = np.vstack([degrees_of_freedom(values[:images], labels), np.full(len(METRICS), float(fewest))])
-    return np.vstack([header, values[images:]])
+    numbers = [np.full(len(METRICS), float(number)) for number in (fewest, images)]
+    return np.vstack([degrees_of_freedom(values[:images], labels), *numbers, values[images:]])
 
 
 @lru_cache(maxsize=_REMEMBERED_DRAWS)

@@ -8,9 +8,10 @@ from math import sqrt
 
 from harness.report.grid import Grid, Row, Value, missing, rank_columns
 from harness.report.groups import Group, MethodRecords, shared_title
-from harness.report.intervals import paired_with_best, seed_interval, t_quantile
+from harness.report.intervals import Difference, paired_with_best, seed_interval
 from harness.report.own_tables import chosen_metrics
 from harness.report.pivot import Cut, measured_value
+from harness.report.power import t_quantile
 from harness.report.ties import detectable_text, mark_tied_with_best
 from harness.store.published import MEAN
 from harness.store.quantities import Quantity
@@ -102,10 +103,10 @@ def _grid(family: _Family, metrics: Sequence[Quantity]) -> Grid:
         keys={"kind": "seeds", "split": "+".join(splits), **keys},
     )
 
-    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, Difference | None]:
         first, *rest = (_numbers(series[index], column) for index in (best, *others))
         differences = dict(zip(others, paired_with_best(first, rest), strict=True))
-        return {index: difference.detectable for index, difference in differences.items() if difference.tied}
+        return {index: difference for index, difference in differences.items() if difference.tied}
 
     marked = mark_tied_with_best(grid, tied)
     return replace(marked, caption="; ".join(filter(None, (marked.caption, detectable_text(marked)))))

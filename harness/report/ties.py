@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.report.grid import Grid, NumberId, rivals
-from harness.report.intervals import POWER, Difference
-from harness.report.uncertainty import FEW_IMAGES
+from harness.report.intervals import Difference
+from harness.report.power import FEW_IMAGES, POWER, images_text
 
 __all__ = ["UNTESTED", "TieTest", "detectable_text", "mark_tied_with_best", "mark_ties", "numbers_of"]
 
 UNTESTED = {"ties": "untested"}
 """Key of a table where some best number was not compared with all others, since the test could not decide."""
 
-Tied = Callable[[int, Sequence[int], int], Mapping[int, float | None]]
+Tied = Callable[[int, Sequence[int], int], Mapping[int, Difference | None]]
 """Takes the row of the best number, the other rows and the column, all by their positions; returns the tied ones of
-the other rows with the difference that would be detected, None where it is unknown."""
+the other rows with their difference to the best, None where it is no number."""
 
 
 class TieTest(Protocol):
@@ -43,7 +43,8 @@ def numbers_of(grids: Iterable[Grid]) -> Iterator[NumberId]:
 def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
     """Return a table whose best numbers are marked as tied where a test can't separate others from them.
 
-    Its caption then says which difference the test would have detected. Where the test can't decide, places are those
+    Its caption then says which difference the test would have detected, and a footnote of each tied number how many
+    test images would show the one that was measured. Where the test can't decide, places are those
     of the printed numbers, and the table has the key :data:`UNTESTED`.
 
     Parameters
@@ -58,7 +59,9 @@ def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
     decide = test
     unsure: set[tuple[int, int]] = set()
 
-    def tied(best: int, others: Sequence[int], column: int) -> dict[int, float | None]:
+    tied_at: dict[tuple[int, int], Difference] = {}
+
+    def tied(best: int, others: Sequence[int], column: int) -> dict[int, Difference | None]:
         known = {index: grid.rows[index].values[column].identity for index in (best, *others)}
         numbers = {index: number for index, number in known.items() if number is not None}
         first = numbers.pop(best, None)
@@ -66,11 +69,11 @@ def mark_ties(grid: Grid, test: TieTest | None) -> Grid:
             return {}
         differences = dict(zip(numbers, decide.against_best(first, list(numbers.values())), strict=True))
         unsure.update((best, column) for difference in differences.values() if difference is None)
-        return {
-            index: difference.detectable for index, difference in differences.items() if difference and difference.tied
-        }
+        found = {index: difference for index, difference in differences.items() if difference and difference.tied}
+        tied_at.update({(index, column): difference for index, difference in found.items()})
+        return dict(found)
 
-    marked = mark_tied_with_best(grid, tied)
+    marked = _noted(mark_tied_with_best(grid, tied), tied_at)
     untested = any(marked.rows[row].values[column].place == 1 for row, column in unsure)
     caption = "; ".join(filter(None, (marked.caption, detectable_text(marked), _few_images(marked, decide))))
     return replace(marked, caption=caption, keys={**marked.keys, **(UNTESTED if untested else {})})
@@ -90,14 +93,45 @@ def mark_tied_with_best(grid: Grid, tied: Tied) -> Grid:
     for position, column in enumerate(grid.columns):
         for members in rivals(grid.rows, position):
             best, *others = _ordered(grid, members, position, lowest=column.lowest)
-            detected = tied(best, others, position) if others else {}
+            found = tied(best, others, position) if others else {}
+            detected = {index: difference.detectable if difference else None for index, difference in found.items()}
             leaders = {best: _largest(detected.values()), **detected} if detected else {}
             for index in members if leaders else ():
+                difference = found.get(index)
                 values[index][position] = replace(
-                    values[index][position], place=0, tied=index in leaders, detectable=leaders.get(index)
+                    values[index][position],
+                    place=0,
+                    tied=index in leaders,
+                    detectable=leaders.get(index),
+                    images_needed=difference.images_needed if difference else None,
                 )
     rows = (replace(row, values=tuple(changed)) for row, changed in zip(grid.rows, values, strict=True))
     return replace(grid, rows=tuple(rows))
+
+
+def _noted(grid: Grid, tied: Mapping[tuple[int, int], Difference]) -> Grid:
+    """Return a table where the ties of a row share a footnote: how many test images would tell each from the best."""
+    rows = list(grid.rows)
+    for index in dict.fromkeys(row for row, _ in tied):
+        columns = {column: difference for (row, column), difference in tied.items() if row == index}
+        note = _needed_text(grid, columns)
+        values = list(rows[index].values)
+        for column in columns:
+            values[column] = replace(values[column], note="; ".join(filter(None, (values[column].note, note))))
+        rows[index] = replace(rows[index], values=tuple(values))
+    return replace(grid, rows=tuple(rows))
+
+
+def _needed_text(grid: Grid, columns: Mapping[int, Difference]) -> str:
+    """Return how many test images would tell the numbers of a row from the best ones, by column."""
+    said = {
+        column: images_text(difference.images_needed) + (f" ({why})" if (why := difference.why_unsaid) else "")
+        for column, difference in columns.items()
+    }
+    listed = list(dict.fromkeys(said.values()))
+    if len(listed) > 1:
+        listed = [f"{' '.join(grid.columns[column].heading.split())} {text}" for column, text in said.items()]
+    return f"test images that would tell it from the best {POWER:.0%} of the time: {', '.join(listed)}"
 
 
 def detectable_text(grid: Grid) -> str:

@@ -22,10 +22,7 @@ from harness.store.quantities import quantity
 from harness.store.record import Record
 from harness.store.store import Store
 
-__all__ = ["FEW_IMAGES", "Uncertainty"]
-
-FEW_IMAGES = 10
-"""With fewer images of a kind, intervals are rough."""
+__all__ = ["Uncertainty"]
 
 _OF_IMAGES = "i_auroc"
 

@@ -15,18 +15,16 @@ from math import log, sqrt
 
 import numpy as np
 from scipy import ndimage, stats
-from simulated_sets import DRAWS, Rows, TestSet, auroc_pairs, overlap_pairs
+from simulated_power import more_images, power, scaling
+from simulated_sets import DRAWS, REPEATS, Rows, TestSet, auroc_pairs, overlap_pairs
 
 from harness.data.split_files import seeded_order
 from harness.gate.tolerances import DEFAULTS
 from harness.measure.latency import summarise
 from harness.metrics.pro import aupro_official
-from harness.report.intervals import Difference, MeanOf, against_best, mean_interval, paired_with_best, seed_interval
+from harness.report.intervals import MeanOf, against_best, mean_interval, paired_with_best, seed_interval
 from harness.report.rank import rank_methods
 from harness.report.replicates import draw_images
-
-REPEATS = 500
-
 
 _KINDS: dict[str, Callable[..., list[Rows]]] = {"I-AUROC": auroc_pairs, "mean overlap": overlap_pairs}
 _SIZES = ((25, 5), (5, 25), (10, 10), (25, 20), (22, 88))
@@ -88,82 +86,6 @@ def false_leads() -> Iterator[list[str]]:
             apart = any(not one.tied for other, one in found.items() if other < equal)
             wrong += any(gap > 0 for gap in gaps), apart
         yield [name, str(equal), str(worse), str(categories), *(f"{share:.1%}" for share in wrong / repeats)]
-
-
-def power() -> Iterator[list[str]]:
-    """How often a true lead as large as the detectable difference is seen; 80% is what the tables say."""
-    yield ["metric", "methods", "categories", "median detectable difference", "seen"]
-    for methods, categories in product((2, 5), (1, 4)):
-        rng = np.random.default_rng(4)
-        sizes = (25, 80)
-        images = TestSet(*sizes)
-        told = []
-        for _ in range(REPEATS // 5):
-            tables = [auroc_pairs(rng, sizes, 0.8, methods) for _ in range(categories)]
-            told.append(_compared(images, tables)[1])
-        lead = float(np.median(told))
-        if 0.8 + lead >= 1:
-            yield ["I-AUROC", str(methods), str(categories), f"{lead:.3f}", "none is possible"]
-            continue
-        seen = 0
-        shift = sqrt(2) * stats.norm.ppf(0.8 + lead) - sqrt(2) * stats.norm.ppf(0.8)
-        for _ in range(REPEATS):
-            tables = [_with_lead(rng, sizes, methods, shift) for _ in range(categories)]
-            seen += _compared(images, tables)[0]
-        yield ["I-AUROC", str(methods), str(categories), f"{lead:.3f}", f"{seen / REPEATS:.1%}"]
-
-
-def more_images() -> Iterator[list[str]]:
-    """How often a lead is seen on as many test images as a small test set says are needed for 80%."""
-    yield [
-        "good, anomalous",
-        "categories",
-        "true lead",
-        "seen on them",
-        "times as many: median, 10% to 90%",
-        "seen then",
-    ]
-    for sizes, categories, lead in product(((20, 12), (25, 40)), (1, 4), (0.05, 0.1)):
-        rng = np.random.default_rng(14)
-        shift = sqrt(2) * stats.norm.ppf(0.8 + lead) - sqrt(2) * stats.norm.ppf(0.8)
-        found = []
-        images = TestSet(*sizes)
-        for _ in range(REPEATS // 2):
-            seen, detectable = _compared(images, [_with_lead(rng, sizes, 2, shift) for _ in range(categories)])
-            found.append((seen, Difference(-lead, -lead, -lead, detectable).times_as_many or 0.0))
-        now, times = np.array(found).T
-        low, middle, high = np.quantile(times, [0.1, 0.5, 0.9])
-        more = (round(sizes[0] * middle), round(sizes[1] * middle))
-        images = TestSet(*more)
-        then = [
-            _compared(images, [_with_lead(rng, more, 2, shift) for _ in range(categories)])[0]
-            for _ in range(REPEATS // 5)
-        ]
-        shares = (f"{now.mean():.1%}", f"{middle:.1f} ({low:.1f} to {high:.1f})", f"{np.mean(then):.1%}")
-        yield [f"{sizes[0]}, {sizes[1]}", str(categories), f"{lead:g}", *shares]
-
-
-def _with_lead(rng: np.random.Generator, sizes: tuple[int, int], methods: int, shift: float) -> list[Rows]:
-    """Return pairs in order of equal methods of which the first is better."""
-    shared, labels = rng.normal(size=sum(sizes)), np.arange(sum(sizes)) >= sizes[0]
-    tables = []
-    for place in range(methods):
-        scores = sqrt(0.5) * shared + sqrt(0.5) * rng.normal(size=labels.size)
-        scores = scores + (sqrt(2) * stats.norm.ppf(0.8) + shift * (place == 0)) * labels
-        tables.append((scores[~labels, np.newaxis] < scores[labels]).astype(np.float64))
-    return tables
-
-
-def _compared(images: TestSet, tables: list[list[Rows]]) -> tuple[bool, float]:
-    """Return whether the second method is told apart from a leading first one, and the detectable difference."""
-    values = np.mean([[table.mean() for table in tables_of] for tables_of in tables], axis=0)
-    order = np.argsort(-values, kind="stable")
-    means = [
-        MeanOf.of(float(values[place]), [images.resampled(tables_of[place]) for tables_of in tables]) for place in order
-    ]
-    found = dict(zip(order[1:], against_best([mean for mean in means if mean]), strict=True))
-    apart = order[0] == 0 and not found[1].tied
-    return apart, max(one.detectable or 0.0 for one in found.values())
 
 
 def perfect() -> Iterator[list[str]]:
@@ -372,6 +294,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
         false_leads,
         power,
         more_images,
+        scaling,
         two_by_ranks,
         several_by_ranks,
         over_lists,

@@ -12,6 +12,7 @@ from harness.report.replicates import Resampled, degrees_of_freedom, draw_images
 
 Rows = NDArray[np.float64]
 
+REPEATS = 500
 DRAWS = 1000
 DRAWS_BEFORE = 2000
 
@@ -43,7 +44,7 @@ class TestSet:
         """Return what the package keeps of a metric."""
         left_out = self.values(self.left_out, pairs)
         degrees = degrees_of_freedom(left_out[:, np.newaxis], self.labels)
-        return Resampled(self.values(self.today, pairs), float(degrees[0]), self.fewest)
+        return Resampled(self.values(self.today, pairs), float(degrees[0]), self.fewest, len(self.labels))
 
 
 def auroc_pairs(rng: np.random.Generator, sizes: tuple[int, int], truth: float, methods: int = 1) -> list[Rows]:

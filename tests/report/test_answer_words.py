@@ -64,7 +64,7 @@ ANSWERS: Mapping[str, Answer] = {
     "a tie, and one that is worse": replace(
         PLAIN,
         methods=(BEST, TIED, BEHIND),
-        more_images=MoreImages("cfm-t", 0.004, 33.1),
+        more_images=MoreImages("cfm-t", 0.004, 5300),
         others=(replace(AGREES, leaders=("cfm", "cfm-t")),),
     ),
     "a tie that another metric decides": replace(
@@ -77,11 +77,18 @@ ANSWERS: Mapping[str, Answer] = {
         categories=("left",),
         methods=(replace(BEST, low=0.74, high=0.98), TIED),
         images=TestSet(20, 12, 20, 12),
-        more_images=MoreImages("cfm-t", 0.004, 5.7),
+        more_images=MoreImages("cfm-t", 0.004, 190),
     ),
     "few images": replace(PLAIN, categories=("left",), images=TestSet(20, 5, 20, 5)),
+    "a tie on few images": replace(
+        PLAIN,
+        categories=("left",),
+        methods=(BEST, TIED),
+        images=TestSet(20, 5, 20, 5),
+        more_images=MoreImages("cfm-t", 0.004, None, "fewer than 10 images of a kind in a category"),
+    ),
     "a difference too small for any test set": replace(
-        PLAIN, methods=(BEST, TIED), more_images=MoreImages("cfm-t", 0.0001, 1e5)
+        PLAIN, methods=(BEST, TIED), more_images=MoreImages("cfm-t", 0.0001, 16_000_000)
     ),
     "metrics that disagree": replace(PLAIN, others=(AGREES, AGAINST)),
     "equal methods": replace(PLAIN, methods=(PERFECT, EQUAL), metric="i_auroc"),
@@ -135,4 +142,4 @@ def test_the_trade_names_ratio_and_price():
     text = " ".join(ANSWERS["a tie, and one that is worse"].paragraphs)
     assert "cfm-t is 2.1 times as fast for 0.004 less" in text
     assert "btf is 4.5 times as fast for 0.211 less" in text
-    assert "about 120 good and 69 anomalous" in " ".join(ANSWERS["twelve defects"].paragraphs)
+    assert "(120 good and 72 anomalous ones) instead of 32" in " ".join(ANSWERS["twelve defects"].paragraphs)

@@ -5,6 +5,7 @@ import pytest
 from report_records import complete, make_record
 
 from harness.data.registry import DATASETS
+from harness.metrics import METRICS
 from harness.report.groups import group_records
 from harness.report.intervals import Difference
 from harness.report.legend import legend
@@ -42,8 +43,8 @@ def close(best, other):
 class Answers:
     """Answers in place of a bootstrap: ties of two numbers by a function, and no interval of a mean."""
 
-    def __init__(self, tied, fewest=50):
-        self.tied, self.fewest = tied, fewest
+    def __init__(self, tied, fewest=50, needed=None):
+        self.tied, self.fewest, self.needed = tied, fewest, needed or {}
 
     def prepare(self, numbers):
         self.prepared = list(numbers)
@@ -56,7 +57,11 @@ class Answers:
 
     def against_best(self, best, others):
         answers = [self.tied(best, other) for other in others]
-        return [None if tied is None else Difference(-0.1, -0.2, 0.0 if tied else -0.05, 0.025) for tied in answers]
+        needed = self.needed.get(best.metric)
+        return [
+            None if tied is None else Difference(-0.1, -0.2, 0.0 if tied else -0.05, 0.025, 300, needed)
+            for tied in answers
+        ]
 
 
 def marks(grid, column=-1):
@@ -157,7 +162,7 @@ def test_every_format_shows_the_mark_and_the_legend_explains_it():
     assert "0.970≈" in as_markdown([grid])
     assert r"0.970$^{\approx}$" in as_latex([grid])
     assert re.search('0.970<span title="tied with the best, not equal: [^"]*0.025">≈</span>', as_html([grid]))
-    assert ",yes,0.025," in as_csv([grid])
+    assert ",yes,0.025,," in as_csv([grid])
     assert '"tied": true' in as_json([grid])
     assert '"detectable": 0.025' in as_json([grid])
     for text in (as_markdown([grid]), as_latex([grid]), as_html([grid]), as_json([grid])):
@@ -165,6 +170,30 @@ def test_every_format_shows_the_mark_and_the_legend_explains_it():
     told = " ".join(legend([grid]))
     assert "95% interval of their difference" in told
     assert "≈" not in " ".join(legend([accuracy(None)]))
+
+
+def test_ties_of_a_row_share_a_footnote_on_the_images_they_need():
+    (group,) = group_records(RECORDS)
+    needed = {"i_auroc": 1300, "p_auroc": 2_400_000}
+    grid = mark_ties(accuracy_grid(group, None), Answers(close, needed=needed))
+    ours = {row.keys["method"]: row.values for row in grid.rows}
+    (note,) = {value.note for value in ours["btf"] if value.tied}
+    assert "I-AUROC about 1,300, P-AUROC more than 100,000" in note
+    assert "AUPRO@1% exact cannot be said (fewer than 10 images of a kind in a category)" in note
+    assert [value.images_needed for value in ours["btf"]][:3] == [1300, 2_400_000, None]
+    assert not any("test images" in value.note for value in (*ours["cfm"], *ours["ast"])), "the best, one that is worse"
+    for text in (as_markdown([grid]), as_html([grid]), as_latex([grid])):
+        assert "about 1,300, P-AUROC more than 100,000" in re.sub(r"\s+", " ", text).replace("{,}", ",")
+    assert "were the difference as measured, about 1,300 test images would show it" in as_html([grid])
+    assert '"images_needed": 2400000' in as_json([grid])
+    assert ",yes,0.025,1300," in as_csv([grid])
+
+
+def test_a_footnote_names_no_column_where_all_say_the_same():
+    (group,) = group_records(RECORDS)
+    grid = mark_ties(accuracy_grid(group, None), Answers(close, needed=dict.fromkeys(METRICS, 40)))
+    (note,) = {value.note for row in grid.rows for value in row.values if "test images" in value.note}
+    assert note.endswith(": about 40")
 
 
 def test_a_mean_with_a_note_that_lacks_categories_is_never_tied():

@@ -157,7 +157,7 @@ class TestSet:
 
 @dataclass(frozen=True, slots=True)
 class MoreImages:
-    """How many test images would tell a difference apart, were it truly what was measured.
+    """How many test images would show a difference, were it truly what was measured.
 
     Parameters
     ----------
@@ -165,14 +165,17 @@ class MoreImages:
         The method that is tied with the best one, and the nearest to it.
     difference
         What was measured: positive.
-    times
-        How many times as many images of each kind, in each category, show it with a power of
-        :data:`harness.report.intervals.POWER` (:attr:`harness.report.intervals.Difference.times_as_many`).
+    images
+        In all categories, good and anomalous ones in today's proportion
+        (:func:`harness.report.power.images_needed`); None where that can't be said.
+    why
+        Why it can't be said.
     """
 
     rival: str
     difference: float
-    times: float
+    images: int | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ class Answer:
     others
         Who is best in the other metrics that all compared methods have.
     more_images
-        How many would tell a tie apart; None where that can't be said.
+        How many would tell a tie apart; None where there is none, or all tied methods are equal.
     cautions
         Sentences that a reader must know before anything is decided by this answer.
     """

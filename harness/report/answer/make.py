@@ -13,7 +13,7 @@ from harness.report.grid import NumberId
 from harness.report.groups import MethodRecords, group_records
 from harness.report.intervals import Difference
 from harness.report.pivot import remarks
-from harness.report.uncertainty import FEW_IMAGES, Uncertainty
+from harness.report.uncertainty import Uncertainty
 from harness.store.means import mean_over
 from harness.store.quantities import ACCURACY, Quantity, quantity, require_accuracy
 from harness.store.query import RecordQuery
@@ -74,7 +74,6 @@ def answer_of(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record] 
     """
     group = field.group
     methods = _standings(field, intervals, elsewhere)
-    numbers = [field.number(method) for method in field.members]
     return Answer(
         title=group.title,
         setting=group.keys,
@@ -87,7 +86,7 @@ def answer_of(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record] 
         left_out=field.left_out,
         images=_images(field),
         others=_others(field, intervals, methods),
-        more_images=_more_images(methods, intervals.few_images(numbers)),
+        more_images=_more_images(methods),
         cautions=_cautions(field),
     )
 
@@ -162,16 +161,12 @@ def _others(field: Field, intervals: Uncertainty, methods: Sequence[Standing]) -
     return tuple(others)
 
 
-def _more_images(methods: Sequence[Standing], fewest: int) -> MoreImages | None:
-    """Return how many images would decide between the best and the nearest that is tied with it.
-
-    With few images, the spread that this is computed from is itself too rough.
-    """
-    rival = next((method for method in methods if method.place == "tied"), None)
-    times = rival.difference.times_as_many if rival is not None and rival.difference is not None else None
-    if rival is None or times is None or fewest < FEW_IMAGES:
+def _more_images(methods: Sequence[Standing]) -> MoreImages | None:
+    """Return how many images would decide between the best and the nearest that is tied with it and not equal."""
+    rival = next((method for method in methods if method.place == "tied" and method.behind and method.difference), None)
+    if rival is None or rival.difference is None:
         return None
-    return MoreImages(rival.method, -rival.behind, times)
+    return MoreImages(rival.method, -rival.behind, rival.difference.images_needed, rival.difference.why_unsaid)
 
 
 def _images(field: Field) -> TestSet:

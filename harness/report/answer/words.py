@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil, floor, log10
 
 from harness.gate.tolerances import DEFAULTS
-from harness.report.answer.answer import Answer, Costs, MoreImages, OtherMetric, Standing
-from harness.report.intervals import POWER, Difference
-from harness.report.uncertainty import FEW_IMAGES
+from harness.report.answer.answer import Answer, Costs, OtherMetric, Standing
+from harness.report.intervals import Difference
+from harness.report.power import FEW_IMAGES, MOST_IMAGES, POWER, images_text, rounded_up
 from harness.store.quantities import Quantity, quantity
 
 __all__ = ["paragraphs"]
 
 _WIDE = 0.1
 """An interval this wide leaves room for a good and a bad method."""
-
-_MOST_TIMES = 100
-"""Nobody takes more images than this many times those that there are."""
 
 _MOST_NAMES = 8
 _FASTER = 3
@@ -174,31 +170,25 @@ def _more(answer: Answer) -> Iterator[str]:
     more = answer.more_images
     if more is None:
         return
-    if more.times > _MOST_TIMES:
-        yield (
-            f"If the true difference to {more.rival} is no larger than measured, more than {_MOST_TIMES} times as many "
-            "test images would be needed to show it: choose by cost."
-        )
+    if more.images is None:
+        yield f"How many test images would tell {more.rival} from {answer.methods[0].method} can't be said: {more.why}."
         return
-    times = _rounded(more.times, 1 if more.times > 3 else 2)
+    number = f"{images_text(more.images)} test images{_of_kinds(answer, more.images)}"
+    now = answer.images.good + answer.images.anomalous
     yield (
-        f"If the true difference to {more.rival} is as measured, roughly {times:g} times as many test "
-        f"images{_counts(answer, more)} would show it {POWER:.0%} of the time."
+        f"If the true difference to {more.rival} is as measured, {number} instead of {now:,} would show it {POWER:.0%} "
+        f"of the time{': choose by cost' if more.images > MOST_IMAGES else ''}."
     )
 
 
-def _counts(answer: Answer, more: MoreImages) -> str:
-    if len(answer.categories) != 1:
-        return " of each kind in each category"
+def _of_kinds(answer: Answer, needed: int) -> str:
+    """Return how many of some test images are good, and how many anomalous; empty where nobody would take as many."""
     images = answer.images
-    good, anomalous = (_rounded(number * more.times, 2) for number in (images.good, images.anomalous))
-    return f" (about {good:g} good and {anomalous:g} anomalous ones)"
-
-
-def _rounded(number: float, digits: int) -> float:
-    """Return a number rounded up to some digits."""
-    step = 10.0 ** (floor(log10(number)) - digits + 1)
-    return round(ceil(round(number / step, 6)) * step, 6)
+    now = images.good + images.anomalous
+    if not now or needed > MOST_IMAGES:
+        return ""
+    good, anomalous = (int(rounded_up(kind * needed / now)) for kind in (images.good, images.anomalous))
+    return f" ({good:,} good and {anomalous:,} anomalous ones)"
 
 
 def _cost(answer: Answer, best: Standing) -> Iterator[str]:

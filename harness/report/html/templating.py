@@ -23,6 +23,7 @@ def environment() -> Environment:
     """Return what reads the templates; its filter ``tojson`` writes JSON that may stand in a ``script`` element."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from harness.report.power import images_text
     from harness.report.render.text import TIE_MARK
 
     settings = Environment(
@@ -34,6 +35,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     settings.globals["tie_mark"] = TIE_MARK
+    settings.globals["images_text"] = images_text
     settings.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     return settings
 

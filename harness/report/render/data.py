@@ -31,12 +31,13 @@ FIELDS = (
     "high",
     "tied",
     "detectable",
+    "images_needed",
     "how",
     "note",
 )
 """Columns of the CSV format; those that say nothing about a number are empty."""
 
-_OPTIONAL = ("low", "high", "detectable")
+_OPTIONAL = ("low", "high", "detectable", "images_needed")
 """What only some numbers have."""
 
 
@@ -61,6 +62,7 @@ def entries(grid: Grid) -> Iterator[dict[str, str | float | bool | None]]:
                 "text": value.text,
                 "tied": value.tied,
                 "detectable": value.detectable,
+                "images_needed": value.images_needed,
                 "note": " ".join(notes),
             }
 
