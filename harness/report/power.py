@@ -21,6 +21,9 @@ __all__ = [
 POWER = 0.8
 """How often a detectable difference is detected."""
 
+_ABOVE = NormalDist().inv_cdf(POWER)
+"""Standard deviations that a detectable difference is beyond the end of the interval."""
+
 FEW_IMAGES = 10
 """With fewer images of a kind in a category, intervals are rough, and so is what follows from their spread."""
 
@@ -31,7 +34,7 @@ _ROUNDING = 1e-12
 """What the last bits of two sums make is no difference."""
 
 _DIGITS = 2
-_STEPS = 5
+_STEPS = 4
 """Of the iteration for Student's quantile: each is nearer by a factor of about the degrees of freedom."""
 
 
@@ -65,7 +68,7 @@ class Comparison:
 
     def detectable(self, times: float = 1.0) -> float:
         """Return the true difference that is outside its interval with a power of :data:`POWER`, on as many images."""
-        return self.half_width(times) * (1 + NormalDist().inv_cdf(POWER) / self.quantile)
+        return self.half_width(times) * (1 + _ABOVE / self.quantile)
 
     def times_as_many(self, difference: float) -> float:
         """Return how many times as many images of each kind make a true difference detectable; at least 1.

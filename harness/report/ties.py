@@ -131,7 +131,8 @@ def _needed_text(grid: Grid, columns: Mapping[int, Difference]) -> str:
     listed = list(dict.fromkeys(said.values()))
     if len(listed) > 1:
         listed = [f"{' '.join(grid.columns[column].heading.split())} {text}" for column, text in said.items()]
-    return f"test images that would tell it from the best {POWER:.0%} of the time: {', '.join(listed)}"
+    told = f"test images that would tell it from the best {POWER:.0%} of the time, if the difference is as measured"
+    return f"{told}: {', '.join(listed)}"
 
 
 def detectable_text(grid: Grid) -> str:

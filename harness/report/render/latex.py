@@ -164,8 +164,8 @@ def escape_latex(text: str) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Return escaped text that may end a line inside a label with parameters, too."""
-    return re.sub(r"(?<=[,=/])(?=\S)|(?<=\{\[\})", r"\\allowbreak{}", escape_latex(text))
+    """Return escaped text that may end a line inside a label with parameters, too, and inside no number."""
+    return re.sub(r"(?<=[,=/])(?=\S)(?!(?<=\d,)\d{3}(?!\d))|(?<=\{\[\})", r"\\allowbreak{}", escape_latex(text))
 
 
 def _plain(letter: str) -> str:
