@@ -18,6 +18,9 @@ from harness.store.counts import count_images
 __all__ = ["more_images", "power", "scaling"]
 
 
+_FEW = ((20, 12), (25, 40))
+
+
 def power() -> Iterator[list[str]]:
     """How often a true lead as large as the detectable difference is seen; 80% is what the tables say."""
     yield ["metric", "methods", "categories", "median detectable difference", "seen"]
@@ -51,7 +54,7 @@ def more_images() -> Iterator[list[str]]:
         "images needed: median, 10% to 90%",
         "seen then",
     ]
-    for sizes, categories, lead in product(((20, 12), (25, 40)), (1, 4), (0.05, 0.1)):
+    for sizes, (categories, lead) in product(_FEW, ((1, 0.05), (1, 0.1), (4, 0.05))):
         rng = np.random.default_rng(14)
         shift = sqrt(2) * stats.norm.ppf(0.8 + lead) - sqrt(2) * stats.norm.ppf(0.8)
         images, now = TestSet(*sizes), categories * sum(sizes)
