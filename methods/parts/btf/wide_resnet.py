@@ -25,8 +25,8 @@ _CONVOLUTION, _RECTIFIED, _BRANCH = 3**0.5, 2**0.5, 0.5
 """Gains of random norms that compensate a convolution and a ReLU, and the gain of a residual branch."""
 
 
-def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
-    """Build the frozen network on the CPU: (n, 3, S, S) to features of layers 2 (S / 8) and 3 (S / 16).
+def build_wide_resnet(*, weights: Path | None, seed: int = 0, layers: tuple[int, ...] = _LAYERS) -> nn.Module:
+    """Build the frozen network on the CPU: (n, 3, S, S) to features of some layers, of sides S / 4, S / 8 and S / 16.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
         timm's safetensors or checkpoint; None for seeded random weights, scaled so that features keep their magnitude.
     seed
         Seed of random weights.
+    layers
+        Which layers, from 1; those after the last one are not built.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def build_wide_resnet(*, weights: Path | None, seed: int = 0) -> nn.Module:
         If the file can't be read, lacks a tensor or holds another network.
     """
     with torch.device("meta"):
-        network = timm.create_model("wide_resnet50_2", pretrained=False, features_only=True, out_indices=_LAYERS)
+        network = timm.create_model("wide_resnet50_2", pretrained=False, features_only=True, out_indices=layers)
     network = network.to_empty(device="cpu")
     if weights is None:
         _randomise(network, seed)
@@ -60,5 +62,5 @@ def _randomise(network: nn.Module, seed: int) -> None:
 
 
 def wide_resnet_patches(network: nn.Module, image: Tensor, grid: int) -> Tensor:
-    """Return the features of one image, pooled to a grid: (3, S, S) to (grid * grid, 1536)."""
+    """Return the features of one image, pooled to a grid: (3, S, S) to (grid * grid, C)."""
     return torch.cat([pool_to_grid(features[0], grid) for features in network(image[None])], 1)
