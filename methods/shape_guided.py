@@ -33,9 +33,9 @@ _QUICK: dict[str, bool | int | float | str] = {
     "train_clouds": 10,
     "train_overlap": 1,
     "queries": 64,
-    "epochs": 20,
-    "batch": 16,
-    "lr": 5e-4,
+    "epochs": 5,
+    "batch": 8,
+    "lr": 1e-3,
     "align_samples": 4,
 }
 

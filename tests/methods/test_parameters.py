@@ -11,7 +11,7 @@ import pytest
 from harness import registry
 from methods.parameters import require_choices, require_multiple, require_range
 
-METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "patchcore-rgb", "patchcore-xyz")
+METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "patchcore-rgb", "patchcore-xyz", "shape-guided")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -86,6 +86,8 @@ PUBLISHED = {
     "patchcore-rgb": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian backbone=wide_resnet50",
     "patchcore-xyz": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian "
     "normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
+    "shape-guided": "modality=both patch_points=500 overlap=10 width=512 train_clouds=20 train_overlap=5 queries=500 "
+    "epochs=1000 batch=32 lr=0.0001 bank_cells=shifted align_samples=25",
     "btf": "features=rgb+fpfh coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 score=reweighted blur=pil "
     "rgb_background=dataset raw_layout=code normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 "
     "fpfh_neighbours=100",

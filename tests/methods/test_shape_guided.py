@@ -31,7 +31,7 @@ TINY = {
 
 
 def sample_of(number: int) -> Sample:
-    return make_sample(number, height=150, width=201, radius=15)
+    return make_sample(number, height=240, width=170, radius=16)
 
 
 def fit(samples: int = 3, seed: int = 0, **parameters) -> ShapeGuided:
@@ -127,8 +127,8 @@ def test_the_bytes_of_the_state_are_those_of_its_arrays(fitted: ShapeGuided) -> 
 
 def test_a_dent_is_found_where_it_is() -> None:
     method, sample = fit(modality="xyz", epochs=20), sample_of(9)
-    rows, columns = np.mgrid[:150, :201]
-    inside = (rows - 75) ** 2 + (columns - 100) ** 2 < 16
+    rows, columns = np.mgrid[:240, :170]
+    inside = (rows - 120) ** 2 + (columns - 85) ** 2 < 16
     sample.xyz[inside & sample.xyz.any(-1)] += np.float32([0, 0, 0.01])
     dented = predict(method, sample)
     assert dented.score > 1.2 * predict(method).score

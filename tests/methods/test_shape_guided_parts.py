@@ -79,22 +79,23 @@ def test_the_gradient_at_a_point_equals_automatic_differentiation() -> None:
     np.testing.assert_array_equal(distances.detach(), network.distances(codes, points).detach())
 
 
-def test_the_loss_and_all_its_gradients_equal_the_oracle() -> None:
-    network, patches = surface(moved=True).train(), 0.3 * draw(1, 3, 50, 3)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+def test_the_loss_and_all_its_gradients_equal_the_oracle(dtype: torch.dtype, tolerance: float) -> None:
+    network, patches = surface(moved=True).train().to(dtype), 0.3 * draw(1, 3, 50, 3)
     queries = patches[:, :20] + 0.05 * draw(2, 3, 20, 3)
-    loss = pulling_loss(network, patches, queries)
+    loss = pulling_loss(network, patches.to(dtype), queries.to(dtype))
     loss.backward()
     weights = doubles(surface(moved=True))
     names = [name for name, _ in network.named_parameters()]
     for name in names:
         weights[name].requires_grad_()
     expected = oracle.pulling_loss(patches.double(), queries.double(), weights)
-    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
-    wanted = torch.autograd.grad(expected, [weights[name] for name in names], allow_unused=True)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=tolerance)
+    wanted = torch.autograd.grad(expected, [weights[name] for name in names])
+    largest = max(float(gradient.abs().max()) for gradient in wanted)  # some are 0, since BatchNorm follows
     for name, gradient in zip(names, wanted, strict=True):
-        if name == "field.last.bias" or gradient is not None:
-            found = network.get_parameter(name).grad
-            np.testing.assert_allclose(found, gradient, atol=1e-4 * float(gradient.abs().max()) + 1e-6, err_msg=name)
+        found = network.get_parameter(name).grad
+        np.testing.assert_allclose(found, gradient, atol=tolerance * largest, err_msg=name)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 5))
@@ -141,7 +142,9 @@ def test_noise_is_as_wide_as_the_distance_to_the_50th_neighbour_or_half_of_it() 
 
 
 def test_patches_equal_the_oracle() -> None:
-    sample = make_sample(2, height=150, width=201, radius=18)
+    sample = make_sample(2, height=240, width=170, radius=20)
+    valid = sample.xyz.any(-1)
+    sample.xyz[valid] += np.random.default_rng(0).normal(0, 1e-3, (int(valid.sum()), 3))  # no distances nearly equal
     points, pixels = cloud_input(sample.xyz)
     first = int(torch.randint(len(points), (), generator=torch.Generator().manual_seed(9)))
     patches = cut(sample, Cutting(60, 4), CPU, torch.Generator().manual_seed(9))
@@ -192,7 +195,7 @@ def test_pursuit_equals_least_squares_and_scikit_learn(seed: int, rows: int, dim
         np.testing.assert_allclose(rebuilt, oracle.pursuit(vector, dictionary, atoms), atol=1e-6)
         if dim > rows:  # else rows depend on each other or leave nothing, where scikit-learn stops with a warning
             weights = orthogonal_mp(dictionary.T, vector, n_nonzero_coefs=atoms)
-            np.testing.assert_allclose(rebuilt, dictionary.T @ weights, atol=1e-6)
+            np.testing.assert_allclose(rebuilt, dictionary.T @ np.atleast_1d(weights), atol=1e-6)
     np.testing.assert_allclose(reconstruct(vectors, dictionaries, atoms), found, atol=1e-3)
 
 

@@ -89,9 +89,12 @@ def cut(sample: Sample, cutting: Cutting, device: torch.device, start: torch.Gen
 def _centres(points: Tensor, count: int, first: int) -> Tensor:
     """Return the indices of farthest points, beginning with one point.
 
-    The shared sampler begins with point 0 and passes over points near the origin, so points are rolled and moved away.
+    The shared sampler begins with point 0 and passes over points near the origin, so points are rolled and moved away,
+    in a unit that keeps their digits.
     """
-    moved = torch.roll(points - points.amin(0) + 1, -first, 0)
+    low = points.amin(0)
+    side = (points.amax(0) - low).amax().clamp_min(_SHORTEST)
+    moved = torch.roll((points - low) / side + 1, -first, 0)
     picked = -(-count // PICKS) * PICKS if points.device.type == "cuda" else count
     return (farthest_points(moved, picked)[:count] + first) % len(points)
 
