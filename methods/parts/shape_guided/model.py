@@ -202,7 +202,8 @@ class Model:
         features = described.features[present]
         nominal = self.cells.nearest(features, self.cells.rows_of(nearest), CELL_NEIGHBOURS, skip)
         distances = torch.linalg.vector_norm(features - reconstruct(features, nominal), dim=1)
-        plane = distances.new_zeros(CELLS).masked_scatter_(present, distances)
+        plane = distances.new_zeros(CELLS)
+        plane[present] = distances
         return Scored(float(distances.max()), patch_map(plane, SIZE))
 
     def nbytes(self) -> dict[str, int]:

@@ -132,7 +132,8 @@ def point_spread(patches: Tensor) -> Tensor:
     (P, K)
     """
     rank = min(_NEIGHBOUR + 1, patches.shape[1])
-    return torch.stack([torch.cdist(one, one, compute_mode=_EXACT).kthvalue(rank).values for one in patches])
+    distances = (torch.cdist(one, one, compute_mode=_EXACT) for one in patches)
+    return torch.stack([one.topk(rank, largest=False).values[:, -1] for one in distances])
 
 
 def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
