@@ -25,7 +25,7 @@ __all__ = ["greedy_coreset", "projected"]
 _CHUNK = 512
 """Vectors converted or projected at a time; a product with a sparse matrix is fastest within the cache."""
 
-_ROWS, _COLUMNS = 256, 4096
+_ROWS, _COLUMNS = 512, 4096
 """Sides of the blocks of distances. Few rows, so that the rows of a block were updated at about the same pick."""
 
 _TOGETHER, _LEAST, _MOST = 512, 64, 1 << 16
@@ -246,7 +246,7 @@ class _Cover:
         Squared distances, up to a constant for each point, come from a matrix product; a pair is left out only if no
         rounding, of the product or of the distance itself, can make it the nearest.
         """
-        partial = dense(points, -2 * centres, (1 - self._epsilon) * norms)
+        partial = dense(-2 * points, centres, (1 - self._epsilon) * norms)
         limit = (1 + self._epsilon) * bound.square() - (1 - self._epsilon) * squared
         least = partial.amin(1)
         row = (least <= limit).nonzero()[:, 0]

@@ -16,8 +16,10 @@ from methods.parts.coreset import greedy_coreset, projected
 
 GRID, RANK = 28, 40
 QUERIES, VECTORS, DIM = GRID * GRID, 50_000, 768
-PATCHES, LENGTH, PICKS = 20_000, 1569, 2_000
-LEAST_SEARCH_RATIO, LEAST_CORESET_RATIO = 1.5, 5
+LENGTH = 1569
+LEAST_SEARCH_RATIO = 1.5
+LEAST_CORESET_RATIOS = {20_000: 3, 40_000: 20}
+"""By the number of patches: the plain loop reads 20 MB for each pick, which some processors' caches hold, or 39 MB."""
 ROUNDS = 5
 
 
@@ -85,15 +87,16 @@ def test_search_against_cdist_and_min(make, dtype, benchmark, capsys):
     assert ratio >= LEAST_SEARCH_RATIO
 
 
-@pytest.mark.parametrize("make", [smooth_patches, normal])
-def test_coreset_against_the_plain_loop(make, benchmark, capsys):
-    vectors = make(PATCHES, LENGTH)
+@pytest.mark.parametrize(("make", "patches"), [(smooth_patches, 20_000), (normal, 20_000), (smooth_patches, 40_000)])
+def test_coreset_against_the_plain_loop(make, patches, benchmark, capsys):
+    vectors, picks = make(patches, LENGTH), patches // 10
 
     def ours():
-        return greedy_coreset(vectors, PICKS, seed=0)
+        return greedy_coreset(vectors, picks, seed=0)
 
     def theirs():
-        return plain_loop(vectors, PICKS)
+        return plain_loop(vectors, picks)
 
     assert ours().tolist() == theirs()
-    assert compare(f"coreset, {make.__name__}", theirs, ours, 1, benchmark, capsys) >= LEAST_CORESET_RATIO
+    ratio = compare(f"coreset, {make.__name__}, {patches} patches", theirs, ours, 1, benchmark, capsys)
+    assert ratio >= LEAST_CORESET_RATIOS[patches]
