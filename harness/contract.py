@@ -136,7 +136,8 @@ class Meta:
     modalities
         Those of :data:`MODALITIES` that it uses, ``xyz`` only where it needs metres or x and y; by default parameters,
         where they decide it (:class:`ChoosesModalities`). On a dataset that does not offer them its cells are
-        unsupported.
+        unsupported. Of the others it gets no content (:meth:`Sample.only`), so a method that blackens an image where
+        cleaning removed points uses ``depth``, too.
     weights
         Pretrained files the method needs, or may need, where its parameters decide it (:class:`ChoosesWeights`); empty
         for a method that needs none.
@@ -283,7 +284,7 @@ class Checkpointed(Protocol):
 
 @runtime_checkable
 class ChoosesModalities(Protocol):
-    """A method whose parameters decide which modalities it uses; asked before any cell runs."""
+    """A method whose parameters decide which modalities it uses, and gets; asked before any cell runs."""
 
     def modalities(self) -> tuple[str, ...]:
         """Return those of :data:`MODALITIES` that it uses with its parameters."""

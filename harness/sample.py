@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
@@ -20,11 +20,14 @@ OPTIONAL_FIELDS = ("normals", "lights", "measured")
 """Fields of a :class:`Sample` that only methods get which need them."""
 
 _SEEN = ("rgb", "xyz", "plane", "blackened", *OPTIONAL_FIELDS)
+_OF_POINTS = ("xyz", "measured")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One RGB image with its pixel-aligned point cloud.
+
+    A method gets the content of the modalities that it uses, and of no others (:meth:`only`).
 
     Parameters
     ----------
@@ -80,6 +83,29 @@ class Sample:
         """What a method may see of the sample, by the names of the fields; optional ones that it has not are absent."""
         fields = ((name, getattr(self, name)) for name in _SEEN)
         return {name: array for name, array in fields if array is not None}
+
+    def only(self, modalities: Collection[str]) -> Sample:
+        """Return the sample with the content of some modalities alone, of the same height and width.
+
+        Without ``rgb`` the image is black, and there are no ``lights``. Without ``depth`` and ``xyz`` every point is
+        (0, 0, 0), no pixel is of the plane, and there is nothing of what points alone can tell: ``blackened``,
+        ``normals``, ``measured``. With ``depth`` and no ``xyz`` a point is its third coordinate three times.
+
+        Parameters
+        ----------
+        modalities
+            Of :data:`MODALITIES`.
+        """
+        changed: dict[str, Any] = {}
+        if "rgb" not in modalities:
+            changed |= {"rgb": np.zeros_like(self.rgb), "lights": None}
+        if "xyz" not in modalities and "depth" in modalities:
+            points = {name: self.arrays[name] for name in _OF_POINTS if name in self.arrays}
+            changed |= {name: array[..., 2:].repeat(3, 2) for name, array in points.items()}
+        elif "xyz" not in modalities:
+            changed |= {"xyz": np.zeros_like(self.xyz), "plane": np.zeros_like(self.plane)}
+            changed |= dict.fromkeys(("blackened", "normals", "measured"))
+        return replace(self, **changed) if changed else self
 
     def blind(self, id: str = "") -> Sample:
         """Return the sample as a method gets it: without masks, label and defect name.

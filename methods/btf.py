@@ -99,7 +99,9 @@ class BTF:
         require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
     def modalities(self) -> tuple[str, ...]:
-        """Return what its features are made of; only point histograms need metres."""
+        """Return what its features are made of: only point histograms need metres; cleaning blackens the image."""
+        if self.features == "rgb":
+            return ("rgb",) if self.rgb_background == "keep" else ("rgb", "depth")
         uses = {"rgb": "rgb", "fpfh": "xyz"}
         return tuple(uses.get(part, "depth") for part in self.features.split("+"))
 

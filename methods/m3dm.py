@@ -183,8 +183,8 @@ class M3DM:
             raise ValueError(f"{weighted[0]} needs banks=all and combine=decision_layer: nothing else is weighted")
 
     def modalities(self) -> tuple[str, ...]:
-        """Return what the banks are made of."""
-        return (self.banks,) if self.banks in ("rgb", "xyz") else ("rgb", "xyz")
+        """Return what the banks are made of; that of the image needs to know where the cloud is."""
+        return {"xyz": ("xyz",), "rgb": ("rgb", "depth")}.get(self.banks, ("rgb", "xyz"))
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the paths of the pretrained files."""

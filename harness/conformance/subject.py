@@ -22,6 +22,7 @@ from harness.data.registry import DEFAULT_DATASET
 from harness.errors import HarnessError
 from harness.measure import torch_state
 from harness.measure.state import AllocatorLevel
+from harness.plan.modalities import used_modalities
 from harness.protocol import Protocol
 
 __all__ = ["PRESET", "SideEffects", "Steps", "Subject"]
@@ -121,7 +122,7 @@ class Subject:
 
     @cached_property
     def train(self) -> tuple[Sample, ...]:
-        """Training samples with the optional fields that the method needs."""
+        """Training samples as the method gets them: its modalities, and the optional fields that it needs."""
         return self._as_given(self._train)
 
     @cached_property
@@ -135,7 +136,8 @@ class Subject:
         return self._as_given(self._test)
 
     def _as_given(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-        return tuple(with_fields(sample, self.kind.meta.needs) for sample in samples)
+        used = used_modalities(self.spec.name, self.parameters)
+        return tuple(with_fields(sample, self.kind.meta.needs).only(used) for sample in samples)
 
     @property
     def cell(self) -> Cell:

@@ -1,8 +1,8 @@
-"""Optional fields of a sample, read for the methods that need them and for no other."""
+"""What a method gets of a sample: its modalities, and the optional fields that it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from harness.contract import Sample
 from harness.dataset_contract import Dataset, OffersFields, SampleRef
 from harness.errors import DataError
 
-__all__ = ["fields_digest", "lacking_fields", "with_fields"]
+__all__ = ["as_used", "fields_digest", "lacking_fields", "with_fields"]
 
 _MEASURED = "measured"
 """The field that needs no file: the cloud as it was decoded."""
@@ -44,6 +44,21 @@ def with_fields(dataset: Dataset, names: Sequence[str]) -> Dataset:
     return cast(Dataset, _WithFields(dataset, tuple(names))) if names else dataset
 
 
+def as_used(dataset: Dataset, needs: Sequence[str], modalities: Collection[str]) -> Dataset:
+    """Return a dataset whose samples are, after cleaning, what a method gets of them.
+
+    Parameters
+    ----------
+    dataset
+        Offers the fields (:func:`lacking_fields`).
+    needs
+        Optional fields that the method needs.
+    modalities
+        Those that it uses (:meth:`harness.contract.Sample.only`).
+    """
+    return cast(Dataset, _AsUsed(dataset, tuple(needs), frozenset(modalities)))
+
+
 class _WithFields:
     """A dataset like the one that it is made of, but for the fields of its samples."""
 
@@ -73,6 +88,22 @@ class _WithFields:
     def load(self, ref: SampleRef) -> Sample:
         """Decode and clean."""
         return self._dataset.clean(self.decode(ref))
+
+
+class _AsUsed(_WithFields):
+    """A dataset whose cleaned samples have the content of some modalities alone."""
+
+    def __init__(self, dataset: Dataset, names: tuple[str, ...], modalities: frozenset[str]) -> None:
+        super().__init__(dataset, names)
+        self._used = modalities
+
+    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
+        """Clean, by all that was decoded, and withhold the other modalities."""
+        return self._dataset.clean(sample, remember=remember).only(self._used)
+
+    def load(self, ref: SampleRef) -> Sample:
+        """Decode and clean."""
+        return self.clean(self.decode(ref))
 
 
 def _stored(names: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.measure import torch_state
 from harness.metrics.scoring import check_prediction, resize_map
+from harness.plan.modalities import used_modalities
 from harness.running.devices import choose_device
 from harness.store.fitted import Origin, load_fitted, read_cell, read_origin
 
@@ -37,7 +38,7 @@ class PredictedSample:
     cell
         The cell that the method was fitted for.
     sample
-        As the method saw it: with a cleaned cloud.
+        Cleaned; with its image and its cloud, whichever of them the method uses.
     anomaly_map : (S, S) float32
         In the evaluation geometry; higher is more anomalous.
     score
@@ -101,7 +102,8 @@ def predict_files(
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed)
     model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
-    prediction = _predict(model, sample, f"{method} fails on this sample with {fitted}")
+    used = sample.only(used_modalities(name, cell.parameters))
+    prediction = _predict(model, used, f"{method} fails on this sample with {fitted}")
     values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from harness.contract import (
     UsesValidation,
     UsesWeights,
 )
-from harness.data.fields import with_fields
+from harness.data.fields import as_used
 from harness.data.open import open_dataset
 from harness.data.sequence import SampleSequence
 from harness.data.units import decode_in_metres
@@ -45,6 +45,7 @@ from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import RankedTestSet
 from harness.metrics.scoring import Scored, errors_name_sample, require_prediction
 from harness.plan.job import Job
+from harness.plan.modalities import used_modalities
 from harness.plan.samples import CellSamples
 from harness.running.accuracy import Accuracy, nullable
 from harness.running.cache_during_fit import CellCache, cache_during_fit
@@ -185,8 +186,9 @@ class CellRun:
         return method, record
 
     def _open(self) -> Dataset:
-        """Open the dataset, with the optional fields of samples that the method needs."""
-        return with_fields(open_dataset(self.cell.dataset, self.job.data), registry.load(self.cell.method).meta.needs)
+        """Open the dataset, with what the method gets of its samples."""
+        name, dataset = self.cell.method, open_dataset(self.cell.dataset, self.job.data)
+        return as_used(dataset, registry.load(name).meta.needs, used_modalities(name, self.cell.parameters))
 
     def _content(self, dataset: Dataset, samples: CellSamples) -> DataContent:
         fields = registry.load(self.cell.method).meta.needs

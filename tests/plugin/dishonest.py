@@ -236,7 +236,7 @@ class Untitled(Dishonest):
 
 
 class Smelling(Dishonest):
-    meta = replace(META, name="smelling", modalities=("rgb", "smell"))
+    meta = replace(META, name="smelling", modalities=("rgb", "depth", "smell"))
 
 
 class Weightless(Dishonest):
