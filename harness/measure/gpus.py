@@ -9,7 +9,15 @@ from typing import Any
 
 from harness.store.environment import Gpu, GpuState
 
-__all__ = ["compute_processes", "count_others", "gpu_state", "list_gpus", "named_with_limit", "parse_compute_processes"]
+__all__ = [
+    "compute_processes",
+    "count_others",
+    "gpu_state",
+    "list_gpus",
+    "named_with_limit",
+    "parse_compute_processes",
+    "total_energy",
+]
 
 _FIELDS = "name,memory.total,driver_version,uuid,power.limit,power.default_limit,ecc.mode.current"
 
@@ -44,18 +52,32 @@ def gpu_state(uuid: str) -> GpuState | None:
         With or without its prefix ``GPU-``.
     """
     nvml, _ = _nvml()
-    if nvml is None:
+    handle = None if nvml is None else _handle(nvml, uuid)
+    if nvml is None or handle is None:
         return None
-    for handle in _handles(nvml):
-        if _bare(_told(nvml, nvml.nvmlDeviceGetUUID, handle) or "") == _bare(uuid):
-            draw = _told(nvml, nvml.nvmlDeviceGetPowerUsage, handle)
-            return GpuState(
-                sm_clock_mhz=_told(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
-                memory_clock_mhz=_told(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
-                power_w=None if draw is None else draw / 1000,
-                throttled=_throttles(nvml, handle),
-            )
-    return None
+    draw = _told(nvml, nvml.nvmlDeviceGetPowerUsage, handle)
+    return GpuState(
+        sm_clock_mhz=_told(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
+        memory_clock_mhz=_told(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
+        power_w=None if draw is None else draw / 1000,
+        throttled=_throttles(nvml, handle),
+    )
+
+
+def total_energy(uuid: str) -> int | None:
+    """Return the energy that a GPU's board took since the driver was loaded, in mJ; None where NVML can't tell.
+
+    Parameters
+    ----------
+    uuid
+        With or without its prefix ``GPU-``.
+    """
+    nvml, _ = _nvml()
+    handle = None if nvml is None else _handle(nvml, uuid)
+    if nvml is None or handle is None:
+        return None
+    millijoules: int | None = _told(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    return millijoules
 
 
 def named_with_limit(name: str, uuid: str) -> str:
@@ -144,6 +166,12 @@ def _handles(nvml: Any) -> list[Any]:
     count = _told(nvml, nvml.nvmlDeviceGetCount) or 0
     handles = (_told(nvml, nvml.nvmlDeviceGetHandleByIndex, index) for index in range(count))
     return [handle for handle in handles if handle is not None]
+
+
+def _handle(nvml: Any, uuid: str) -> Any:
+    """Return the GPU of a UUID, with or without its prefix; None where there is none."""
+    named = ((handle, _told(nvml, nvml.nvmlDeviceGetUUID, handle) or "") for handle in _handles(nvml))
+    return next((handle for handle, name in named if _bare(name) == _bare(uuid)), None)
 
 
 def _told(nvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from harness.contract import Method, Prediction, Sample
 from harness.measure.clock import DeviceClock
+from harness.measure.energy import EnergyMeter
 from harness.metrics.scoring import errors_name_sample
 from harness.protocol import LatencyBudget
-from harness.store.measurements import Latency, LatencyWindow
+from harness.store.measurements import Energy, Latency, LatencyWindow
 
 __all__ = ["Call", "Keep", "Timing", "calls_needed", "measure_latency", "raw_times", "summarise", "windows"]
 
@@ -57,11 +58,14 @@ class Timing:
         The calls before them.
     stopped
         Why there are fewer calls than the protocol requires; empty where there are enough.
+    energy
+        What the device took from the first of the calls to the last; None where no meter was there.
     """
 
     calls: tuple[Call, ...]
     warmups: tuple[Call, ...] = ()
     stopped: str = ""
+    energy: Energy | None = None
 
     @property
     def seconds(self) -> float:
@@ -76,6 +80,7 @@ def measure_latency(
     clock: DeviceClock,
     progress: Callable[[int, int], None] | None = None,
     keep: Keep | None = None,
+    meter: EnergyMeter | None = None,
 ) -> Timing:
     """Time prepare and infer, cycling through the samples, with the device idle before and after each window.
 
@@ -95,6 +100,8 @@ def measure_latency(
         Called with the number of measured calls and the least number to make.
     keep
         Called with each sample, as it was passed, and its first prediction, warm-ups included; outside both windows.
+    meter
+        Of the device's energy; it is read outside both windows.
 
     Raises
     ------
@@ -105,13 +112,18 @@ def measure_latency(
     warmups = _warm_up(source, budget)
     calls: list[Call] = []
     started = perf_counter_ns()
+    if meter is not None:
+        meter.begin()
     while not _enough(len(calls), (perf_counter_ns() - started) / 1e9, budget):
         calls.append(next(source))
         if progress is not None:
             progress(min(len(calls), budget.min_calls), budget.min_calls)
+        if meter is not None:
+            meter.keep_up()
+    energy = None if meter is None else meter.end(len(calls))
     short = len(calls) < budget.min_calls
     over = f"the budget of {budget.max_seconds:g} s was over after {len(calls)} of {budget.min_calls} calls"
-    return Timing(tuple(calls), warmups, over if short else "")
+    return Timing(tuple(calls), warmups, over if short else "", energy)
 
 
 def _warm_up(source: Iterator[Call], budget: LatencyBudget) -> tuple[Call, ...]:

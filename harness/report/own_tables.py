@@ -17,7 +17,7 @@ from harness.report.pivot import (
     pivot,
 )
 from harness.store.published import MEAN, Published
-from harness.store.quantities import ACCURACY, WINDOWS, Quantity, in_each_math, quantities_of, quantity
+from harness.store.quantities import ACCURACY, WINDOWS, Quantity, in_each_math, known_energy, quantities_of, quantity
 
 __all__ = [
     "accuracy_grid",
@@ -31,13 +31,14 @@ __all__ = [
 ]
 
 _REPORTED = "bytes of tensors and arrays, as the method reports them"
-_COSTS = ("device_median_ms", "end_to_end_median_ms", "fps", "memory_mb", "peak_inference_mb")
+_COSTS = ("device_median_ms", "end_to_end_median_ms", "fps", "energy_j", "memory_mb", "peak_inference_mb")
 _SUMMARY = (*(metric.id for metric in ACCURACY), "device_median_ms", "end_to_end_median_ms", "memory_mb")
 _STATISTICS = ("median", "low", "high", "p95", "p99")
 _OF_COSTS = "median latency at batch 1; infer: infer only, end to end: prepare and infer; memory: parameters and bank"
 _OF_MATH = (
     "strict math: deterministic algorithms, no TF32; default math: as torch computes on a GPU unless told otherwise"
 )
+_OF_ENERGY = "J/image: whole board or packages during the timed calls, idle power and other processes included"
 _OF_TIMING = (
     "batch 1; decode: reading the files, clean: removing the background, device: infer only, end to end: prepare and "
     "infer; interval: order statistics of one category's calls, over several the means of its ends, which is wider "
@@ -112,12 +113,14 @@ def cost_grid(group: Group, published: Published | None) -> Grid:
 
     Frames a second are those of the device window, which the authors of CFM say they timed; no difference is given,
     because the machine is another one. Memory is the paper's column: bytes of parameters and bank; the peak is what was
-    measured, and no paper has it. Times of a busy machine are left out.
+    measured, and no paper has it. Energy has a column where some machine told it. Times and energy of a busy machine
+    are left out.
     """
-    sources = _sources(group, quantity("peak_inference_mb"))
-    how = f"peak: the most that was held in inference ({', or '.join(sources)})" if sources else ""
-    caption = "; ".join(filter(None, (_OF_COSTS, _OF_MATH, how)))
-    cuts = [Cut(quantity(id)) for id in _in_each_math(_COSTS, group)]
+    sources = {id: ", or ".join(_sources(group, quantity(id))) for id in ("peak_inference_mb", "energy_j")}
+    texts = {"peak_inference_mb": "peak: the most that was held in inference", "energy_j": _OF_ENERGY}
+    how = [f"{texts[id]} ({source})" for id, source in sources.items() if source]
+    caption = "; ".join((_OF_COSTS, _OF_MATH, *how))
+    cuts = [Cut(quantity(id)) for id in _in_each_math(known_energy(_COSTS, group.ok), group)]
     return pivot(group, "costs", "Speed and memory", cuts, published=published, note=measured_on, caption=caption)
 
 

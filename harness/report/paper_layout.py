@@ -15,7 +15,7 @@ from harness.report.pivot import Cut, label_of, measured_on, measured_value, rem
 from harness.report.series import Series
 from harness.store.paper import CITATION, PAPER_SHOTS, PaperTable, printed_rows
 from harness.store.published import MEAN, Published, PublishedRow
-from harness.store.quantities import quantity
+from harness.store.quantities import known_energy, quantity
 
 __all__ = ["layout_grids", "printed_numbers"]
 
@@ -135,8 +135,15 @@ class _Layout:
         if self._table.across == "shots":
             sizes = self._series.sizes if self._series and self._printed is None else PAPER_SHOTS
             return tuple(_PaperCut(first, str(shots), {"shots": str(shots)}, shots=shots) for shots in sizes)
-        quantities = map(quantity, block)
+        quantities = map(quantity, self._with_energy(block))
         return tuple(_PaperCut(each, each.short or each.heading, shots=self._shots) for each in quantities)
+
+    def _with_energy(self, block: Sequence[str]) -> tuple[str, ...]:
+        """Return the metrics of a block, with energy after the frame rate where some record of a row has it."""
+        methods = [self._series.methods[line.measured] for line in self.lines if line.measured] if self._series else []
+        records = [record for method in methods for of in method.values() for record in of.ok.values()]
+        ids = [id for metric in block for id in ((metric, "energy_j") if metric == "fps" else (metric,))]
+        return known_energy(ids, records)
 
     def _rows(self, line: _Line, cuts: Sequence[_PaperCut]) -> list[Row]:
         measured = [self._measured(line.measured, cut) for cut in cuts] if line.measured else []
@@ -230,6 +237,8 @@ class _Layout:
 def _printed_value(rows: Mapping[tuple[str, str, str], PublishedRow], cut: _PaperCut) -> Value:
     """Return a number as printed, or a dash with the reason."""
     id = cut.quantity.id
+    if cut.quantity.kind == "energy":
+        return missing("no paper prints it")
     row = rows.get((id, cut.category, str(cut.shots)))
     if row is not None:
         return Value(row.text, row.value)

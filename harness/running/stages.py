@@ -36,6 +36,7 @@ from harness.files.digest import digest
 from harness.implementations import Implementation, fallbacks, implementation_texts, implementations_of
 from harness.measure import environment, torch_state
 from harness.measure.clock import DeviceClock
+from harness.measure.energy import energy_meter
 from harness.measure.host import frozen_gc
 from harness.measure.latency import Timing, measure_latency, raw_times, summarise, windows
 from harness.measure.load import LoadWatch, OtherLoad
@@ -57,7 +58,7 @@ from harness.store.details import Details, write_details
 from harness.store.environment import Environment
 from harness.store.fitted import Origin, save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
-from harness.store.measurements import Memory, Size, StateSizes
+from harness.store.measurements import Energies, Memory, Size, StateSizes
 from harness.store.record import (
     DataContent,
     Record,
@@ -322,11 +323,11 @@ class CellRun:
         def report(done: int, total: int) -> None:
             self.events.progress("latency", len(timings) * total + done, passes * total)
 
-        watch = LoadWatch(device)
-        timings.append(measure_latency(method, samples, budget, clock, report, keep))
+        watch, meter = LoadWatch(device), energy_meter(device)
+        timings.append(measure_latency(method, samples, budget, clock, report, keep, meter))
         if passes > 1:
             with torch_state.default_math():
-                timings.append(measure_latency(method, samples, budget, clock, report))
+                timings.append(measure_latency(method, samples, budget, clock, report, meter=meter))
             self._predict(method, samples[0].blind())  # makes anew what it keeps for a math, before memory is measured
         self._in_method += sum(timing.seconds for timing in timings)
         return _Speed(tuple(timings), watch.finish()), predicted
@@ -345,6 +346,7 @@ class CellRun:
             by_defect={name: nullable(part.values) for name, part in accuracy.by_defect.items()},
             undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
             latency=replace(windows(*speed.timings), **of_reading),
+            energy=Energies(*(timing.energy for timing in speed.timings)),
             memory=self._memory,
             seconds=self.seconds,
             samples=SampleCounts(

@@ -78,7 +78,7 @@ def _spoiled(quantity: Quantity, records: Mapping[str, Record], *, contended: bo
 
 def is_time(quantity: Quantity) -> bool:
     """Return whether other load on the machine disturbs a quantity."""
-    return quantity.kind == "speed" and quantity.of_machine
+    return quantity.kind in ("speed", "energy") and quantity.of_machine
 
 
 def mean_over(

@@ -7,7 +7,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["Amount", "Count", "Latency", "LatencyWindow", "Memory", "Share", "Size", "StateCheck", "StateSizes"]
+__all__ = [
+    "Amount",
+    "Count",
+    "Energies",
+    "Energy",
+    "Latency",
+    "LatencyWindow",
+    "Memory",
+    "Share",
+    "Size",
+    "StateCheck",
+    "StateSizes",
+]
 
 Amount = Annotated[float, Meta(ge=0)]
 """A number from 0 on; JSON has no infinite one."""
@@ -78,6 +90,49 @@ class Latency:
     device_events: LatencyWindow | None = None
     decode: LatencyWindow | None = None
     clean: LatencyWindow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What a device took while calls were timed, by a counter of the hardware.
+
+    Parameters
+    ----------
+    joules
+        Per image: what was counted from the first measured call to the last, over their number; None where nothing
+        was, with a ``reason``.
+    watts
+        Mean power in that time.
+    calls
+        Number of these calls.
+    seconds
+        That time, with what lies between two calls.
+    source
+        The counter, and what it counts.
+    reason
+        Why nothing was counted.
+    """
+
+    joules: Amount | None = None
+    watts: Amount | None = None
+    calls: Count | None = None
+    seconds: Amount | None = None
+    source: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """The energy of both passes of timed calls; None where there was no such pass, or a version that counted nothing.
+
+    Parameters
+    ----------
+    strict, default
+        In strict and in default math (:data:`harness.protocol.Math`).
+    """
+
+    strict: Energy | None = None
+    default: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -10,11 +10,12 @@ from typing import Literal
 from harness.errors import UsageError
 from harness.protocol import Math
 from harness.registry import nearest_names
-from harness.store.measurements import LatencyWindow, Size
+from harness.store.measurements import Energy, LatencyWindow, Size
 from harness.store.record import Record
 
 __all__ = [
     "ACCURACY",
+    "ENERGY",
     "IN_DEFAULT_MATH",
     "OLD_IDS",
     "QUANTITIES",
@@ -22,12 +23,13 @@ __all__ = [
     "Kind",
     "Quantity",
     "in_each_math",
+    "known_energy",
     "quantities_of",
     "quantity",
     "require_accuracy",
 ]
 
-Kind = Literal["accuracy", "speed", "memory", "work"]
+Kind = Literal["accuracy", "speed", "energy", "memory", "work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,14 @@ class Quantity:
             if part is not None and part.median_ms is not None:
                 return self.too_few or "its record has none"
             return (part.reason if part is not None else "") or "not measured"
-        return (part.reason if isinstance(part, Size) else "") or "its record has none"
+        return (part.reason if isinstance(part, Size | Energy) else "") or "its record has none"
 
     def source(self, record: Record) -> str:
-        """Return the counter that a measured size was read from; empty for other numbers."""
-        part = getattr(record.memory, self.place[1]) if self.kind == "memory" else None
-        return (part.source or "unknown") if isinstance(part, Size) and part.mb is not None else ""
+        """Return the counter that a measured size or energy was read from; empty for other numbers."""
+        part = getattr(getattr(record, self.place[0]), self.place[1]) if self.kind in ("memory", "energy") else None
+        if not isinstance(part, Size | Energy) or self.kept(record) is None:
+            return ""
+        return part.source or "unknown"
 
     def kept(self, record: Record, defect: str = "") -> float | None:
         """Return what a record keeps: the number itself, or what it is the reciprocal of."""
@@ -254,6 +258,25 @@ def _fps(id: str, window: str) -> Quantity:
 _FPS = (_fps("fps", "device"), _fps("fps_default", "device_default"))
 
 
+def _energy(id: str, math: Math) -> Quantity:
+    return Quantity(
+        id,
+        "energy",
+        f"J/image\n({math})",
+        ("energy", math, "joules"),
+        f"Energy per image of the whole GPU board or all CPU packages during the timed calls, {math} math.",
+        "J/image",
+        "J",
+        digits=3,
+        of_machine=True,
+        math=math,
+    )
+
+
+ENERGY = (_energy("energy_j", "strict"), _energy("energy_default_j", "default"))
+"""Energy per image, which few machines tell: tables have a column of it only where some number is there."""
+
+
 def _state(name: str, heading: str, help: str) -> Quantity:
     """Return a part of the state, which the method reports: it is the same on every machine."""
     place = ("memory", "state", f"{name}_mb")
@@ -308,12 +331,13 @@ _WORK: tuple[Quantity, ...] = (
 
 QUANTITIES: Mapping[str, Quantity] = {
     quantity.id: quantity
-    for quantity in (*ACCURACY, *_FPS, *(q for window in WINDOWS for q in _times(window)), *_MEMORY, *_WORK)
+    for quantity in (*ACCURACY, *_FPS, *(q for window in WINDOWS for q in _times(window)), *ENERGY, *_MEMORY, *_WORK)
 }
 """Every quantity by id."""
 
 IN_DEFAULT_MATH: Mapping[str, str] = {
     "fps": "fps_default",
+    "energy_j": "energy_default_j",
     **{
         f"{window}_{name}_ms": f"{window}_default_{name}_ms"
         for window in ("device", "end_to_end")
@@ -330,6 +354,12 @@ OLD_IDS: Mapping[str, str] = {
     "calls": "device_calls",
 }
 """Ids of version 0.1, which are still read, to those of today."""
+
+
+def known_energy(ids: Sequence[str], records: Collection[Record]) -> tuple[str, ...]:
+    """Return ids of quantities without those of energy of which no record has a number."""
+    unknown = {one.id for one in ENERGY if all(one.number(record) is None for record in records)}
+    return tuple(id for id in ids if id not in unknown)
 
 
 def in_each_math(ids: Sequence[str], is_measured: Callable[[str], bool]) -> tuple[str, ...]:

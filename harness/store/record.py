@@ -17,7 +17,7 @@ from harness.files.digest import digest
 from harness.files.names import bad_name_reason
 from harness.protocol import LatencyBudget, Protocol
 from harness.store.environment import Environment
-from harness.store.measurements import Count, Latency, Memory, Share
+from harness.store.measurements import Count, Energies, Latency, Memory, Share
 
 __all__ = [
     "SCHEMA",
@@ -158,6 +158,8 @@ class Record:
         Defect name to the reasons why it lacks some.
     latency
         Times of each window, in ms.
+    energy
+        What the device took per image while they were measured, in J.
     memory
         Sizes in MB (1e6 bytes).
     seconds
@@ -193,6 +195,7 @@ class Record:
     by_defect: Mapping[str, Mapping[str, Share | None]] = field(default_factory=dict)
     undefined_by_defect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
+    energy: Energies = field(default_factory=Energies)
     memory: Memory = field(default_factory=Memory)
     seconds: Mapping[str, float] = field(default_factory=dict)
     samples: SampleCounts = field(default_factory=SampleCounts)

@@ -148,6 +148,13 @@ def test_a_method_that_holds_next_to_nothing_is_charged_next_to_nothing(twice) -
         assert record["memory"]["peak_inference"]["mb"] < 10
 
 
+def test_energy_is_a_number_with_its_counter_or_has_a_reason(twice) -> None:
+    energy = twice[0]["energy"]["strict"]
+    assert (energy["joules"] is None) == bool(energy["reason"])
+    assert energy["joules"] is None or energy["calls"] == twice[0]["latency"]["device"]["calls"]
+    assert twice[0]["energy"]["default"] is None, "on a CPU there is one pass"
+
+
 def test_latency_has_its_windows_and_reading_its_columns(twice) -> None:
     latency = twice[0]["latency"]
     assert latency["device"]["calls"] == latency["end_to_end"]["calls"] >= 100

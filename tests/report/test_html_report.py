@@ -193,6 +193,33 @@ def test_speeds_of_several_devices_do_not_compete():
     assert places == {"cfm-t": 0, "cfm-m": 1, "cfm": 2}
 
 
+def test_energy_is_a_column_of_the_page_only_where_a_record_has_it(tmp_path):
+    energy = {"strict": {"joules": 2.5, "watts": 60.0, "calls": 100, "seconds": 4.2, "source": "RAPL, 1 CPU package"}}
+    silent = {"strict": {"reason": "no counter here"}}
+    for folder, told, there in (("told", energy, True), ("silent", silent, False)):
+        page = read(report(tmp_path / folder, [make_record(energy=told)], "mvtec3d"))
+        columns = [attributes["data-col"] for tag, attributes in page.found if tag == "th" and "data-col" in attributes]
+        assert ("energy_j" in columns) is there
+        assert "energy_default_j" not in columns
+        numbers = [attributes["data-col"] for tag, attributes in page.found if tag == "td" and "data-col" in attributes]
+        assert numbers[: len(columns)] == columns, "each number stands below its heading"
+        line = page.data["sections"][0]["lines"][0]
+        assert line["values"].get("energy_j") == ("2.500" if there else None)
+        assert not any("no counter here" in reason for _, reason in line["reasons"])
+
+
+def test_a_records_page_has_its_energy_or_the_reason():
+    told = {"strict": {"joules": 2.5, "watts": 60.0, "source": "RAPL, 1 CPU package"}}
+    page, silent, older = (
+        record_page(make_record(energy=energy), "cfm", {})
+        for energy in (told, {"strict": {"reason": "no counter here"}}, {})
+    )
+    assert all(f">{text}</td>" in page for text in ("2.500", "60.0", "RAPL, 1 CPU package"))
+    assert "no counter here" in silent
+    assert '<th scope="col" class="number">J/image' in page
+    assert "J/image" not in older
+
+
 def test_means_that_lack_categories_say_so_and_wrong_cells_are_listed(tmp_path):
     wrong = make_record(category="foam", status="oom", reason="CUDA out of memory")
     page = read(report(tmp_path, [make_record(), wrong], "mvtec3d"))

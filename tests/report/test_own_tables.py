@@ -90,6 +90,21 @@ def test_speed_and_memory_beside_published_ones(published):
     assert "measured on Test CPU, 2 threads" in notes(grid)["cfm", "measured", "fps"]
 
 
+def test_energy_has_a_column_where_a_machine_tells_it(published):
+    energy = {"strict": {"joules": 2.5, "source": "RAPL, 1 CPU package"}}
+    told, silent = complete("cfm", energy=energy), complete("btf", energy={"strict": {"reason": "no counter here"}})
+    grid = cost_grid(group_of(*told, *silent), published)
+    headings = [column.heading for column in grid.columns]
+    assert headings.index("J/image\n(strict)") == headings.index("fps\n(strict)") + 1
+    assert cells(grid)["cfm", "measured", "energy_j"] == "2.500"
+    assert cells(grid)["btf", "measured", "energy_j"] == "-"
+    assert "no counter here" in notes(grid)["btf", "measured", "energy_j"]
+    assert "RAPL, 1 CPU package" in grid.caption
+    without = cost_grid(group_of(*silent), published)
+    assert not any("J/image" in column.heading for column in without.columns)
+    assert "J/image" not in without.caption
+
+
 def test_frames_a_second_are_those_of_the_mean_latency():
     records = [
         make_record(category="bagel", latency={"device": {"median_ms": 10.0}}),

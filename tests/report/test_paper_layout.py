@@ -135,6 +135,17 @@ def test_table_4_keeps_the_papers_numbers_of_samples(published):
     assert set(texts(grid, "cfm", "difference", "i_auroc")) == {"5"}
 
 
+def test_table_5_has_energy_beside_the_frame_rate_where_a_record_tells_it(published):
+    told = complete(energy={"strict": {"joules": 2.5, "source": "NVML, the GPU's board"}})
+    (grid,) = tables(told, published, 5)
+    assert [column.keys["metric"] for column in grid.columns][:3] == ["fps", "energy_j", "memory_mb"]
+    assert texts(grid, "cfm", "measured", "energy_j") == {"full": "2.500"}
+    assert texts(grid, "cfm", "published", "energy_j") == {"full": "-"}
+    assert "no paper prints it" in grid.notes
+    (without,) = tables(complete(), published, 5)
+    assert [column.keys["metric"] for column in without.columns][:2] == ["fps", "memory_mb"]
+
+
 def test_other_numbers_of_samples_make_a_table_of_their_own(published):
     records = [*complete(shots=20), *complete(shots=1), *complete()]
     (grid, *_) = tables(records, None, 4)

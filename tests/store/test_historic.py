@@ -50,6 +50,7 @@ def test_every_number_is_read(store, path):
         if isinstance(size, dict) and "mb" in size:
             assert quantity(f"{name}_mb").number(record) == size["mb"]
     assert quantity("memory_mb").number(record) == old["memory"].get("paper_mb")
+    assert quantity("energy_j").number(record) is None, "they were measured before energy was"
     assert record.environment.harness == old["environment"]["harness"]
     assert record.environment.packages == old["environment"]["packages"]
 

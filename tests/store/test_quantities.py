@@ -12,7 +12,16 @@ from report_records import METRICS, full_record, make_record
 
 from harness.store.means import UNKNOWN_DEVICE, machines_of, mean_over
 from harness.store.measurements import Latency
-from harness.store.quantities import ACCURACY, OLD_IDS, QUANTITIES, WINDOWS, Quantity, quantities_of, quantity
+from harness.store.quantities import (
+    ACCURACY,
+    OLD_IDS,
+    QUANTITIES,
+    WINDOWS,
+    Quantity,
+    known_energy,
+    quantities_of,
+    quantity,
+)
 from harness.store.record import Record
 
 EVERY = pytest.mark.parametrize("one", QUANTITIES.values(), ids=QUANTITIES.keys())
@@ -144,6 +153,31 @@ def test_times_of_a_busy_machine_have_no_mean_and_the_rest_has() -> None:
         assert mean_over(quantity(id), records)[0] is not None
 
 
+def test_energy_counts_as_times_do_and_by_one_counter() -> None:
+    def with_energy(**changes):
+        return make_record(energy={"strict": {"joules": 2.5, "source": "RAPL, 1 CPU package", **changes}})
+
+    first, second, other = with_energy(), with_energy(joules=3.5), with_energy(source="RAPL, 2 CPU packages")
+    energy = quantity("energy_j")
+    assert (energy.unit, energy.lowest, energy.of_machine, energy.text(2.5)) == ("J", True, True, "2.500")
+    assert mean_over(energy, {"bagel": first, "foam": second}) == (3.0, "")
+    assert "RAPL, 1 CPU package, RAPL, 2 CPU packages" in mean_over(energy, {"bagel": first, "foam": other})[1]
+    busy = replace(first, environment=replace(first.environment, contended=True, contention="3 other processes"))
+    assert "3 other processes" in mean_over(energy, {"bagel": busy})[1]
+    assert mean_over(energy, {"bagel": busy}, contended=True)[0] == 2.5
+    silent = with_energy(joules=None, reason="this machine shows no RAPL counter")
+    assert "shows no RAPL counter" in mean_over(energy, {"bagel": silent})[1]
+    assert energy.source(silent) == ""
+    assert energy.number(make_record()) is None
+
+
+def test_energy_has_a_column_only_where_some_record_has_a_number() -> None:
+    ids = ("fps", "energy_j", "energy_default_j", "memory_mb")
+    told = make_record(energy={"strict": {"joules": 2.5}, "default": {"reason": "the counter did not move"}})
+    assert known_energy(ids, [make_record()]) == known_energy(ids, []) == ("fps", "memory_mb")
+    assert known_energy(ids, [make_record(), told]) == ("fps", "energy_j", "memory_mb")
+
+
 def test_sizes_of_several_counters_have_no_mean() -> None:
     records = {
         name: make_record(category=name, memory={"static": {"mb": 5.0, "source": source}})
@@ -190,5 +224,5 @@ def test_many_categories_that_lack_a_number_are_counted() -> None:
 
 
 def test_kinds_cover_all() -> None:
-    assert quantities_of("accuracy", "speed", "memory", "work") == tuple(QUANTITIES.values())
+    assert quantities_of("accuracy", "speed", "energy", "memory", "work") == tuple(QUANTITIES.values())
     assert quantities_of("accuracy") == ACCURACY

@@ -13,7 +13,7 @@ from harness.report.figures.curves_data import LIMITS, CurveKind, mean_curve
 from harness.report.figures.latency_data import WINDOWS, LatencyRow, method_latencies
 from harness.report.figures.shots_data import random_splits
 from harness.report.groups import Group, MethodRecords
-from harness.report.html.columns import COLUMNS
+from harness.report.html.columns import COLUMNS, BoardColumn, present_columns
 from harness.report.html.comparison import comparisons
 from harness.report.html.downloads import latex_data
 from harness.report.html.sections import Line, Section
@@ -55,6 +55,7 @@ def board_data(
         Of that folder; None leaves out comparisons of two methods.
     """
     labels = dict.fromkeys(line.label for section in sections for line in section.lines)
+    present = present_columns(line.values for section in sections for line in section.lines)
     return {
         "columns": [
             {
@@ -72,7 +73,7 @@ def board_data(
         "randomSplits": _random_splits(sections),
         "latex": latex_data(sections),
         "comparisons": comparisons(sections, intervals) if intervals else [],
-        "sections": [_section(index, section, pages, store) for index, section in enumerate(sections)],
+        "sections": [_section(index, section, pages, store, present) for index, section in enumerate(sections)],
     }
 
 
@@ -117,26 +118,28 @@ def _colours(colour: str) -> list[str]:
     return [colour, readable(colour), on_dark(colour)]
 
 
-def _section(index: int, section: Section, pages: Mapping[str, str], store: Store | None) -> dict[str, object]:
+def _section(
+    index: int, section: Section, pages: Mapping[str, str], store: Store | None, present: Sequence[BoardColumn]
+) -> dict[str, object]:
     return {
         "id": section_id(index),
         **{name: getattr(section, name) for name in ("title", "dataset", "split", "preset", "weights", "warning")},
         "shots": str(section.shots),
         "categories": list(section.categories),
         "lines": [
-            _line(line_id(index, number), line, pages) | _plots(section.group, line.method, store)
+            _line(line_id(index, number), line, pages, present) | _plots(section.group, line.method, store)
             for number, line in enumerate(section.lines)
         ],
     }
 
 
-def _line(name: str, line: Line, pages: Mapping[str, str]) -> dict[str, object]:
+def _line(name: str, line: Line, pages: Mapping[str, str], present: Sequence[BoardColumn]) -> dict[str, object]:
     values = {
         column.id: value.text for column, value in zip(COLUMNS, line.values, strict=True) if value.number is not None
     }
     reasons: dict[str, list[str]] = {}
     for column, value in zip(COLUMNS, line.values, strict=True):
-        if value.number is None and value.note and not line.published:
+        if value.number is None and value.note and not line.published and column in present:
             reasons.setdefault(value.note, []).append(column.quantity.title)
     row: dict[str, object] = {
         "id": name,

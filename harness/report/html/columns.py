@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.store.quantities import ACCURACY, Quantity, quantities_of, quantity
+from harness.report.grid import Value
+from harness.store.quantities import ACCURACY, ENERGY, Quantity, quantities_of, quantity
 
-__all__ = ["COLUMNS", "BoardColumn"]
+__all__ = ["COLUMNS", "BoardColumn", "present_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class BoardColumn:
         return self.quantity.id
 
 
-_SHOWN = ("fps", "end_to_end_median_ms", "memory_mb", "static_mb", "peak_inference_mb")
+_SHOWN = ("fps", "energy_j", "end_to_end_median_ms", "memory_mb", "static_mb", "peak_inference_mb")
 _SPEED = (
     "fps",
     "fps_default",
@@ -49,6 +51,19 @@ def _accuracy(metric: Quantity) -> BoardColumn:
 COLUMNS: tuple[BoardColumn, ...] = (
     *map(_accuracy, ACCURACY),
     *(BoardColumn(quantity(id), "Speed", id in _SHOWN) for id in _SPEED),
+    *(BoardColumn(energy, "Energy", energy.id in _SHOWN) for energy in ENERGY),
     *(BoardColumn(size, "Memory", size.id in _SHOWN) for size in quantities_of("memory")),
 )
 """Every column, in order; exact and official AUPRO each in one of its own."""
+
+
+def present_columns(lines: Iterable[Sequence[Value]]) -> tuple[BoardColumn, ...]:
+    """Return the columns that a page has: all but those of energy that no line has a number in.
+
+    Parameters
+    ----------
+    lines
+        Values of the rows, one for each of :data:`COLUMNS`.
+    """
+    known = {column.id for values in lines for column, value in zip(COLUMNS, values, strict=True) if value.number}
+    return tuple(column for column in COLUMNS if column.quantity not in ENERGY or column.id in known)

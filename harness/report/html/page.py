@@ -8,7 +8,7 @@ from itertools import groupby
 
 from harness.distribution import VERSION
 from harness.report.html.boarddata import board_data, line_id, section_id
-from harness.report.html.columns import COLUMNS
+from harness.report.html.columns import COLUMNS, present_columns
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset, render, source_hash
@@ -72,6 +72,7 @@ def front_page(
         What the page itself shows of records (:func:`harness.report.html.recordpage.record_texts`).
     """
     data = board_data(sections, pages, store, intervals)
+    columns = present_columns(line.values for section in sections for line in section.lines)
     style, script = asset("report.css"), "\n".join(map(asset, _SCRIPTS))
     inline = f"style-src {source_hash(style)}; script-src {source_hash(script)}"
     return render(
@@ -87,8 +88,9 @@ def front_page(
         pages=pages,
         devices=list(dict.fromkeys(line.device for section in sections for line in section.lines if line.device)),
         measured=any(section.measured for section in sections),
-        columns=COLUMNS,
-        kinds={kind: list(columns) for kind, columns in groupby(COLUMNS, lambda column: column.kind)},
+        columns=columns,
+        places={column.id: place for place, column in enumerate(COLUMNS)},
+        kinds={kind: list(members) for kind, members in groupby(columns, lambda column: column.kind)},
         missing=list(_missing(sections, pages)),
         gallery=gallery,
         records=records,

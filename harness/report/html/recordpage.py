@@ -14,7 +14,7 @@ from harness.report.html.reproduce import reproduce
 from harness.report.html.templating import render
 from harness.store.details import Details
 from harness.store.environment import Environment
-from harness.store.measurements import Latency, LatencyWindow, Memory, Size, StateSizes
+from harness.store.measurements import Energies, Energy, Latency, LatencyWindow, Memory, Size, StateSizes
 from harness.store.quantities import ACCURACY
 from harness.store.record import Record, unlike_published
 
@@ -107,6 +107,7 @@ def record_texts(
         "accuracy": list(_accuracy(record)),
         "latency": _latency(record.latency),
         "raw_times": _raw_times(details),
+        "energy": _energy(record.energy),
         "memory": _memory(record.memory),
         "memory_remarks": _state_check(record.memory),
         "samples": samples,
@@ -172,6 +173,22 @@ def _raw_times(details: Details) -> dict[str, str]:
         f"{len(times)} raw times of {name}, ms, in the order of the calls": ", ".join(f"{ms:.4f}" for ms in times)
         for name, times in details.raw_ms.items()
     }
+
+
+def _energy(energy: Energies) -> _Table | None:
+    """Return energy and mean power of both maths, or the reason why there is none; None where nothing was asked."""
+    rows = []
+    for math in ("strict", "default"):
+        found: Energy | None = getattr(energy, math)
+        if found is not None:
+            numbers = (_number(found.joules, 3), _number(found.watts, 1), _text(found.calls), _number(found.seconds, 2))
+            rows.append((f"{math} math", *numbers, found.source, found.reason))
+    caption = "Energy during the timed calls, idle power and other processes included"
+    return (
+        _Table(caption, ("what", "J/image", "W", "calls", "s", "source", "remark"), rows, (1, 2, 3, 4))
+        if rows
+        else None
+    )
 
 
 def _memory(memory: Memory) -> _Table | None:
