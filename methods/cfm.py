@@ -144,13 +144,7 @@ class CFM:
         import torch
 
         with torch.inference_mode():
-            arrays = self._maps(inputs).to_host()
-        return Prediction(
-            anomaly_map=arrays["localisation"],
-            score=float(arrays["score"]),
-            pixel_map=arrays["pixel"],
-            extras={"map_2d": arrays["distance_2d"], "map_3d": arrays["distance_3d"]},
-        )
+            return self._maps(inputs).to_prediction()
 
     def explain(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """Return channel means of the real and the predicted features (the paper's Figure 6)."""

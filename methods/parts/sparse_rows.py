@@ -65,10 +65,24 @@ class SparseRows:
             Number of columns of the matrix.
         """
         row = torch.arange(len(columns), device=columns.device)[:, None]
+        return cls.from_entries(row, columns, weights, len(columns), width)
+
+    @classmethod
+    def from_entries(cls, rows: Tensor, columns: Tensor, weights: Tensor, height: int, width: int) -> SparseRows:
+        """Build from entries in any order; sum those of one row and column and leave out zero weights.
+
+        Parameters
+        ----------
+        rows, columns : int64
+        weights : float
+            Of shapes that broadcast.
+        height, width
+            Number of rows and of columns of the matrix.
+        """
         keep = weights != 0
-        keys, back = torch.unique((row * width + columns)[keep], return_inverse=True)
+        keys, back = torch.unique((rows * width + columns)[keep], return_inverse=True)
         summed = torch.zeros(len(keys), dtype=weights.dtype, device=weights.device).index_add_(0, back, weights[keep])
-        starts = torch.searchsorted(keys, torch.arange(0, (len(columns) + 1) * width, width, device=keys.device))
+        starts = torch.searchsorted(keys, torch.arange(0, (height + 1) * width, width, device=keys.device))
         return cls(starts, keys % width, summed, host_starts=starts.cpu().numpy())
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ import pytest
 from harness import registry
 from methods.parameters import require_choices, require_multiple, require_range
 
-METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "patchcore-rgb", "patchcore-xyz", "shape-guided")
+METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "mafr", "patchcore-rgb", "patchcore-xyz", "shape-guided")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -80,6 +80,8 @@ PUBLISHED = {
     "combine=decision_layer xyz_weight=1.0 rgb_weight=0.1 fusion_weight=1.0 bank_sizes=code affine=code zero_row=True "
     "drop_background=False coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 max_sample=400 nu=0.5 "
     "rgb_background=dataset layers=12 centres=1024 group_size=128 bn_stats=batch drop_path=on precision=fp32",
+    "mafr": "epochs=100 lr=0.001 dropout=0.1 grid=224 background_loss=all centres=1024 group_size=128 bn_stats=batch "
+    "drop_path=off precision=fp32",
     "ast": "modality=rgb+depth image_size=768 epochs=72 batch=8 lr=0.0002 weight_decay=1e-05 drop_last=True blocks=4 "
     "hidden=64 width=1024 residual_blocks=4 position_channels=32 foreground=auto gap_passes=3 dilation=8 mask_power=2 "
     "score=max score_at=enlarged padding=static",

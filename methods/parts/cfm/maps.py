@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.contract import Prediction
 from methods.parts.cfm.mapping import MappingPair, unit_distance
 from methods.parts.dino import GRID
 from methods.parts.features import Extractors, Tokens
@@ -73,6 +74,16 @@ class Maps:
         packed = torch.cat([tensor.float().flatten() for tensor in named.values()]).cpu()
         parts = torch.split(packed, [shape.numel() for shape in shapes])
         return {name: part.view(shape).numpy() for name, part, shape in zip(named, parts, shapes, strict=True)}
+
+    def to_prediction(self) -> Prediction:
+        """Return what a method returns, in host memory."""
+        arrays = self.to_host()
+        return Prediction(
+            anomaly_map=arrays["localisation"],
+            score=float(arrays["score"]),
+            pixel_map=arrays["pixel"],
+            extras={"map_2d": arrays["distance_2d"], "map_3d": arrays["distance_3d"]},
+        )
 
 
 def aggregate_maps(distance_2d: Tensor, distance_3d: Tensor, how: Aggregate) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from harness.contract import MethodError, Progress
 from methods.parts.cfm.feature_store import free_bytes, tensor_bytes
 from methods.parts.cfm.mapping import MappingPair, cosine_loss
+from methods.parts.epochs import run_epochs
 from methods.parts.features import Tokens
-from methods.parts.reporting import mean_loss
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Schedule", "train"]
@@ -66,26 +66,21 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(pair.parameters(), lr=schedule.lr, fused=True)
     chunks = _Chunks(next(pair.parameters()).device)
-    losses: list[float] = []
-    last = 0
-    for epoch in range(schedule.epochs):
-        progress("train", epoch, schedule.epochs, **mean_loss(losses[last:]))
-        last = len(losses)
-        order = torch.randperm(count, generator=generator)
-        of_epoch = []
-        for members in torch.split(order, schedule.batch):
-            batch = {member: tokens_of(epoch, member) for member in members.tolist()}
-            of_epoch.append(_step(pair, batch, schedule.pixels, optimizer, generator, chunks, autocast))
-        losses += torch.stack(of_epoch).tolist()  # the only value that an epoch waits for
-        broken = next((loss for loss in losses[-len(of_epoch) :] if not loss < float("inf")), None)
-        if broken is not None:
-            raise MethodError(
-                f"The training loss became {broken} in epoch {epoch + 1}: lower the learning rate, "
-                f"for example 'cfm[lr={schedule.lr / 10:g}]', or look for broken samples with "
-                "'harness data verify'."
-            )
+
+    def step(epoch: int, members: list[int]) -> Tensor:
+        batch = {member: tokens_of(epoch, member) for member in members}
+        return _step(pair, batch, schedule.pixels, optimizer, generator, chunks, autocast)
+
+    losses = run_epochs(
+        step,
+        count,
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        generator=generator,
+        progress=progress,
+        remedy=f"lower the learning rate, for example 'cfm[lr={schedule.lr / 10:g}]'",
+    )
     optimizer.zero_grad()  # frees the gradients
-    progress("train", schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
     return losses
 
 
