@@ -84,17 +84,21 @@ def standardised_term(predicted: Tensor, real: Tensor, counted: Tensor) -> Tenso
 
 
 def smoothness_term(predicted: Tensor, real: Tensor, counted: Tensor) -> Tensor:
-    difference, mean = predicted - real, real.mean(2)
-    terms = []
-    for y, x in torch.nonzero(counted).tolist():
-        if max(y, x) + 1 < len(counted) and counted[y, x + 1] and counted[y + 1, x]:
-            here = torch.zeros((), dtype=torch.float64)
-            for channel in (0, 1):
-                for step in ((y, x + 1), (y + 1, x)):
-                    weight = torch.exp(-(mean[step] - mean[y, x]).abs())
-                    here = here + weight * (difference[(*step, channel)] - difference[y, x, channel]).abs()
-            terms.append(here)
-    return torch.stack(terms).mean() if terms else torch.zeros((), dtype=torch.float64)
+    difference, mean, last = predicted - real, real.mean(2), len(counted) - 1
+    places = [
+        (y, x)
+        for y, x in torch.nonzero(counted).tolist()
+        if max(y, x) < last and counted[y, x + 1] and counted[y + 1, x]
+    ]
+    if not places:
+        return torch.zeros((), dtype=torch.float64)
+    y, x = torch.tensor(places).T
+    total = torch.zeros(len(places), dtype=torch.float64)
+    for next_y, next_x in ((y, x + 1), (y + 1, x)):
+        weight = torch.exp(-(mean[next_y, next_x] - mean[y, x]).abs())
+        for channel in (0, 1):
+            total = total + weight * (difference[next_y, next_x, channel] - difference[y, x, channel]).abs()
+    return total.mean()
 
 
 def census_term(predicted: Tensor, real: Tensor, counted: Tensor) -> Tensor:
@@ -146,11 +150,11 @@ def predict(sample: Features, weights: Weights, *, pixels: Sequence[int] | None 
 
     ``pixels`` are the flat pixels with 3D features, where the sample is one of cells: each has the value of its cell.
     """
-    images = [torch.from_numpy(image) for image in (sample.e2d, sample.e3d)]
-    predicted = reconstruct(*(image.flatten(0, 1) for image in images), weights)
+    rows = [torch.from_numpy(image[sample.mask]) for image in (sample.e2d, sample.e3d)]
     maps = []
-    for rows, image in zip(predicted, images, strict=True):
-        distance = ((rows.view(image.shape) - image) ** 2).sum(2).sqrt().numpy() * sample.mask
+    for predicted, real in zip(reconstruct(*rows, weights), rows, strict=True):
+        distance = np.zeros(sample.mask.shape)
+        distance[sample.mask] = ((predicted - real) ** 2).sum(1).sqrt().numpy()
         if pixels is not None:
             width = 224 // len(distance)
             reached = np.zeros(224 * 224, bool)

@@ -48,7 +48,7 @@ def as_weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def some_tokens(pixels: torch.Tensor, seed: int = 0) -> Tokens:
     columns = torch.randint(0, 40, (len(pixels), 6), generator=torch.Generator().manual_seed(seed))
-    to_cloud = SparseRows.from_padded(columns, torch.rand(columns.shape), 40)
+    to_cloud = SparseRows.from_padded(columns, draw(*columns.shape, seed=seed).abs(), 40)
     return Tokens.of(draw(784, CHANNELS[0], seed=seed), draw(40, CHANNELS[1], seed=seed + 1), pixels, to_cloud)
 
 
@@ -118,9 +118,10 @@ def test_features_of_cells(side: int, everywhere: bool) -> None:
     np.testing.assert_array_equal(cells.places[cells.of_pixels].numpy(), (y * side + x).numpy())
 
 
-@pytest.mark.parametrize(("side", "background"), [(28, "all"), (28, "valid"), (224, "valid")])
-def test_training(side: int, background: str) -> None:
-    tokens, head = some_tokens(blob(40 if side == 28 else 9)), new_head()
+@pytest.mark.parametrize("background", ["all", "valid"])
+def test_training(background: str) -> None:
+    side = 28
+    tokens, head = some_tokens(blob(40)), new_head()
     weights = as_weights(head)
     schedule = Schedule(epochs=2, lr=1e-3, dropout=0, grid=side, background_loss=background)
     losses = train(head, lambda epoch, index: tokens, 1, schedule, seed=0, progress=no_progress)
