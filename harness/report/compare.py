@@ -15,7 +15,8 @@ from harness.protocol import Protocol
 from harness.registry import base_name
 from harness.report.grid import Value, missing
 from harness.report.groups import Group, MethodRecords, samples_title
-from harness.store.published import MEAN, Published, canonical_label
+from harness.store.literature import SOURCES
+from harness.store.published import MEAN, Published, PublishedRow, canonical_label
 from harness.store.quantities import Quantity
 
 __all__ = [
@@ -79,7 +80,7 @@ def published_values(
             return missing("papers print the official AUPRO only")
         whole = find(MEAN, quantity.id)
         if covered == group.all_categories:
-            return Value(whole.text, whole.value) if whole else missing("not published")
+            return _as_printed(whole) if whole else missing("not published")
         parts = [row.value for category in covered if (row := find(category, quantity.id)) is not None]
         if len(parts) == len(covered):
             number = fmean(parts)
@@ -87,6 +88,11 @@ def published_values(
         return missing("published as a mean over all categories only" if whole else "not published")
 
     return tuple(on_other_machine(value(quantity), quantity) for quantity in quantities)
+
+
+def _as_printed(row: PublishedRow) -> Value:
+    source = SOURCES.get(row.source)
+    return Value(row.text, row.value, note=f"{source.citation}: {source.note}" if source else "")
 
 
 def on_other_machine(printed: Value, quantity: Quantity) -> Value:

@@ -18,7 +18,7 @@ from harness.report.seeds import seed_grids, typical_groups
 from harness.report.series import Series, find_series
 from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
-from harness.store.literature import read_literature
+from harness.store.literature import read_literature, with_comparable
 from harness.store.paper import PAPER_DATASET, PAPER_TABLES, PaperTable
 from harness.store.published import Published
 from harness.store.quantities import ACCURACY, quantity, require_accuracy
@@ -79,7 +79,7 @@ class Table:
 
 
 def _accuracy(group: Group, published: Published | None, metrics: Sequence[str]) -> Iterator[Grid]:
-    yield accuracy_grid(group, published, metrics)
+    yield accuracy_grid(group, None if published is None else with_comparable(published), metrics)
 
 
 def _categories(group: Group, published: Published | None, metrics: Sequence[str]) -> Iterator[Grid]:

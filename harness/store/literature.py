@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from harness.files.bundled import published_dir
 from harness.store.published import Published, read_published
 
-__all__ = ["SOURCES", "Source", "read_literature"]
+__all__ = ["SOURCES", "Source", "read_literature", "with_comparable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,15 @@ class Source:
         Authors, venue, year.
     note
         Why its numbers can't be set against measured ones, or what a reader must know to do so: a footnote.
+    comparable
+        Whether its numbers stand beside measured ones: it evaluates by the code of the paper that is followed, and no
+        setting of its own is known that is not that of the method here.
     """
 
     id: str
     citation: str
     note: str
+    comparable: bool = False
 
 
 _HUNDRED = "AUPRO from 100 thresholds where the official columns here have 99"
@@ -80,6 +85,7 @@ SOURCES: Mapping[str, Source] = {
             "ali2025",
             "Ali et al., DICTA 2025",
             f"evaluated as CFM is, with 99 thresholds; from the abstract; {_MEANS}",
+            comparable=True,
         ),
         Source(
             "guo2026",
@@ -98,8 +104,14 @@ SOURCES: Mapping[str, Source] = {
 """Every source by id, in the order of tables."""
 
 
+@cache
 def read_literature() -> Published:
     """Return the numbers of all sources, in the order of :data:`SOURCES`; raise DataError where a file is damaged."""
     published = read_published(published_dir() / "literature")
     order = list(SOURCES)
     return Published(tuple(sorted(published.rows, key=lambda row: order.index(row.source))))
+
+
+def with_comparable(published: Published) -> Published:
+    """Return published numbers, and after them those of other sources that stand beside measured ones, too."""
+    return Published((*published.rows, *(row for row in read_literature().rows if SOURCES[row.source].comparable)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from report_records import cells, complete, notes
 
 from harness.errors import UsageError
 from harness.report.literature import literature_grids
@@ -39,6 +40,23 @@ def test_it_is_shown_where_it_is_asked_for() -> None:
     assert {grid.keys["kind"] for grid in measured_grids([], published, request)} == kinds
     assert measured_grids([], None, request) == [], "measured numbers alone"
     assert "literature" not in {grid.keys["kind"] for grid in published_grids(published, TableRequest())}
+
+
+def test_numbers_of_a_source_that_evaluates_as_the_paper_stand_beside_measured_ones() -> None:
+    records = [*complete("mafr"), *complete("mafr[dropout=0.2]")]
+    (grid,) = measured_grids(records, read_published(), TableRequest(tables=("accuracy",)))
+    found, told = cells(grid), notes(grid)
+    assert [found["mafr", source, "i_auroc"] for source in ("measured", "published", "difference")] == [
+        "0.950",
+        "0.972",
+        "-0.022",
+    ]
+    assert found["mafr", "published", "p_auroc"] == "-"
+    assert SOURCES["ali2025"].citation in told["mafr", "published", "i_auroc"]
+    assert ("mafr[dropout=0.2]", "published", "i_auroc") not in found
+    random = [*complete("mafr", weights="random")]
+    (alone,) = measured_grids(random, read_published(), TableRequest(tables=("accuracy",)))
+    assert ("mafr", "published", "i_auroc") not in cells(alone)
 
 
 def test_its_methods_are_known_where_it_is_asked_for() -> None:
