@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Cache, Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _QUICK: dict[str, bool | int | float | str] = {"epochs": 80, "centres": 512, "gr
 
 
 @dataclass(kw_only=True, eq=False)
-class CFM:
+class CFM(OnFeatures):
     """Map features of each modality to the other; an anomaly is where prediction and feature disagree.
 
     Parameters
@@ -94,9 +95,6 @@ class CFM:
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     compile: bool = False
 
-    losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
-    _cache: Cache | None = field(default=None, init=False, repr=False)
     _extractors: Extractors | None = field(default=None, init=False, repr=False)
     _pair: MappingPair | None = field(default=None, init=False, repr=False)
     _steps: MapSteps | None = field(default=None, init=False, repr=False)
@@ -106,14 +104,6 @@ class CFM:
         require_range(self, "epochs", "batch", "centres", "group_size", at_least=1)
         require_range(self, "pixels", at_least=0)
         require_range(self, "lr", above=0)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
-
-    def use_cache(self, cache: Cache) -> None:
-        """Read features of training samples from a cache in the next fit; all variants share its entries."""
-        self._cache = cache
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract the features of each sample once and train both mappings on them (section 3.2)."""
@@ -135,10 +125,6 @@ class CFM:
             )
         self._make_ready(extractors, pair)
 
-    def prepare(self, sample: Sample) -> Inputs:
-        """Pad, resize, normalise and transfer one sample."""
-        return self._fitted()[0].prepare(sample)
-
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the anomaly map, the map for P-AUROC, and the score (section 3.3)."""
         import torch
@@ -157,24 +143,6 @@ class CFM:
         with torch.inference_mode(), tf32_products(self.precision), extractors.autocast():
             means = feature_means(pair, extractors.tokens(inputs))
         return {name: values.cpu().numpy() for name, values in means.items()}
-
-    def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of both extractors and both mappings; CFM has no bank."""
-        from methods.parts.module_state import module_bytes
-
-        extractors, pair = self._fitted()
-        held = extractors.state_bytes()
-        return {"weights": held["weights"] + module_bytes(pair), "bank": 0, "other": held["other"]}
-
-    def implementations(self) -> Mapping[str, Implementation]:
-        """Return what computes the parts of the extractors where a machine decides it."""
-        return self._fitted()[0].implementations()
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the trained mappings."""
-        from methods.parts.module_state import to_arrays
-
-        return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Load trained mappings."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Cache, Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
 from methods.cfm import CFM
 from methods.parameters import require_choices, require_range
+from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["MAFR"]
 
 
 @dataclass(kw_only=True, eq=False)
-class MAFR:
+class MAFR(OnFeatures):
     """Fuse features of both modalities and reconstruct them; an anomaly is where both reconstructions are off.
 
     Parameters
@@ -77,9 +77,6 @@ class MAFR:
     drop_path: Literal["off", "on"] = "off"
     precision: Literal["fp32", "tf32"] = "fp32"
 
-    losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
-    _cache: Cache | None = field(default=None, init=False, repr=False)
     _extractors: Extractors | None = field(default=None, init=False, repr=False)
     _network: FusedReconstruction | None = field(default=None, init=False, repr=False)
 
@@ -88,14 +85,6 @@ class MAFR:
         require_range(self, "epochs", "centres", "group_size", at_least=1)
         require_range(self, "dropout", at_least=0, below=1)
         require_range(self, "lr", above=0)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
-
-    def use_cache(self, cache: Cache) -> None:
-        """Read features of training samples from a cache in the next fit; CFM adds to it and reads from it, too."""
-        self._cache = cache
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract the features of each sample once and train the head on them."""
@@ -116,10 +105,6 @@ class MAFR:
             )
             extractors.capture()
 
-    def prepare(self, sample: Sample) -> Inputs:
-        """Pad, resize, normalise and transfer one sample."""
-        return self._fitted()[0].prepare(sample)
-
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the anomaly map, the map for P-AUROC, and the score."""
         import torch
@@ -130,24 +115,6 @@ class MAFR:
         extractors, network = self._fitted()
         with torch.inference_mode(), tf32_products(self.precision):
             return anomaly_maps(network, extractors.tokens(inputs), self.grid).to_prediction()
-
-    def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of both extractors and the head; MAFR has no bank."""
-        from methods.parts.module_state import module_bytes
-
-        extractors, network = self._fitted()
-        held = extractors.state_bytes()
-        return {"weights": held["weights"] + module_bytes(network), "bank": 0, "other": held["other"]}
-
-    def implementations(self) -> Mapping[str, Implementation]:
-        """Return what computes the parts of the extractors where a machine decides it."""
-        return self._fitted()[0].implementations()
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the trained head."""
-        from methods.parts.module_state import to_arrays
-
-        return to_arrays(self._fitted()[1])
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Load a trained head."""
