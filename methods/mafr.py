@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MAFR"]
 
+_QUICK: dict[str, bool | int | float | str] = {
+    "epochs": 30,
+    "grid": 28,
+    "background_loss": "valid",
+    "centres": 512,
+    "group_size": 32,
+}
+
 
 @dataclass(kw_only=True, eq=False)
 class MAFR(OnFeatures):
@@ -62,7 +70,7 @@ class MAFR(OnFeatures):
         family=CFM.meta.family,
         paper="Ali et al., DICTA 2025",
         weights=(DINO_VIT_B8, POINT_MAE),
-        presets={"quick": {"epochs": 12, "grid": 28, "centres": 512, "group_size": 32}},
+        presets={"quick": _QUICK},
         cache_order=layers,
     )
 
