@@ -10,7 +10,7 @@ from statistics import NormalDist, fmean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.power import FEW_IMAGES, POWER, Comparison, images_needed, t_quantile, t_stretch
+from harness.report.power import FEW_IMAGES, POWER, ROUNDING, Comparison, images_needed, t_quantile, t_stretch
 from harness.report.replicates import Resampled
 
 __all__ = [
@@ -79,7 +79,7 @@ class Difference(Interval):
         """Why the number of images is unknown that would tell a tie apart; empty where it is known."""
         if not self.tied or self.images_needed is not None:
             return ""
-        if self.detectable is None or not self.value:
+        if self.detectable is None or abs(self.value) < ROUNDING:
             return "the two are equal"
         return f"fewer than {FEW_IMAGES} images of a kind in a category"
 

@@ -10,6 +10,7 @@ __all__ = [
     "FEW_IMAGES",
     "MOST_IMAGES",
     "POWER",
+    "ROUNDING",
     "Comparison",
     "images_needed",
     "images_text",
@@ -30,7 +31,7 @@ FEW_IMAGES = 10
 MOST_IMAGES = 100_000
 """Nobody takes more test images: larger numbers are not printed."""
 
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """What the last bits of two sums make is no difference."""
 
 _DIGITS = 2
@@ -107,7 +108,7 @@ def images_needed(comparison: Comparison, difference: float, images: int, fewest
         Rounded up to two digits; None where the two are equal or never differ, and with fewer than :data:`FEW_IMAGES`
         of a kind, whose spread says too little.
     """
-    if abs(difference) < _ROUNDING or not comparison.spread or not images or fewest < FEW_IMAGES:
+    if abs(difference) < ROUNDING or not comparison.spread or not images or fewest < FEW_IMAGES:
         return None
     return int(rounded_up(comparison.times_as_many(difference) * images))
 

@@ -10,7 +10,7 @@ from harness.report.grid import Grid, NumberId, rivals
 from harness.report.intervals import Difference
 from harness.report.power import FEW_IMAGES, POWER, images_text
 
-__all__ = ["UNTESTED", "TieTest", "detectable_text", "mark_tied_with_best", "mark_ties", "numbers_of"]
+__all__ = ["UNTESTED", "TieTest", "detectable_text", "mark_tied_with_best", "mark_ties", "needed_text", "numbers_of"]
 
 UNTESTED = {"ties": "untested"}
 """Key of a table where some best number was not compared with all others, since the test could not decide."""
@@ -114,7 +114,7 @@ def _noted(grid: Grid, tied: Mapping[tuple[int, int], Difference]) -> Grid:
     rows = list(grid.rows)
     for index in dict.fromkeys(row for row, _ in tied):
         columns = {column: difference for (row, column), difference in tied.items() if row == index}
-        note = _needed_text(grid, columns)
+        note = needed_text({grid.columns[column].heading: difference for column, difference in columns.items()})
         values = list(rows[index].values)
         for column in columns:
             values[column] = replace(values[column], note="; ".join(filter(None, (values[column].note, note))))
@@ -122,17 +122,23 @@ def _noted(grid: Grid, tied: Mapping[tuple[int, int], Difference]) -> Grid:
     return replace(grid, rows=tuple(rows))
 
 
-def _needed_text(grid: Grid, columns: Mapping[int, Difference]) -> str:
-    """Return how many test images would tell the numbers of a row from the best ones, by column."""
+def needed_text(differences: Mapping[str, Difference]) -> str:
+    """Return how many test images would tell tied numbers of one row from the best ones, in words.
+
+    Parameters
+    ----------
+    differences
+        Heading of each number's column to its difference to the best.
+    """
     said = {
-        column: images_text(difference.images_needed) + (f" ({why})" if (why := difference.why_unsaid) else "")
-        for column, difference in columns.items()
+        heading: images_text(difference.images_needed) + (f" ({why})" if (why := difference.why_unsaid) else "")
+        for heading, difference in differences.items()
     }
     listed = list(dict.fromkeys(said.values()))
     if len(listed) > 1:
-        listed = [f"{' '.join(grid.columns[column].heading.split())} {text}" for column, text in said.items()]
+        listed = [f"{' '.join(heading.split())}: {text}" for heading, text in said.items()]
     told = f"test images that would tell it from the best {POWER:.0%} of the time, if the difference is as measured"
-    return f"{told}: {', '.join(listed)}"
+    return f"{told}: {'; '.join(listed)}"
 
 
 def detectable_text(grid: Grid) -> str:

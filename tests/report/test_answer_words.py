@@ -124,6 +124,18 @@ def test_words_are_those_of_the_golden_file():
     assert written == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_each_tie_of_the_table_says_how_many_images_it_needs():
+    assert TIED.difference is not None
+    tied = replace(TIED, difference=replace(TIED.difference, images=160, images_needed=5300))
+    more = replace(tied, method="cfm-s", difference=replace(tied.difference, images_needed=210_000))
+    grid = answer_grid(replace(PLAIN, methods=(BEST, tied, more, BEHIND)))
+    notes = {row.keys["method"]: row.values[0].note for row in grid.rows}
+    assert notes["cfm-t"].endswith(": about 5,300")
+    assert notes["cfm-s"].endswith(": more than 100,000")
+    assert notes["cfm"] == notes["btf"] == ""
+    assert [row.values[0].images_needed for row in grid.rows] == [None, 5300, 210_000, None]
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_words_and_table_say_the_same(name):
     answer = ANSWERS[name]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.report.intervals import MeanOf, against_best
+from harness.report.intervals import Difference, MeanOf, against_best
 from harness.report.power import FEW_IMAGES, Comparison, images_needed, images_text, rounded_up
 
 Z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
@@ -68,6 +68,13 @@ def test_a_smaller_difference_needs_more_images(first, second, degrees):
 def test_nothing_is_said_of_equal_numbers_and_of_few_images(difference, fewest):
     assert images_needed(Comparison(0.02, 2.0, 30, 0.95), difference, 100, fewest) is None
     assert images_text(None) == "cannot be said"
+
+
+@pytest.mark.parametrize(("value", "why"), [(0.0, "equal"), (1e-17, "equal"), (-0.01, "fewer than 10 images")])
+def test_it_is_said_why_nothing_can_be_said(value, why):
+    assert why in Difference(value, -0.1, 0.1, 0.2, 100).why_unsaid
+    assert Difference(value, -0.1, 0.1, 0.2, 100, 1300).why_unsaid == ""
+    assert Difference(-0.2, -0.3, -0.1, 0.2, 100).why_unsaid == "", "no tie"
 
 
 def test_numbers_have_two_digits_and_an_end():

@@ -178,12 +178,12 @@ def test_ties_of_a_row_share_a_footnote_on_the_images_they_need():
     grid = mark_ties(accuracy_grid(group, None), Answers(close, needed=needed))
     ours = {row.keys["method"]: row.values for row in grid.rows}
     (note,) = {value.note for value in ours["btf"] if value.tied}
-    assert "I-AUROC about 1,300, P-AUROC more than 100,000" in note
-    assert "AUPRO@1% exact cannot be said (fewer than 10 images of a kind in a category)" in note
+    assert "I-AUROC: about 1,300; P-AUROC: more than 100,000" in note
+    assert "AUPRO@1% exact: cannot be said (fewer than 10 images of a kind in a category)" in note
     assert [value.images_needed for value in ours["btf"]][:3] == [1300, 2_400_000, None]
     assert not any("test images" in value.note for value in (*ours["cfm"], *ours["ast"])), "the best, one that is worse"
     for text in (as_markdown([grid]), as_html([grid]), as_latex([grid])):
-        assert "about 1,300, P-AUROC more than 100,000" in re.sub(r"\s+", " ", text)
+        assert "about 1,300; P-AUROC: more than 100,000" in re.sub(r"\s+", " ", text)
     assert "were the difference as measured, about 1,300 test images would show it" in as_html([grid])
     assert '"images_needed": 2400000' in as_json([grid])
     assert ",yes,0.025,1300," in as_csv([grid])

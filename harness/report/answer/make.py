@@ -13,6 +13,7 @@ from harness.report.grid import NumberId
 from harness.report.groups import MethodRecords, group_records
 from harness.report.intervals import Difference
 from harness.report.pivot import remarks
+from harness.report.power import ROUNDING
 from harness.report.uncertainty import Uncertainty
 from harness.store.means import mean_over
 from harness.store.quantities import ACCURACY, Quantity, quantity, require_accuracy
@@ -22,7 +23,6 @@ from harness.store.record import Record
 __all__ = ["answer_of", "answers"]
 
 _OF_IMAGES = "i_auroc"
-_ROUNDING = 1e-12
 
 
 def answers(
@@ -130,7 +130,7 @@ def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]
 
 def _behind(value: float, highest: float) -> float:
     """Return how far a mean is behind the highest; what the last bits of two sums make is no difference."""
-    return value - highest if highest - value > _ROUNDING else 0.0
+    return value - highest if highest - value > ROUNDING else 0.0
 
 
 def _place(behind: float, difference: Difference | None) -> Place:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.report.answer.answer import Answer, Costs, Standing
 from harness.report.differences import BEST, difference_value
 from harness.report.grid import Column, Grid, Row, Value, missing, rank_columns
+from harness.report.ties import needed_text
 from harness.store.quantities import Quantity, quantity
 
 __all__ = ["answer_grid", "answer_html"]
@@ -64,8 +66,16 @@ def _value(standing: Standing, metric: Quantity, *, tie: bool) -> Value:
     text = metric.text(standing.value)
     if standing.low is not None and standing.high is not None:
         text += f" [{metric.text(standing.low)}, {metric.text(standing.high)}]"
-    tied = tie and standing.place in ("best", "tied")
-    return Value(text, standing.value, tied=tied, ranked=not tie, low=standing.low, high=standing.high)
+    value = Value(text, standing.value, ranked=not tie, low=standing.low, high=standing.high)
+    if not tie or standing.place not in ("best", "tied"):
+        return value
+    difference = standing.difference
+    if difference is None:
+        return replace(value, tied=True)
+    note = needed_text({metric.heading: difference})
+    return replace(
+        value, tied=True, note=note, detectable=difference.detectable, images_needed=difference.images_needed
+    )
 
 
 def _difference(standing: Standing, metric: Quantity) -> Value:
