@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.contract import WeightFile
 
-__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "EFFICIENTNET_LITE0", "POINT_MAE", "WIDE_RESNET50_2"]
+__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "EFFICIENTNET_LITE0", "POINT_MAE", "WIDE_RESNET50_2", "WIDE_RESNET50_2_V1"]
 
 DINO_VIT_B8 = WeightFile(
     name="dino_vitbase8_pretrain.pth",
@@ -32,6 +32,14 @@ WIDE_RESNET50_2 = WeightFile(
     alternatives=("wide_resnet50_racm-8234f177.pth",),
 )
 """WideResNet50-2, ImageNet-1k, timm's RandAugment recipe: timm's default when BTF was published. It has no digest."""
+
+WIDE_RESNET50_2_V1 = WeightFile(
+    name="wide_resnet50_2-95faca4d.pth",
+    url="https://download.pytorch.org/models/wide_resnet50_2-95faca4d.pth",
+    licence="BSD-3-Clause",
+)
+"""WideResNet50-2, ImageNet-1k, torchvision's first training (V1). Of its digest only the first eight digits are
+published, in its name."""
 
 EFFICIENTNET_B5 = WeightFile(
     name="efficientnet-b5-b6417697.pth",

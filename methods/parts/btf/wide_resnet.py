@@ -31,7 +31,8 @@ def build_wide_resnet(*, weights: Path | None, seed: int = 0, layers: tuple[int,
     Parameters
     ----------
     weights
-        timm's safetensors or checkpoint; None for seeded random weights, scaled so that features keep their magnitude.
+        timm's safetensors or checkpoint, or torchvision's, whose tensors have the same names; None for seeded random
+        weights, scaled so that features keep their magnitude.
     seed
         Seed of random weights.
     layers
