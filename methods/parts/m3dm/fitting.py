@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from methods.parts.m3dm.patches import PATCHES, Patches, extract_patches
 from methods.parts.m3dm.uff import UFF, load_uff
 from methods.parts.m3dm.uff_training import train_uff
 
-__all__ = ["fit_model"]
+__all__ = ["extract_pools", "fit_model"]
 
 _Pools = dict[str, NDArray[np.float32]]
 _Prepare = Callable[[Sample], Inputs]
@@ -54,7 +54,7 @@ def fit_model(
         positive.
     """
     count = min(len(samples), plan.samples or len(samples))
-    pools = _extract(samples, count, extractors, prepare, plan, progress)
+    pools = extract_pools(samples, extractors, prepare, plan.extracted, progress, most=count)
     uff = _load_or_train_fusion(pools, extractors, plan, seed, device, progress)
     if uff is not None:
         pools["fusion"] = _fuse(pools, uff, device, progress)
@@ -70,14 +70,22 @@ def fit_model(
     return model
 
 
-def _extract(
-    samples: Sequence[Sample], count: int, extractors: Extractors, prepare: _Prepare, plan: Plan, progress: Progress
+def extract_pools(
+    samples: Sequence[Sample],
+    extractors: Extractors,
+    prepare: _Prepare,
+    kinds: Collection[str],
+    progress: Progress,
+    *,
+    most: int | None = None,
 ) -> _Pools:
+    """Return the raw patches of ``kinds``, of xyz and rgb, of all samples, or of the first ``most`` of them."""
+    count = len(samples) if most is None else most
     channels = dict(zip(("rgb", "xyz"), extractors.channels, strict=True))
-    pools = {kind: new_pool(count * PATCHES[kind], channels[kind]) for kind in plan.extracted}
+    pools = {kind: new_pool(count * PATCHES[kind], channels[kind]) for kind in kinds}
     for index in range(count):
         progress("extract", index, count)
-        patches = extract_patches(extractors, prepare(samples[index]), plan.extracted, _BANK_PASS, index)
+        patches = extract_patches(extractors, prepare(samples[index]), kinds, _BANK_PASS, index)
         for kind, pool in pools.items():
             pool[_span(kind, index)] = patches[kind].cpu().numpy()
     progress("extract", count, count)
