@@ -22,9 +22,9 @@ TINY = {
     "group_size": 16,
     "coreset": 0.02,
     "drop_path": "off",
-    "images": 4,
-    "rows": 400,
-    "epochs": 2,
+    "images": 3,
+    "rows": 240,
+    "epochs": 1,
 }
 
 
@@ -84,11 +84,11 @@ def test_banks_are_a_share_of_all_patches_of_which_those_of_the_image_are_standa
     assert max(np.abs(standard - vector).max(1).min() for vector in state["bank.rgb"]) < 1e-4
 
 
-def test_a_pasted_patch_scores_above_the_same_place_without_it() -> None:
-    method, sample = fit(epochs=12, lr=1e-3, images=8, rows=1600), disc(2)
+def test_a_patch_of_another_colour_scores_above_the_same_place_without_it(fitted) -> None:
+    sample = disc(2)
     changed = sample.rgb.copy()
     changed[100:124, 100:124] = (0, 255, 0)
-    before, after = predict(method, sample), predict(method, replace(sample, rgb=changed))
+    before, after = predict(fitted, sample), predict(fitted, replace(sample, rgb=changed))
     assert after.score > before.score
     place = np.unravel_index(after.anomaly_map.argmax(), (224, 224))
     assert all(90 <= axis <= 134 for axis in place)
@@ -104,7 +104,7 @@ def test_equal_seeds_give_equal_predictions_and_other_seeds_other_ones(fitted) -
 
 
 def test_drop_path_does_not_depend_on_earlier_predictions() -> None:
-    method = fit(samples=2, drop_path="on", layers=4, images=2, rows=200, epochs=1)
+    method = fit(samples=2, drop_path="on", layers=4)
     first = predict(method)
     predict(method, disc(4))
     np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
@@ -124,7 +124,7 @@ def test_state_survives_restoring_and_pickling_and_its_bytes_are_reported(fitted
 
 
 def test_one_sample_is_its_own_source() -> None:
-    assert np.isfinite(predict(fit(samples=1, images=2, rows=200, epochs=1)).score)
+    assert np.isfinite(predict(fit(samples=1)).score)
 
 
 def test_every_stage_reports_its_progress() -> None:
@@ -153,7 +153,7 @@ def test_every_stage_reports_its_progress() -> None:
 def test_a_loss_that_is_not_finite_names_the_learning_rate(monkeypatch) -> None:
     monkeypatch.setitem(training.WEIGHTS, "l1", float("nan"))
     with pytest.raises(MethodError, match=r"nan in epoch 1: .*g2sf\[lr=1.5e-05\]"):
-        fit(samples=1, images=2, rows=200)
+        fit(samples=1)
 
 
 @pytest.mark.parametrize(
