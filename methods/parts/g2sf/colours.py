@@ -71,7 +71,7 @@ def _cartoon(rgb: _Pixels, draw: np.random.Generator) -> _Pixels:
     """Flat, strong colours with dark edges."""
     flat = ImageOps.posterize(Image.fromarray(rgb).filter(ImageFilter.MedianFilter(5)), 3)
     edges = np.asarray(flat.convert("L").filter(ImageFilter.FIND_EDGES)) > 64
-    strong = np.array(ImageEnhance.Color(flat).enhance(2.0))
+    strong: _Pixels = np.array(ImageEnhance.Color(flat).enhance(2.0))
     strong[edges] = 0
     return strong
 
