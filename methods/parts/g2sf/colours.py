@@ -71,13 +71,13 @@ def _cartoon(rgb: _Pixels, draw: np.random.Generator) -> _Pixels:
     """Flat, strong colours with dark edges."""
     flat = ImageOps.posterize(Image.fromarray(rgb).filter(ImageFilter.MedianFilter(5)), 3)
     edges = np.asarray(flat.convert("L").filter(ImageFilter.FIND_EDGES)) > 64
-    strong: _Pixels = np.array(ImageEnhance.Color(flat).enhance(2.0))
+    strong = np.array(ImageEnhance.Color(flat).enhance(2.0))
     strong[edges] = 0
     return strong
 
 
 def _clipped(values: NDArray[np.floating]) -> _Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 OPERATIONS: dict[str, Callable[[_Pixels, np.random.Generator], _Pixels]] = {
