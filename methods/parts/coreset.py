@@ -1,4 +1,4 @@
-"""Greedy k-centre selection on a sparse random projection, which reduces the memory banks of BTF and M3DM.
+"""Greedy k-centre selection, on a sparse random projection for the memory banks of BTF and M3DM.
 
 The plain loop repeatedly picks the vector farthest from all previous picks, with a pass over all vectors for each pick.
 This implementation considers only vectors that can be the farthest. Distances to the picks only decrease, so an old
@@ -9,6 +9,7 @@ that may have a new smallest distance, and for these it is computed as in the pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from harness.contract import MethodError, Progress
 from methods.parts.dense import dense
 
-__all__ = ["greedy_coreset", "projected"]
+__all__ = ["approximate_coreset", "greedy_coreset", "projected"]
 
 _CHUNK = 512
 """Vectors converted or projected at a time; a product with a sparse matrix is fastest within the cache."""
@@ -87,7 +88,42 @@ def greedy_coreset(
     if not 1 <= count <= len(vectors):
         raise ValueError(f"count must be between 1 and {len(vectors)}, the number of vectors, not {count}")
     points = projected(vectors, seed=seed, eps=eps, dtype=dtype, device=device, progress=progress)
-    cover = _Cover(points, count, start)
+    return _picks(_Cover(points, count, [start], [start]), progress)
+
+
+def approximate_coreset(
+    points: Tensor, count: int, *, starts: Sequence[int], progress: Progress = _silent
+) -> NDArray[np.int64]:
+    """Choose as PatchCore's approximate greedy coreset does, from vectors that are projected already.
+
+    A vector's distance to the picks is at most its mean distance to ``starts``, which are no picks; the first pick is
+    the one where that is largest. Otherwise as :func:`greedy_coreset`.
+
+    Parameters
+    ----------
+    points : (n, k) float32
+    count
+        Number of picks, 1 to n.
+    starts
+        Indices, at least one.
+    progress
+        Called in the stage ``coreset``.
+
+    Returns
+    -------
+    (count,) int64 indices in the order of picking.
+
+    Raises
+    ------
+    MethodError
+        If a vector is not finite.
+    """
+    return _picks(_Cover(points, count, [], starts), progress)
+
+
+def _picks(cover: _Cover, progress: Progress) -> NDArray[np.int64]:
+    """Pick as many as the cover is to have."""
+    count = cover.count
     while len(cover.picks) < count:
         progress("coreset", len(cover.picks), count)
         cover.advance()
@@ -146,26 +182,29 @@ class _Cover:
     points : (n, k) float32 or float16
     count
         Final number of picks.
-    start
-        Index of the first pick.
+    picks
+        Indices of the first picks.
+    starts
+        Vectors whose mean distance is the first bound.
     """
 
-    def __init__(self, points: Tensor, count: int, start: int) -> None:
-        self.picks = [start]
+    def __init__(self, points: Tensor, count: int, picks: Sequence[int], starts: Sequence[int]) -> None:
+        self.picks = [*picks]
         self.count = count
         self._points = points
         self._centres = torch.empty(count, points.shape[1], device=points.device)
         self._norms = torch.empty(count, device=points.device)
         self._squared = torch.empty(len(points), device=points.device)
         self._bound = torch.empty(len(points), device=points.device)
-        self._seen = torch.ones(len(points), dtype=torch.int32, device=points.device)
+        self._seen = torch.full((len(points),), len(self.picks), dtype=torch.int32, device=points.device)
         self._together = _TOGETHER
         self._epsilon = (points.shape[1] + 8) * torch.finfo(torch.float32).eps
         for first in range(0, len(points), _CHUNK):
             part = slice(first, first + _CHUNK)
             rows = points[part].float()
             self._squared[part] = rows.square().sum(1)
-            self._bound[part] = torch.linalg.norm(rows - points[start].float(), dim=1)
+            distances = [torch.linalg.norm(rows - points[start].float(), dim=1) for start in starts]
+            self._bound[part] = torch.stack(distances).mean(0)
         self._note(0)
         if not bool(self._bound.isfinite().all()):
             raise MethodError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -189,12 +190,7 @@ class Extractors:
         self.graphs = graphs_on(self.device)
         self._compiled = compiled
         self._sampler_bytes = sampler_for(self.device).open_for(centres)
-        self._plain = Networks(
-            partial(self._image_tokens, vit_tokens),
-            self._group_tokens,
-            partial(self._cloud_tokens, self.points.transform),
-        )
-        self.networks = self._plain
+        self.networks = self._plain = self._uncompiled()
         if compiled:
             require_compiler(device)
             self.networks = Networks(
@@ -202,6 +198,20 @@ class Extractors:
                 self._group_tokens,
                 partial(self._cloud_tokens, torch.compile(self.points.transform)),
             )
+
+    def _uncompiled(self) -> Networks:
+        return Networks(
+            partial(self._image_tokens, vit_tokens),
+            self._group_tokens,
+            partial(self._cloud_tokens, self.points.transform),
+        )
+
+    def without_draws(self, statistics: BatchNormStatistics) -> Extractors:
+        """Return extractors with the same networks, other statistics and no DropPath; nothing of theirs is captured."""
+        other = copy(self)
+        other.statistics, other.drop_path = statistics, False
+        other.networks = other._plain = other._uncompiled()
+        return other
 
     def capture(self) -> None:
         """Capture the networks as CUDA graphs for inference, where the device has them and nothing is compiled.

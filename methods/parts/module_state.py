@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["load_arrays", "module_bytes", "to_arrays"]
+__all__ = ["load_arrays", "module_bytes", "to_arrays", "under"]
 
 
 def module_bytes(*modules: nn.Module | None) -> int:
@@ -34,3 +34,8 @@ def to_arrays(module: nn.Module) -> dict[str, NDArray[Any]]:
 def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Undo :func:`to_arrays`: copy named arrays into the module, on whatever device it is."""
     module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def under(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

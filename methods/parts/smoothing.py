@@ -11,8 +11,11 @@ from torch.nn import functional
 
 __all__ = ["Smoothing", "smooth"]
 
-Smoothing = Literal["box", "gaussian", "none"]
-"""Parameter ``smoothing`` of :class:`methods.cfm.CFM`."""
+Smoothing = Literal["box", "box5", "gaussian", "none"]
+"""Parameter ``smoothing`` of :class:`methods.cfm.CFM`, and ``box5``, a single one of the 5 x 5 filters of ``box``."""
+
+_BOXES = {"box": ((5, 5), (7, 3)), "box5": ((5, 1),)}
+"""Widths of mean filters, and how often each is applied."""
 
 
 def smooth(image: Tensor, how: Smoothing) -> Tensor:
@@ -22,10 +25,9 @@ def smooth(image: Tensor, how: Smoothing) -> Tensor:
 
 
 def _filtered(plane: Tensor, how: Smoothing) -> Tensor:
-    if how == "box":
-        for width, times in ((5, 5), (7, 3)):
-            for _ in range(times):
-                plane = functional.avg_pool2d(plane, width, stride=1, padding=width // 2)
+    for width, times in _BOXES.get(how, ()):
+        for _ in range(times):
+            plane = functional.avg_pool2d(plane, width, stride=1, padding=width // 2)
     if how == "gaussian":
         kernel = _gaussian(4.0, plane)
         plane = functional.conv2d(plane, kernel[None, None, :, None], padding=(len(kernel) // 2, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import oracle_btf as oracle
+import oracle_cfr
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from sklearn.random_projection import SparseRandomProjection
 from harness.contract import MethodError
 from harness.measure.host import reset_high_water, status_bytes
 from methods.parts import coreset
-from methods.parts.coreset import greedy_coreset, projected
+from methods.parts.coreset import approximate_coreset, greedy_coreset, projected
 
 SMALL = {"_CHUNK": 7, "_ROWS": 5, "_COLUMNS": 3, "_TOGETHER": 4, "_LEAST": 2, "_PASS": 1, "_ROUND": 20}
 
@@ -158,3 +159,36 @@ def test_a_cuda_device_picks_the_same() -> None:
     np.testing.assert_array_equal(
         greedy_coreset(vectors, 100, seed=0, device="cuda:0"), greedy_coreset(vectors, 100, seed=0)
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["gauss", "lattice", "repeated"]),
+    count=st.integers(1, 120),
+    dim=st.integers(1, 12),
+    share=st.floats(0, 1),
+    small=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_the_approximate_coreset_begins_with_mean_distances(kind, count, dim, share, small, seed) -> None:
+    points = torch.from_numpy(vectors_of(kind, count, dim, seed))
+    picks = max(1, round(share * count))
+    starts = np.random.default_rng(seed).permutation(count)[:10].tolist()
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in (SMALL if small else {}).items():
+            patched.setattr(coreset, name, value)
+        found = approximate_coreset(points, picks, starts=starts)
+    assert covered(points, found, starts) == pytest.approx(
+        covered(points, oracle_cfr.approximate_greedy(points.double().numpy(), picks, starts), starts), abs=1e-5
+    )
+
+
+def covered(points: torch.Tensor, picks, starts: list[int]) -> list[float]:
+    """Return the distance of each pick to those before it, which no tie changes."""
+    held = points.double().numpy()
+    closest = np.mean([np.linalg.norm(held - held[start], axis=1) for start in starts], axis=0)
+    distances = []
+    for pick in picks:
+        distances.append(float(closest[pick]))
+        closest = np.minimum(closest, np.linalg.norm(held - held[pick], axis=1))
+    return distances

@@ -76,6 +76,11 @@ CFM_DEFAULTS = "epochs=250 lr=0.001 batch=4 pixels=0 centres=1024 group_size=128
 PUBLISHED = {
     "cfm": CFM_DEFAULTS
     + " aggregate=product mapping=cross intra_hidden=960 smoothing=box precision=fp32 compile=False",
+    "cfr": "epochs=100 lr=0.001 batch=1 pixels=0 retriever_epochs=100 retriever_lr=0.0001 retriever_pixels=20000 "
+    "keys=3 key_rows=20000 theta=0.4 few_shots=5 candidates=0.1 coreset=0.1 centres=1024 group_size=128 bn_stats=code "
+    "drop_path=off smoothing=box5",
+    "cif": "clusters=4 membership=0.5 coreset=0.1 alpha=0.9 hops=1 similar_clusters=3 foreground=auto layers=12 "
+    "centres=1024 group_size=128 bn_stats=batch",
     "m3dm": "uff=off uff_align=code uff_epochs=3 uff_steps=0 uff_batch=16 uff_accumulate=16 uff_lr=0.003 banks=all "
     "combine=decision_layer xyz_weight=1.0 rgb_weight=0.1 fusion_weight=1.0 bank_sizes=code affine=code zero_row=True "
     "drop_background=False coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 max_sample=400 nu=0.5 "

@@ -98,7 +98,7 @@ def corner_plane(depth: Tensor) -> Tensor:
     if not _corners_are_measured(depth):
         raise MethodError(
             "A corner of the depth image has no depth, so its background plane is unknown: "
-            "use 'ast[foreground=auto]' or 'ast[foreground=cleaned]'."
+            "use foreground=auto or foreground=cleaned."
         )
     corners = _corners(depth)
     positive = corners > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.parts.cfm.mapping import Mapping, MappingPair
+from methods.parts.cfm.mapping import MappingPair, TokenMapping
 from methods.parts.cfm.maps import as_image
 from methods.parts.features import Tokens
 from methods.parts.sparse_rows import SparseRows
@@ -37,7 +37,7 @@ def _real(to_pixels: SparseRows, features: Tensor) -> Tensor:
     return (to_pixels @ features.mean(1, keepdim=True))[:, 0]
 
 
-def _mapped(mapping: Mapping, to_pixels: SparseRows, features: Tensor) -> Tensor:
+def _mapped(mapping: TokenMapping, to_pixels: SparseRows, features: Tensor) -> Tensor:
     started = mapping.start(features).to(features)
     parts = (to_pixels.slice(start, start + _CHUNK) @ started for start in range(0, len(to_pixels), _CHUNK))
     return torch.cat([mapping.finish(part).float().mean(1) for part in parts])

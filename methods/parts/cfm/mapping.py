@@ -14,14 +14,43 @@ from methods.parts.initialise import named_generator, randomise_linear
 from methods.parts.precision import round_weights
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["Direction", "Mapping", "MappingPair", "cosine_loss", "unit_distance"]
+__all__ = ["Direction", "Mapping", "MappingPair", "TokenMapping", "cosine_loss", "unit_distance"]
 
 Direction = Literal["cross", "intra"]
 _COSINE_EPS = 1e-6
 _NORM_EPS = 1e-12
 
 
-class Mapping(nn.Module):
+class TokenMapping(nn.Module):
+    """A mapping whose first layer is linear, so that it may run on tokens before they become pixels.
+
+    Parameters
+    ----------
+    first
+        The first layer.
+    """
+
+    def __init__(self, first: Linear) -> None:
+        super().__init__()
+        self.input = first
+        self.compiled: Callable[[Tensor], Tensor] | None = None
+
+    def start(self, features: Tensor) -> Tensor:
+        """Apply the first layer without its bias."""
+        return dense(features, self.input.weight)
+
+    def finish(self, started: Tensor) -> Tensor:
+        """Add the first bias to the result of :meth:`start`, and apply the other layers."""
+        if self.compiled is not None and not torch.is_grad_enabled():
+            compiled: Tensor = self.compiled(started)
+            return compiled
+        return self._finish(started)
+
+    def _finish(self, started: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Mapping(TokenMapping):
     """Three linear layers with exact GELU between.
 
     Parameters
@@ -33,28 +62,15 @@ class Mapping(nn.Module):
     """
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 0) -> None:
-        super().__init__()
         hidden = hidden or (inputs + outputs) // 2
-        self.input = Linear(inputs, hidden)
+        super().__init__(Linear(inputs, hidden))
         self.projection = Linear(hidden, hidden, activation="gelu")
         self.output = Linear(hidden, outputs)
-        self.compiled: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Map rows of features, (n, inputs) to (n, outputs)."""
         hidden = functional.gelu(self.input(features))
         return self.output(self.projection(hidden))  # type: ignore[no-any-return]
-
-    def start(self, features: Tensor) -> Tensor:
-        """Apply the first layer without its bias: linear, so it may run on tokens before they become pixels."""
-        return dense(features, self.input.weight)
-
-    def finish(self, started: Tensor) -> Tensor:
-        """Add the first bias to the result of :meth:`start`, and apply the other layers."""
-        if self.compiled is not None and not torch.is_grad_enabled():
-            compiled: Tensor = self.compiled(started)
-            return compiled
-        return self._finish(started)
 
     def _finish(self, started: Tensor) -> Tensor:
         hidden = functional.gelu(started + self.input.bias)
@@ -81,8 +97,11 @@ class MappingPair(nn.Module):
         self.direction = direction
         crossing = direction == "cross"
         hidden = 0 if crossing else intra_hidden
-        self.to_3d = Mapping(channels_2d if crossing else channels_3d, channels_3d, hidden)
-        self.to_2d = Mapping(channels_3d if crossing else channels_2d, channels_2d, hidden)
+        self.to_3d = self._mapping(channels_2d if crossing else channels_3d, channels_3d, hidden)
+        self.to_2d = self._mapping(channels_3d if crossing else channels_2d, channels_2d, hidden)
+
+    def _mapping(self, inputs: int, outputs: int, hidden: int) -> TokenMapping:
+        return Mapping(inputs, outputs, hidden)
 
     def compile_inference(self) -> None:
         """Compile the layers after :meth:`Mapping.start` for any number of pixels; training is not compiled."""
@@ -130,6 +149,10 @@ class MappingPair(nn.Module):
         if self.direction == "cross":
             return self.to_2d(features_3d), self.to_3d(features_2d)
         return self.to_2d(features_2d), self.to_3d(features_3d)
+
+    def loss(self, predicted: tuple[Tensor, Tensor], real: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the loss of predicted against real features of the same n pixels, in 2D and in 3D (equation 3)."""
+        return cosine_loss(predicted[0].to(real[0]), real[0]) + cosine_loss(predicted[1].to(real[1]), real[1])
 
 
 def cosine_loss(predicted: Tensor, real: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.contract import MethodError, Progress
 from methods.parts.cfm.feature_store import free_bytes, tensor_bytes
-from methods.parts.cfm.mapping import MappingPair, cosine_loss
+from methods.parts.cfm.mapping import MappingPair
 from methods.parts.epochs import run_epochs
 from methods.parts.features import Tokens
 from methods.parts.sparse_rows import SparseRows
@@ -23,12 +23,13 @@ _CHUNK = {"cpu": 4096, "cuda": 16384}
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How the mappings are trained; :class:`methods.cfm.CFM` documents the parameters."""
+    """How the mappings are trained; :class:`methods.cfm.CFM` documents the parameters, ``method`` is its name."""
 
     epochs: int
     lr: float
     batch: int
     pixels: int
+    method: str = "cfm"
 
 
 def train(
@@ -78,7 +79,7 @@ def train(
         batch=schedule.batch,
         generator=generator,
         progress=progress,
-        remedy=f"lower the learning rate, for example 'cfm[lr={schedule.lr / 10:g}]'",
+        remedy=f"lower the learning rate, for example '{schedule.method}[lr={schedule.lr / 10:g}]'",
     )
     optimizer.zero_grad()  # frees the gradients
     return losses
@@ -135,9 +136,8 @@ def _step(
         parts = _predict_all(pair, batch, chunks, autocast)
     optimizer.zero_grad()
     loss = torch.zeros((), device=next(pair.parameters()).device)
-    for (predicted_2d, predicted_3d), (real_2d, real_3d), share in parts:
-        partial = cosine_loss(predicted_2d.to(real_2d), real_2d) + cosine_loss(predicted_3d.to(real_3d), real_3d)
-        partial = partial * share
+    for predicted, real, share in parts:
+        partial = pair.loss(predicted, real) * share
         partial.backward()  # type: ignore[no-untyped-call]
         loss += partial.detach()
     optimizer.step()

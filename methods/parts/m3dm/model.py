@@ -18,7 +18,7 @@ from methods.parts.m3dm.patches import Patches, extract_patches
 from methods.parts.m3dm.scores import BankScores, score_banks
 from methods.parts.m3dm.uff import UFF
 from methods.parts.m3dm.uff_training import UFFSchedule
-from methods.parts.module_state import load_arrays, module_bytes, to_arrays
+from methods.parts.module_state import load_arrays, module_bytes, to_arrays, under
 
 __all__ = ["Fusion", "Model", "Plan"]
 
@@ -128,7 +128,7 @@ class Model:
         uff = None
         if "fusion" in plan.kinds:
             uff = UFF(*extractors.channels).to(device).eval().requires_grad_(False)
-            load_arrays(uff, {name.removeprefix(_UFF): state[name] for name in state if name.startswith(_UFF)})
+            load_arrays(uff, under(state, _UFF))
         return cls(
             extractors,
             plan,

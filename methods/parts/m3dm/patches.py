@@ -48,23 +48,28 @@ def blacken(sample: Sample, background: ImageBackground) -> Sample:
 
 
 @torch.inference_mode()
-def extract_patches(extractors: Extractors, inputs: Inputs, kinds: Collection[str], *draw: int) -> Patches:
-    """Extract the patches of ``kinds``, of xyz and rgb; ``draw`` seeds DropPath's draws if it is on."""
+def extract_patches(
+    extractors: Extractors, inputs: Inputs, kinds: Collection[str], *draw: int, cloud_grid: int = CLOUD_GRID
+) -> Patches:
+    """Extract the patches of ``kinds``, of xyz and rgb; ``draw`` seeds DropPath's draws if it is on.
+
+    The cloud has ``cloud_grid`` patches on a side.
+    """
     patches = {}
     chosen = beside(extractors.choose_centres, inputs.points) if "xyz" in kinds else None
     if "rgb" in kinds:
         patches["rgb"] = extractors.networks.image(inputs.image)
     if chosen is not None:
-        patches["xyz"] = _cloud_patches(extractors, inputs, chosen(), draw)
+        patches["xyz"] = _cloud_patches(extractors, inputs, chosen(), draw, cloud_grid)
     return patches
 
 
-def _cloud_patches(extractors: Extractors, inputs: Inputs, chosen: Tensor, draw: tuple[int, ...]) -> Tensor:
+def _cloud_patches(extractors: Extractors, inputs: Inputs, chosen: Tensor, draw: tuple[int, ...], grid: int) -> Tensor:
     grouped = group_points(inputs.points, chosen, extractors.group_size)
     drop = [named_generator(extractors.seed, "drop-path", *draw)] if extractors.drop_path else []
     tokens = extractors.networks.groups(grouped.offsets)
     tokens = extractors.networks.cloud(tokens, grouped.centres, *drop)
-    return patch_rows(inputs.points, inputs.pixels, grouped.centres, SIZE, CLOUD_GRID) @ tokens
+    return patch_rows(inputs.points, inputs.pixels, grouped.centres, SIZE, grid) @ tokens
 
 
 def patch_rows(points: Tensor, pixels: Tensor, centres: Tensor, size: int, grid: int) -> SparseRows:

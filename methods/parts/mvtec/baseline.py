@@ -147,12 +147,12 @@ class Reconstruction(Baseline):
 
     def restore(self, state: "Mapping[str, NDArray[Any]]", *, seed: int, device: str) -> None:
         """Load them."""
-        from methods.parts.module_state import load_arrays
+        from methods.parts.module_state import load_arrays, under
 
         representation = self._represent(device)
         representation.restore({name: array for name, array in state.items() if not name.startswith(_NETWORK)})
         network = self._build(representation, seed)
-        load_arrays(network, {name.removeprefix(_NETWORK): state[name] for name in state if name.startswith(_NETWORK)})
+        load_arrays(network, under(state, _NETWORK))
         self._representation, self._network = representation, network.to(device).eval().requires_grad_(False)
 
     def _build(self, representation: "Representation", seed: int) -> "nn.Module":
