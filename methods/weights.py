@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from harness.contract import WeightFile
 
-__all__ = ["DINO_VIT_B8", "EFFICIENTNET_B5", "EFFICIENTNET_LITE0", "POINT_MAE", "WIDE_RESNET50_2", "WIDE_RESNET50_2_V1"]
+__all__ = [
+    "DINOV2_REG_VIT_B14",
+    "DINOV2_REG_VIT_S14",
+    "DINO_VIT_B8",
+    "EFFICIENTNET_B5",
+    "EFFICIENTNET_LITE0",
+    "POINT_MAE",
+    "WIDE_RESNET50_2",
+    "WIDE_RESNET50_2_V1",
+]
 
 DINO_VIT_B8 = WeightFile(
     name="dino_vitbase8_pretrain.pth",
@@ -15,6 +24,28 @@ DINO_VIT_B8 = WeightFile(
     alternatives=("vit_base_patch8_224.dino.safetensors", "model.safetensors"),
 )
 """DINO ViT-B/8, ImageNet-1k without labels; timm's ``vit_base_patch8_224.dino`` has the same weights."""
+
+DINOV2_REG_VIT_B14 = WeightFile(
+    name="dinov2_vitb14_reg4_pretrain.pth",
+    url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth",
+    licence="Apache-2.0",
+    size=346_393_545,
+    sha256="73182a088cf94833c94b1666d1c99e02fe87e2007bff57b564fb6206e25dba71",
+    alternatives=("vit_base_patch14_reg4_dinov2.lvd142m.safetensors",),
+)
+"""DINOv2 ViT-B/14 with four registers, LVD-142M; timm's ``vit_base_patch14_reg4_dinov2.lvd142m`` has the same weights.
+
+Its size, and both digests, are not the authors': others publish them who convert or keep the files (refiners).
+"""
+
+DINOV2_REG_VIT_S14 = WeightFile(
+    name="dinov2_vits14_reg4_pretrain.pth",
+    url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
+    licence="Apache-2.0",
+    sha256="f433177089a681826f849f194ece3bb48f4d63fb38d32fc837e3dc7a4e5641fb",
+    alternatives=("vit_small_patch14_reg4_dinov2.lvd142m.safetensors",),
+)
+"""DINOv2 ViT-S/14 with four registers, LVD-142M."""
 
 POINT_MAE = WeightFile(
     name="pretrain.pth",

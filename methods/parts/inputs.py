@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.contract import Sample
 from harness.geometry import resize_nearest, square_pad
 
-__all__ = ["MEAN", "SIZE", "STD", "ImageBackground", "blackened_image", "cloud_input", "image_input"]
+__all__ = ["MEAN", "SIZE", "STD", "ImageBackground", "blackened_image", "cloud_input", "image_input", "normalised"]
 
 ImageBackground = Literal["dataset", "black", "keep"]
 """The image's background: as the dataset's preprocessing leaves it, black where cleaning removed points, or kept."""
@@ -46,8 +46,12 @@ def image_input(rgb: NDArray[np.uint8], size: int) -> Tensor:
         Side of the result, pixels.
     """
     square = Image.fromarray(square_pad(rgb, "edge"))
-    resized = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy(((resized - MEAN) / STD).transpose(2, 0, 1).copy())
+    return normalised(np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)))
+
+
+def normalised(pixels: NDArray[np.uint8]) -> Tensor:
+    """Return (H, W, 3) uint8 pixels as (3, H, W) float32, by ImageNet's mean and deviation."""
+    return torch.from_numpy(((pixels.astype(np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1).copy())
 
 
 def cloud_input(xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

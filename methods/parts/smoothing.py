@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Smoothing", "smooth"]
+__all__ = ["Smoothing", "gaussian_filtered", "smooth"]
 
 Smoothing = Literal["box", "box5", "gaussian", "none"]
 """Parameter ``smoothing`` of :class:`methods.cfm.CFM`, and ``box5``, a single one of the 5 x 5 filters of ``box``."""
 
 _BOXES = {"box": ((5, 5), (7, 3)), "box5": ((5, 1),)}
 """Widths of mean filters, and how often each is applied."""
+
+_SIGMA = 4.0
+"""Of the Gaussian, pixels."""
 
 
 def smooth(image: Tensor, how: Smoothing) -> Tensor:
@@ -28,15 +31,13 @@ def _filtered(plane: Tensor, how: Smoothing) -> Tensor:
     for width, times in _BOXES.get(how, ()):
         for _ in range(times):
             plane = functional.avg_pool2d(plane, width, stride=1, padding=width // 2)
-    if how == "gaussian":
-        kernel = _gaussian(4.0, plane)
-        plane = functional.conv2d(plane, kernel[None, None, :, None], padding=(len(kernel) // 2, 0))
-        plane = functional.conv2d(plane, kernel[None, None, None, :], padding=(0, len(kernel) // 2))
-    return plane
+    return gaussian_filtered(plane, _SIGMA, math.ceil(4 * _SIGMA)) if how == "gaussian" else plane
 
 
-def _gaussian(sigma: float, like: Tensor) -> Tensor:
-    radius = math.ceil(4 * sigma)
-    offsets = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
+def gaussian_filtered(plane: Tensor, sigma: float, radius: int) -> Tensor:
+    """Filter a plane (1, 1, H, W) with a normalised Gaussian of 2 radius + 1 pixels; zeros stand outside."""
+    offsets = torch.arange(-radius, radius + 1, dtype=plane.dtype, device=plane.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    return kernel / kernel.sum()
+    kernel = kernel / kernel.sum()
+    plane = functional.conv2d(plane, kernel[None, None, :, None], padding=(radius, 0))
+    return functional.conv2d(plane, kernel[None, None, None, :], padding=(0, radius))

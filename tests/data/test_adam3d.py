@@ -222,7 +222,7 @@ def test_the_end_of_a_name_is_the_part(number: int, part: str) -> None:
 def test_methods_of_points_are_unsupported_before_anything_runs(root: Path, tmp_path: Path) -> None:
     texts = (
         *("cfm-t", "btf", "btf[features=sift]", "m3dm[banks=rgb]", "m3dm[banks=xyz]", "patchcore-rgb", "patchcore-xyz"),
-        *("ast", "ast[foreground=corners]"),
+        *("ast", "ast[foreground=corners]", "inp-former"),
     )
     selection = Selection(texts, "adam3d", root, shots=(1,), preset="quick", weights="random")
     store = Store(tmp_path / "results")
@@ -237,6 +237,7 @@ def test_methods_of_points_are_unsupported_before_anything_runs(root: Path, tmp_
         "patchcore-xyz": True,
         "ast": False,
         "ast[foreground=corners]": True,
+        "inp-former": False,
     }
     assert not any(planned.job.unsupported for planned in make_plan(_with_points(selection, tmp_path), store).cells)
 

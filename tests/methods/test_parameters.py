@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Literal
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from harness import registry
 from methods.parameters import require_choices, require_multiple, require_range
 
-METHODS = ("ast", "btf", "cfm", "cfm-t", "m3dm", "mafr", "patchcore-rgb", "patchcore-xyz", "shape-guided", "trd")
+METHODS = sorted(entry.name for entry in entry_points(group="harness.methods") if entry.value.startswith("methods."))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -74,6 +75,8 @@ def test_every_parameter_is_documented_and_kept_as_given(name: str) -> None:
 
 CFM_DEFAULTS = "epochs=250 lr=0.001 batch=4 pixels=0 centres=1024 group_size=128 bn_stats=batch drop_path=off"
 PUBLISHED = {
+    "inp-former": "backbone=vit-b14 fit_to=center-crop size=392 blocks=8 prototypes=6 epochs=200 batch=16 lr=0.001 "
+    "warmup=100",
     "cfm": CFM_DEFAULTS
     + " aggregate=product mapping=cross intra_hidden=960 smoothing=box precision=fp32 compile=False",
     "cfr": "epochs=100 lr=0.001 batch=1 pixels=0 retriever_epochs=100 retriever_lr=0.0001 retriever_pixels=20000 "

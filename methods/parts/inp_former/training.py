@@ -1,0 +1,121 @@
+"""Training of INP-Former's networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from harness.contract import MethodError, Progress
+from methods.parts.inp_former.losses import coherence_loss, reconstruction_loss
+from methods.parts.inp_former.networks import INPNetwork
+from methods.parts.inp_former.optimizer import StableAdamW
+from methods.parts.inp_former.teacher import Targets
+from methods.parts.reporting import mean_loss
+
+__all__ = ["Schedule", "loss_of", "train"]
+
+_COHERENCE_WEIGHT = 0.2
+_GRADIENT_NORM = 0.1
+_LAST_LR = 0.1
+"""Learning rate that the cosine ends at, of the largest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the networks are trained; :class:`methods.inp_former.INPFormer` documents the parameters."""
+
+    epochs: int
+    lr: float
+    batch: int
+    warmup: int
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step of ``steps``: linear from 0, then a cosine to a tenth of the largest."""
+        if step < self.warmup:
+            return self.lr * step / self.warmup
+        done = (step - self.warmup) / (steps - self.warmup)
+        last = self.lr * _LAST_LR
+        return last + (self.lr - last) * (1 + math.cos(math.pi * done)) / 2
+
+
+def train(
+    network: INPNetwork,
+    targets_of: Callable[[int], Targets],
+    count: int,
+    schedule: Schedule,
+    *,
+    seed: int,
+    progress: Progress,
+) -> list[float]:
+    """Train the networks in place and leave them frozen and in eval mode.
+
+    Parameters
+    ----------
+    network
+        On the device of the features.
+    targets_of
+        Function from a sample's index to the teacher's features.
+    count
+        Number of samples.
+    seed
+        Seed of the order of samples.
+
+    Returns
+    -------
+    The loss of every step.
+
+    Raises
+    ------
+    MethodError
+        If the loss is NaN or infinite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = StableAdamW(network.parameters())
+    steps = schedule.epochs * math.ceil(count / schedule.batch)
+    losses: list[float] = []
+    of_epoch: list[float] = []
+    for epoch in range(schedule.epochs):
+        progress("train", epoch, schedule.epochs, **mean_loss(of_epoch))
+        order = torch.randperm(count, generator=generator)
+        found: list[Tensor] = []
+        for members in torch.split(order, schedule.batch):
+            batch = Targets.stacked([targets_of(member) for member in members.tolist()])
+            lr = schedule.rate(len(losses) + len(found), steps)
+            found.append(_step(network, batch, optimizer, lr))
+        of_epoch = torch.stack(found).tolist()  # the only value that an epoch waits for
+        _require_finite(of_epoch, epoch, schedule.lr)
+        losses += of_epoch
+    optimizer.zero_grad()
+    network.eval().requires_grad_(False)
+    progress("train", schedule.epochs, schedule.epochs, **mean_loss(of_epoch))
+    return losses
+
+
+def loss_of(network: INPNetwork, batch: Targets) -> Tensor:
+    """Return the loss () of a batch (section 3 of the paper): reconstruction, and 0.2 times that of the prototypes."""
+    rebuilt, prototypes = network(batch.tokens)
+    return reconstruction_loss(batch.groups, rebuilt) + _COHERENCE_WEIGHT * coherence_loss(batch.tokens, prototypes)
+
+
+def _step(network: INPNetwork, batch: Targets, optimizer: StableAdamW, lr: float) -> Tensor:
+    """Return the loss, a scalar on the device."""
+    optimizer.zero_grad()
+    loss = loss_of(network, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    clip_grad_norm_(optimizer.parameters, _GRADIENT_NORM)
+    optimizer.step(lr)
+    return loss.detach()
+
+
+def _require_finite(losses: list[float], epoch: int, lr: float) -> None:
+    broken = next((loss for loss in losses if not math.isfinite(loss)), None)
+    if broken is not None:
+        raise MethodError(
+            f"The training loss became {broken} in epoch {epoch + 1}: lower the learning rate, for example "
+            f"'inp-former[lr={lr / 10:g}]', or look for broken samples with 'harness data verify'."
+        )
