@@ -87,7 +87,7 @@ def command(
     request.check(records, published)
     chosen = query.select(records)
     measured = any(record.status == "ok" for record in chosen)
-    if source == "published" or (source == "both" and set(tables) == {LITERATURE}):
+    if source == "published" or (source == "both" and not measured and set(tables) == {LITERATURE}):
         _print(look(published_grids(published, request)), form)
     elif not measured:
         _print(look(_published_instead(chosen, published, request, source, store)), form)

@@ -186,8 +186,8 @@ class Group:
 
 def samples_title(shots: Shots | str, split: str = "") -> str:
     """Return a number of training samples in words, with the name of their list where one is given."""
-    if str(shots) == "full":
-        return "all training samples"
+    if str(shots) in ("0", "full"):
+        return "no training samples" if str(shots) == "0" else "all training samples"
     return f"{shots} training sample{'' if str(shots) == '1' else 's'}" + (f" (split {split})" if split else "")
 
 

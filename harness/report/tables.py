@@ -215,7 +215,7 @@ def measured_grids(
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []
     grids += seed_grids(groups, request.metrics) if request.wants("seeds") else []
-    grids += _others(request) if published is not None else []
+    grids += _others(request, shown) if published is not None else []
     if intervals is None:
         return grids
     intervals.prepare(numbers_of(grid for grid in grids if grid.keys["kind"] in _TIED))
@@ -302,9 +302,9 @@ def _like_paper(
             yield from layout_grids(table, None, series, metrics=metrics, warning=warning)
 
 
-def _others(request: TableRequest) -> list[Grid]:
+def _others(request: TableRequest, groups: Sequence[Group] = ()) -> list[Grid]:
     wanted = request.wants(LITERATURE)
-    return literature_grids(read_literature(), request.query, request.metrics) if wanted else []
+    return literature_grids(read_literature(), request.query, request.metrics, groups) if wanted else []
 
 
 def _wants_number(request: TableRequest, table: PaperTable) -> bool:

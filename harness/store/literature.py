@@ -8,6 +8,7 @@ from functools import cache
 
 from harness.files.bundled import published_dir
 from harness.store.published import Published, read_published
+from harness.store.quantities import ACCURACY, PRINTED_ONLY
 
 __all__ = ["SOURCES", "Source", "read_literature", "with_comparable"]
 
@@ -37,6 +38,7 @@ class Source:
 
 _HUNDRED = "AUPRO from 100 thresholds where the official columns here have 99"
 _MEANS = "means alone were published"
+_SECONDARY = "secondary: someone else's transcription, not read in the original"
 _BY_EYE = "read by eye from pictures, so that a digit of a category may be wrong"
 
 SOURCES: Mapping[str, Source] = {
@@ -67,19 +69,22 @@ SOURCES: Mapping[str, Source] = {
         Source(
             "liu2024",
             "Liu et al., arXiv 2412.08949",
-            f"{_HUNDRED}; the size of a filter of trd was chosen for each category, and it reads the validation "
-            f"samples; other methods are as its authors print them; {_BY_EYE}",
+            f"{_HUNDRED}; the size of a filter of trd was chosen for each category, it reads the validation samples, "
+            "and on Eyecandies its code takes the normals that come with the dataset; other methods are as its authors "
+            f"print them; {_BY_EYE}",
         ),
         Source(
             "long2025",
             "Long et al., AAAI 2025",
             "no code of 3d-adnas is public, so that the formula of its AUPRO and its samples are not known; easynet "
-            "chooses a threshold for each category, and its AUPRO is printed with another value elsewhere",
+            "takes a threshold for each category from a file whose origin is not said, and its AUPRO is printed with "
+            "another value elsewhere",
         ),
         Source(
             "tao2025",
             "Tao et al., ICCV 2025",
-            f"{_HUNDRED}, which for AUPRO@1% is another formula; training uses clouds of other categories; {_MEANS}",
+            f"{_HUNDRED}, which for AUPRO@1% is another formula; training uses clouds of other categories; "
+            f"g2sf-retrained is what its authors got when they trained it anew; {_MEANS}",
         ),
         Source(
             "ali2025",
@@ -96,8 +101,28 @@ SOURCES: Mapping[str, Source] = {
         Source(
             "daci2026",
             "Daci et al., 2026",
-            f"from the abstract, before checkpoints were public; {_MEANS}, and the formula of AUPRO is not known, so "
-            "that it is left out",
+            f"from the abstract, before checkpoints were public; {_MEANS}, and the formula of AUPRO is not known",
+        ),
+        Source(
+            "li2026",
+            "Li et al., TPAMI 2026",
+            "transductive: all test images are scored together, and nothing is trained; AUPRO from 200 equidistant "
+            "values of the maps, rescaled, is another formula",
+        ),
+        Source(
+            "zhao2026-secondary",
+            "Zhao et al., CVPR 2026",
+            f"{_SECONDARY}; {_MEANS}, and the formula of AUPRO is not known",
+        ),
+        Source(
+            "sensors2026-secondary",
+            "DCRDF-Net, Sensors 2026",
+            f"{_SECONDARY}; {_MEANS}, and the formula of PRO is not known",
+        ),
+        Source(
+            "pirn-review-secondary",
+            "FIND (ICCV 2025) and PIRN, in a review of the latter",
+            f"{_SECONDARY}; {_MEANS}",
         ),
     )
 }
@@ -107,7 +132,8 @@ SOURCES: Mapping[str, Source] = {
 @cache
 def read_literature() -> Published:
     """Return the numbers of all sources, in the order of :data:`SOURCES`; raise DataError where a file is damaged."""
-    published = read_published(published_dir() / "literature")
+    printed = {metric.id: metric for metric in (*ACCURACY, *PRINTED_ONLY)}
+    published = read_published(published_dir() / "literature", printed)
     order = list(SOURCES)
     return Published(tuple(sorted(published.rows, key=lambda row: order.index(row.source))))
 

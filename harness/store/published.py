@@ -19,7 +19,7 @@ from harness.files.bundled import published_dir
 from harness.files.csvfile import read_csv
 from harness.files.names import one_line
 from harness.registry import parse_label, split_list
-from harness.store.quantities import QUANTITIES
+from harness.store.quantities import QUANTITIES, Quantity
 
 __all__ = ["MEAN", "Published", "PublishedRow", "canonical_label", "read_published"]
 
@@ -41,7 +41,7 @@ class PublishedRow:
     table
         Number of its table, or what the number stands in: ``readme``.
     dataset, method, shots, category, metric
-        Names of this project; the category is ``mean`` for a mean over all of them.
+        Names of this project; the category is ``mean`` for a mean over all of them, and 0 shots are no training at all.
     text
         The value as it is printed.
     """
@@ -97,13 +97,15 @@ class Published:
         return any(row.dataset == dataset and shots in (None, row.shots) for row in self.rows)
 
 
-def read_published(folder: Path | None = None) -> Published:
+def read_published(folder: Path | None = None, quantities: Mapping[str, Quantity] = QUANTITIES) -> Published:
     """Read every CSV file of a folder, by file name.
 
     Parameters
     ----------
     folder
         The files that travel with the package where None.
+    quantities
+        What may be printed, by id.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def read_published(folder: Path | None = None) -> Published:
     seen: dict[tuple[object, ...], str] = {}
     for path in sorted(folder.glob("*.csv")):
         for where, line in read_csv(path, _COLUMNS, "a table of published numbers", skip_empty=True):
-            row = _row(where, line)
+            row = _row(where, line, quantities)
             key = (row.source, row.table, row.dataset, row.method, row.shots, row.category, row.metric)
             if key in seen:
                 raise DataError(f"{where} repeats what {seen[key]} says: remove one of the lines.")
@@ -130,33 +132,33 @@ def canonical_label(method: str) -> str:
     return f"{name}[{','.join(sorted(split_list(parameters)))}]" if parameters else name
 
 
-def _row(where: str, line: Mapping[str, str]) -> PublishedRow:
+def _row(where: str, line: Mapping[str, str], quantities: Mapping[str, Quantity]) -> PublishedRow:
     source, table, dataset, method, shots, category, metric, text = (line[name] for name in _COLUMNS)
     for name, value in line.items():
         if not value or value != value.strip():
             raise DataError(f"{where} has an empty or padded {name}: mend the line.")
     if not _TABLE.fullmatch(table):
         raise DataError(f"{where} has the table '{one_line(table)}': write its number, or a word such as readme.")
-    if metric not in QUANTITIES:
-        raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(QUANTITIES)}.")
+    if metric not in quantities:
+        raise DataError(f"{where} has the unknown metric '{metric}': use one of {', '.join(quantities)}.")
     known = DATASETS[dataset].categories if dataset in DATASETS else None
     if known is not None and category != MEAN and category not in known:
         raise DataError(f"{where} has the category '{category}', which {dataset} hasn't: mend the line.")
-    _check_value(where, metric, text)
+    _check_value(where, quantities[metric], text)
     return PublishedRow(source, table, dataset, method, _shots(where, shots), category, metric, text)
 
 
 def _shots(where: str, text: str) -> Shots:
     try:
-        return parse_shots(text)
+        return 0 if text == "0" else parse_shots(text)
     except HarnessError as error:
-        raise DataError(f"{where} has '{text}' shots: write a number from 1 on, or full.") from error
+        raise DataError(f"{where} has '{text}' shots: write a whole number, or full.") from error
 
 
-def _check_value(where: str, metric: str, text: str) -> None:
+def _check_value(where: str, quantity: Quantity, text: str) -> None:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not QUANTITIES[metric].is_possible(value):
-        raise DataError(f"{where} has the value '{text}', which is no {QUANTITIES[metric].title}: mend the line.")
+    if not quantity.is_possible(value):
+        raise DataError(f"{where} has the value '{text}', which is no {quantity.title}: mend the line.")

@@ -18,6 +18,7 @@ __all__ = [
     "ENERGY",
     "IN_DEFAULT_MATH",
     "OLD_IDS",
+    "PRINTED_ONLY",
     "QUANTITIES",
     "WINDOWS",
     "Kind",
@@ -155,6 +156,13 @@ ACCURACY: tuple[Quantity, ...] = (
     _metric("aupro_1_official", "AUPRO@1%\nofficial", _OFFICIAL.format(1)),
 )
 """The accuracy metrics, in the order of tables; all lie in [0, 1]. Exact and official AUPRO never share a column."""
+
+PRINTED_ONLY: tuple[Quantity, ...] = (
+    _metric("aupro_30_value200", "AUPRO@30%\n200 values", "AUPRO from 200 equidistant values of the maps."),
+    _metric("aupro_30_reported", "AUPRO@30%\nas reported", "AUPRO@30% by a formula that is not known."),
+    _metric("pro_reported", "PRO\nas reported", "A PRO whose formula and limit are not known."),
+)
+"""Metrics that other publications print and nobody measures here; they share no column with any other."""
 
 WINDOWS = {
     "decode": "decode",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from statistics import fmean
 
+from harness import registry
 from harness.data.registry import DATASETS
 from harness.store.literature import SOURCES, read_literature
 from harness.store.published import MEAN, read_published
+from harness.store.quantities import PRINTED_ONLY, QUANTITIES
 
 LITERATURE = read_literature()
 ROUNDED = 0.001
@@ -25,10 +27,32 @@ def test_every_source_has_numbers_and_a_footnote_and_none_is_the_papers() -> Non
     assert not {row.source for row in read_published().rows} & set(SOURCES)
 
 
-def test_values_are_shares_of_official_metrics_and_no_exact_aupro() -> None:
-    assert {row.metric for row in LITERATURE.rows} == {"i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"}
+def test_values_are_shares_of_official_metrics_or_of_formulas_of_their_own_and_no_exact_aupro() -> None:
+    others = {metric.id for metric in PRINTED_ONLY}
+    official = {"i_auroc", "p_auroc", "aupro_30_official", "aupro_1_official"}
+    assert {row.metric for row in LITERATURE.rows} == official | others
+    assert not others & set(QUANTITIES)
     assert all(0 < row.value <= 1 for row in LITERATURE.rows)
     assert {row.dataset for row in LITERATURE.rows} == {"mvtec3d", "eyecandies"}
+
+
+def test_what_was_not_read_in_the_original_is_called_secondary() -> None:
+    for source in SOURCES.values():
+        assert source.id.endswith("-secondary") == source.note.startswith("secondary: someone else's transcription")
+
+
+def test_methods_that_are_here_go_by_the_labels_of_their_cells() -> None:
+    """So that what is measured stands beside what is printed, by :func:`harness.report.compare.same_parameters`."""
+    ours = [label for label in LITERATURE.methods if registry.base_name(label) in registry.method_names()]
+    assert {"btf[features=rgb]", "m3dm[banks=xyz]", "ast[modality=depth]", "patchcore-rgb"} <= set(ours)
+    for label in ours:
+        (spec,) = registry.parse([label])
+        assert str(spec) == label
+
+
+def test_a_number_of_a_test_set_that_is_scored_as_a_whole_is_of_no_training_samples() -> None:
+    assert {row.method for row in LITERATURE.rows if row.shots == 0} == {"musc-v2"}
+    assert "transductive" in SOURCES["li2026"].note
 
 
 def test_printed_means_are_those_of_the_printed_categories_but_for_known_ones() -> None:

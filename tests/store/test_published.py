@@ -112,7 +112,7 @@ def test_any_number_of_training_samples_may_be_published(tmp_path):
     [
         ("someone2030,1,mvtec3d,cfm,full,bagel,i_auroc", "has 7 fields"),
         ("someone2030,one two,mvtec3d,cfm,full,bagel,i_auroc,0.9", "the table 'one two'"),
-        ("someone2030,1,mvtec3d,cfm,0,bagel,i_auroc,0.9", "'0' shots"),
+        ("someone2030,1,mvtec3d,cfm,-1,bagel,i_auroc,0.9", "'-1' shots"),
         ("someone2030,1,mvtec3d,cfm,full,bagle,i_auroc,0.9", "the category 'bagle'"),
         ("someone2030,1,mvtec3d,cfm,full,bagel,auroc,0.9", "the unknown metric 'auroc'"),
         ("someone2030,1,mvtec3d,cfm,full,bagel,i_auroc,high", "the value 'high'"),

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from harness.distribution import VERSION
+from harness.report.grid import Grid
 from harness.report.html.boarddata import board_data, line_id, section_id
 from harness.report.html.columns import COLUMNS, present_columns
 from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset, render, source_hash
+from harness.report.literature import literature_grids
 from harness.report.uncertainty import Uncertainty
+from harness.store.literature import read_literature
+from harness.store.query import RecordQuery
 from harness.store.store import Store
 
 __all__ = ["front_page"]
@@ -93,10 +97,19 @@ def front_page(
         kinds={kind: list(members) for kind, members in groupby(columns, lambda column: column.kind)},
         missing=list(_missing(sections, pages)),
         gallery=gallery,
+        literature=_literature(sections),
         records=records,
         comparisons=intervals is not None and any(section.measured for section in sections),
         data=data,
     )
+
+
+def _literature(sections: Sequence[Section]) -> list[Grid]:
+    """Return what other publications print on the datasets of the page, with what is measured of their methods."""
+    groups = [section.group for section in sections if section.group is not None]
+    datasets = {section.dataset for section in sections}
+    grids = literature_grids(read_literature(), RecordQuery(), groups=groups)
+    return [grid for grid in grids if grid.keys["dataset"] in datasets]
 
 
 def _summary(sections: Sequence[Section]) -> str:
