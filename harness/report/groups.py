@@ -158,8 +158,12 @@ class Group:
 
     @cached_property
     def unlike_published(self) -> Mapping[Split, str]:
-        """How the numbers of samples differ from the published ones (:func:`harness.store.record.unlike_published`)."""
-        return unlike_published(record for method in self.methods for record in method.among(self.categories).values())
+        """How the numbers of samples differ from the published ones (:func:`harness.store.record.unlike_published`).
+
+        Validation samples are of single methods, whose records note it.
+        """
+        records = (record for method in self.methods for record in method.among(self.categories).values())
+        return {split: text for split, text in unlike_published(records).items() if split != "validation"}
 
     @property
     def keys(self) -> dict[str, str]:

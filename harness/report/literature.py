@@ -87,7 +87,7 @@ def _measured(grid: Grid, group: Group) -> Iterator[Row]:
             row = _line(
                 label_of(group, method), label, category if len(grid.label_headings) > 2 else "", values, method.label
             )
-            yield replace(row, starts=first)
+            yield replace(row, starts=first, keys={**group.keys, **row.keys})
             first = False
 
 

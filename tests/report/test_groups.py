@@ -3,7 +3,7 @@ from dataclasses import replace
 from report_records import make_record
 
 from harness.report.groups import group_records, shared_title
-from harness.store.record import SampleCounts
+from harness.store.record import SampleCounts, unlike_published
 
 
 def only_group(records):
@@ -122,3 +122,11 @@ def test_every_title_names_a_version_of_the_protocol_that_is_not_that_of_today()
         title.endswith("protocol version 2") for title in (*(group.title for group in other), shared_title(other))
     )
     assert len(group_records([*records, *later])) == 4
+
+
+def test_validation_samples_that_are_missing_are_told_of_their_method_alone():
+    counts = SampleCounts(train=1000, test=50, validation=50)
+    record = replace(make_record("cfm", "CandyCane", dataset="eyecandies"), samples=counts)
+    assert unlike_published([record]) == {"validation": "50 of 100 validation samples"}
+    (group,) = group_records([record, make_record("btf", "CandyCane", dataset="eyecandies")])
+    assert group.unlike_published == {}

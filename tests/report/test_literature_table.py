@@ -39,6 +39,7 @@ def test_what_is_measured_of_a_printed_method_stands_below_it_and_competes_with_
     own = [row for row in whole.rows if row.keys["source"] == "measured"]
     assert [row.keys["method"] for row in own] == ["btf"], "cfm and m3dm are in no such table of MVTec 3D-AD"
     assert whole.rows[-1] is own[0]
+    assert (own[0].keys["preset"], own[0].keys["weights"]) == ("paper", "pretrained")
     assert own[0].labels[0].text == "btf (2 of 10)"
     shown = dict(zip((column.keys["metric"] for column in whole.columns), own[0].values, strict=True))
     assert {name: value.text for name, value in shown.items()} == {
