@@ -9,21 +9,19 @@ feature is far from every nominal one, it is replaced by one that attention retr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Cache, Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from methods.parts.cfr.banks import Banks
-    from methods.parts.cfr.mapping import CyclicPair
-    from methods.parts.cfr.retriever import Retriever
+    from methods.parts.cfr.replacer import Replacer
     from methods.parts.features import Extractors, Inputs, Tokens
 
 __all__ = ["CFR"]
@@ -40,9 +38,12 @@ _QUICK: dict[str, bool | int | float | str] = {
     "bn_stats": "batch",
 }
 
+_BANK = "bank."
+"""Prefix of the names of the banks' arrays in a saved state."""
+
 
 @dataclass(kw_only=True, eq=False)
-class CFR:
+class CFR(OnFeatures):
     """Map features of each modality to the other, and replace predictions that no nominal pixel resembles.
 
     Parameters
@@ -108,14 +109,9 @@ class CFR:
     drop_path: Literal["off", "on"] = "off"
     smoothing: Literal["box5", "box"] = "box5"
 
-    losses_: list[float] = field(default_factory=list, init=False, repr=False)
     retriever_losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
-    _cache: Cache | None = field(default=None, init=False, repr=False)
     _extractors: Extractors | None = field(default=None, init=False, repr=False)
-    _pair: CyclicPair | None = field(default=None, init=False, repr=False)
-    _retriever: Retriever | None = field(default=None, init=False, repr=False)
-    _banks: Banks | None = field(default=None, init=False, repr=False)
+    _replacer: Replacer | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require_choices(self)
@@ -126,24 +122,16 @@ class CFR:
         require_range(self, "theta", at_least=0, at_most=2)
         require_range(self, "candidates", "coreset", above=0, at_most=1)
 
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
-
-    def use_cache(self, cache: Cache) -> None:
-        """Read features of training samples from a cache in the next fit; CFM reads and writes the same ones."""
-        self._cache = cache
-
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Train the mappings, fill both banks, and train the retriever on them."""
         from methods.parts.cfm.training import Schedule, train
         from methods.parts.cfm.training_features import training_features
 
-        extractors, pair, _ = self._build(seed, device)
+        extractors, replacer = self._build(seed, device)
         cache, self._cache = self._cache, None
         tokens_of = training_features(extractors, samples, cache, progress)
         self.losses_ = train(
-            pair,
+            replacer.mapping,
             tokens_of,
             len(samples),
             Schedule(self.epochs, self.lr, self.batch, self.pixels, self.meta.name),
@@ -154,11 +142,12 @@ class CFR:
         if self.bn_stats == "code" or self.drop_path == "on":
             calm = extractors.without_draws("running" if self.bn_stats == "code" else self.bn_stats)
             tokens_of = training_features(calm, samples, cache, progress)
-        self._fill(tokens_of, len(samples), seed=seed, device=device, progress=progress)
+        self._fill(replacer, tokens_of, len(samples), seed=seed, device=device, progress=progress)
         extractors.capture()
 
     def _fill(
         self,
+        replacer: Replacer,
         tokens_of: Callable[[int, int], Tokens],
         count: int,
         *,
@@ -170,49 +159,27 @@ class CFR:
         from methods.parts.cfr.banks import BankRules, fill_banks
         from methods.parts.cfr.retriever import RetrieverSchedule, train_retriever
 
-        assert self._retriever is not None
         rules = BankRules(self.few_shots, self.candidates, self.coreset)
-        self._banks = fill_banks(tokens_of, count, rules, seed=seed, device=device, progress=progress)
+        banks = replacer.banks = fill_banks(tokens_of, count, rules, seed=seed, device=device, progress=progress)
         schedule = RetrieverSchedule(
             self.retriever_epochs, self.retriever_lr, self.retriever_pixels, self.keys, self.key_rows
         )
         self.retriever_losses_ = train_retriever(
-            self._retriever, self._banks, tokens_of, count, schedule, seed=seed, progress=progress
+            replacer.retriever, banks, tokens_of, count, schedule, seed=seed, progress=progress
         )
-
-    def prepare(self, sample: Sample) -> Inputs:
-        """Pad, resize, normalise and transfer one sample."""
-        return self._fitted()[0].prepare(sample)
 
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the anomaly map, the map for P-AUROC, and the score, as CFM; and where predictions were replaced."""
         import torch
 
-        from methods.parts.cfr.maps import Replacement, replaced_maps
+        from methods.parts.cfr.replacer import Rules
 
-        extractors, pair, retriever, banks = self._fitted()
-        rules = Replacement(self.theta, self.keys, self.key_rows)
+        extractors, replacer = self._fitted()
+        rules = Rules(self.theta, self.keys, self.key_rows, self.smoothing)
         with torch.inference_mode():
-            maps, replaced = replaced_maps(
-                pair,
-                retriever,
-                banks,
-                extractors.tokens(inputs),
-                rules,
-                smoothing=self.smoothing,
-                draw=inputs.draw,
-            )
-            arrays = maps.to_host()
-        return Prediction(
-            anomaly_map=arrays["localisation"],
-            score=float(arrays["score"]),
-            pixel_map=arrays["pixel"],
-            extras={
-                "map_2d": arrays["distance_2d"],
-                "map_3d": arrays["distance_3d"],
-                "replaced": replaced.cpu().numpy(),
-            },
-        )
+            maps, replaced = replacer.maps(extractors.tokens(inputs), rules, draw=inputs.draw)
+            prediction = maps.to_prediction()
+        return replace(prediction, extras={**prediction.extras, "replaced": replaced.cpu().numpy()})
 
     def explain(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """Return channel means of the real and the predicted features, before any is replaced."""
@@ -220,52 +187,32 @@ class CFR:
 
         from methods.parts.cfm.explain import feature_means
 
-        extractors, pair, _, _ = self._fitted()
+        extractors, replacer = self._fitted()
         with torch.inference_mode():
-            means = feature_means(pair, extractors.tokens(inputs))
+            means = feature_means(replacer.mapping, extractors.tokens(inputs))
         return {name: values.cpu().numpy() for name, values in means.items()}
 
     def state_bytes(self) -> Mapping[str, int]:
         """Return the bytes of extractors, mappings and retriever, and of both banks."""
-        from methods.parts.module_state import module_bytes
-
-        extractors, pair, retriever, banks = self._fitted()
-        held = extractors.state_bytes()
-        return {
-            "weights": held["weights"] + module_bytes(pair, retriever),
-            "bank": banks.nbytes,
-            "other": held["other"],
-        }
-
-    def implementations(self) -> Mapping[str, Implementation]:
-        """Return what computes the parts of the extractors where a machine decides it."""
-        return self._fitted()[0].implementations()
+        return {**super().state_bytes(), "bank": self._fitted()[1].filled.nbytes}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the trained networks and both banks."""
-        from methods.parts.module_state import to_arrays
-
-        _, pair, retriever, banks = self._fitted()
-        return {
-            **{f"mapping.{name}": array for name, array in to_arrays(pair).items()},
-            **{f"retriever.{name}": array for name, array in to_arrays(retriever).items()},
-            **{f"bank.{name}": array for name, array in banks.state().items()},
-        }
+        banks = self._fitted()[1].filled.state()
+        return {**super().state(), **{f"{_BANK}{name}": array for name, array in banks.items()}}
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Load trained networks and banks."""
         from methods.parts.cfr.banks import Banks
         from methods.parts.module_state import load_arrays, under
 
-        extractors, pair, retriever = self._build(seed, device)
-        load_arrays(pair, under(state, "mapping."))
-        load_arrays(retriever, under(state, "retriever."))
-        self._banks = Banks.restored(under(state, "bank."), device)
+        extractors, replacer = self._build(seed, device)
+        load_arrays(replacer, {name: array for name, array in state.items() if not name.startswith(_BANK)})
+        replacer.banks = Banks.restored(under(state, _BANK), device)
         extractors.capture()
 
-    def _build(self, seed: int, device: str) -> tuple[Extractors, CyclicPair, Retriever]:
-        from methods.parts.cfr.mapping import CyclicPair
-        from methods.parts.cfr.retriever import Retriever
+    def _build(self, seed: int, device: str) -> tuple[Extractors, Replacer]:
+        from methods.parts.cfr.replacer import Replacer
         from methods.parts.features import Extractors
 
         self._extractors = Extractors(
@@ -280,13 +227,11 @@ class CFR:
             seed=seed,
             device=device,
         )
-        self._pair = CyclicPair(*self._extractors.channels)
-        self._retriever = Retriever(*self._extractors.channels)
-        self._pair.randomise(seed)
-        self._retriever.randomise(seed)
-        return self._extractors, self._pair.to(device), self._retriever.to(device)
+        self._replacer = Replacer(*self._extractors.channels)
+        self._replacer.randomise(seed)
+        return self._extractors, self._replacer.to(device)
 
-    def _fitted(self) -> tuple[Extractors, CyclicPair, Retriever, Banks]:
-        if self._extractors is None or self._pair is None or self._retriever is None or self._banks is None:
+    def _fitted(self) -> tuple[Extractors, Replacer]:
+        if self._extractors is None or self._replacer is None or self._replacer.banks is None:
             raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
-        return self._extractors, self._pair, self._retriever, self._banks
+        return self._extractors, self._replacer

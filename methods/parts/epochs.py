@@ -22,6 +22,7 @@ def run_epochs(
     generator: torch.Generator,
     progress: Progress,
     remedy: str,
+    stage: str = "train",
 ) -> list[float]:
     """Call ``step`` for every batch of every epoch, and report each epoch with the mean of the losses before it.
 
@@ -37,6 +38,8 @@ def run_epochs(
         Of the order of samples, on the CPU.
     remedy
         What a user can do where a loss is not finite.
+    stage
+        Name of the stage that is reported.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def run_epochs(
     losses: list[float] = []
     last = 0
     for epoch in range(epochs):
-        progress("train", epoch, epochs, **mean_loss(losses[last:]))
+        progress(stage, epoch, epochs, **mean_loss(losses[last:]))
         last = len(losses)
         order = torch.randperm(count, generator=generator)
         of_epoch = [step(epoch, members.tolist()) for members in torch.split(order, batch)]
@@ -61,5 +64,5 @@ def run_epochs(
                 f"The training loss became {broken} in epoch {epoch + 1}: {remedy}, or look for broken samples with "
                 "'harness data verify'."
             )
-    progress("train", epochs, epochs, **mean_loss(losses[last:]))
+    progress(stage, epochs, epochs, **mean_loss(losses[last:]))
     return losses

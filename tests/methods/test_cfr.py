@@ -40,7 +40,7 @@ def test_equal_seeds_give_equal_predictions_and_other_seeds_other_ones(fitted: S
 
 def test_drawn_pairs_and_drop_path_depend_on_the_sample_alone() -> None:
     method = fit(drop_path="on")
-    assert len(method._banks.keys) > method.key_rows
+    assert len(method._replacer.banks.keys) > method.key_rows
     first = predict(method)
     predict(method, 4)
     np.testing.assert_array_equal(first.anomaly_map, predict(method).anomaly_map)
@@ -51,25 +51,25 @@ def test_state_survives_restoring(fitted: Shallow) -> None:
     restored.restore(fitted.state(), seed=0, device="cpu")
     np.testing.assert_array_equal(predict(restored).anomaly_map, predict(fitted).anomaly_map)
     assert restored.state_bytes() == fitted.state_bytes()
-    assert fitted.state_bytes()["bank"] == fitted._banks.nbytes > 0
+    assert fitted.state_bytes()["bank"] == fitted._replacer.banks.nbytes > 0
 
 
 def test_one_sample_is_enough_and_all_its_pixels_are_candidates() -> None:
     method = fit(count=1, few_shots=1, coreset=0.001, epochs=1, retriever_epochs=1)
-    assert len(method._banks.rgb) == int(0.001 * 224 * 224)
+    assert len(method._replacer.banks.rgb) == int(0.001 * 224 * 224)
     assert predict(method).score > 0
 
 
 def test_more_samples_than_few_shots_give_a_share_of_their_pixels() -> None:
     method = fit(count=2, few_shots=1, candidates=0.002, coreset=0.5)
-    assert len(method._banks.rgb) == round(0.002 * 224 * 224)
+    assert len(method._replacer.banks.rgb) == round(0.002 * 224 * 224)
 
 
 @pytest.mark.parametrize("statistics", ["code", "running"])
 def test_statistics_of_banks_and_of_inference(fitted: Shallow, statistics: str) -> None:
     """As in the authors' code the cloud's own statistics serve the test sample, those of pre-training the keys."""
     batch, method = fit(bn_stats="batch"), fitted if statistics == "code" else fit(bn_stats=statistics)
-    assert not np.array_equal(method._banks.keys.numpy(), batch._banks.keys.numpy())
+    assert not np.array_equal(method._replacer.banks.keys.numpy(), batch._replacer.banks.keys.numpy())
     assert np.array_equal(predict(method).extras["map_3d"], predict(batch).extras["map_3d"]) == (statistics == "code")
 
 

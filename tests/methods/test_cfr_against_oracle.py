@@ -125,10 +125,10 @@ def fitted():
     build = method._build
 
     def shaped(seed: int, device: str):
-        extractors, *others = build(seed, device)
+        extractors, replacer = build(seed, device)
         give_norms_a_shape(extractors.vit)
         give_norms_a_shape(extractors.points)
-        return extractors, *others
+        return extractors, replacer
 
     method._build = shaped
     method.fit([train], seed=3, device="cpu", progress=no_progress)
@@ -141,7 +141,7 @@ def fitted():
 
 
 def test_banks_hold_features_in_evaluation_mode_of_all_pixels(fitted) -> None:
-    banks = fitted.method._banks
+    banks = fitted.method._replacer.banks
     assert len(banks.rgb) == len(banks.keys) == int(0.05 * round(0.02 * SIZE * SIZE))
     image, cloud = (part.reshape(SIZE * SIZE, -1) for part in (fitted.learned.e2d, fitted.learned.e3d))
     units = image / np.linalg.norm(image, axis=1, keepdims=True)
@@ -173,11 +173,11 @@ def test_predictions_equal_the_oracle(fitted, monkeypatch: pytest.MonkeyPatch, n
     """The banks are random: of similar keys rounding would decide which are nearest."""
     method, features = fitted.method, fitted.features
     inputs = method.prepare(fitted.sample)
-    monkeypatch.setattr(method, "_banks", banks_of(rows(30, 768, 13), rows(40, 384, 14), rows(40, 768, 15)))
+    monkeypatch.setattr(method._replacer, "banks", banks_of(rows(30, 768, 13), rows(40, 384, 14), rows(40, 768, 15)))
     for name, value in ({"theta": doubtful_half(method, features)} | named).items():
         monkeypatch.setattr(method, name, value)
     prediction = method.infer(inputs)
-    banks = method._banks
+    banks = method._replacer.banks
     if "key_rows" in named:
         assert len(banks.keys) > named["key_rows"]
         banks = banks.drawn(named["key_rows"], named_generator(inputs.draw, "pairs"))
@@ -185,9 +185,9 @@ def test_predictions_equal_the_oracle(fitted, monkeypatch: pytest.MonkeyPatch, n
     bank = oracle.Bank(*(rows.double().numpy() for rows in (banks.rgb, banks.keys * banks.lengths, banks.values)))
     expected = oracle.predict(
         features,
-        as_weights(method._pair.to_3d),
-        as_weights(method._pair.to_2d),
-        as_weights(method._retriever),
+        as_weights(method._replacer.mapping.to_3d),
+        as_weights(method._replacer.mapping.to_2d),
+        as_weights(method._replacer.retriever),
         bank,
         theta=method.theta,
         smoothing=method.smoothing,
@@ -203,9 +203,9 @@ def test_predictions_equal_the_oracle(fitted, monkeypatch: pytest.MonkeyPatch, n
 
 def doubtful_half(method, features: oracle_cfm.Features) -> float:
     """Return a theta between the two distances around the median, far from rounding."""
-    predicted = oracle.gated(features.e3d[features.mask], as_weights(method._pair.to_2d))
+    predicted = oracle.gated(features.e3d[features.mask], as_weights(method._replacer.mapping.to_2d))
     predicted /= np.linalg.norm(predicted, axis=1, keepdims=True)
-    distances = np.sort(1 - (predicted @ method._banks.rgb.double().numpy().T).max(1))
+    distances = np.sort(1 - (predicted @ method._replacer.banks.rgb.double().numpy().T).max(1))
     gaps = np.diff(distances)[len(distances) // 4 : -len(distances) // 4]
     place = len(distances) // 4 + int(gaps.argmax())
     return float(distances[place : place + 2].mean())
@@ -216,12 +216,12 @@ def test_steps_of_the_retriever_equal_the_oracle() -> None:
     chosen = SMALL | {"retriever_epochs": 3, "bn_stats": "batch", "retriever_lr": 1e-3}
     method = Shallow(**chosen)
     method.fit([sample], seed=0, device="cpu", progress=no_progress)
-    extractors, _, start = Shallow(**chosen)._build(seed=0, device="cpu")
+    extractors, start = Shallow(**chosen)._build(seed=0, device="cpu")
     tokens = extractors.tokens(extractors.prepare(sample))
     e2d, e3d = (part.double().numpy() for part in tokens.at(torch.arange(len(tokens))))
-    banks = method._banks
+    banks = method._replacer.banks
     bank = oracle.Bank(*(part.double().numpy() for part in (banks.rgb, banks.keys * banks.lengths, banks.values)))
-    losses, weights = oracle.train_retriever(e2d, e3d, bank, as_weights(start), steps=3, lr=1e-3)
+    losses, weights = oracle.train_retriever(e2d, e3d, bank, as_weights(start.retriever), steps=3, lr=1e-3)
     np.testing.assert_allclose(method.retriever_losses_, losses, atol=1e-4)
-    for name, tensor in method._retriever.state_dict().items():
+    for name, tensor in method._replacer.retriever.state_dict().items():
         np.testing.assert_allclose(tensor.numpy(), weights[name], atol=5e-4)

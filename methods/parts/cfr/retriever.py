@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness.contract import MethodError, Progress
+from harness.contract import Progress
 from methods.parts.cfm.mapping import cosine_loss
 from methods.parts.cfr.banks import Banks, most_similar
 from methods.parts.dense import Linear
+from methods.parts.epochs import run_epochs
 from methods.parts.features import Tokens
 from methods.parts.initialise import named_generator, randomise_linear
-from methods.parts.reporting import mean_loss
 
 __all__ = ["Retriever", "RetrieverSchedule", "train_retriever"]
 
@@ -135,25 +135,24 @@ def train_retriever(
     """
     generator = named_generator(seed, "retriever", "steps")
     optimizer = torch.optim.Adam(retriever.parameters(), lr=schedule.lr, fused=True)
-    losses: list[float] = []
-    of_epoch: list[Tensor] = []
-    for epoch in range(schedule.epochs):
-        progress("retriever", epoch, schedule.epochs, **mean_loss(losses[-len(of_epoch) :]))
-        of_epoch = []
-        for member in torch.randperm(count, generator=generator).tolist():
-            tokens = tokens_of(epoch, member)
-            rows = torch.randperm(len(tokens), generator=generator)[: schedule.pixels]
-            pairs = banks.drawn(schedule.key_rows, generator)
-            of_epoch.append(_step(retriever, pairs, tokens.at(rows), schedule.keys, optimizer))
-        losses += torch.stack(of_epoch).tolist()  # the only value that an epoch waits for
-        if not all(loss < math.inf for loss in losses[-len(of_epoch) :]):
-            raise MethodError(
-                f"The retriever's loss became NaN or infinite in epoch {epoch + 1}: lower its learning rate, for "
-                f"example 'cfr[retriever_lr={schedule.lr / 10:g}]', or look for broken samples with "
-                "'harness data verify'."
-            )
-    optimizer.zero_grad()
-    progress("retriever", schedule.epochs, schedule.epochs, **mean_loss(losses[-len(of_epoch) :]))
+
+    def step(epoch: int, members: list[int]) -> Tensor:
+        tokens = tokens_of(epoch, members[0])
+        rows = torch.randperm(len(tokens), generator=generator)[: schedule.pixels]
+        pairs = banks.drawn(schedule.key_rows, generator)
+        return _step(retriever, pairs, tokens.at(rows), schedule.keys, optimizer)
+
+    losses = run_epochs(
+        step,
+        count,
+        epochs=schedule.epochs,
+        batch=1,
+        generator=generator,
+        progress=progress,
+        remedy=f"lower the learning rate, for example 'cfr[retriever_lr={schedule.lr / 10:g}]'",
+        stage="retriever",
+    )
+    optimizer.zero_grad()  # frees the gradients
     return losses
 
 
