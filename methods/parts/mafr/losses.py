@@ -21,8 +21,8 @@ def reconstruction_loss(predicted: Tensor, real: Tensor, places: Tensor, side: i
     predicted, real : (n, C) float
         Features of cells; gradients flow to ``predicted`` alone.
     places : (n,) int64
-        Flat cells of the rows in a ``side`` x ``side`` grid, ascending: all of them, or those that are to count, beside
-        which the others are what lies outside the grid.
+        Flat cells of the rows in a ``side`` x ``side`` grid, ascending: all of them, or those that count; then the
+        others are as if outside the grid.
     side
         Of the grid.
     """
