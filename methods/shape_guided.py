@@ -35,7 +35,7 @@ _QUICK: dict[str, bool | int | float | str] = {
     "queries": 64,
     "epochs": 5,
     "batch": 8,
-    "lr": 1e-3,
+    "lr": 5e-3,
     "align_samples": 4,
 }
 
