@@ -34,8 +34,8 @@ _QUICK: dict[str, bool | int | float | str] = {
     "group_size": 32,
     "coreset": 0.05,
     "drop_path": "off",
-    "images": 30,
-    "rows": 6000,
+    "images": 20,
+    "rows": 4000,
     "epochs": 5,
     "lr": 1e-3,
 }
