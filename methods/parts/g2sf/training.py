@@ -190,8 +190,8 @@ def train(
     size = min(schedule.batch, int(_BATCH_SHARE * len(training))) // 2
     if not size:
         raise MethodError(
-            f"There are {len(training)} patches of synthetic samples to train on, fewer than two batches need: raise "
-            "the parameters 'images' or 'rows', or look whether the clouds are empty."
+            f"There are {len(training)} patches of synthetic samples to train on, too few for a batch of two: raise the "
+            "parameters 'images' or 'rows', or look whether the clouds are empty."
         )
     network = LSPN(sum(channels))
     network.randomise(seed)
@@ -239,7 +239,8 @@ def _epoch(
     """Make one pass of batches of ``size`` normal and as many anomalous rows; return the losses, read at the end."""
     losses = []
     for _ in range(len(part) // (2 * size)):
-        chosen = torch.cat([kind[torch.randint(len(kind), (size,), generator=order)] for kind in _kinds(part)])
+        kinds = (part.normal, part.anomalous)
+        chosen = torch.cat([kind[torch.randint(len(kind), (size,), generator=order)] for kind in kinds])
         parts = trainer.losses(*trainer.batch(part.rows, chosen), size)
         loss = torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum()
         optimizer.zero_grad()
@@ -247,7 +248,3 @@ def _epoch(
         optimizer.step()
         losses.append(loss.detach())
     return torch.stack(losses).tolist()
-
-
-def _kinds(part: Part) -> tuple[Tensor, Tensor]:
-    return part.normal, part.anomalous
