@@ -190,8 +190,8 @@ def train(
     size = min(schedule.batch, int(_BATCH_SHARE * len(training))) // 2
     if not size:
         raise MethodError(
-            f"There are {len(training)} patches of synthetic samples to train on, too few for a batch of two: raise the "
-            "parameters 'images' or 'rows', or look whether the clouds are empty."
+            f"There are {len(training)} patches of synthetic samples to train on, too few for a batch of two: raise "
+            "the parameters 'images' or 'rows', or look whether the clouds are empty."
         )
     network = LSPN(sum(channels))
     network.randomise(seed)
