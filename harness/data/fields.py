@@ -45,7 +45,7 @@ def with_fields(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def as_used(dataset: Dataset, needs: Sequence[str], modalities: Collection[str]) -> Dataset:
-    """Return a dataset whose samples are, after cleaning, what a method gets of them.
+    """Return a dataset whose loaded samples are what a method gets of them; decoding and cleaning have all there is.
 
     Parameters
     ----------
@@ -91,19 +91,15 @@ class _WithFields:
 
 
 class _AsUsed(_WithFields):
-    """A dataset whose cleaned samples have the content of some modalities alone."""
+    """A dataset whose loaded samples have the content of some modalities alone."""
 
     def __init__(self, dataset: Dataset, names: tuple[str, ...], modalities: frozenset[str]) -> None:
         super().__init__(dataset, names)
         self._used = modalities
 
-    def clean(self, sample: Sample, *, remember: bool = True) -> Sample:
-        """Clean, by all that was decoded, and withhold the other modalities."""
-        return self._dataset.clean(sample, remember=remember).only(self._used)
-
     def load(self, ref: SampleRef) -> Sample:
-        """Decode and clean."""
-        return self.clean(self.decode(ref))
+        """Decode, clean by all that was decoded, and withhold the other modalities."""
+        return super().load(ref).only(self._used)
 
 
 def _stored(names: Sequence[str]) -> tuple[str, ...]:

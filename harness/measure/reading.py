@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter_ns
@@ -41,6 +41,10 @@ class Reading:
     def in_order(self, refs: Sequence[SampleRef]) -> Reading:
         """Return the same with the samples in the order of some references, which may be of more samples."""
         return replace(self, samples={ref: self.samples[ref] for ref in refs if ref in self.samples})
+
+    def only(self, modalities: Collection[str]) -> Reading:
+        """Return the same with what a method gets that uses some modalities (:meth:`harness.contract.Sample.only`)."""
+        return replace(self, samples={ref: sample.only(modalities) for ref, sample in self.samples.items()})
 
     def blind(self) -> Reading:
         """Return the same without masks and labels."""

@@ -164,7 +164,7 @@ class CellRun:
         with self._stage("state"):
             self._state(method, meter, before)
         with self._stage("reading"):
-            reading = timed_reading(dataset, test).in_order(mixed)
+            reading = timed_reading(dataset, test).in_order(mixed).only(self._modalities)
         with self._stage("latency"):
             speed, predicted = self._speed(method, reading)
         with self._stage("score"):
@@ -188,8 +188,12 @@ class CellRun:
 
     def _open(self) -> Dataset:
         """Open the dataset, with what the method gets of its samples."""
-        name, dataset = self.cell.method, open_dataset(self.cell.dataset, self.job.data)
-        return as_used(dataset, registry.load(name).meta.needs, used_modalities(name, self.cell.parameters))
+        dataset = open_dataset(self.cell.dataset, self.job.data)
+        return as_used(dataset, registry.load(self.cell.method).meta.needs, self._modalities)
+
+    @property
+    def _modalities(self) -> tuple[str, ...]:
+        return used_modalities(self.cell.method, self.cell.parameters)
 
     def _content(self, dataset: Dataset, samples: CellSamples) -> DataContent:
         fields = registry.load(self.cell.method).meta.needs
