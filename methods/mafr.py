@@ -45,7 +45,7 @@ class MAFR(OnFeatures):
     lr
         Learning rate of Adam.
     dropout
-        Share of the values that are dropped in training after each norm.
+        Share of the values that are dropped in training after each hidden layer.
     grid
         Side of the grid of cells that features are reconstructed on. ``224``: every pixel, as in the authors' code;
         ``28``: the tokens of the image, of 8 x 8 pixels each, a 64th of the work.

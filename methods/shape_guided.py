@@ -69,7 +69,8 @@ class ShapeGuided:
         Cells of the image that belong to a nominal patch, of those that hold a point. ``shifted``: those under its
         points, moved by two cells up, down, left and right, as in the authors' code; ``plain``: those under its points.
     align_samples
-        Training samples that align the map of the image with that of the shape; all where there are fewer.
+        Training samples, the first ones, that align the map of the image with that of the shape; all where there are
+        fewer.
     """
 
     meta: ClassVar[Meta] = Meta(

@@ -13,8 +13,8 @@ from methods.mafr import MAFR
 from methods.parts.features import Tokens
 from methods.parts.mafr.cells import Cells
 from methods.parts.mafr.losses import census_loss, reconstruction_loss, smoothness_loss, standardised_loss
-from methods.parts.mafr.network import Features, FusedReconstruction
-from methods.parts.mafr.training import Schedule, train
+from methods.parts.mafr.network import Dropout, Features, FusedReconstruction
+from methods.parts.mafr.training import Schedule, _loss, train
 from methods.parts.sparse_rows import SparseRows
 
 CHANNELS = 32, 48
@@ -130,6 +130,18 @@ def test_training(background: str) -> None:
     assert losses[1] < losses[0]
     for name, tensor in head.state_dict().items():
         np.testing.assert_allclose(tensor.numpy(), weights[name].detach().numpy(), atol=5e-4)
+
+
+@torch.no_grad()
+def test_the_loss_over_all_pixels_in_parts() -> None:
+    tokens, head = some_tokens(blob(40)), new_head()
+    sample, weights = dense(tokens, 224), as_weights(head)
+    loss = _loss(head, tokens, Cells.of(tokens, 224, everywhere=True), lambda part: Dropout())
+    images = [torch.from_numpy(image) for image in (sample.e2d, sample.e3d)]
+    predicted = oracle.reconstruct(*(image.flatten(0, 1) for image in images), weights)
+    counted = torch.ones(224, 224) > 0
+    terms = [oracle.losses(rows.view(real.shape), real, counted) for rows, real in zip(predicted, images, strict=True)]
+    assert_close(loss, sum(map(sum, terms)))
 
 
 @pytest.mark.parametrize(("side", "shape"), [(28, (224, 224)), (224, (131, 170))])

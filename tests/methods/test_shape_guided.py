@@ -125,7 +125,7 @@ def test_the_bytes_of_the_state_are_those_of_its_arrays(fitted: ShapeGuided) -> 
     assert state["cells.owned"].shape == (len(state["codes"]), 98)
 
 
-def test_a_dent_is_found_where_it_is() -> None:
+def test_a_dent_raises_the_score() -> None:
     method, sample = fit(modality="xyz", epochs=20), sample_of(9)
     rows, columns = np.mgrid[:240, :170]
     inside = (rows - 120) ** 2 + (columns - 85) ** 2 < 16

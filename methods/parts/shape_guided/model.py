@@ -15,7 +15,7 @@ from harness.geometry import square_pad
 from methods.parts.bank import Bank
 from methods.parts.btf.wide_resnet import wide_resnet_patches
 from methods.parts.inputs import SIZE, blackened_image, image_input
-from methods.parts.module_state import load_arrays, module_bytes, to_arrays
+from methods.parts.module_state import load_arrays, module_bytes, to_arrays, under
 from methods.parts.patch_maps import patch_map, pil_blur
 from methods.parts.sampling import distances_for, sampler_for
 from methods.parts.shape_guided.cells import CELLS, GRID, CellBank, cells_under
@@ -236,12 +236,8 @@ class Model:
     @classmethod
     def restored(cls, extractor: Extractor, modality: Modality, state: Mapping[str, NDArray[Any]]) -> Model:
         """Return the model of a saved state; the extractor's own network is filled in place."""
-        load_arrays(extractor.surface, _within(state, _NETWORK))
-        cells = {name: torch.from_numpy(array).to(extractor.device) for name, array in _within(state, _CELLS).items()}
+        load_arrays(extractor.surface, under(state, _NETWORK))
+        cells = {name: torch.from_numpy(array).to(extractor.device) for name, array in under(state, _CELLS).items()}
         scale, shift = state["alignment"].tolist()
         codes = Bank(state["codes"], str(extractor.device))
         return cls(extractor, modality, codes, CellBank(**cells) if cells else None, scale, shift)
-
-
-def _within(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
