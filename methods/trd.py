@@ -127,7 +127,7 @@ class TRD:
             pairs.append(self.prepare(samples[index]).pair)
         progress("images", len(learned), len(learned))
         schedule = Schedule(self.epochs, self.batch, self.lr, self.lr_decay)
-        self.losses_ = model.train(pairs, schedule, progress)
+        self.losses_ = model.train(pairs, schedule, seed=seed, progress=progress)
         model.measure([self.prepare(sample).pair for sample in usual])
 
     def prepare(self, sample: Sample) -> Images:
@@ -171,11 +171,11 @@ class TRD:
 
         from methods.parts.module_state import load_arrays
 
-        self._model = self._build(seed, device)
+        self._model = self._build(None, device)
         load_arrays(self._model.students, {name: state[name] for name in state if name != _STATISTICS})
         self._model.statistics = torch.from_numpy(np.array(state[_STATISTICS])).to(device)
 
-    def _build(self, seed: int, device: str) -> Distillation:
+    def _build(self, seed: int | None, device: str) -> Distillation:
         from methods.parts.trd.model import Distillation
 
         return Distillation(

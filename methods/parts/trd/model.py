@@ -36,16 +36,16 @@ class Distillation:
     weights
         The teacher's file; None for random weights, which are the same for every seed, as pretrained ones are.
     seed
-        Of the students' first weights and of the order of samples.
+        Of the students' first weights; None leaves them open, where they are to be loaded.
     device
         Torch device name.
     """
 
     def __init__(
-        self, names: tuple[str, str], *, width: int, size: int, weights: Path | None, seed: int, device: str
+        self, names: tuple[str, str], *, width: int, size: int, weights: Path | None, seed: int | None, device: str
     ) -> None:
         self.names, self.size = names, size
-        self.device, self._seed = torch.device(device), seed
+        self.device = torch.device(device)
         self.teacher = build_wide_resnet(weights=weights, layers=(1, 2, 3)).to(device)
         students = {name: build_student(width, seed=seed, scope=f"trd/{name}") for name in names}
         self.students = nn.ModuleDict(students).to(device).eval().requires_grad_(False)
@@ -60,7 +60,9 @@ class Distillation:
         fine, middle, coarse = self.teacher(pair)
         return fine, middle, coarse
 
-    def train(self, pairs: Sequence[Tensor], schedule: Schedule, progress: Progress) -> dict[str, list[float]]:
+    def train(
+        self, pairs: Sequence[Tensor], schedule: Schedule, *, seed: int, progress: Progress
+    ) -> dict[str, list[float]]:
         """Train both students and return the loss of each step.
 
         The teacher's features are computed once per sample, unless they exceed half of the free memory.
@@ -69,6 +71,8 @@ class Distillation:
         ----------
         pairs
             Images of the training samples, (2, 3, size, size) each.
+        seed
+            Of the order of samples.
         """
         kept: FeatureStore[Pair] = FeatureStore(self.device, lambda index: self.features(pairs[index]))
         for index, pair in enumerate(pairs):
@@ -84,7 +88,7 @@ class Distillation:
                 len(pairs),
                 schedule,
                 stage=name,
-                seed=self._seed,
+                seed=seed,
                 progress=progress,
             )
         return losses

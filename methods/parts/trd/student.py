@@ -203,8 +203,8 @@ class Student(nn.Module):
         return Imitation(filtered, amplified, pure, mixed)
 
 
-def build_student(width: int, *, seed: int, scope: str) -> Student:
-    """Return a student with its first weights, on the CPU.
+def build_student(width: int, *, seed: int | None, scope: str) -> Student:
+    """Return a student on the CPU.
 
     Convolutions are normal with the variance 2 / fan-out, each from the seed and its own name; norms are the identity.
 
@@ -212,12 +212,20 @@ def build_student(width: int, *, seed: int, scope: str) -> Student:
     ----------
     width
         See :class:`Student`.
+    seed
+        Of the first weights; None leaves them open, where they are to be loaded.
     scope
         Part of every layer's seed.
     """
     with torch.device("meta"):
         student = Student(width)
     student.to_empty(device="cpu")
+    if seed is not None:
+        _randomise(student, seed, scope)
+    return student
+
+
+def _randomise(student: Student, seed: int, scope: str) -> None:
     for name, layer in student.named_modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             generator = named_generator(seed, scope, name)
@@ -225,7 +233,6 @@ def build_student(width: int, *, seed: int, scope: str) -> Student:
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
     nn.init.ones_(student.decoder.mixing)
-    return student
 
 
 def _scaled(channels: int, width: int) -> int:
