@@ -57,6 +57,16 @@ def test_a_training_sample_keeps_its_id_within_a_sequence_and_its_slices(tiny_mv
     assert len({*ids, *(sample.id for sample in other)}) == 2 * len(refs)
 
 
+def test_what_a_slice_loads_counts_for_the_whole_sequence(tiny_mvtec) -> None:
+    dataset = MVTec3D(tiny_mvtec)
+    refs = dataset.refs("bagel", "train")
+    sequence = SampleSequence(dataset, refs)
+    assert (sequence.last_read, sequence.seconds) == ("none", 0)
+    assert sequence[1:][0].category == "bagel"
+    assert sequence.last_read == f"bagel/{refs[1].id}"
+    assert sequence.seconds > 0
+
+
 def reachable(start: object) -> list[np.ndarray]:
     """Return the arrays that references lead to, types and modules left out."""
     seen: dict[int, object] = {}
