@@ -113,22 +113,19 @@ class TRD:
         """Train the students one after the other, then measure their maps on other nominal samples."""
         from methods.parts.trd.training import Schedule
 
-        usual, self._validation = self._validation, ()
-        learned = list(range(len(samples)))
-        if self.norm_split == "heldout":
-            usual = samples[::_HELD_OUT]
-            learned = [index for index in learned if index % _HELD_OUT]
-        if not (len(learned) and len(usual)):
-            raise self._too_few(len(samples))
+        others = samples if self.norm_split == "heldout" else self._validation
+        self._validation = ()
+        learned, usual = self._split(len(samples), len(others))
         model = self._model = self._build(seed, device)
+        chosen = [*((samples, index) for index in learned), *((others, index) for index in usual)]
         pairs = []
-        for position, index in enumerate(learned):
-            progress("images", position, len(learned))
-            pairs.append(self.prepare(samples[index]).pair)
-        progress("images", len(learned), len(learned))
+        for position, (source, index) in enumerate(chosen):
+            progress("images", position, len(chosen))
+            pairs.append(self.prepare(source[index]).pair)
+        progress("images", len(chosen), len(chosen))
         schedule = Schedule(self.epochs, self.batch, self.lr, self.lr_decay)
-        self.losses_ = model.train(pairs, schedule, seed=seed, progress=progress)
-        model.measure([self.prepare(sample).pair for sample in usual])
+        self.losses_ = model.train(pairs[: len(learned)], schedule, seed=seed, progress=progress)
+        model.measure(pairs[len(learned) :])
 
     def prepare(self, sample: Sample) -> Images:
         """Find the object, compute its normals, squash both images to a square, normalise and transfer them."""
@@ -192,15 +189,28 @@ class TRD:
             raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
         return self._model
 
-    def _too_few(self, count: int) -> MethodError:
-        if self.norm_split == "heldout":
-            return MethodError(
-                f"There is {count} training sample, and trd[norm_split=heldout] holds one out of at least two: add "
+    def _split(self, count: int, validation: int) -> tuple[list[int], list[int]]:
+        """Return which training samples students learn from, and which samples maps are normalised by.
+
+        Parameters
+        ----------
+        count, validation
+            Training samples, and validation samples, which are counted only where maps are normalised by them.
+        """
+        if self.norm_split == "validation":
+            if not validation:
+                raise MethodError(
+                    "trd[norm_split=validation] has no validation sample to measure its maps on: use "
+                    "'trd[norm_split=heldout]'."
+                )
+            return list(range(count)), list(range(validation))
+        if count < 2:
+            raise MethodError(
+                f"trd[norm_split=heldout] holds out one of at least two training samples, and there is {count}: add "
                 "samples, or use 'trd[norm_split=validation]'."
             )
-        return MethodError(
-            "trd[norm_split=validation] has no validation sample to measure its maps on: use 'trd[norm_split=heldout]'."
-        )
+        learned = [index for index in range(count) if index % _HELD_OUT]
+        return learned, list(range(0, count, _HELD_OUT))
 
 
 def _framed(values: NDArray[np.float64], frame: tuple[int, int]) -> NDArray[np.float32]:

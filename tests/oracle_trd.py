@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from oracle_ast import fill_gaps
 
@@ -212,6 +213,35 @@ def loss(imitations: Sequence[Mapping[str, Sequence[Array]]], taught: Sequence[S
         pairs = zip(imitations, taught, strict=True)
         total += np.mean([1 - cosine(made[name][level], own[level]) for made, own in pairs])
     return float(total)
+
+
+def train(
+    own: Sequence[Array], other: Sequence[Array], epochs: Sequence[Sequence[Sequence[int]]], lr: float, decay: float
+) -> list[float]:
+    """Losses of a student that only weighs the other image's channels, ``(n, C, h, w)``, by Adam, written out.
+
+    Betas are 0.5 and 0.999; ``epochs`` holds the samples of each batch, and the rate falls after each epoch.
+    """
+    weights = [torch.ones(level.shape[1], dtype=torch.float64, requires_grad=True) for level in own]
+    means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    losses = []
+    for epoch, batches in enumerate(epochs):
+        for batch in batches:
+            cosines = []
+            for weight, given, taught in zip(weights, other, own, strict=True):
+                made = (weight[:, None, None] * torch.from_numpy(given[batch])).flatten(1)
+                real = torch.from_numpy(taught[batch]).flatten(1)
+                cosines.append(((made * real).sum(1) / (made.norm(dim=1) * real.norm(dim=1))).mean())
+            loss = 4 * sum(1 - cosine for cosine in cosines)
+            losses.append(float(loss))
+            gradients = torch.autograd.grad(loss, weights)
+            step = len(losses)
+            for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
+                mean += 0.5 * (gradient - mean)
+                square += 0.001 * (gradient**2 - square)
+                slope = mean / (1 - 0.5**step) / (torch.sqrt(square / (1 - 0.999**step)) + 1e-8)
+                weight.data -= lr * decay**epoch * slope
+    return losses
 
 
 def distance_map(mixed: Sequence[Array], own: Sequence[Array], size: int) -> Array:

@@ -129,7 +129,7 @@ def test_statistics_are_those_of_every_tenth_sample_which_no_student_learns_from
         device="cpu",
         progress=lambda stage, _, total, **__: seen.append((stage, total)),
     )
-    assert dict(seen) == {"images": 10, "teacher": 10, "rgb": 1, "normal": 1}
+    assert dict(seen) == {"images": 12, "teacher": 10, "rgb": 1, "normal": 1}
     model = method._fitted()
     maps = [model.maps(method.prepare(make(s)).pair) for s in (0, 10)]
     torch.testing.assert_close(model.statistics, statistics_of(maps))
@@ -145,6 +145,18 @@ def test_statistics_are_those_of_the_validation_split_where_it_is_asked_for() ->
         model.statistics, statistics_of([model.maps(method.prepare(sample).pair) for sample in validation])
     )
     assert len(method.losses_["rgb"]) == 2 * 2
+
+
+def test_samples_that_maps_are_normalised_by_are_looked_at_before_the_training() -> None:
+    stages: set[str] = set()
+    with pytest.raises(MethodError, match=r"no (valid )?point"):
+        TRD(**SMALL).fit(
+            [make(0, radius=0), make(1), make(2)],
+            seed=0,
+            device="cpu",
+            progress=lambda stage, *_, **__: stages.add(stage),
+        )
+    assert stages == {"images"}
 
 
 def test_every_student_learns() -> None:

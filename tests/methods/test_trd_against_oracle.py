@@ -16,7 +16,8 @@ from harness.geometry import square_pad
 from methods.parts.normals import sobel_derivatives, surface_normals
 from methods.parts.trd.distances import distance_map, imitation_loss, normalise, smoothed_sum
 from methods.parts.trd.inputs import Settings, close_gaps, make_images, object_of
-from methods.parts.trd.student import Levels, Student, build_student
+from methods.parts.trd.student import Imitation, Levels, Student, build_student
+from methods.parts.trd.training import Schedule, train_student
 from methods.trd import TRD
 
 SIDES = {256: 16, 512: 8, 1024: 4}
@@ -136,6 +137,41 @@ def test_a_student_imitates_four_times() -> None:
     loss = oracle.loss(expected, [split(own, n) for n in range(2)])
     assert float(imitation_loss(imitation, own)) == pytest.approx(loss, rel=1e-5)
     assert loss > 1
+
+
+class Weights(torch.nn.Module):
+    """Imitates by weights of the other image's channels, four times alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = torch.nn.ParameterList([torch.ones(channels) for channels in SIDES])
+
+    def forward(self, own: Levels, other: Levels) -> Imitation:
+        fine, middle, coarse = (w[:, None, None] * level for w, level in zip(self.levels, other, strict=True))
+        return Imitation(*[(fine, middle, coarse)] * 4)
+
+
+def test_steps_of_a_student_whose_learning_rate_falls_after_each_epoch() -> None:
+    own, other = some_features(4, 5), some_features(4, 6)
+    schedule = Schedule(epochs=3, batch=2, lr=0.2, lr_decay=0.4)
+    student = Weights()
+    losses = train_student(
+        student,
+        lambda chosen: tuple(tuple(level[chosen] for level in levels) for levels in (own, other)),
+        4,
+        schedule,
+        stage="rgb",
+        seed=3,
+        progress=no_progress,
+    )
+    draw = torch.Generator().manual_seed(3)
+    epochs = [torch.randperm(4, generator=draw).view(2, 2).tolist() for _ in range(3)]
+    given = [[level.double().numpy() for level in levels] for levels in (own, other)]
+    expected = oracle.train(*given, epochs, schedule.lr, schedule.lr_decay)
+    np.testing.assert_allclose(losses, expected, atol=1e-4)
+    assert abs(expected[-1] - oracle.train(*given, epochs, schedule.lr, 1.0)[-1]) > 1e-3, "the decay matters"
+    assert not student.training
+    assert not any(weight.requires_grad for weight in student.parameters())
 
 
 def test_the_map_of_a_student() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.contract import MethodError, Progress
-from methods.parts.reporting import mean_loss
+from harness.contract import Progress
+from methods.parts.epochs import run_epochs
 from methods.parts.trd.distances import imitation_loss
 from methods.parts.trd.student import Levels, Student
 
@@ -60,35 +60,32 @@ def train_student(
     Raises
     ------
     MethodError
-        If the loss becomes NaN or infinite; it is looked at after each epoch, so that a device need not be waited for.
+        If the loss becomes NaN or infinite.
     """
     optimizer = torch.optim.Adam(student.parameters(), lr=schedule.lr, betas=_BETAS, fused=True)
     falling = torch.optim.lr_scheduler.ExponentialLR(optimizer, schedule.lr_decay)
-    generator = torch.Generator().manual_seed(seed)
-    losses: list[float] = []
+
+    def step(epoch: int, members: list[int]) -> Tensor:
+        if falling.last_epoch < epoch:
+            falling.step()
+        own, other = features(members)
+        optimizer.zero_grad()
+        loss = imitation_loss(student(own, other), own)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.detach()
+
     student.train()
-    for epoch in range(schedule.epochs):
-        steps: list[Tensor] = []
-        for chosen in torch.split(torch.randperm(count, generator=generator), schedule.batch):
-            own, other = features(chosen.tolist())
-            optimizer.zero_grad()
-            loss = imitation_loss(student(own, other), own)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            steps.append(loss.detach())
-        falling.step()
-        losses += _finite(torch.stack(steps).tolist(), stage, epoch, schedule)
-        progress(stage, epoch + 1, schedule.epochs, **mean_loss(losses[-len(steps) :]))
-    optimizer.zero_grad(set_to_none=True)
+    losses = run_epochs(
+        step,
+        count,
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+        remedy=f"lower the learning rate, for example 'trd[lr={schedule.lr / 10:g}]'",
+        stage=stage,
+    )
+    optimizer.zero_grad()  # frees the gradients
     student.eval().requires_grad_(False)
-    return losses
-
-
-def _finite(losses: list[float], stage: str, epoch: int, schedule: Schedule) -> list[float]:
-    for loss in losses:
-        if not abs(loss) < float("inf"):
-            raise MethodError(
-                f"The loss of the {stage} student became {loss} in epoch {epoch + 1}: lower the learning rate, for "
-                f"example 'trd[lr={schedule.lr / 10:g}]', or look for broken samples with 'harness data verify'."
-            )
     return losses
