@@ -141,6 +141,7 @@ class CFR(OnFeatures):
         )
         if self.bn_stats == "code" or self.drop_path == "on":
             calm = extractors.without_draws("running" if self.bn_stats == "code" else self.bn_stats)
+            del tokens_of  # two sets of features are not in memory at a time
             tokens_of = training_features(calm, samples, cache, progress)
         self._fill(replacer, tokens_of, len(samples), seed=seed, device=device, progress=progress)
         extractors.capture()

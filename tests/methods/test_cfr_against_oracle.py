@@ -13,7 +13,7 @@ from samples import make_sample, no_progress
 from test_cfm_against_oracle import as_weights, assert_close, give_norms_a_shape
 
 from methods.cfr import CFR
-from methods.parts.cfr.banks import Banks, most_similar, pixel_features
+from methods.parts.cfr.banks import Banks, _candidate_pixels, most_similar, pixel_features
 from methods.parts.cfr.mapping import CyclicPair, GatedMapping
 from methods.parts.cfr.retriever import Retriever
 from methods.parts.dense import Linear
@@ -148,8 +148,10 @@ def test_banks_hold_features_in_evaluation_mode_of_all_pixels(fitted) -> None:
     assert (units @ banks.rgb.double().numpy().T).max(0).min() == pytest.approx(1, abs=1e-6)
     keys = (banks.keys * banks.lengths).numpy()
     lengths = np.linalg.norm(keys, axis=1)
-    assert (lengths > 0).any(), "pixels of the object"
-    assert (lengths == 0).any(), "pixels of the background"
+    drawn = _candidate_pixels(0.02, named_generator(3, "candidates", 0)).numpy()
+    of_object = (cloud[drawn] != 0).any(1).sum()
+    assert 0 < of_object < len(keys), "both banks have pixels of the background, too"
+    assert (lengths > 0).sum() == of_object, "pairs are chosen by their keys, and those of the background are all alike"
     for key, value in zip(keys, banks.values.double().numpy(), strict=True):
         place = (units @ value).argmax()
         assert_close(value, image[place])
