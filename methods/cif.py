@@ -105,7 +105,7 @@ class CIF:
         for position, sample in enumerate(samples):
             progress("extract", position, len(samples))
             inputs = prepared(extractors, sample, self.foreground)
-            found.append(described(extractors, inputs, self._rules(), inputs.networks.draw))
+            found.append(described(extractors, inputs, self._rules()))
         progress("extract", len(samples), len(samples))
         memories = fill_memories(found, self.coreset, seed=seed, device=device, progress=progress)
         for memory in memories.values():
@@ -124,7 +124,7 @@ class CIF:
         from methods.parts.cif.model import described, scored
 
         extractors, memories = self._fitted()
-        sample = described(extractors, inputs, self._rules(), inputs.networks.draw)
+        sample = described(extractors, inputs, self._rules())
         result = scored(sample, inputs.foreground, memories, self._rules())
         return Prediction(
             anomaly_map=result.anomaly_map.numpy(),

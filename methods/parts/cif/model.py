@@ -70,11 +70,14 @@ def prepared(extractors: Extractors, sample: Sample, rule: ForegroundRule) -> CI
 
 
 @torch.inference_mode()
-def described(extractors: Extractors, inputs: CIFInputs, rules: Rules, seed: int) -> Described:
-    """Return the tokens of the object and their clusters, which are those of the image's tokens."""
-    patches = extract_patches(extractors, inputs.networks, KINDS, inputs.networks.draw, cloud_grid=GRID)
+def described(extractors: Extractors, inputs: CIFInputs, rules: Rules) -> Described:
+    """Return the tokens of the object and their clusters, which are those of the image's tokens.
+
+    The first centroids are drawn from a seed that depends on the cloud alone.
+    """
+    patches = extract_patches(extractors, inputs.networks, KINDS, cloud_grid=GRID)
     tokens = {kind: patches[kind][inputs.foreground] for kind in KINDS}
-    labels = clustered(tokens["rgb"], rules.clusters, seed)
+    labels = clustered(tokens["rgb"], rules.clusters, inputs.networks.draw)
     return Described(tokens, incidence_of(tokens["rgb"], labels, rules.clusters, rules.membership))
 
 
