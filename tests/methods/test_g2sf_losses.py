@@ -244,6 +244,19 @@ def test_all_losses_of_a_batch_equal_the_oracle(monkeypatch) -> None:
             assert all((row[part] - whole[:, part]).abs().sum(1).min() < 1e-5 for row in rows)
 
 
+def test_units_margin_and_batch_follow_from_the_rows_trained_on(monkeypatch) -> None:
+    made, seen = made_rows(800), []
+    monkeypatch.setattr("methods.parts.g2sf.training._run", lambda *given: seen.extend(given))
+    schedule = Schedule(1, 1e-3, 8192, "rowwise", "plain")
+    train(made.rows, made.banks, (IMAGE, CLOUD), schedule, seed=0, device="cpu", progress=no_progress)
+    subject, half, _, size = seen[:4]
+    normal, anomalous = (made.rows.distances(kind).double().numpy() for kind in (half.normal, half.anomalous))
+    means = normal.mean(0)
+    np.testing.assert_allclose(subject.means, means, rtol=1e-6)
+    assert subject.margin == pytest.approx(2 * (anomalous / means).max(), rel=1e-6)
+    assert (len(half), 2 * size) == (400, 14)  # 0.7 * 400 / 20 rows
+
+
 def test_training_separates_the_rows_and_keeps_the_best_epoch() -> None:
     made = made_rows(800)
     values: list[float] = []

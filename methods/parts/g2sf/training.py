@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ _WEIGHT_DECAY = 1e-4
 _NOISE = 0.1
 """Largest length of the noise on a feature, in units of the mean distance of normal rows."""
 
-_BATCH_SHARE = 0.7 / 20
+_BATCH_SHARE = Fraction(7, 200)
 """Largest part of the training rows in a batch."""
 
 _MARGIN = 2.0
