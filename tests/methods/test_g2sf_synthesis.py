@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from samples import make_sample
 from scipy import ndimage
 
+from harness.contract import Sample
 from harness.geometry import square_pad
 from methods.parts.g2sf.colours import OPERATIONS, recoloured
 from methods.parts.g2sf.perlin import SIDE, anomaly_mask, perlin_noise
@@ -67,6 +68,20 @@ def test_no_component_of_the_mask_lies_off_the_object(seed: int, size, radius: f
     assert found.rgb.shape == found.xyz.shape == (160, 160, 3)
     again = Synthesis([sample(index, radius=radius, height=size[0], width=size[1]) for index in range(2)], seed)
     assert all(np.array_equal(getattr(found, name), getattr(again.make(seed % 7), name)) for name in ("rgb", "xyz"))
+
+
+def test_sources_without_a_place_in_common_are_drawn_again() -> None:
+    samples = [at(sample(0, radius=20, height=112, width=112), columns) for columns in (-30, 30)]
+    drawn = {number: np.random.default_rng([5, number]).integers(0, 2, 2).tolist() for number in range(20)}
+    apart = [number for number, (base, shape) in drawn.items() if base == shape]  # colours are the other sample's
+    for number in apart[:3]:
+        assert Synthesis(samples, 5).make(number).mask.any()
+
+
+def at(moved: Sample, columns: int) -> Sample:
+    """Return the sample with its object further to the right."""
+    arrays = {name: np.roll(getattr(moved, name), columns, 1) for name in ("rgb", "xyz", "plane", "blackened")}
+    return replace(moved, **arrays, measured=np.roll(moved.measured, columns, 1))
 
 
 def test_only_pasted_pixels_change_and_by_the_sources() -> None:

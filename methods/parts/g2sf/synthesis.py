@@ -28,6 +28,9 @@ _MOST_OF_BASE = 0.5
 _SHIFT = (2e-4, 2e-3)
 """Smallest and largest shift of pasted shapes, metres."""
 
+_ATTEMPTS = 10
+"""Draws of sources for a synthetic sample, where they have no place in common."""
+
 _HELD = 16
 """Training samples in memory at a time."""
 
@@ -106,9 +109,20 @@ class Synthesis:
         Raises
         ------
         MethodError
-            Where the sources of colour and shape have no place in common that an anomaly fits into.
+            Where ten draws find no sources of colour and shape with a place in common that an anomaly fits into.
         """
         draw = np.random.default_rng([self._seed, number])
+        for _ in range(_ATTEMPTS):
+            made = self._made(draw)
+            if made is not None:
+                return made
+        raise MethodError(
+            f"{_ATTEMPTS} times, two training samples had no place in common that a synthetic anomaly fits into: objects "
+            "are too small in their images, or lie too far apart."
+        )
+
+    def _made(self, draw: np.random.Generator) -> Synthetic | None:
+        """Return a synthetic sample, or None where no anomaly fits into what the drawn sources have in common."""
         count = len(self._samples)
         first, shape = draw.integers(0, count, 2).tolist()
         colour = (first + draw.integers(1, max(count, 2))) % count
@@ -120,10 +134,7 @@ class Synthesis:
         allowed = resize_nearest(source.foreground, SIDE) & resize_nearest((cloud != 0).all(-1), SIDE)
         mask = anomaly_mask(draw, allowed, self._augmentation.threshold)
         if not mask.any():
-            raise MethodError(
-                "Two training samples have no place in common that a synthetic anomaly fits into: objects are too "
-                "small in their images, or lie too far apart."
-            )
+            return None
         mask = ndimage.binary_dilation(resize_nearest(mask, side), np.ones((3, 3), bool))
         return paste(base, recolour, cloud, mask, draw)
 
