@@ -59,15 +59,29 @@ def test_a_mask_without_room_is_empty() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([(160, 160), (120, 160)]), st.floats(14, 50))
 def test_no_component_of_the_mask_lies_off_the_object(seed: int, size, radius: float) -> None:
-    made = Synthesis([sample(index, radius=radius, height=size[0], width=size[1]) for index in range(2)], seed)
-    found = made.make(seed % 7)
+    samples = [sample(index, radius=radius, height=size[0], width=size[1]) for index in range(2)]
+    samples = [replace(one, measured=one.xyz) for one in samples]  # nothing is pasted beside the base's object
+    found = Synthesis(samples, seed).make(seed % 7)
     foreground = (found.xyz != 0).all(-1)
     labels, count = ndimage.label(found.mask, np.ones((3, 3)))
     assert count
     assert all(foreground[labels == component].any() for component in range(1, count + 1))
     assert found.rgb.shape == found.xyz.shape == (160, 160, 3)
-    again = Synthesis([sample(index, radius=radius, height=size[0], width=size[1]) for index in range(2)], seed)
-    assert all(np.array_equal(getattr(found, name), getattr(again.make(seed % 7), name)) for name in ("rgb", "xyz"))
+    again = Synthesis(samples, seed).make(seed % 7)
+    assert all(np.array_equal(getattr(found, name), getattr(again, name)) for name in ("rgb", "xyz"))
+
+
+@pytest.mark.parametrize(("below", "stays"), [(7, True), (6, False)])
+def test_a_component_stays_where_more_than_two_thirds_of_it_are_on_the_object(below: int, stays: bool) -> None:
+    """Its rows 45 to 53, nine of them, of which ``below`` lie on an object that begins further down."""
+    cloud = np.zeros((60, 60, 3), np.float32)
+    cloud[54 - below :] = 0.5
+    base = Square(np.zeros((60, 60, 3), np.uint8), cloud, cloud)
+    mask = np.zeros((60, 60), bool)
+    mask[45:54, 20:30] = True
+    found = [paste(base, base.rgb, cloud, mask, np.random.default_rng(seed)).mask for seed in range(4)]
+    assert all(one.sum() == 90 for one in found)
+    assert all(np.array_equal(one, mask) for one in found) == stays
 
 
 def test_sources_without_a_place_in_common_are_drawn_again() -> None:
