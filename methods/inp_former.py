@@ -113,7 +113,9 @@ class INPFormer:
         from methods.parts.inp_former.teacher import Targets
         from methods.parts.inp_former.training import Schedule, train
 
-        teacher, network = self._build(seed, device)
+        teacher, network = self._build(device)
+        network.randomise(seed)
+        network.to(device)
 
         def extract(index: int) -> Targets:
             return teacher.targets(teacher.prepare(samples[index]))
@@ -125,6 +127,7 @@ class INPFormer:
         progress("extract", len(samples), len(samples))
         schedule = Schedule(self.epochs, self.lr, self.batch, self.warmup)
         self.losses_ = train(network, store.__getitem__, len(samples), schedule, seed=seed, progress=progress)
+        self._teacher, self._network = teacher, network
 
     def prepare(self, sample: Sample) -> Inputs:
         """Crop or pad, resize, normalise and transfer one sample."""
@@ -163,16 +166,17 @@ class INPFormer:
         """Load trained networks."""
         from methods.parts.module_state import load_arrays
 
-        _, network = self._build(seed, device)
+        teacher, network = self._build(device)
         load_arrays(network, state)
-        network.eval().requires_grad_(False)
+        self._teacher, self._network = teacher, network.to(device).eval().requires_grad_(False)
 
-    def _build(self, seed: int, device: str) -> tuple[Teacher, INPNetwork]:
+    def _build(self, device: str) -> tuple[Teacher, INPNetwork]:
+        """Return the frozen teacher, and networks whose weights are still to be drawn or loaded, on the CPU."""
         from methods.parts.inp_former.networks import INPNetwork
         from methods.parts.inp_former.teacher import Teacher
 
         width, heads, file = _SIZES[self.backbone]
-        self._teacher = Teacher(
+        teacher = Teacher(
             self.backbone,
             blocks=self.blocks,
             size=self.size,
@@ -180,10 +184,7 @@ class INPFormer:
             weights=self._files.get(file.name),
             device=device,
         )
-        self._network = INPNetwork(width, heads, prototypes=self.prototypes, blocks=self.blocks)
-        self._network.randomise(seed)
-        self._network.to(device)
-        return self._teacher, self._network
+        return teacher, INPNetwork(width, heads, prototypes=self.prototypes, blocks=self.blocks)
 
     def _fitted(self) -> tuple[Teacher, INPNetwork]:
         if self._teacher is None or self._network is None:

@@ -94,8 +94,8 @@ def test_sources_without_a_place_in_common_are_drawn_again() -> None:
 
 def at(moved: Sample, columns: int) -> Sample:
     """Return the sample with its object further to the right."""
-    arrays = {name: np.roll(getattr(moved, name), columns, 1) for name in ("rgb", "xyz", "plane", "blackened")}
-    return replace(moved, **arrays, measured=np.roll(moved.measured, columns, 1))
+    names = ("rgb", "xyz", "plane", "blackened", "measured")
+    return replace(moved, **{name: np.roll(getattr(moved, name), columns, 1) for name in names})
 
 
 def test_only_pasted_pixels_change_and_by_the_sources() -> None:
