@@ -108,7 +108,7 @@ class INPFormer:
         self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Extract the teacher's features of each sample once, and train extractor, bottleneck and decoder on them."""
+        """Extract the teacher's features of each sample, and train extractor, bottleneck and decoder on them."""
         from methods.parts.cfm.feature_store import FeatureStore
         from methods.parts.inp_former.teacher import Targets
         from methods.parts.inp_former.training import Schedule, train

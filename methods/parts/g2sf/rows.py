@@ -76,7 +76,7 @@ class Rows:
     Parameters
     ----------
     most
-        Largest number of rows.
+        Largest number of rows; a sample gives at least one, even where there are more samples.
     samples
         Number of samples that rows come from.
     channels

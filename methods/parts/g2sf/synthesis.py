@@ -117,8 +117,8 @@ class Synthesis:
             if made is not None:
                 return made
         raise MethodError(
-            f"{_ATTEMPTS} times, two training samples had no place in common that a synthetic anomaly fits into: objects "
-            "are too small in their images, or lie too far apart."
+            f"{_ATTEMPTS} times, two training samples had no place in common that a synthetic anomaly fits into: "
+            "objects are too small in their images, or lie too far apart."
         )
 
     def _made(self, draw: np.random.Generator) -> Synthetic | None:
