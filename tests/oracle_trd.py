@@ -233,7 +233,7 @@ def train(
                 real = torch.from_numpy(taught[batch]).flatten(1)
                 cosines.append(((made * real).sum(1) / (made.norm(dim=1) * real.norm(dim=1))).mean())
             loss = 4 * sum(1 - cosine for cosine in cosines)
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
             gradients = torch.autograd.grad(loss, weights)
             step = len(losses)
             for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
