@@ -112,8 +112,9 @@ def mark_tied_with_best(grid: Grid, tied: Tied) -> Grid:
 def _noted(grid: Grid, tied: Mapping[tuple[int, int], Difference]) -> Grid:
     """Return a table where the ties of a row share a footnote: how many test images would tell each from the best."""
     rows = list(grid.rows)
-    for index in dict.fromkeys(row for row, _ in tied):
-        columns = {column: difference for (row, column), difference in tied.items() if row == index}
+    said = {place: difference for place, difference in tied.items() if difference.images_needed is not None}
+    for index in dict.fromkeys(row for row, _ in said):
+        columns = {column: difference for (row, column), difference in said.items() if row == index}
         note = needed_text({grid.columns[column].heading: difference for column, difference in columns.items()})
         values = list(rows[index].values)
         for column in columns:
@@ -128,15 +129,23 @@ def needed_text(differences: Mapping[str, Difference]) -> str:
     Parameters
     ----------
     differences
-        Heading of each number's column to its difference to the best.
+        Heading of each number's column to its difference to the best. Those of which it can't be said are left out.
+
+    Returns
+    -------
+    str
+        Empty where it can be said of none.
     """
     said = {
-        heading: images_text(difference.images_needed) + (f" ({why})" if (why := difference.why_unsaid) else "")
+        " ".join(heading.split()): images_text(difference.images_needed)
         for heading, difference in differences.items()
+        if difference.images_needed is not None
     }
+    if not said:
+        return ""
     listed = list(dict.fromkeys(said.values()))
     if len(listed) > 1:
-        listed = [f"{' '.join(heading.split())}: {text}" for heading, text in said.items()]
+        listed = [f"{heading}: {text}" for heading, text in said.items()]
     told = f"test images that would tell it from the best {POWER:.0%} of the time, if the difference is as measured"
     return f"{told}: {'; '.join(listed)}"
 
