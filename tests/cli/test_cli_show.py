@@ -76,7 +76,7 @@ def test_without_maps_it_exits_6_with_a_command_that_would_make_them(call, tiny_
     ("arguments", "said"),
     [
         (["--to", "f.bmp"], "PNG, SVG or PDF"),
-        (["--methods", "cfn"], "did you mean 'cfm'"),
+        (["--methods", "m3dn"], "did you mean 'm3dm'"),
         (["--shots", "0"], "a number from 1 on"),
         (["--samples", "test/hole/9"], "no test sample 'test/hole/9'"),
         (["--worst", "0"], "--worst"),

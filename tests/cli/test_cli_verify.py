@@ -38,7 +38,7 @@ def statuses(verdict):
 def test_a_method_that_conforms_is_a_table_and_exit_0(verify):
     outcome = verify(SMALL)
     assert outcome.code == 0, outcome.out
-    assert outcome.out.startswith("cfm-t[centres=32,epochs=1,group_size=16,pixels=64]: 22 pass (")
+    assert outcome.out.startswith("cfm-t[centres=32,epochs=1,group_size=16,pixels=64]: 23 pass (")
     rows = [line.split() for line in outcome.out.splitlines()]
     assert [row[0] for row in rows if row[1:2] == ["pass"]] == NAMES
     assert "Two fits with one seed give identical predictions." in outcome.out

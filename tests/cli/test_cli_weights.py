@@ -47,7 +47,7 @@ def test_every_file_is_listed_with_what_is_published_of_it(call, tmp_path):
         for fact in (file.name, f"{file.size:,}bytes", file.sha256, file.licence, file.url):
             assert fact in shown
     assert "cfm, cfm-m, cfm-s, cfm-t" in outcome.out
-    assert outcome.out.count("missing: harness weights fetch") == 4
+    assert outcome.out.count("missing: harness weights fetch") == 7
     assert str(tmp_path / "cache" / "weights") in shown
 
 

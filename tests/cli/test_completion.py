@@ -33,8 +33,8 @@ def completions(line: str, **variables: str) -> list[str]:
 
 def test_methods_are_completed_in_a_list_too() -> None:
     cfm = [name for name in registry.method_names() if name.startswith("cfm")]
-    assert completions("harness run --methods cf") == cfm
-    assert completions("harness run --methods btf,cf") == [f"btf,{name}" for name in cfm]
+    assert completions("harness run --methods cfm") == cfm
+    assert completions("harness run --methods btf,cfm") == [f"btf,{name}" for name in cfm]
     assert completions("harness tables -m cfm,cfm") == [f"cfm,{name}" for name in cfm if name != "cfm"]
     assert completions("harness methods cfm-") == [name for name in cfm if name != "cfm"]
 

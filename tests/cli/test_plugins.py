@@ -63,7 +63,7 @@ def test_a_broken_plugin_is_named_once_and_left_out(call, plugin, caplog, kind: 
     outcome = call("methods", "--json")
     assert outcome.code == 0
     assert {"cfm", "cfm-m"} <= {method["name"] for method in json.loads(outcome.out)}
-    assert '"plain"' not in outcome.out
+    assert '"name": "plain"' not in outcome.out
     assert "plain" not in [spec.name for spec in registry.parse(["all"])]
     call("weights")
     (record,) = caplog.records
@@ -123,7 +123,7 @@ def test_a_name_that_two_plugins_register_is_nobodys(call, plugin, tmp_path: Pat
     assert outcome.code == 2
     assert "some-plugin (some_plugin:Plain)" in outcome.err
     assert "other (other:Plain)" in outcome.err
-    assert '"plain"' not in call("methods", "--json").out
+    assert '"name": "plain"' not in call("methods", "--json").out
     assert len(caplog.records) == 1
 
 

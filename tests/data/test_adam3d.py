@@ -260,7 +260,7 @@ def test_methods_of_image_and_depth_are_measured_and_their_records_say_what_they
     notes = " ".join(found["colour-distance"]["notes"])
     assert "three times" in notes
     assert "validation set" in notes
-    assert found["colour-distance"]["samples"] == {"train": 4, "test": 4}
+    assert found["colour-distance"]["samples"] == {"train": 4, "test": 4, "validation": None}
 
 
 @pytest.mark.parametrize("depth", [True, False])

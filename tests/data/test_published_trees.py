@@ -73,7 +73,7 @@ def test_the_whole_tree_of_mvtec_3d_ad(harness, records, server, tmp_path: Path)
     }
 
     record = measured(harness, records, "mvtec3d", "bagel")
-    assert record["samples"] == {"train": 5, "test": 110}
+    assert record["samples"] == {"train": 5, "test": 110, "validation": None}
     assert set(record["by_defect"]) >= {"combined", "contamination", "crack", "hole"}
 
 
@@ -102,5 +102,5 @@ def test_archives_of_eyecandies(harness, records, server, tmp_path: Path) -> Non
     assert (record["status"], bool(record["content"]["fields"])) == ("ok", True)
 
     record = measured(harness, records, "eyecandies", "Lollipop")
-    assert record["samples"] == {"train": 5, "test": 50}
+    assert record["samples"] == {"train": 5, "test": 50, "validation": None}
     assert set(record["by_defect"]) >= {"bumps", "dents", "colors", "normals", "mixed"}

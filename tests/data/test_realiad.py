@@ -416,7 +416,7 @@ def test_it_is_verified_run_and_shown_like_a_folder_of_files(harness, made: Made
     assert run.returncode == 0, run.stderr
     (record,) = records()
     assert (record["cell"]["dataset"], record["status"]) == ("realiad_d3", "ok")
-    assert record["samples"] == {"train": 4, "test": 4}
+    assert record["samples"] == {"train": 4, "test": 4, "validation": None}
     assert json.loads(harness(*arguments, "--dry-run", "--json").stdout)["to_run"] == 0
     shown = harness("show", "--dataset", "realiad_d3", "--data", root, "--to", "picture.png")
     assert shown.returncode == 0, shown.stderr

@@ -69,7 +69,7 @@ def test_everything_doubtful_is_in_the_record_and_under_the_tables(own: Path, me
     mask[0, :5] = (1, 2, 9, 4, 3)
     Image.fromarray(mask).save(own / "test" / "hole" / "gt" / "001.png")
     record, shown = measured()
-    assert record["samples"] == {"train": 5, "test": 8}
+    assert record["samples"] == {"train": 5, "test": 8, "validation": None}
     reason = "2 of 2 masks have no pixel at 224 x 224 (test/tiny/000, test/tiny/001)"
     assert record["undefined_by_defect"] == {"tiny": dict.fromkeys(PIXEL_METRICS, reason)}
     assert f"undefined in bagel: {reason}" in shown

@@ -109,7 +109,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(store, dataset) 
     ("request_", "said"),
     [
         ({"query": RecordQuery("mvtec")}, "no dataset 'mvtec': did you mean 'mvtec3d'"),
-        ({"query": RecordQuery("mvtec3d", ("cfn",))}, "no method 'cfn': did you mean 'cfm'"),
+        ({"query": RecordQuery("mvtec3d", ("m3dn",))}, "no method 'm3dn': did you mean 'm3dm'"),
         ({"query": RecordQuery("mvtec3d", categories=("bagle",))}, "no category 'bagle': did you mean 'bagel'"),
         ({"samples": ("test/hole/00",)}, "no test sample 'test/hole/00': did you mean"),
         ({"defects": ("hloe",)}, "no defect 'hloe' .*did you mean 'hole'"),
