@@ -49,7 +49,7 @@ def test_a_run_ends_with_a_table_and_records_and_a_second_does_nothing(run, tmp_
         assert record["metrics"]["i_auroc"] == 1.0
         assert record["by_defect"]["hole"]["p_auroc"] > 0.9
         assert record["cell"]["parameters"] == {"size": 56, "floor": 2.0}
-        assert record["samples"] == {"train": 5, "test": 6}
+        assert record["samples"] == {"train": 5, "test": 6, "validation": None}
         assert record["latency"]["device"]["calls"] >= 100
         assert record["environment"]["packages"]["numpy"]
         assert not [note for note in record["notes"] if "random" in note]
@@ -206,7 +206,7 @@ def test_real_eyecandies(harness, tmp_path: Path) -> None:
     result = harness("run", "--methods", method, *where, "--shots", "5", "--preset", "quick", "--weights", "random")
     assert result.returncode == 0, result.stderr
     (record,) = records(tmp_path)
-    assert record["samples"] == {"train": 5, "test": 50}
+    assert record["samples"] == {"train": 5, "test": 50, "validation": None}
     assert sum(image.label for image in scores(tmp_path)) == 25
     assert set(record["by_defect"]) == {"bumps", "colors", "dents", "mixed", "normals"}
     assert 0.5 < record["metrics"]["p_auroc"] <= 1
