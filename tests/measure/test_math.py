@@ -17,6 +17,7 @@ from samples import make_sample
 from harness.contract import Prediction
 from harness.measure import torch_state
 from harness.measure.clock import DeviceClock
+from harness.measure.energy import EnergyMeter
 from harness.measure.load import OtherLoad
 from harness.plan.job import Job
 from harness.protocol import LatencyBudget
@@ -88,6 +89,7 @@ def test_predictions_that_count_are_strict_and_only_cuda_is_timed_in_default_mat
 ) -> None:
     monkeypatch.setattr(stages, "DeviceClock", lambda device: DeviceClock("cpu"))
     monkeypatch.setattr(stages, "LoadWatch", Idle)
+    monkeypatch.setattr(stages, "energy_meter", lambda device: EnergyMeter(None, "there is no device to ask"))
     cell = make_cell("cfm", weights="random")
     budget = LatencyBudget(warmups=1, min_calls=3, min_seconds=0.0)
     cell = replace(cell, protocol=replace(cell.protocol, latency=budget))
