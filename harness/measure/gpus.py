@@ -51,10 +51,10 @@ def gpu_state(uuid: str) -> GpuState | None:
     uuid
         With or without its prefix ``GPU-``.
     """
-    nvml, _ = _nvml()
-    handle = None if nvml is None else _handle(nvml, uuid)
-    if nvml is None or handle is None:
+    found = _found(uuid)
+    if found is None:
         return None
+    nvml, handle = found
     draw = _told(nvml, nvml.nvmlDeviceGetPowerUsage, handle)
     return GpuState(
         sm_clock_mhz=_told(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
@@ -72,10 +72,10 @@ def total_energy(uuid: str) -> int | None:
     uuid
         With or without its prefix ``GPU-``.
     """
-    nvml, _ = _nvml()
-    handle = None if nvml is None else _handle(nvml, uuid)
-    if nvml is None or handle is None:
+    found = _found(uuid)
+    if found is None:
         return None
+    nvml, handle = found
     millijoules: int | None = _told(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     return millijoules
 
@@ -168,10 +168,13 @@ def _handles(nvml: Any) -> list[Any]:
     return [handle for handle in handles if handle is not None]
 
 
-def _handle(nvml: Any, uuid: str) -> Any:
-    """Return the GPU of a UUID, with or without its prefix; None where there is none."""
+def _found(uuid: str) -> tuple[Any, Any] | None:
+    """Return NVML and its GPU of a UUID, with or without its prefix; None where either is missing."""
+    nvml, _ = _nvml()
+    if nvml is None:
+        return None
     named = ((handle, _told(nvml, nvml.nvmlDeviceGetUUID, handle) or "") for handle in _handles(nvml))
-    return next((handle for handle, name in named if _bare(name) == _bare(uuid)), None)
+    return next(((nvml, handle) for handle, name in named if _bare(name) == _bare(uuid)), None)
 
 
 def _told(nvml: Any, ask: Callable[..., Any], *arguments: Any) -> Any:
