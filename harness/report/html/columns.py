@@ -65,5 +65,6 @@ def present_columns(lines: Iterable[Sequence[Value]]) -> tuple[BoardColumn, ...]
     lines
         Values of the rows, one for each of :data:`COLUMNS`.
     """
-    known = {column.id for values in lines for column, value in zip(COLUMNS, values, strict=True) if value.number}
+    cells = (cell for values in lines for cell in zip(COLUMNS, values, strict=True))
+    known = {column.id for column, value in cells if value.number is not None}
     return tuple(column for column in COLUMNS if column.quantity not in ENERGY or column.id in known)
