@@ -27,6 +27,10 @@ PROTOCOL_VERSION = 1
 """Raised by every change of harness after which a cell can give another number; a refactoring leaves it as it is."""
 
 
+_LEFT_OUT = (("version", 1), ("condition", "none"))
+"""Fields with these values are not written: records from before there were such fields keep their ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatencyBudget:
     """How long the latency pass measures.
@@ -69,6 +73,9 @@ class Protocol:
         Time after which the memory pass predicts no further sample; the first is always predicted.
     version
         :data:`PROTOCOL_VERSION` of what measured. Version 1 is left out of digests: the first records don't name it.
+    condition
+        What is done to test samples or to the training list (:mod:`harness.data.conditions`), as it is written.
+        ``none`` is left out of digests, like version 1.
     """
 
     preset: str = "paper"
@@ -79,6 +86,7 @@ class Protocol:
     latency: LatencyBudget = field(default_factory=LatencyBudget)
     memory_seconds: float = 200.0
     version: int = 1
+    condition: str = "none"
 
     @staticmethod
     def for_preset(preset: str, weights: WeightsMode) -> Protocol:
@@ -90,7 +98,7 @@ class Protocol:
     def to_json(self) -> dict[str, object]:
         """Return the protocol as plain JSON values."""
         plain = cast(dict[str, object], msgspec.to_builtins(self))
-        return {name: value for name, value in plain.items() if (name, value) != ("version", 1)}
+        return {name: value for name, value in plain.items() if (name, value) not in _LEFT_OUT}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Protocol:

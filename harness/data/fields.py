@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from harness.contract import Sample
+from harness.data.conditions import Condition
+from harness.data.stressing import stressed
 from harness.dataset_contract import Dataset, OffersFields, SampleRef
 from harness.errors import DataError
 
@@ -44,7 +46,9 @@ def with_fields(dataset: Dataset, names: Sequence[str]) -> Dataset:
     return cast(Dataset, _WithFields(dataset, tuple(names))) if names else dataset
 
 
-def as_used(dataset: Dataset, needs: Sequence[str], modalities: Collection[str]) -> Dataset:
+def as_used(
+    dataset: Dataset, needs: Sequence[str], modalities: Collection[str], condition: Condition | None = None
+) -> Dataset:
     """Return a dataset whose loaded samples are what a method gets of them; decoding and cleaning have all there is.
 
     Parameters
@@ -55,8 +59,11 @@ def as_used(dataset: Dataset, needs: Sequence[str], modalities: Collection[str])
         Optional fields that the method needs.
     modalities
         Those that it uses (:meth:`harness.contract.Sample.only`).
+    condition
+        What is done to each test sample after cleaning (:func:`harness.data.stressing.stressed`); samples of other
+        splits are loaded as they are.
     """
-    return cast(Dataset, _AsUsed(dataset, tuple(needs), frozenset(modalities)))
+    return cast(Dataset, _AsUsed(dataset, tuple(needs), frozenset(modalities), condition or Condition()))
 
 
 class _WithFields:
@@ -91,15 +98,20 @@ class _WithFields:
 
 
 class _AsUsed(_WithFields):
-    """A dataset whose loaded samples have the content of some modalities alone."""
+    """A dataset whose loaded samples have the content of some modalities alone, test samples under a condition."""
 
-    def __init__(self, dataset: Dataset, names: tuple[str, ...], modalities: frozenset[str]) -> None:
+    def __init__(
+        self, dataset: Dataset, names: tuple[str, ...], modalities: frozenset[str], condition: Condition
+    ) -> None:
         super().__init__(dataset, names)
-        self._used = modalities
+        self._used, self._condition = modalities, condition
 
     def load(self, ref: SampleRef) -> Sample:
-        """Decode, clean by all that was decoded, and withhold the other modalities."""
-        return super().load(ref).only(self._used)
+        """Decode, clean by all that was decoded, change test samples, and withhold the other modalities."""
+        sample = super().load(ref)
+        if ref.split == "test":
+            sample = stressed(sample, self._condition, self._dataset.info.name)
+        return sample.only(self._used)
 
 
 def _stored(names: Sequence[str]) -> tuple[str, ...]:
