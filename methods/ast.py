@@ -168,6 +168,7 @@ class AST:
             seed=seed,
             progress=progress,
         )
+        self._extractor, self._pair = extractor, pair
 
     def prepare(self, sample: Sample) -> Inputs:
         """Fill the gaps of the depth image, find the object, pad, resize, normalise and transfer one sample."""
@@ -211,15 +212,15 @@ class AST:
         """Load a trained teacher and student."""
         from methods.parts.module_state import load_arrays
 
-        _, pair = self._build(seed, device)
+        extractor, pair = self._build(seed, device)
         load_arrays(pair, state)
-        pair.eval().requires_grad_(False)
+        self._extractor, self._pair = extractor, pair.eval().requires_grad_(False)
 
     def _build(self, seed: int, device: str) -> tuple[Extractor, TeacherStudent]:
         from methods.parts.ast.features import Extractor
         from methods.parts.ast.networks import Architecture, TeacherStudent
 
-        self._extractor = Extractor(
+        extractor = Extractor(
             modality=self.modality,
             image_size=self.image_size,
             foreground=self.foreground,
@@ -230,10 +231,9 @@ class AST:
             device=device,
         )
         sizes = Architecture(self.blocks, self.hidden, self.width, self.residual_blocks, self.position_channels)
-        self._pair = TeacherStudent(self._extractor.channels, self._extractor.grid, sizes)
-        self._pair.randomise(seed)
-        self._pair.to(device)
-        return self._extractor, self._pair
+        pair = TeacherStudent(extractor.channels, extractor.grid, sizes)
+        pair.randomise(seed)
+        return extractor, pair.to(device)
 
     def _fitted(self) -> tuple[Extractor, TeacherStudent]:
         if self._extractor is None or self._pair is None:

@@ -125,8 +125,9 @@ class BTF:
             progress=progress,
             device=device,
         )
-        self._bank = Bank(kept, device)
-        self._bank.require(3 if self.score == "reweighted" else 1)
+        bank = Bank(kept, device)
+        bank.require(3 if self.score == "reweighted" else 1)
+        self._extractor, self._bank = extractor, bank
 
     def prepare(self, sample: Sample) -> Inputs:
         """Pad, resize, normalise and transfer one sample."""
@@ -163,8 +164,7 @@ class BTF:
         """Load a bank."""
         from methods.parts.bank import Bank
 
-        self._build(seed, device)
-        self._bank = Bank(state["bank"], device)
+        self._extractor, self._bank = self._build(seed, device), Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Extractor:
         from methods.parts.btf.features import Extractor, FeatureSettings
@@ -177,8 +177,7 @@ class BTF:
             FPFHSettings(self.normal_radius, self.normal_neighbours, self.fpfh_radius, self.fpfh_neighbours),
         )
         weights = self._files.get(WIDE_RESNET50_2.name)
-        self._extractor = Extractor(settings, weights=weights, seed=seed, device=device)
-        return self._extractor
+        return Extractor(settings, weights=weights, seed=seed, device=device)
 
     def _fitted(self) -> tuple[Extractor, Bank]:
         if self._extractor is None or self._bank is None:

@@ -171,20 +171,19 @@ class CFM(OnFeatures):
         from methods.parts.features import build_extractors
         from methods.parts.precision import require_tf32
 
-        self._steps = None
         if self.precision == "tf32":
             require_tf32(device)
-        self._extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
+        extractors = build_extractors(self, self._files, seed=seed, device=device, compiled=self.compile)
         hidden = 0 if self.intra_hidden == "mean" else int(self.intra_hidden)
-        self._pair = MappingPair(*self._extractors.channels, self.mapping, hidden)
-        self._pair.randomise(seed)
-        self._pair.to(device)
+        pair = MappingPair(*extractors.channels, self.mapping, hidden)
+        pair.randomise(seed)
+        pair.to(device)
         if self.compile:
-            self._pair.compile_inference()
-        return self._extractors, self._pair
+            pair.compile_inference()
+        return extractors, pair
 
     def _make_ready(self, extractors: Extractors, pair: MappingPair) -> None:
-        """Round the trained mappings where the precision asks for it, and capture inference as CUDA graphs.
+        """Round the trained mappings where the precision asks for it, capture inference as CUDA graphs, and keep all.
 
         Graphs are captured where the device has them and nothing is compiled.
         """
@@ -193,10 +192,12 @@ class CFM(OnFeatures):
 
         if self.precision == "bf16":
             pair.round_to_bf16()
+        steps = None
         if extractors.device.type == "cuda" and not self.compile:
             with tf32_products(self.precision):
                 extractors.capture()
-                self._steps = capture_maps(pair, extractors, finisher(self.aggregate, self.smoothing))
+                steps = capture_maps(pair, extractors, finisher(self.aggregate, self.smoothing))
+        self._extractors, self._pair, self._steps = extractors, pair, steps
 
     def _maps(self, inputs: Inputs) -> Maps:
         from methods.parts.cfm.maps import anomaly_maps

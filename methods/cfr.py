@@ -145,6 +145,7 @@ class CFR(OnFeatures):
             tokens_of = training_features(calm, samples, cache, progress)
         self._fill(replacer, tokens_of, len(samples), seed=seed, device=device, progress=progress)
         extractors.capture()
+        self._extractors, self._replacer = extractors, replacer
 
     def _fill(
         self,
@@ -211,12 +212,13 @@ class CFR(OnFeatures):
         load_arrays(replacer, {name: array for name, array in state.items() if not name.startswith(_BANK)})
         replacer.banks = Banks.restored(under(state, _BANK), device)
         extractors.capture()
+        self._extractors, self._replacer = extractors, replacer
 
     def _build(self, seed: int, device: str) -> tuple[Extractors, Replacer]:
         from methods.parts.cfr.replacer import Replacer
         from methods.parts.features import Extractors
 
-        self._extractors = Extractors(
+        extractors = Extractors(
             layers=self.layers,
             centres=self.centres,
             group_size=self.group_size,
@@ -228,11 +230,11 @@ class CFR(OnFeatures):
             seed=seed,
             device=device,
         )
-        self._replacer = Replacer(*self._extractors.channels)
-        self._replacer.randomise(seed)
-        return self._extractors, self._replacer.to(device)
+        replacer = Replacer(*extractors.channels)
+        replacer.randomise(seed)
+        return extractors, replacer.to(device)
 
     def _fitted(self) -> tuple[Extractors, Replacer]:
-        if self._extractors is None or self._replacer is None or self._replacer.banks is None:
+        if self._extractors is None or self._replacer is None:
             raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
         return self._extractors, self._replacer

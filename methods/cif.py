@@ -110,8 +110,8 @@ class CIF:
         memories = fill_memories(found, self.coreset, seed=seed, device=device, progress=progress)
         for memory in memories.values():
             memory.bank.require(3)
-        self._memories = memories
         extractors.capture()
+        self._extractors, self._memories = extractors, memories
 
     def prepare(self, sample: Sample) -> CIFInputs:
         """Fill the gaps of the depth image, find the object, pad, resize, normalise and transfer one sample."""
@@ -160,13 +160,15 @@ class CIF:
         from methods.parts.cif.memory import KINDS, Memory
         from methods.parts.module_state import under
 
-        self._build(seed, device).capture()
-        self._memories = {kind: Memory.restored(under(state, f"{kind}."), device) for kind in KINDS}
+        extractors = self._build(seed, device)
+        memories = {kind: Memory.restored(under(state, f"{kind}."), device) for kind in KINDS}
+        extractors.capture()
+        self._extractors, self._memories = extractors, memories
 
     def _build(self, seed: int, device: str) -> Extractors:
         from methods.parts.features import Extractors
 
-        self._extractors = Extractors(
+        return Extractors(
             layers=self.layers,
             centres=self.centres,
             group_size=self.group_size,
@@ -178,7 +180,6 @@ class CIF:
             seed=seed,
             device=device,
         )
-        return self._extractors
 
     def _rules(self) -> Rules:
         from methods.parts.cif.model import Rules

@@ -128,8 +128,9 @@ class G2SF:
         from methods.parts.g2sf.model import fit_model
 
         extractors = self._extractors(seed, device)
-        self._model = fit_model(samples, extractors, self._plan(), seed=seed, device=device, progress=progress)
+        model = fit_model(samples, extractors, self._plan(), seed=seed, device=device, progress=progress)
         extractors.capture()
+        self._model = model
 
     def prepare(self, sample: Sample) -> Inputs:
         """Blacken the background as the dataset's preprocessing does, pad, resize, normalise and transfer a sample."""
@@ -159,8 +160,9 @@ class G2SF:
         """Load a fitted model."""
         from methods.parts.g2sf.model import Model
 
-        self._model = Model.restored(self._extractors(seed, device), state, device)
-        self._model.extractors.capture()
+        model = Model.restored(self._extractors(seed, device), state, device)
+        model.extractors.capture()
+        self._model = model
 
     def _extractors(self, seed: int, device: str) -> Extractors:
         from methods.parts.features import build_extractors

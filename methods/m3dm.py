@@ -195,7 +195,7 @@ class M3DM:
         from methods.parts.m3dm.fitting import fit_model
 
         extractors = self._extractors(seed, device)
-        self._model = fit_model(
+        model = fit_model(
             samples,
             extractors,
             lambda sample: self._inputs(extractors, sample),
@@ -205,6 +205,7 @@ class M3DM:
             progress=progress,
         )
         extractors.capture()
+        self._model = model
 
     def prepare(self, sample: Sample) -> Inputs:
         """Blacken the background as ``rgb_background`` says, pad, resize, normalise and transfer one sample."""
@@ -235,8 +236,9 @@ class M3DM:
         """Load a fitted model."""
         from methods.parts.m3dm.model import Model
 
-        self._model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
-        self._model.extractors.capture()
+        model = Model.restored(self._extractors(seed, device), self._plan(), state, device)
+        model.extractors.capture()
+        self._model = model
 
     def _inputs(self, extractors: Extractors, sample: Sample) -> Inputs:
         from methods.parts.m3dm.patches import blacken

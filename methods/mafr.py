@@ -112,6 +112,7 @@ class MAFR(OnFeatures):
                 progress=progress,
             )
             extractors.capture()
+        self._extractors, self._network = extractors, network
 
     def infer(self, inputs: Inputs) -> Prediction:
         """Return the anomaly map, the map for P-AUROC, and the score."""
@@ -133,6 +134,7 @@ class MAFR(OnFeatures):
         load_arrays(network, state)
         with tf32_products(self.precision):
             extractors.capture()
+        self._extractors, self._network = extractors, network
 
     def _build(self, seed: int, device: str) -> tuple[Extractors, FusedReconstruction]:
         from methods.parts.features import build_extractors
@@ -141,11 +143,10 @@ class MAFR(OnFeatures):
 
         if self.precision == "tf32":
             require_tf32(device)
-        self._extractors = build_extractors(self, self._files, seed=seed, device=device)
-        self._network = FusedReconstruction(*self._extractors.channels)
-        self._network.randomise(seed)
-        self._network.to(device)
-        return self._extractors, self._network
+        extractors = build_extractors(self, self._files, seed=seed, device=device)
+        network = FusedReconstruction(*extractors.channels)
+        network.randomise(seed)
+        return extractors, network.to(device)
 
     def _fitted(self) -> tuple[Extractors, FusedReconstruction]:
         if self._extractors is None or self._network is None:

@@ -76,7 +76,7 @@ class _PatchCore:
         from methods.parts.bank import Bank
         from methods.parts.patch_bank import coreset_of, patches_of_all
 
-        describer = self._describer = self._build(seed, device)
+        describer = self._build(seed, device)
         vectors = patches_of_all(samples, lambda sample: describer.patches(describer.prepare(sample)), progress)
         kept = coreset_of(
             vectors,
@@ -87,8 +87,9 @@ class _PatchCore:
             progress=progress,
             device=device,
         )
-        self._bank = Bank(kept, device)
-        self._bank.require(3 if self.score == "reweighted" else 1)
+        bank = Bank(kept, device)
+        bank.require(3 if self.score == "reweighted" else 1)
+        self._describer, self._bank = describer, bank
 
     def prepare(self, sample: Sample) -> Any:
         """Pad, resize, normalise and transfer one sample."""
@@ -124,8 +125,7 @@ class _PatchCore:
         """Load a bank."""
         from methods.parts.bank import Bank
 
-        self._describer = self._build(seed, device)
-        self._bank = Bank(state["bank"], device)
+        self._describer, self._bank = self._build(seed, device), Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Describer:
         raise NotImplementedError

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, MethodError, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_multiple, require_range
 from methods.weights import WIDE_RESNET50_2_V1
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from methods.parts.trd.inputs import Images
@@ -116,24 +117,21 @@ class TRD:
         others = samples if self.norm_split == "heldout" else self._validation
         self._validation = ()
         learned, usual = self._split(len(samples), len(others))
-        model = self._model = self._build(seed, device)
+        model = self._build(seed, device)
         chosen = [*((samples, index) for index in learned), *((others, index) for index in usual)]
         pairs = []
         for position, (source, index) in enumerate(chosen):
             progress("images", position, len(chosen))
-            pairs.append(self.prepare(source[index]).pair)
+            pairs.append(self._images(source[index], model.device).pair)
         progress("images", len(chosen), len(chosen))
         schedule = Schedule(self.epochs, self.batch, self.lr, self.lr_decay)
         self.losses_ = model.train(pairs[: len(learned)], schedule, seed=seed, progress=progress)
         model.measure(pairs[len(learned) :])
+        self._model = model
 
     def prepare(self, sample: Sample) -> Images:
         """Find the object, compute its normals, squash both images to a square, normalise and transfer them."""
-        from methods.parts.trd.inputs import Settings, make_images
-
-        sobel = _PAPER_SOBEL.get(sample.category, 5) if self.sobel == "paper" else int(self.sobel)
-        settings = Settings(self.third, self.foreground, self.size)
-        return make_images(sample, settings, sobel, self._fitted().device)
+        return self._images(sample, self._fitted().device)
 
     def infer(self, inputs: Images) -> Prediction:
         """Return the smoothed sum of both normalised maps, and its largest value before it is resized."""
@@ -168,9 +166,16 @@ class TRD:
 
         from methods.parts.module_state import load_arrays
 
-        self._model = self._build(None, device)
-        load_arrays(self._model.students, {name: state[name] for name in state if name != _STATISTICS})
-        self._model.statistics = torch.from_numpy(np.array(state[_STATISTICS])).to(device)
+        model = self._build(None, device)
+        load_arrays(model.students, {name: state[name] for name in state if name != _STATISTICS})
+        model.statistics = torch.from_numpy(np.array(state[_STATISTICS])).to(device)
+        self._model = model
+
+    def _images(self, sample: Sample, device: torch.device) -> Images:
+        from methods.parts.trd.inputs import Settings, make_images
+
+        sobel = _PAPER_SOBEL.get(sample.category, 5) if self.sobel == "paper" else int(self.sobel)
+        return make_images(sample, Settings(self.third, self.foreground, self.size), sobel, device)
 
     def _build(self, seed: int | None, device: str) -> Distillation:
         from methods.parts.trd.model import Distillation
@@ -199,13 +204,13 @@ class TRD:
         """
         if self.norm_split == "validation":
             if not validation:
-                raise MethodError(
+                raise UnsupportedError(
                     "trd[norm_split=validation] has no validation sample to measure its maps on: use "
                     "'trd[norm_split=heldout]'."
                 )
             return list(range(count)), list(range(validation))
         if count < 2:
-            raise MethodError(
+            raise UnsupportedError(
                 f"trd[norm_split=heldout] holds out one of at least two training samples, and there is {count}: add "
                 "samples, or use 'trd[norm_split=validation]'."
             )

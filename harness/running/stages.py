@@ -23,6 +23,7 @@ from harness.contract import (
     MethodError,
     Prediction,
     Sample,
+    UnsupportedError,
     UsesValidation,
     UsesWeights,
 )
@@ -256,15 +257,18 @@ class CellRun:
         seed, device = self.cell.seed, self.job.device
         with self._inside_method():
             if self.job.checkpoint is None:
-                train, held_out = (SampleSequence(dataset, refs) for refs in (samples.train, samples.validation))
+                read = SampleSequence(dataset, (*samples.train, *samples.validation))
+                train, held_out = read[: len(samples.train)], read[len(samples.train) :]
                 try:
                     with cache_during_fit(method, self.job) as self._cache:
                         if held_out and isinstance(method, UsesValidation):
                             method.use_validation(held_out)
                         method.fit(train, seed=seed, device=device, progress=self._log.beside(self.events.progress))
+                except UnsupportedError:
+                    raise
                 except MethodError as error:
-                    raise type(error)(f"{error} (last training sample read: {train.last_read})") from error
-                self._in_method -= train.seconds + held_out.seconds
+                    raise type(error)(f"{error} (last sample read: {read.last_read})") from error
+                self._in_method -= read.seconds
             elif isinstance(method, Checkpointed):
                 method.load_checkpoint(self.job.checkpoint, self.cell.category, seed=seed, device=device)
             torch_state.synchronise(device)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from sklearn.random_projection import SparseRandomProjection, johnson_lindenstrauss_min_dim
 from torch import Tensor
 
-from harness.contract import MethodError, Progress
+from harness.contract import Progress
 from methods.parts.dense import dense
+from methods.parts.finite import require_finite
 
 __all__ = ["approximate_coreset", "greedy_coreset", "projected"]
 
@@ -151,6 +152,11 @@ def projected(
     Returns
     -------
     (n, k) ``dtype`` on ``device``.
+
+    Raises
+    ------
+    MethodError
+        If a vector is not finite.
     """
     count, dim = vectors.shape
     target = int(johnson_lindenstrauss_min_dim(count, eps=eps))
@@ -162,6 +168,7 @@ def projected(
         progress("project", start, count)
         part = slice(start, start + _CHUNK)
         rows = _rows(vectors, part)
+        require_finite(rows, rows.dtype)
         result[part] = torch.from_numpy(projection.transform(rows) if projection else rows.copy())
     progress("project", count, count)
     return result
@@ -206,11 +213,7 @@ class _Cover:
             distances = [torch.linalg.norm(rows - points[start].float(), dim=1) for start in starts]
             self._bound[part] = torch.stack(distances).mean(0)
         self._note(0)
-        if not bool(self._bound.isfinite().all()):
-            raise MethodError(
-                f"The features hold NaN, or values too large for {str(points.dtype).removeprefix('torch.')}: "
-                "look for broken samples with 'harness data verify'."
-            )
+        require_finite(self._bound, points.dtype)
 
     def advance(self) -> None:
         """Update the vectors with the largest bounds and pick among them as long as no other can be the farthest."""

@@ -71,7 +71,7 @@ def fill_from(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
     Raises
     ------
     MethodError
-        If a tensor is missing or has another shape.
+        If a tensor is missing, has another shape, or is not finite.
     """
     own = module.state_dict()
     needed = [name for name in own if not name.endswith("num_batches_tracked")]
@@ -84,4 +84,6 @@ def fill_from(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
                 f"The weight file {path} has '{name}' of shape {tuple(tensors[name].shape)}, "
                 f"expected {tuple(own[name].shape)}."
             )
+        if not bool(tensors[name].isfinite().all()):
+            raise MethodError(f"The weight file {path} has NaN or infinite values in '{name}': {_FETCH_AGAIN}.")
     module.load_state_dict({name: tensors[name].float() for name in needed}, strict=False)

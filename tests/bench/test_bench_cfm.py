@@ -39,7 +39,7 @@ cloud reaches a quarter of the pixels, whose mappings remain: an epoch there can
 
 def built(name: str) -> CFM:
     method = METHODS[name]()
-    method._build(0, "cpu")
+    method._make_ready(*method._build(0, "cpu"))
     return method
 
 

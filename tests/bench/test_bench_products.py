@@ -58,6 +58,6 @@ def inference(kind: Callable[[], CFM], source: str) -> Callable[[], object]:
     name, folder, category = SOURCES[source]
     dataset = open_dataset(name, folder)
     method = kind()
-    method._build(0, "cpu")
+    method._make_ready(*method._build(0, "cpu"))
     inputs = method.prepare(dataset.load(dataset.refs(category, "test")[0]).blind())
     return lambda: method.infer(inputs)

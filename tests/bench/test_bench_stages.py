@@ -105,7 +105,7 @@ def test_stages_of_inference(name, source, page, benchmark, capsys):
     dataset = open_dataset(dataset_name, folder)
     ref = dataset.refs(category, "test")[0]
     method = METHODS[name]()
-    method._build(0, DEVICE)
+    method._make_ready(*method._build(0, DEVICE))
     watch = LoadWatch(DEVICE)
     found = Measured(peak=matmul_peak(DEVICE))
 
@@ -168,8 +168,7 @@ def train_once(method: CFM, samples: list, found: Measured) -> None:
 def test_formulas_of_the_direct_path(name):
     """What is counted where networks run on tensors without content, which takes no time."""
     method = METHODS[name]()
-    method._build(0, "cpu")
-    extractors, pair = method._fitted()
+    extractors, pair = method._build(0, "cpu")
     network, pair = copy.deepcopy(extractors.points).to("meta"), copy.deepcopy(pair).to("meta")
     counts: dict[str, int] = {}
     spend = counted(counts)

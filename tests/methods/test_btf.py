@@ -73,7 +73,7 @@ def test_features_equal_the_oracle(published: BTF, network: torch.nn.Module) -> 
 def test_the_network_of_depth_gets_depth_in_three_channels(network: torch.nn.Module) -> None:
     sample = make_sample(4, height=180, width=120, radius=30)
     method = BTF(features="depth")
-    method._build(seed=0, device="cpu")
+    method._extractor = method._build(seed=0, device="cpu")
     expected = oracle.wide_resnet_patches(network, np.stack([oracle.depth_input(sample.xyz)] * 3))
     np.testing.assert_allclose(patches_of(method, sample), expected, atol=1e-4 * np.abs(expected).max())
 
@@ -151,8 +151,8 @@ def test_the_removed_background_is_black_unless_it_is_kept() -> None:
     other = replace(sample, rgb=np.where(sample.plane[..., None], np.uint8(200), sample.rgb))
     for background, same in (("black", True), ("keep", False)):
         method = BTF(rgb_background=background)
-        method._build(seed=0, device="cpu")
-        first, second = (method._extractor.prepare(variant).image for variant in (sample, other))
+        extractor = method._build(seed=0, device="cpu")
+        first, second = (extractor.prepare(variant).image for variant in (sample, other))
         assert torch.equal(first, second) == same
 
 

@@ -149,7 +149,7 @@ def test_mappings_have_the_published_number_of_parameters(variant, first: int, s
 )
 def test_memory_of_the_networks_equals_the_published_one(variant, megabytes: float) -> None:
     method = variant()
-    method._build(seed=0, device="cpu")
+    method._make_ready(*method._build(seed=0, device="cpu"))
     sizes = method.state_bytes()
     assert sizes["weights"] / 1e6 == pytest.approx(megabytes, abs=0.02)
     assert (sizes["bank"], sizes["other"]) == (0, 0)

@@ -158,7 +158,7 @@ def test_features_that_cfm_extracted_are_read_from_the_cache(tmp_path: Path, mon
 @pytest.mark.parametrize(("radius", "fact"), [(0, r"\b0 valid points"), (1.2, r"\b16\b")])
 def test_a_cloud_that_is_too_small_is_an_error(radius: float, fact: str) -> None:
     method = Shallow(**SMALL)
-    method._build(seed=0, device="cpu")
+    method._extractors, method._network = method._build(seed=0, device="cpu")
     with pytest.raises(MethodError, match=fact):
         predict(method, radius)
 

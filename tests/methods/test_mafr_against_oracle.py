@@ -149,7 +149,8 @@ def test_maps(side: int, shape: tuple[int, int]) -> None:
     sample = make_sample(4, height=shape[0], width=shape[1], radius=14)
     method = Shallow(grid=side, centres=48, group_size=16)
     extractors, _ = method._build(seed=3, device="cpu")
-    method._network = head = new_head(*extractors.channels, width=40)
+    head = new_head(*extractors.channels, width=40)
+    method._extractors, method._network = extractors, head
     tokens = extractors.tokens(extractors.prepare(sample))
     prediction = method.infer(method.prepare(sample))
     pixels = None if side == 224 else tokens.pixels.tolist()

@@ -19,8 +19,7 @@ from methods.parts.interpolation import cloud_rows
 def test_chunks_of_a_fixed_size_of_which_the_last_is_not_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(maps_module._CHUNK, "cpu", maps_module._CHUNK["cuda"])
     method = CFMTiny(centres=32, group_size=16)
-    method._build(0, "cpu")
-    extractors, pair = method._fitted()
+    method._extractors, method._pair = extractors, pair = method._build(0, "cpu")
     memory = HostMemory()
     extractors.graphs = Graphs(lambda: memory)
     inputs = method.prepare(make_sample(0, radius=40))

@@ -30,7 +30,7 @@ def test_held_bytes_are_reported_and_an_inference_takes_few_more_and_queues_few_
 ) -> None:
     fake_what_is_kept(monkeypatch)
     method = variant()
-    method._build(0, "cpu")
+    method._make_ready(*method._build(0, "cpu"))
     prepared = {points: method.prepare(make_sample(0, radius=radius)) for radius, points in RADII.items()}
     operations = {}
     with FakeTensorMode(), LiveBytes() as live, torch.no_grad():

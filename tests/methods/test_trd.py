@@ -10,7 +10,7 @@ import pytest
 import torch
 from samples import make_sample, no_progress
 
-from harness.contract import MethodError, Prediction, Sample
+from harness.contract import MethodError, Prediction, Sample, UnsupportedError
 from harness.measure.reach import reachable_bytes
 from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.normals import sobel_derivatives, surface_normals
@@ -260,13 +260,13 @@ def test_modalities_are_those_that_the_third_image_is_made_of() -> None:
 
 def test_two_samples_are_enough_and_one_is_an_error() -> None:
     assert np.isfinite(predict(fit(samples=2)).anomaly_map).all()
-    with pytest.raises(MethodError, match="norm_split=validation"):
+    with pytest.raises(UnsupportedError, match="norm_split=validation"):
         fit(samples=1)
 
 
 def test_without_validation_samples_there_is_nothing_to_normalise_by() -> None:
     for validation in (None, []):
-        with pytest.raises(MethodError, match="norm_split=heldout"):
+        with pytest.raises(UnsupportedError, match="norm_split=heldout"):
             fit(validation=validation, norm_split="validation")
 
 

@@ -33,7 +33,7 @@ from methods.cfm import CFM, CFMTiny
 )
 def test_inference_reads_no_value_from_the_device(monkeypatch, variant, parameters) -> None:
     method = variant(centres=64, group_size=16, **parameters)
-    method._build(0, "cpu")
+    method._make_ready(*method._build(0, "cpu"))
     prepared = method.prepare(make_sample(0, radius=40))
     fake_what_is_kept(monkeypatch)
     with FakeTensorMode(), torch.no_grad():
@@ -56,8 +56,7 @@ def test_reading_a_value_would_be_detected() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_inference_on_a_device_waits_only_for_its_result() -> None:
     method = CFMTiny()
-    method._build(0, "cuda")
-    method._make_ready(*method._fitted())
+    method._make_ready(*method._build(0, "cuda"))
     inputs = method.prepare(make_sample(0, radius=40))
 
     def queue() -> torch.Tensor:

@@ -30,8 +30,8 @@ def data(tiny_mvtec: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(harness, data: Path):
-    def call(*more: str | Path, method: str = "calibrated", category: str = "bagel"):
-        where = ("--dataset", "mvtec3d", "--data", data, "--categories", category, "--shots", "3")
+    def call(*more: str | Path, method: str = "calibrated", category: str = "bagel", shots: int = 3):
+        where = ("--dataset", "mvtec3d", "--data", data, "--categories", category, "--shots", str(shots))
         settings = ("--preset", "quick", "--weights", "random", "--device", "cpu")
         return harness("run", "--methods", method, *where, *settings, *more)
 
@@ -101,3 +101,22 @@ def test_a_saved_method_predicts_without_validation_samples(run, harness, data: 
     predicted = harness("predict", "calibrated", "--fitted", fitted, *inputs, "--out", "map.npy")
     assert predicted.returncode == 0, predicted.stderr
     assert np.isfinite(np.load(tmp_path / "map.npy")).all()
+
+
+def test_an_error_about_a_validation_sample_names_it(run, records, data: Path) -> None:
+    rows, columns = np.mgrid[:96, :96] * 1e-3
+    flat = np.stack([columns, rows, np.full_like(rows, 0.5)], -1).astype(np.float32)
+    tifffile.imwrite(data / "bagel" / "validation" / "good" / "xyz" / "001.tiff", flat, photometric="rgb")
+    run(method="trd[size=64,width=8,epochs=1,norm_split=validation]")
+    (record,) = records()
+    assert record["status"] == "failed"
+    assert "no point on the object" in record["reason"]
+    assert "last sample read: bagel/validation/good/001" in record["reason"]
+
+
+def test_a_method_that_holds_out_samples_does_not_support_a_single_one(run, records) -> None:
+    assert run(shots=1, method="trd[size=64,width=8,epochs=1]").returncode == 3
+    (record,) = records()
+    assert record["status"] == "unsupported"
+    assert "norm_split=validation" in record["reason"]
+    assert "last sample read" not in record["reason"]

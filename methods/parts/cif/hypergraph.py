@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import MethodError
+from methods.parts.finite import require_finite
 
 __all__ = ["JointGraph", "cluster_features", "clustered", "incidence_of"]
 
@@ -31,15 +32,17 @@ def clustered(tokens: Tensor, clusters: int, seed: int) -> Tensor:
     Raises
     ------
     MethodError
-        If there are fewer tokens than clusters.
+        If there are fewer tokens than clusters, or one is not finite.
     """
     if len(tokens) < clusters:
         raise MethodError(
             f"The object covers {len(tokens)} of the image's tokens, fewer than {clusters} clusters: choose fewer, for "
             f"example 'cif[clusters={max(1, len(tokens) // 2)}]', or look at it with 'harness data verify'."
         )
+    on_host = tokens.cpu().numpy()
+    require_finite(on_host, on_host.dtype)
     with threadpool_limits(1, "openmp"):
-        found = KMeans(clusters, n_init=1, random_state=seed).fit_predict(tokens.cpu().numpy())
+        found = KMeans(clusters, n_init=1, random_state=seed).fit_predict(on_host)
     return torch.from_numpy(found).long().to(tokens.device)
 
 

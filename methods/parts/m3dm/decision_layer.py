@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import SGDOneClassSVM
 
 from harness.contract import MethodError
+from methods.parts.finite import require_finite
 
 __all__ = ["DecisionLayer", "one_class_weights"]
 
@@ -72,8 +73,9 @@ def one_class_weights(rows: NDArray[np.float32], nu: float, names: Sequence[str]
     Raises
     ------
     MethodError
-        If a weight is not positive, or all scores of a bank are 0.
+        If a weight is not positive, a score is not finite, or all scores of a bank are 0.
     """
+    require_finite(rows, rows.dtype)
     for name, column in zip(names, rows.T, strict=True):
         if not column.any():
             raise MethodError(
