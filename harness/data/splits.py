@@ -17,6 +17,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
+from harness.data.nominal import held_out
 from harness.data.registry import DATASETS
 from harness.data.split_files import SPLIT_NAMES, draw, read_lists
 from harness.dataset_contract import ByInstance, Dataset
@@ -127,6 +128,8 @@ class FewShotLists:
         Ids of the training samples that are there.
     mend
         What to do where a sample of a list is not there.
+    held_out
+        Ids that the list of all samples leaves out, for thresholds to be set on them.
     """
 
     dataset: str
@@ -135,6 +138,7 @@ class FewShotLists:
     instances: Mapping[str, str]
     available: frozenset[str]
     mend: str
+    held_out: frozenset[str] = frozenset()
 
     def first(self, name: str, count: int) -> tuple[str, ...]:
         """Return the first ids of a list."""
@@ -152,7 +156,8 @@ class FewShotLists:
         if shots == "full" or shots > len(self.instances):
             if self.instances and not self.available:
                 raise DataError(self._too_few(shots))
-            return replace(self._split(shots, name, sorted(self.available)), too_few=self._too_few(shots))
+            ids = sorted(self.available - self.held_out if shots == "full" else self.available)
+            return replace(self._split(shots, name, ids), too_few=self._too_few(shots))
         if shots > len(self.available):
             raise DataError(
                 f"{self.category} of {self.dataset} has {len(self.available)} training samples on disk, fewer than "
@@ -189,6 +194,9 @@ class FewShotLists:
 def load_split(dataset: Dataset, category: str, shots: Shots, name: str) -> TrainingSplit:
     """Return the training samples of a cell; all that are there where no more exist.
 
+    Of own data without a validation split, ``full`` leaves out a tenth, which thresholds are set on
+    (:func:`harness.data.nominal.held_out`).
+
     Parameters
     ----------
     dataset, category
@@ -218,7 +226,17 @@ def lists_of(dataset: Dataset, category: str) -> FewShotLists:
     path = own_lists_path(dataset, category)
     kept = read_lists(path, name, category, mend, whole=True) if _lies(path) else {}
     mend = f"put them back, or draw the lists again with {again}"
-    return FewShotLists(name, category, kept, instances, frozenset(instances), mend)
+    return FewShotLists(
+        name, category, kept, instances, frozenset(instances), mend, _held_out(dataset, category, instances)
+    )
+
+
+def _held_out(dataset: Dataset, category: str, instances: Mapping[str, str]) -> frozenset[str]:
+    """Return what the list of all samples leaves out: of own data alone, where no validation split is there."""
+    name = dataset.info.name
+    if name in DATASETS or dataset.refs(category, "validation"):
+        return frozenset()
+    return held_out(name, category, instances)
 
 
 def published_lists(dataset: str, category: str) -> FewShotLists:

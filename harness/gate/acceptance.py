@@ -173,7 +173,7 @@ def _of_data(record: Record, others: Sequence[Record]) -> Iterator[str]:
         if other is record or (theirs.dataset, theirs.category) != (cell.dataset, cell.category):
             continue
         same = (theirs.shots, theirs.split) == (cell.shots, cell.split)
-        content = other.content if same else replace(other.content, train="")
+        content = other.content if same else replace(other.content, train="", nominal="")
         if other.test_images.digest != record.test_images.digest:
             yield f"its test images are not those of {other.cell.label}"
         elif change := data_change(content, record.content):

@@ -8,11 +8,62 @@ from dataclasses import dataclass
 from harness import registry
 from harness.contract import ParameterValue, UsesValidation
 from harness.data.fields import fields_digest
+from harness.data.nominal import left_out
+from harness.data.splits import instances_of
 from harness.dataset_contract import Dataset, SampleRef
 from harness.plan.job import Job
 from harness.store.record import DataContent
 
-__all__ = ["CellSamples", "lacking_validation"]
+__all__ = ["CellSamples", "NominalSamples", "lacking_validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class NominalSamples:
+    """The nominal samples that thresholds are set on.
+
+    Parameters
+    ----------
+    refs
+        Empty where there are none, with a ``reason``.
+    source
+        Where they come from, as a noun in the plural.
+    reason
+        Why there are none, and what to do, in a sentence.
+    """
+
+    refs: tuple[SampleRef, ...] = ()
+    source: str = ""
+    reason: str = ""
+
+    @classmethod
+    def of(cls, job: Job, dataset: Dataset, *, validation_fitted: bool) -> NominalSamples:
+        """Choose them: those of the validation split, else training samples that the method is not fitted on.
+
+        Parameters
+        ----------
+        job, dataset
+            The cell's, and where its samples lie.
+        validation_fitted
+            Whether fit reads the validation samples.
+        """
+        category = job.cell.category
+        if validation := dataset.refs(category, "validation"):
+            return cls(validation, "validation samples" + (", which fit also read" if validation_fitted else ""))
+        if job.checkpoint is not None:
+            return cls(
+                reason=f"{dataset.info.title} has no validation split for {category}, and what released weights were "
+                "trained on is not known: train the method, without --checkpoint."
+            )
+        instances = instances_of(dataset, category)
+        ids = set(left_out(dataset.info.name, category, instances, job.train_ids))
+        if not ids:
+            return cls(
+                reason=f"All training samples of {category} are fitted, and {dataset.info.title} has no validation "
+                "split for it: fit fewer with --shots N."
+            )
+        full = job.cell.shots == "full"
+        source = "training samples held out of the fit" if full else "training samples that the shots leave out"
+        return cls(tuple(ref for ref in dataset.refs(category, "train") if ref.id in ids), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +78,14 @@ class CellSamples:
         What fit looks at besides; empty where the method wants none (:class:`harness.contract.UsesValidation`).
     test
         The whole test set of the category.
+    nominal
+        What thresholds are set on.
     """
 
     train: tuple[SampleRef, ...]
     validation: tuple[SampleRef, ...]
     test: tuple[SampleRef, ...]
+    nominal: NominalSamples
 
     @classmethod
     def of(cls, job: Job, dataset: Dataset) -> CellSamples:
@@ -43,6 +97,7 @@ class CellSamples:
             tuple(by_id[name] for name in job.train_ids),
             dataset.refs(cell.category, "validation") if wanted else (),
             dataset.refs(cell.category, "test"),
+            NominalSamples.of(job, dataset, validation_fitted=wanted),
         )
 
     def content(
@@ -65,11 +120,13 @@ class CellSamples:
         fields
             Optional fields whose files count, too.
         """
+        nominal = self.nominal.refs
         return DataContent(
             train="" if job.checkpoint else content_digest(self.train),
             test=content_digest(self.test),
             fields=fields_digest(dataset, [*self.train, *self.validation, *self.test], fields),
             validation=content_digest(self.validation) if self.validation else "",
+            nominal=content_digest(nominal) if nominal else "",
         )
 
 

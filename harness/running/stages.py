@@ -1,4 +1,4 @@
-"""The stages of one cell: load, fit, state, reading, latency, score, metrics, memory, record.
+"""The stages of one cell: load, fit, state, reading, latency, score, nominal, metrics, memory, record.
 
 The latency pass comes before the score pass, which uses its predictions: a test sample is predicted once, apart from
 the repeated calls of the latency pass and the memory pass.
@@ -6,10 +6,10 @@ the repeated calls of the latency pass and the memory pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -36,22 +36,22 @@ from harness.errors import DataError
 from harness.files.digest import digest
 from harness.implementations import Implementation, fallbacks, implementation_texts, implementations_of
 from harness.measure import environment, torch_state
-from harness.measure.clock import DeviceClock
-from harness.measure.energy import energy_meter
 from harness.measure.host import frozen_gc
-from harness.measure.latency import Timing, measure_latency, raw_times, summarise, windows
-from harness.measure.load import LoadWatch, OtherLoad
+from harness.measure.latency import raw_times, summarise, windows
+from harness.measure.load import OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
 from harness.measure.state import AllocatorLevel, allocator_level, check_state
 from harness.metrics import RankedTestSet
-from harness.metrics.scoring import Scored, errors_name_sample, require_prediction
+from harness.metrics.scoring import Scored, errors_name_sample
 from harness.plan.job import Job
 from harness.plan.modalities import used_modalities
-from harness.plan.samples import CellSamples
+from harness.plan.samples import CellSamples, NominalSamples
 from harness.running.accuracy import Accuracy, nullable
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
+from harness.running.nominal import score_nominal
+from harness.running.speed import Speed, measure_speed
 from harness.running.training_log import TrainingLog
 from harness.store.claims import require_claim
 from harness.store.counts import count_images
@@ -60,6 +60,7 @@ from harness.store.environment import Environment
 from harness.store.fitted import Origin, save_fitted
 from harness.store.maps import ANOMALY_MAP, ImageMaps, save_maps
 from harness.store.measurements import Energies, Memory, Size, StateSizes
+from harness.store.nominal import NominalScores
 from harness.store.record import (
     DataContent,
     Record,
@@ -71,14 +72,6 @@ from harness.store.record import (
 from harness.store.store import Store
 
 __all__ = ["CellRun"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Speed:
-    """The latency pass in strict math, on CUDA also that in default math, and other load during both."""
-
-    timings: tuple[Timing, ...]
-    load: OtherLoad
 
 
 class CellRun:
@@ -106,6 +99,7 @@ class CellRun:
         self._failures: list[str] = []
         self._log = TrainingLog(replace(job, log=None))
         self._details = ""
+        self._nominal: NominalScores | None = None
         self._implementations: Mapping[str, Implementation] = {}
 
     @contextmanager
@@ -172,6 +166,7 @@ class CellRun:
             scored = self._score(method, dataset, mixed, reading, predicted)
             scored.arrange([ref.id for ref in test])
             reading = reading.blind()
+        self._score_nominal(method, dataset, samples.nominal)
         with self._stage("metrics"):
             test_set = scored.ranked()
             accuracy = Accuracy.of(scored, test_set)
@@ -200,11 +195,15 @@ class CellRun:
         fields = registry.load(self.cell.method).meta.needs
         return samples.content(self.job, dataset, dataset.content_digest, fields)
 
-    def _save_details(self, test_set: RankedTestSet, accuracy: Accuracy, speed: _Speed, reading: Reading) -> None:
+    def _save_details(self, test_set: RankedTestSet, accuracy: Accuracy, speed: Speed, reading: Reading) -> None:
         """Write scores, raw times and counts."""
         store = Store(self.job.results)
         raw = {**raw_times(*speed.timings), "decode": reading.decode_ms, "clean": reading.clean_ms}
-        details = Details(accuracy.images, {window: np.array(times) for window, times in raw.items()})
+        details = Details(
+            accuracy.images,
+            {window: np.array(times) for window, times in raw.items()},
+            self._nominal or NominalScores(),
+        )
         counts = None
         with self._noting("no interval or curve, since the pixels could not be counted"):
             counts = count_images(test_set, [image.id for image in accuracy.images])
@@ -219,7 +218,7 @@ class CellRun:
         if self.job.save_fitted is not None:
             with self._noting("the fitted method was not saved"):
                 origin = Origin.of(self._open(), self.cell.category)
-                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, origin)
+                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, origin, self._nominal)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))
@@ -315,36 +314,29 @@ class CellRun:
             self.events.progress("score", done, len(test))
         return scored
 
-    def _speed(self, method: Method, reading: Reading) -> tuple[_Speed, dict[str, Prediction]]:
-        """Run the latency pass, and return the first prediction of each sample, in strict math, by the sample's id."""
-        predicted: dict[str, Prediction] = {}
+    def _score_nominal(self, method: Method, dataset: Dataset, samples: NominalSamples) -> None:
+        """Score the samples that thresholds are set on; nothing is lost where one can't be scored."""
+        if not samples.refs:
+            return
+        with self._noting("no threshold was set"), self._stage("nominal"):
+            predict = partial(self._predict, method)
+            self._nominal = score_nominal(predict, dataset, samples, self._progress("nominal"))
 
-        def keep(sample: Sample, prediction: Prediction) -> None:
-            require_prediction(prediction, sample.id)
-            # A copy: the next call may overwrite the buffer of the maps. Scoring later leaves CPU caches as they are.
-            predicted[sample.id] = deepcopy(replace(prediction, extras={}))
+    def _speed(self, method: Method, reading: Reading) -> tuple[Speed, dict[str, Prediction]]:
+        samples, budget = tuple(reading.samples.values()), self.cell.protocol.latency
+        speed, predicted = measure_speed(method, samples, self.job.device, budget, self._progress("latency"))
+        self._in_method += speed.seconds
+        return speed, predicted
 
-        device, samples, budget = self.job.device, tuple(reading.samples.values()), self.cell.protocol.latency
-        clock, passes = DeviceClock(device), 2 if device.startswith("cuda") else 1
-        timings: list[Timing] = []
-
-        def report(done: int, total: int) -> None:
-            self.events.progress("latency", len(timings) * total + done, passes * total)
-
-        watch, meter = LoadWatch(device), energy_meter(device)
-        timings.append(measure_latency(method, samples, budget, clock, report, keep, meter))
-        if passes > 1:
-            with torch_state.default_math():
-                timings.append(measure_latency(method, samples, budget, clock, report, meter=meter))
-            self._predict(method, samples[0].blind())  # makes anew what it keeps for a math, before memory is measured
-        self._in_method += sum(timing.seconds for timing in timings)
-        return _Speed(tuple(timings), watch.finish()), predicted
+    def _progress(self, stage: str) -> Callable[[int, int], None]:
+        """Return what is called with how much of a stage is done, and of how much."""
+        return partial(self.events.progress, stage)
 
     def _peak(self, method: Method, reading: Reading, meter: MemoryMeter) -> None:
         samples, seconds = tuple(reading.samples.values()), self.cell.protocol.memory_seconds
         self._add_sizes(measure_peak(lambda sample: self._predict(method, sample), samples, meter, seconds))
 
-    def _record(self, accuracy: Accuracy, speed: _Speed, reading: Reading, samples: CellSamples) -> Record:
+    def _record(self, accuracy: Accuracy, speed: Speed, reading: Reading, samples: CellSamples) -> Record:
         of_reading = {"decode": summarise(reading.decode_ms), "clean": summarise(reading.clean_ms)}
         return Record(
             cell=self.cell,

@@ -17,6 +17,7 @@ from harness.files.arrays import read_arrays
 from harness.files.atomic import write_atomically
 from harness.files.digest import digest, file_sha256
 from harness.store.measurements import Amount
+from harness.store.nominal import NominalScores
 from harness.store.record import ImageScore, Record
 from harness.store.store import Store, read_record_file
 
@@ -52,10 +53,13 @@ class Details:
         Every test image, in order.
     raw_ms
         Window of latency to its times in the order of the calls, (calls,) float64, ms.
+    nominal
+        Of the samples that thresholds are set on; empty where there are none.
     """
 
     images: tuple[ImageScore, ...] = ()
     raw_ms: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    nominal: NominalScores = field(default_factory=NominalScores)
 
 
 def write_details(path: Path, details: Details, counts: ImageCounts | None) -> str:
@@ -76,6 +80,7 @@ def write_details(path: Path, details: Details, counts: ImageCounts | None) -> s
         "labels": np.array([bool(image.label) for image in details.images], dtype=bool),
         "scores": np.array([image.score for image in details.images], dtype=np.float64),
         **pack_names([image.also for image in details.images]),
+        **_pack_nominal(details.nominal),
         **(counts.arrays() if counts is not None else {}),
         **{_RAW + window: np.asarray(times, dtype=np.float64) for window, times in details.raw_ms.items()},
     }
@@ -221,7 +226,27 @@ def _details_of(path: Path) -> Details:
     for window, times in raw.items():
         if times.ndim != 1 or times.dtype.kind != "f" or not (np.isfinite(times) & (times >= 0)).all():
             raise ValueError(f"the times of {window} are no list of numbers from 0 on")
-    return Details(tuple(images), {window: times.astype(np.float64) for window, times in raw.items()})
+    raw = {window: times.astype(np.float64) for window, times in raw.items()}
+    return Details(tuple(images), raw, _unpack_nominal(arrays))
+
+
+def _pack_nominal(nominal: NominalScores) -> dict[str, NDArray[Any]]:
+    """Return nominal scores as arrays for an archive; none where there are none."""
+    if not nominal.scores:
+        return {}
+    return {
+        "nominal_ids": np.array(nominal.ids, dtype=np.str_),
+        "nominal_scores": np.array(nominal.scores, dtype=np.float64),
+        "nominal_source": np.array(nominal.source, dtype=np.str_),
+    }
+
+
+def _unpack_nominal(arrays: Mapping[str, NDArray[Any]]) -> NominalScores:
+    """Undo :func:`_pack_nominal`; raise ValueError for other arrays."""
+    if "nominal_scores" not in arrays:
+        return NominalScores()
+    parts = {name: arrays.get(f"nominal_{name}", np.empty(0)).tolist() for name in ("ids", "scores", "source")}
+    return NominalScores.from_json(parts)
 
 
 @dataclass(frozen=True, slots=True)

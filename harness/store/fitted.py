@@ -24,8 +24,9 @@ from harness.data.weights import WeightStore
 from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
+from harness.store.nominal import NominalScores
 
-__all__ = ["Origin", "load_fitted", "read_cell", "read_origin", "save_fitted"]
+__all__ = ["Origin", "load_fitted", "read_cell", "read_nominal", "read_origin", "save_fitted"]
 
 _KEY = "harness"
 
@@ -73,7 +74,9 @@ class Origin:
         return cls(None if background is None else Background.from_json(background), cloud, side)
 
 
-def save_fitted(path: Path, method: Method, cell: Cell, origin: Origin | None = None) -> None:
+def save_fitted(
+    path: Path, method: Method, cell: Cell, origin: Origin | None = None, nominal: NominalScores | None = None
+) -> None:
     """Write a fitted method atomically; raise UsageError where it has no portable state.
 
     Parameters
@@ -82,13 +85,17 @@ def save_fitted(path: Path, method: Method, cell: Cell, origin: Origin | None = 
         The file, what is fitted, and for which cell.
     origin
         How its dataset reads and cleans clouds; that of the protocol by default.
+    nominal
+        What it scores the samples that thresholds are set on; None where there are none.
     """
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be saved: it does not implement state() and restore().")
-    header = json.dumps({"cell": cell.to_json(), "origin": (origin or Origin()).to_json()})
+    header: dict[str, object] = {"cell": cell.to_json(), "origin": (origin or Origin()).to_json()}
+    if nominal is not None:
+        header["nominal"] = nominal.to_json()
     arrays = {name: np.ascontiguousarray(array) for name, array in method.state().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(arrays, metadata={_KEY: header}))
+    write_atomically(path, save(arrays, metadata={_KEY: json.dumps(header)}))
 
 
 def read_cell(path: Path) -> Cell:
@@ -99,22 +106,34 @@ def read_cell(path: Path) -> Cell:
     PrerequisiteError
         Where the file is missing or was not written by :func:`save_fitted`.
     """
-    return _header(path, _open(path).metadata())
+    return _header(path)[0]
 
 
 def read_origin(path: Path) -> Origin:
     """Read how the clouds that a method was fitted on were read and cleaned; raise PrerequisiteError as others do."""
-    cell, header = read_cell(path), json.loads(_open(path).metadata()[_KEY])
+    cell, header = _header(path)
     if "origin" not in header:  # of version 0.1
         known = cell.dataset in DATASETS
         return Origin(getattr(load_reader(cell.dataset), "background", None)) if known else Origin()
     try:
         return Origin.from_json(header["origin"])
     except UNREADABLE as error:
-        raise PrerequisiteError(
-            f"The header of {path} can't be read ({error}): "
-            "fit it again with 'harness run --methods NAME --save-fitted'."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def read_nominal(path: Path) -> NominalScores | None:
+    """Read what a fitted method scores the samples that thresholds are set on; raise PrerequisiteError as others do.
+
+    Returns
+    -------
+    NominalScores or None
+        None where there were no such samples, as for files of version 0.1.
+    """
+    _, header = _header(path)
+    try:
+        return NominalScores.from_json(header["nominal"]) if "nominal" in header else None
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
 def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, device: str) -> Method:
@@ -126,7 +145,7 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
         Where the file is missing or unreadable, and where a pretrained file is missing or another than at fitting.
     """
     opened = _open(path)
-    cell = _header(path, opened.metadata())
+    cell, _ = _header(path, opened)
     method = _build(path, cell)
     if cell.weights and isinstance(method, UsesWeights):
         files = WeightStore(weights_dir).resolve(
@@ -169,17 +188,23 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def _header(path: Path, metadata: dict[str, str] | None) -> Cell:
+def _header(path: Path, opened: Any = None) -> tuple[Cell, dict[str, Any]]:
+    """Return the cell of a file, opened or not, and its whole header."""
+    metadata: dict[str, str] | None = (opened or _open(path)).metadata()
     if not metadata or _KEY not in metadata:
         raise PrerequisiteError(
             f"{path} is no fitted method: write one with 'harness run --methods NAME --save-fitted'."
         )
     try:
-        cell = Cell.from_json(json.loads(metadata[_KEY])["cell"])
+        header: dict[str, Any] = json.loads(metadata[_KEY])
+        cell = Cell.from_json(header["cell"])
         cell.id  # noqa: B018 - raises where the cell can't be identified
-        return cell
     except UNREADABLE as error:
-        raise PrerequisiteError(
-            f"The header of {path} can't be read ({error}): "
-            "fit it again with 'harness run --methods NAME --save-fitted'."
-        ) from error
+        raise _unreadable(path, error) from error
+    return cell, header
+
+
+def _unreadable(path: Path, error: Exception) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"The header of {path} can't be read ({error}): fit it again with 'harness run --methods NAME --save-fitted'."
+    )

@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+_SAMPLES = ("train", "validation", "test", "nominal")
+"""Fields of the content of a record that are the digests of samples."""
+
+
 def source_of(method: str) -> str:
     """Return the digest of the code that computes a method (:func:`harness.files.sources.source_digest`).
 
@@ -111,6 +115,8 @@ def data_change(then: DataContent, now: DataContent) -> str:
         "validation": (then.validation, now.validation),
         "test": (then.test, now.test),
     }
+    if then.nominal != then.validation:
+        named["nominal"] = (then.nominal, now.nominal)
     changed = [name for name, (before, after) in named.items() if before and after and before != after]
     if not changed and then.fields and now.fields and then.fields != now.fields:
         return "files of further fields of the samples have changed since"
@@ -174,6 +180,7 @@ def _data_of(record: Record) -> dict[tuple[str, ...], str]:
         ("test", cell.dataset, cell.category): content.test,
         ("validation", cell.dataset, cell.category): content.validation,
         ("train", cell.dataset, cell.category, str(cell.shots), cell.split): content.train,
+        ("nominal", cell.dataset, cell.category, str(cell.shots), cell.split): content.nominal,
     }
     if (info := DATASETS.get(cell.dataset)) and info.embedded and record.test_images.defects:
         digests["version", cell.dataset] = digest(sorted(record.test_images.defects))
@@ -186,7 +193,7 @@ def _data_since(record: Record, newest: Mapping[tuple[str, ...], str]) -> str:
     known = {key: newest[key] for key in own if key in newest}
     if any(own[key] != value for key, value in known.items() if key[0] == "version"):
         return f"another version of {record.cell.dataset} has been measured since"
-    content = {key[0]: value for key, value in known.items() if key[0] in ("train", "validation", "test")}
+    content = {key[0]: value for key, value in known.items() if key[0] in _SAMPLES}
     change = data_change(record.content, DataContent(**content))
     if change or "test" in content:
         return change

@@ -66,12 +66,15 @@ class DataContent:
         Of the optional fields of all these that the method needs; empty where these have no files of their own.
     validation
         Of the validation samples; empty where the method was given none.
+    nominal
+        Of the nominal samples that thresholds are set on; empty where there are none.
     """
 
     train: str = ""
     test: str = ""
     fields: str = ""
     validation: str = ""
+    nominal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
