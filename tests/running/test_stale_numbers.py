@@ -10,6 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from harness.data.nominal import left_out
+
 PLUGIN = Path(__file__).parents[1] / "plugin" / "colour_distance.py"
 
 
@@ -90,10 +92,16 @@ def test_data_rewritten_at_the_same_names_and_sizes_are_measured_again(
 
 def test_samples_that_the_cell_does_not_use_may_change(run, records, file: Path, data: Path) -> None:
     extra = data / "bagel" / "train" / "good"
+    copies = [str(index) for index in range(900, 922)]
     for kind, suffix in (("rgb", "png"), ("xyz", "tiff")):
-        shutil.copy(extra / kind / f"000.{suffix}", extra / kind / f"900.{suffix}")
+        for name in copies:
+            shutil.copy(extra / kind / f"000.{suffix}", extra / kind / f"{name}.{suffix}")
     assert run().returncode == 0
-    path = extra / "xyz" / "900.tiff"
+    fitted = [f"train/good/{index:03d}" for index in range(5)]
+    ids = {id_: id_ for id_ in (*fitted, *(f"train/good/{name}" for name in copies))}
+    used = {*fitted, *left_out("mvtec3d", "bagel", ids, fitted)}
+    unused = min(id_ for id_ in ids if id_ not in used)
+    path = extra / "xyz" / f"{unused[-3:]}.tiff"
     tifffile.imwrite(path, tifffile.imread(path)[::-1].copy())
     assert "Nothing to do" in run().stderr
 
