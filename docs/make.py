@@ -145,8 +145,7 @@ def draw_mismatch(results: Path) -> None:
     sample = Toy.folder() / "ridge" / "test" / "mismatch-plain"
     with TemporaryDirectory() as folder:
         files = ("--rgb", str(sample / "rgb" / "000.png"), "--xyz", str(sample / "xyz" / "000.tiff"))
-        fitted = ("--fitted", str(Store(results).fitted_path(cell)), "--out", f"{folder}/map.npy")
-        run("predict", "cfm", *fitted, *files)
+        run("predict", str(Store(results).fitted_path(cell)), *files, "--out", f"{folder}/map.npy")
         shutil.copyfile(f"{folder}/map.png", HERE / "toy_mismatch.png")
 
 

@@ -25,6 +25,7 @@ from harness.plan.job import Job
 from harness.plan.planning import Plan, Selection, make_plan
 from harness.report.results import Results
 from harness.report.tables import NothingMeasuredError, Source, TableRequest, published_grids
+from harness.running.predict import load_fitted
 from harness.store.pending import drop_finished, save_pending
 from harness.store.published import read_published
 from harness.store.query import RecordQuery
@@ -41,6 +42,7 @@ __all__ = [
     "compare",
     "datasets",
     "evaluate",
+    "load_fitted",
     "merge",
     "methods",
     "placed_jobs",

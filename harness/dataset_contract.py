@@ -170,11 +170,11 @@ class Dataset(Protocol):
 
     Notes
     -----
-    A reader may have three attributes by which ``harness predict`` treats a new cloud as those that a method was fitted
+    A reader may have four attributes by which ``harness predict`` treats a new cloud as those that a method was fitted
     on: ``background`` is the rule of :meth:`clean` (:class:`harness.data.background.Background`), ``cloud`` what files
-    hold that are no TIFF of metres (:class:`harness.data.own.description.CloudDescription`), and ``max_side`` the
-    pixels of the longer side above which :meth:`decode` makes samples smaller. Without ``background`` it refuses to
-    clean a new cloud.
+    hold that are no TIFF of metres (:class:`harness.data.own.description.CloudDescription`), ``max_side`` the pixels
+    of the longer side above which :meth:`decode` makes samples smaller, and ``files`` how images and clouds are named
+    (:class:`harness.data.own.description.Files`). Without ``background`` it refuses to clean a new cloud.
     """
 
     info: DatasetInfo

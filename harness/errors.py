@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     REGRESSION = 4
     PREREQUISITE = 5
     NOTHING_MEASURED = 6
+    ANOMALY_FOUND = 7
     INTERRUPTED = 130
 
 

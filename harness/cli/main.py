@@ -40,7 +40,7 @@ _VERBS = {
     "weights": "List or download pretrained weights.",
     "cache": "Show or clear what can be made again.",
     "verify": "Check that methods keep the contract; exit 3 if one does not.",
-    "predict": "Apply a fitted method to one sample.",
+    "predict": "Decide with a fitted method which new samples are anomalies.",
     "leaderboard": "Show the committed leaderboard, or update it.",
     "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
     "env": "Print versions and hardware.",
@@ -112,8 +112,8 @@ def cli(ctx: click.Context) -> None:
     harness tables                                  measured beside published
 
     Settings: an option wins over a HARNESS_* variable, that over [tool.harness] in pyproject.toml or harness.toml.
-    Exit codes: 0 ok, 1 bug, 2 usage, 3 some cell not ok, 4 regression, 5 prerequisite missing, 6 nothing measured,
-    130 interrupted.
+    Exit codes: 0 ok, 1 bug, 2 usage, 3 some cell or sample not ok, 4 regression, 5 prerequisite missing,
+    6 nothing measured, 7 anomaly found (predict --fail-on-anomaly), 130 interrupted.
     Completion in bash, also for zsh and fish: eval "$(_HARNESS_COMPLETE=bash_source harness)"
     """
     settings = read_settings()

@@ -20,6 +20,7 @@ __all__ = [
     "FOLDER",
     "Duration",
     "NameList",
+    "UserPath",
     "choice_option",
     "data_option",
     "device_option",

@@ -1,56 +1,150 @@
-"""``harness predict``: apply a fitted method to one sample."""
+"""``harness predict``: apply a fitted method to new samples, and decide about each."""
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import FILE, device_option, unverified_option, weights_dir_option
-from harness.cli.output import echo
+from harness.cli.options import FILE, UserPath, device_option, unverified_option, weights_dir_option
+from harness.cli.output import counted, echo_notes, warn
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.data.pairs import NewFiles
+    from harness.running.predict import FittedMethod
 
 __all__ = ["command"]
 
+_STANDARD_INPUT = "-"
+
 
 @click.command("predict")
-@click.argument("method")
-@click.option("--fitted", type=FILE, required=True, help="File written by 'harness run --save-fitted'.")
-@click.option("--rgb", type=FILE, required=True, help="8-bit colour image.")
+@click.argument("fitted", type=FILE)
+@click.option("--rgb", type=FILE, help="8-bit colour image of one sample.")
 @click.option(
     "--xyz",
     type=FILE,
-    required=True,
     help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none; for a method fitted on own "
     "data a file as theirs.",
 )
-@click.option(
-    "--out",
-    type=FILE,
-    default=Path("map.npy"),
-    show_default=True,
-    help="File of the anomaly map; a picture is written beside it.",
-)
-@click.option("--no-clean", is_flag=True, help="The cloud's background is removed already.")
 @click.option("--camera", type=FILE, help="JSON file of a depth image's camera, where each image has its own.")
+@click.option(
+    "--in",
+    "source",
+    metavar="DIR|GLOB|-",
+    help="Many samples: all below a folder, those of a glob of images, or those listed on standard input, a line each: "
+    "RGB<TAB>XYZ, or a JSON object with the keys rgb and xyz.",
+)
+@click.option(
+    "--out", type=UserPath(), help="Folder of maps (.npy, float32, 224 x 224) and pictures, or map.npy for one sample."
+)
+@click.option("--no-pictures", is_flag=True, help="Write maps alone; a picture takes longer than most predictions.")
+@click.option("--json", "form", type=click.Choice(["lines"]), help="Print a JSON object a line for each sample.")
+@click.option("--threshold", type=float, help="A sample is an anomaly where its score is above it.")
+@click.option("--fail-on-anomaly", is_flag=True, help="Exit with 7 where a sample is an anomaly.")
+@click.option("--method", metavar="FILE.py:CLASS", default="", help="Class of a method that is not installed.")
+@click.option("--no-clean", is_flag=True, help="The clouds' background is removed already.")
 @weights_dir_option
 @unverified_option
 @device_option
-def command(method: str, fitted: Path, rgb: Path, xyz: Path, out: Path, no_clean: bool, **options: Any) -> None:
-    """Write the anomaly map of one sample as .npy (float32, 224 x 224) and as a picture, and print its score.
+def command(
+    fitted: Path,
+    rgb: Path | None,
+    xyz: Path | None,
+    camera: Path | None,
+    source: str | None,
+    out: Path | None,
+    no_pictures: bool,
+    form: str | None,
+    fail_on_anomaly: bool,
+    no_clean: bool,
+    **options: Any,
+) -> ExitCode:
+    """Print verdict and score of new samples: 'anomaly', 'good', or 'undecided' where no threshold is known.
+
+    FITTED is a file written by 'harness run --save-fitted'. It is loaded once; the next sample is read while one is
+    predicted. A sample that can't be predicted is one line with the reason, and the others go on.
+
+    Exits with 3 where a sample could not be predicted, else with 7 where one is an anomaly and --fail-on-anomaly is
+    given.
 
     \b
     harness run --methods cfm --save-fitted
-    harness predict cfm --fitted results/fitted/FILE.safetensors --rgb a.png --xyz a.tiff --out map.npy
+    harness predict results/fitted/FILE.safetensors --rgb a.png --xyz a.tiff --out map.npy
+    harness predict results/fitted/FILE.safetensors --in parts --json lines --fail-on-anomaly
     """
-    from harness.report.figures.files import write_figure
-    from harness.report.pictures.show import draw_prediction
-    from harness.running.predict import predict_files
+    from harness.cli.predicted import Output
+    from harness.running.predict import load_fitted
+    from harness.running.stream import predict_each
 
-    predicted = predict_files(method, fitted, rgb, xyz, out, clean=not no_clean, **options)
-    picture = out.with_suffix(".png")
-    figure = draw_prediction(predicted.cell, predicted.sample, predicted.anomaly_map, predicted.score)
-    write_figure(figure, picture)
-    echo(f"score {predicted.score:.6g}")
-    echo(f"map {out}")
-    echo(f"picture {picture}")
+    _require_one_source(rgb, xyz, source)
+    output = Output(out, one=source is None, pictures=not no_pictures, as_json=form is not None)
+    method = load_fitted(fitted, clean=not no_clean, **options)
+    _say_what_it_decides_by(method, fail_on_anomaly=fail_on_anomaly)
+    files, total = _samples(method, rgb, xyz, source)
+    given = (one if camera is None else replace(one, camera=camera) for one in files)
+    counts: Counter[str] = Counter()
+    with output.progress(total) as step:
+        for answer in predict_each(method, given):
+            counts[output.show(method.cell, answer)] += 1
+            step()
+    if source is not None:
+        echo_notes([f"{counted(counts.total(), 'sample')}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}."])
+    if counts["error"]:
+        return ExitCode.CELL_NOT_OK
+    return ExitCode.ANOMALY_FOUND if fail_on_anomaly and counts["anomaly"] else ExitCode.OK
+
+
+def _require_one_source(rgb: Path | None, xyz: Path | None, source: str | None) -> None:
+    if (rgb is None) != (xyz is None):
+        raise UsageError("A sample is an image and a cloud: give both --rgb and --xyz, or --in.")
+    if (rgb is None) == (source is None):
+        raise UsageError("Name one sample with --rgb and --xyz, or many with --in DIR, --in 'GLOB' or --in -.")
+
+
+def _say_what_it_decides_by(method: FittedMethod, *, fail_on_anomaly: bool) -> None:
+    if fail_on_anomaly and method.rule.threshold is None:
+        raise UsageError(f"--fail-on-anomaly needs a threshold. {method.rule.meaning}")
+    if method.warning:
+        warn(method.warning)
+    echo_notes([method.rule.meaning])
+
+
+def _samples(
+    method: FittedMethod, rgb: Path | None, xyz: Path | None, source: str | None
+) -> tuple[Iterator[NewFiles], int | None]:
+    """Return the samples, and how many they are where that is known."""
+    from harness.data.pairs import NewFiles, matching_pairs, pairs_below
+    from harness.files.paths import user_path
+
+    if source is None:
+        assert rgb is not None
+        return iter([NewFiles(rgb.stem, rgb, xyz)]), 1
+    if source == _STANDARD_INPUT:
+        return _listed(), None
+    files, cloud = method.reader.files, method.reader.cloud
+    folder = user_path(source)
+    found = pairs_below(folder, files, cloud) if folder.is_dir() else matching_pairs(str(folder), files, cloud)
+    return iter(found), len(found)
+
+
+def _listed() -> Iterator[NewFiles]:
+    """Yield the samples of the lines of standard input as they come; ids that came before get a number."""
+    from harness.data.pairs import parse_line
+
+    buffered = sys.stdin.buffer
+    seen: Counter[str] = Counter()
+    # Without a buffer: one that a thread waits at keeps Python from ending on Ctrl-C.
+    for line in getattr(buffered, "raw", buffered):
+        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+        if not text.strip():
+            continue
+        one = parse_line(text)
+        seen[one.id] += 1
+        yield one if seen[one.id] == 1 else replace(one, id=f"{one.id}-{seen[one.id]}")

@@ -1,9 +1,8 @@
-"""Applying a fitted method to a single sample of the user."""
+"""A fitted method that predicts new samples, and decides about them."""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,166 +12,209 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.cell import Cell
 from harness.contract import Method, MethodError, Prediction, Sample
-from harness.data.background import Background
-from harness.data.clouds.cloud import read_cloud, within_rows
-from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
-from harness.data.smaller import sample_within
-from harness.data.units import require_metres
-from harness.errors import DataError, PrerequisiteError, UsageError
-from harness.files.atomic import write_atomically
+from harness.errors import DataError, UsageError
+from harness.files.paths import user_path
 from harness.measure import torch_state
+from harness.metrics.regions import Region, regions_above
 from harness.metrics.scoring import check_prediction, resize_map
 from harness.plan.modalities import used_modalities
 from harness.running.devices import choose_device
-from harness.store.fitted import Origin, load_fitted, read_cell, read_origin
+from harness.running.new_samples import NewSample, SampleReader
+from harness.running.verdicts import DecisionRule, Verdict, decision_rule
+from harness.store import fitted as fitted_file
 
-__all__ = ["PredictedSample", "predict_files"]
+__all__ = ["FittedMethod", "PredictedSample", "load_fitted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedSample:
-    """The prediction of a fitted method for a sample.
+    """What a fitted method says of a sample.
 
     Parameters
     ----------
-    cell
-        The cell that the method was fitted for.
-    sample
-        Cleaned; with its image and its cloud, whichever of them the method uses.
-    anomaly_map : (S, S) float32
-        In the evaluation geometry; higher is more anomalous.
+    id
+        Of the sample.
+    verdict
+        ``anomaly`` where the score is above the threshold, else ``good``; ``undecided`` where no threshold is known.
     score
-        Anomaly score of the image.
+        Anomaly score of the image, the same as in the record of the method's cell, bit for bit.
+    threshold
+        That of the verdict; None where none is known.
+    meaning
+        Where the threshold comes from, a sentence.
+    anomaly_map : (S, S) float32
+        In the evaluation geometry: the image padded to a square; higher is more anomalous.
+    pixel_threshold
+        Level of the map above which regions are marked; None where none is known.
+    regions
+        Connected regions above it, in pixels of the image that was given, the highest peak first; None where no level
+        is known. They are found apart from the verdict.
+    sample
+        What was made of the input: cleaned, and smaller where the method's dataset says so.
     """
 
-    cell: Cell
-    sample: Sample
-    anomaly_map: NDArray[np.float32]
+    id: str
+    verdict: Verdict
     score: float
+    threshold: float | None
+    meaning: str
+    anomaly_map: NDArray[np.float32]
+    pixel_threshold: float | None
+    regions: tuple[Region, ...] | None
+    sample: Sample
 
 
-def predict_files(
-    method: str,
-    fitted: Path,
-    rgb: Path,
-    xyz: Path,
-    out: Path,
-    *,
-    clean: bool = True,
-    camera: Path | None = None,
-    weights_dir: Path | None = None,
-    unverified: bool = False,
-    device: str = "auto",
-) -> PredictedSample:
-    """Run a fitted method on an image and its point cloud, and write its map.
+class FittedMethod:
+    """A fitted method in memory, on its device; made by :func:`load_fitted`.
 
     Parameters
     ----------
+    path
+        Its file, as messages name it.
+    cell
+        What it was fitted for.
     method
-        Name, or ``FILE.py:CLASS`` for a method that is not installed; checked against the file.
-    fitted
-        File of :func:`harness.store.fitted.save_fitted`.
-    rgb, xyz
-        8-bit image, and the cloud of its pixels: a file as those of the own data that the method was fitted on, else a
-        TIFF of (H, W, 3) floats in metres.
-    out
-        File of the map, an array for ``numpy.load``.
+        Ready for ``prepare`` and ``infer``.
+    reader
+        Makes samples of files and arrays.
+    rule
+        Decides.
+    """
+
+    def __init__(self, path: Path, cell: Cell, method: Method, reader: SampleReader, rule: DecisionRule) -> None:
+        self.path, self.cell, self.method, self.reader, self.rule = path, cell, method, reader, rule
+        self._modalities = used_modalities(cell.method, cell.parameters)
+
+    @property
+    def warning(self) -> str:
+        """A sentence about random weights; empty where the weights are pretrained, or there are none."""
+        if self.cell.protocol.weights != "random" or not registry.load(self.cell.method).meta.weights:
+            return ""
+        return (
+            f"{self.path} was fitted with random weights, which tests the way and not the parts: fit it with "
+            "'harness run --weights pretrained' before you go by what it says."
+        )
+
+    def predict(self, rgb: NDArray[Any], xyz: NDArray[Any], *, id: str = "") -> PredictedSample:
+        """Predict a sample in memory.
+
+        Parameters
+        ----------
+        rgb : (H, W, 3) uint8
+            Colour image, sRGB.
+        xyz : (H, W, 3) float
+            Point of every pixel in metres, x to the right, y down, z away from the camera; (0, 0, 0) where there is
+            none.
+        id
+            Of the sample.
+
+        Raises
+        ------
+        DataError
+            Where an array can't be used, or the method can't predict the sample.
+        """
+        return self.predict_sample(self.reader.take(rgb, xyz, id=id))
+
+    def predict_files(self, rgb: str | Path, xyz: str | Path, camera: str | Path | None = None) -> PredictedSample:
+        """Predict the sample of an image and a cloud, files such as the method was fitted on.
+
+        Parameters
+        ----------
+        rgb, xyz
+            8-bit image, and the cloud of its pixels: a file as those of the own data that the method was fitted on,
+            else a TIFF of (H, W, 3) floats in metres.
+        camera
+            JSON file of the camera of a depth image, where each of the dataset's images has its own.
+
+        Raises
+        ------
+        DataError, UsageError
+            Where a file can't be used, or the method can't predict the sample.
+        """
+        place = None if camera is None else user_path(camera)
+        return self.predict_sample(self.reader.read(user_path(rgb), user_path(xyz), place))
+
+    def predict_sample(self, new: NewSample) -> PredictedSample:
+        """Predict a sample that the reader made; raise DataError where the method can't."""
+        sample, rule = new.sample, self.rule
+        prediction = self._infer(sample)
+        values = resize_map(prediction.anomaly_map, self.cell.protocol.eval_size).astype(np.float32)
+        level = rule.pixel_threshold
+        return PredictedSample(
+            id=sample.id,
+            verdict=rule.verdict(float(prediction.score)),
+            score=float(prediction.score),
+            threshold=rule.threshold,
+            meaning=rule.meaning,
+            anomaly_map=values,
+            pixel_threshold=level,
+            regions=None if level is None else regions_above(values, level, new.frame),
+            sample=sample,
+        )
+
+    def _infer(self, sample: Sample) -> Prediction:
+        """Return a checked prediction of a sample that the method gets as in its cell: blind, of its modalities."""
+        try:
+            prediction = self.method.infer(self.method.prepare(sample.only(self._modalities).blind()))
+            check_prediction(prediction, sample.id)
+        except MethodError as error:
+            raise DataError(f"{error}") from error
+        except Exception as error:  # what a file of another fit makes of a method's code
+            raise DataError(
+                f"{self.cell.method} fails on this sample with {self.path} ({type(error).__name__}: {error}): "
+                "fit it again with 'harness run --methods NAME --save-fitted'."
+            ) from error
+        return prediction
+
+
+def load_fitted(
+    path: str | Path,
+    *,
+    method: str = "",
+    threshold: float | None = None,
+    clean: bool = True,
+    weights_dir: str | Path | None = None,
+    unverified: bool = False,
+    device: str = "auto",
+) -> FittedMethod:
+    """Load a fitted method once, to predict any number of samples.
+
+    Parameters
+    ----------
+    path
+        File that ``harness run --save-fitted`` wrote.
+    method
+        ``FILE.py:CLASS`` of a method that is not installed.
+    threshold
+        A sample is an anomaly where its score is above it.
     clean
         Whether the background is removed as in the dataset that the method was fitted on.
-    camera
-        JSON file of the camera of a depth image, where each of the dataset's images has its own.
     weights_dir, unverified, device
-        As for a run.
+        As for a run: folder of pretrained files, whether others than the published ones are taken, and ``cpu``,
+        ``cuda:0`` or ``auto``.
 
     Raises
     ------
-    UsageError, PrerequisiteError, DataError
-        Where the file holds another method, an input can't be used, or the map can't be written.
+    UsageError, PrerequisiteError
+        Where the file can't be used, or what it needs is missing: the message says how to mend it.
     """
-    if out.suffix != ".npy":
-        raise UsageError(f"The map's file must end in .npy, not '{out.suffix}': write '--out map.npy'.")
-    cell, origin = read_cell(fitted), read_origin(fitted)
-    sample = _read(rgb, xyz, origin, camera)
-    name = registry.load_reference(method) if ":" in method else method
-    if cell.method != name:
-        raise UsageError(f"{fitted} holds '{cell.method}', not '{name}': name that method.")
-    sample = _with_needed(sample, name)
-    if clean:
-        sample, _ = _required_background(origin, fitted, xyz).clean(sample)
+    place = user_path(path)
+    cell, origin = fitted_file.read_cell(place), fitted_file.read_origin(place)
+    _require_method(place, cell, method)
+    reader, rule = SampleReader(place, cell, origin, clean=clean), decision_rule(threshold)
     chosen = choose_device(device)
-    torch_state.configure(chosen, cell.seed)
-    model = load_fitted(fitted, weights_dir=weights_dir, unverified=unverified, device=chosen)
-    used = sample.only(used_modalities(name, cell.parameters))
-    prediction = _predict(model, used, f"{method} fails on this sample with {fitted}")
-    values = resize_map(prediction.anomaly_map, cell.protocol.eval_size).astype(np.float32)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, _npy(values))
-    except OSError as error:
-        raise PrerequisiteError(f"{out} can't be written ({error.strerror}): name another file with --out.") from error
-    return PredictedSample(cell, sample, values, prediction.score)
+    torch_state.configure(chosen, cell.seed, uses_torch=registry.load(cell.method).meta.uses_torch)
+    weights = None if weights_dir is None else user_path(weights_dir)
+    loaded = fitted_file.load_fitted(place, weights_dir=weights, unverified=unverified, device=chosen)
+    return FittedMethod(place, cell, loaded, reader, rule)
 
 
-def _predict(model: Method, sample: Sample, failure: str) -> Prediction:
-    """Return a checked prediction; raise DataError, which begins with ``failure`` where the method's code fails."""
-    try:
-        prediction = model.infer(model.prepare(sample))
-        check_prediction(prediction, sample.id)
-    except MethodError as error:
-        raise DataError(f"{error}") from error
-    except Exception as error:  # what a file of another fit makes of a method's code
-        raise DataError(
-            f"{failure} ({type(error).__name__}: {error}): "
-            "fit it again with 'harness run --methods NAME --save-fitted'."
-        ) from error
-    return prediction
-
-
-def _read(rgb: Path, xyz: Path, origin: Origin, camera: Path | None) -> Sample:
-    colours = read_rgb(rgb)
-    if origin.cloud is None:
-        points = read_xyz(xyz)
-    elif camera is None and origin.cloud.camera is not None and origin.cloud.camera.file:
+def _require_method(path: Path, cell: Cell, reference: str) -> None:
+    """Import the method of a file; raise UsageError where the reference leads to another, or it is not installed."""
+    if reference and (name := registry.load_reference(reference)) != cell.method:
+        raise UsageError(f"{path} holds '{cell.method}', and {reference} is '{name}': name the class of that method.")
+    known = cell.method in registry.method_names() or registry.imported_class(cell.method) is not None
+    if not known:
         raise UsageError(
-            f"Each image has a camera of its own where this method was fitted: name that of {xyz} with "
-            "--camera FILE.json."
+            f"{path} holds '{cell.method}', which is not installed: name its class with --method FILE.py:CLASS."
         )
-    else:
-        points = read_cloud(xyz, colours.shape[:2], origin.cloud, camera)
-    if colours.shape[:2] != points.shape[:2]:
-        raise DataError(
-            f"{rgb} is {colours.shape[1]}x{colours.shape[0]} but {xyz} is {points.shape[1]}x{points.shape[0]}: "
-            "both must have the same size, pixel by pixel."
-        )
-    nothing = np.zeros(points.shape[:2], bool)
-    sample = Sample(id=rgb.stem, category="", defect="", rgb=colours, xyz=points, plane=nothing)
-    require_metres(sample, xyz, GIVE_ANOTHER)
-    used = sample if origin.cloud is None else within_rows(sample, origin.cloud)
-    return sample_within(used, origin.max_side)
-
-
-def _required_background(origin: Origin, fitted: Path, xyz: Path) -> Background:
-    """Return the rule by which a new cloud can be cleaned as the others were; raise UsageError where there is none."""
-    if origin.background is not None and origin.background.rule != "marked":
-        return origin.background
-    unknown = "whose dataset doesn't say how they are cleaned"
-    why = unknown if origin.background is None else "whose objects are marked in images of their own"
-    raise UsageError(
-        f"{fitted} was fitted on clouds {why}: remove the background of {xyz} as it was done there, and add --no-clean."
-    )
-
-
-def _with_needed(sample: Sample, name: str) -> Sample:
-    """Return the sample with the optional fields that a method needs, where its two files give them."""
-    needs = registry.load(name).meta.needs
-    if others := [field for field in needs if field != "measured"]:
-        raise UsageError(
-            f"Method '{name}' needs '{others[0]}', which an image and a cloud do not give: use another method."
-        )
-    return replace(sample, measured=sample.xyz) if needs else sample
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, values, allow_pickle=False)
-    return stream.getvalue()

@@ -17,7 +17,7 @@ from harness import registry
 from harness.cell import UNREADABLE, Cell
 from harness.contract import Method, Portable, UsesWeights
 from harness.data.background import PROTOCOL_BACKGROUND, Background
-from harness.data.own.description import CloudDescription, Description, Naming
+from harness.data.own.description import CloudDescription, Description, Files, Naming
 from harness.data.own.reading import faults_in
 from harness.data.registry import DATASETS, load_reader
 from harness.data.weights import WeightStore
@@ -43,17 +43,21 @@ class Origin:
         What the files of own data hold; None for TIFF files of metres.
     max_side
         Pixels of the longer side above which samples are made smaller; 0 for never.
+    files
+        How the files of own data are named; None for other datasets, and where a list names them.
     """
 
     background: Background | None = PROTOCOL_BACKGROUND
     cloud: CloudDescription | None = None
     max_side: int = 0
+    files: Files | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, category: str) -> Origin:
         """Return how a dataset does it for a category."""
         background = getattr(dataset, "background", None) if "xyz" in dataset.modalities(category) else None
-        return cls(background, getattr(dataset, "cloud", None), getattr(dataset, "max_side", 0))
+        cloud, files = getattr(dataset, "cloud", None), getattr(dataset, "files", None)
+        return cls(background, cloud, getattr(dataset, "max_side", 0), files)
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -61,6 +65,7 @@ class Origin:
             "background": self.background and self.background.to_json(),
             "cloud": msgspec.to_builtins(self.cloud),
             "side": self.max_side,
+            "files": msgspec.to_builtins(self.files),
         }
 
     @classmethod
@@ -68,10 +73,12 @@ class Origin:
         """Return what :meth:`to_json` wrote; raise TypeError, ValueError or KeyError for anything else."""
         cloud = msgspec.convert(value["cloud"], CloudDescription | None)
         side = msgspec.convert(value["side"], int)
-        if faults := faults_in(Description(cloud or CloudDescription(unit="m"), Naming(max_side=side))):
+        files = msgspec.convert(value.get("files"), Files | None)
+        described = Description(cloud or CloudDescription(unit="m"), Naming(max_side=side), files or Files())
+        if faults := faults_in(described):
             raise ValueError(" ".join(faults[0]))
         background = msgspec.convert(value["background"], dict[str, object] | None)
-        return cls(None if background is None else Background.from_json(background), cloud, side)
+        return cls(None if background is None else Background.from_json(background), cloud, side, files)
 
 
 def save_fitted(

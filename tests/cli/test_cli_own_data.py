@@ -140,7 +140,7 @@ def test_a_fitted_method_reads_and_cleans_new_files_as_those_it_knows(
     shutil.rmtree(flanges)
     (fitted,) = (tmp_path / "results" / "fitted").iterdir()
     inputs = ("--rgb", new / "img" / "6.jpg", "--xyz", new / "cloud" / f"6.{SUFFIXES[kind]}")
-    predicted = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs, "--device", "cpu")
+    predicted = harness("predict", fitted, "--method", "./mine.py:Mine", *inputs, "--out", "map.npy")
     assert predicted.returncode == 0, predicted.stderr
     values = np.load(tmp_path / "map.npy")
     rows, columns = np.nonzero(values)

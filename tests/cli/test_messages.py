@@ -108,6 +108,8 @@ weights fetch nix
 methods nix
 splits --dataset nix
 predict nowhere --rgb file --xyz file
+predict nowhere --rgb file
+predict nowhere --in empty --out map.npy
 verify nix
 run --plan nowhere
 run --plan file

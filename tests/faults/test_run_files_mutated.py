@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +29,7 @@ from harness.files.atomic import sweep_temporaries
 from harness.files.locks import FileLock, is_locked, oldest_lock
 from harness.plan.job import Job, read_job, write_job
 from harness.report.status import read_states
-from harness.running.predict import predict_files
+from harness.running.predict import load_fitted
 from harness.store.claims import Claim, running_stems
 from harness.store.fitted import save_fitted
 from harness.store.pending import drop_finished, save_pending, unfinished
@@ -254,17 +253,13 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, byt
 
 def predicted(folder: Path, content: bytes) -> str:
     """Predict the sample with the content of a file of a fitted method: returns a digest, or that it was refused."""
-    file, out = folder / "one.safetensors", folder / "out" / "map.npy"
+    file = folder / "one.safetensors"
     file.write_bytes(content)
     try:
-        found = predict_files(
-            "mean-colour", file, folder / "rgb.png", folder / "xyz.tiff", out, clean=False, device="cpu"
-        )
+        method = load_fitted(file, clean=False, device="cpu")
+        found = method.predict_files(folder / "rgb.png", folder / "xyz.tiff")
     except (UsageError, DataError, PrerequisiteError):
-        assert not out.exists()
         return "refused"
-    finally:
-        shutil.rmtree(out.parent, ignore_errors=True)
     assert np.isfinite(found.anomaly_map).all()
     return str(found.anomaly_map.sum())
 

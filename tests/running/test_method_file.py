@@ -53,8 +53,8 @@ def test_a_method_file_is_measured_once_for_each_content_and_applied(
 
     (fitted,) = (tmp_path / "results" / "fitted").iterdir()
     sample = tiny_mvtec / "bagel" / "test" / "hole"
-    inputs = ("--rgb", sample / "rgb" / "000.png", "--xyz", sample / "xyz" / "000.tiff")
-    predicted = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs, "--device", "cpu")
+    inputs = ("--rgb", sample / "rgb" / "000.png", "--xyz", sample / "xyz" / "000.tiff", "--out", "map.npy")
+    predicted = harness("predict", fitted, "--method", "./mine.py:Mine", *inputs, "--device", "cpu")
     assert predicted.returncode == 0, predicted.stderr
     assert (tmp_path / "map.npy").is_file()
 
@@ -95,11 +95,11 @@ def test_a_method_that_needs_more_of_a_sample_is_applied_where_two_files_give_it
     (fitted,) = (tmp_path / "results" / "fitted").iterdir()
     sample = tiny_mvtec / "bagel" / "test" / "hole"
     inputs = ("--rgb", sample / "rgb" / "000.png", "--xyz", sample / "xyz" / "000.tiff", "--device", "cpu")
-    predicted = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs)
+    predicted = harness("predict", fitted, "--method", "./mine.py:Mine", *inputs)
     assert predicted.returncode == 0, predicted.stderr
 
     file.write_text(code.replace('"measured"', '"normals"'), encoding="utf-8")
-    refused = harness("predict", "./mine.py:Mine", "--fitted", fitted, *inputs)
+    refused = harness("predict", fitted, "--method", "./mine.py:Mine", *inputs)
     assert refused.returncode == 2
     assert "'normals'" in refused.stderr
     assert run("./mine.py:Mine").returncode == 3

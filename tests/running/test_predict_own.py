@@ -21,7 +21,7 @@ from harness.data.own.description import Camera, CloudDescription
 from harness.data.own.reading import read_description
 from harness.data.registry import DATASETS, OWN_DATA, load_reader
 from harness.errors import DataError, PrerequisiteError, UsageError
-from harness.running.predict import PredictedSample, predict_files
+from harness.running.predict import PredictedSample, load_fitted
 from harness.store.fitted import Origin, read_origin, save_fitted
 
 CODE = Path(__file__).parents[1] / "plugin" / "colour_distance.py"
@@ -54,12 +54,12 @@ def predict(tmp_path: Path) -> Iterator[Predict]:
     depth = np.rint(sample.xyz[..., 2] * 1e4).astype(np.uint16)
     Image.fromarray(depth).save(tmp_path / "new_depth.png")
 
-    def run(origin: Origin, **options: object) -> PredictedSample:
+    def run(origin: Origin, *, camera: Path | None = None, clean: bool = True) -> PredictedSample:
         fitted = tmp_path / "fitted.safetensors"
         save_fitted(fitted, method, cell, origin)
         assert read_origin(fitted) == origin
-        files = (tmp_path / "new.png", tmp_path / "new_depth.png", tmp_path / "map.npy")
-        return predict_files("mine", fitted, *files, device="cpu", **options)
+        loaded = load_fitted(fitted, device="cpu", clean=clean)
+        return loaded.predict_files(tmp_path / "new.png", tmp_path / "new_depth.png", camera)
 
     yield run
     registry._references.pop(name)

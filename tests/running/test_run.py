@@ -177,10 +177,11 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     (fitted,) = (tmp_path / "results" / "fitted").iterdir()
     test = tiny_mvtec / "bagel" / "test" / "hole"
     files = ("--rgb", test / "rgb" / "000.png", "--xyz", test / "xyz" / "000.tiff")
-    predicted = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.npy")
+    predicted = harness("predict", fitted, *files, "--out", "map.npy", "--json", "lines")
     assert predicted.returncode == 0, predicted.stderr
     expected = next(image.score for image in scores(tmp_path) if image.id == "test/hole/000")
-    assert float(predicted.stdout.split()[1]) == pytest.approx(expected, rel=1e-5)
+    assert json.loads(predicted.stdout)["score"] == expected
+    assert "random weights" in predicted.stderr
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     again = run(method, "--weights", "random", "--categories", "bagel", "--save-fitted", "--preset", "quick")
     assert "Nothing to do" in again.stderr
@@ -191,9 +192,9 @@ def test_cfm_from_fit_to_prediction(run, harness, tiny_mvtec: Path, tmp_path: Pa
     assert second["created"] > first["created"]
     assert all(second[part] == first[part] for part in ("metrics", "by_defect", "test_images"))
     assert scores(tmp_path) == scores_before
-    picture = harness("predict", "cfm-t", "--fitted", fitted, *files, "--out", "map.png")
+    picture = harness("predict", fitted, *files, "--out", "map.png")
     assert picture.returncode == 2
-    other = harness("predict", "cfm", "--fitted", fitted, *files)
+    other = harness("predict", fitted, "--method", "methods.cfm:CFM", *files)
     assert other.returncode == 2
     assert "holds 'cfm-t'" in other.stderr
 

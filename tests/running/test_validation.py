@@ -98,7 +98,7 @@ def test_a_saved_method_predicts_without_validation_samples(run, harness, data: 
     (fitted,) = (tmp_path / "results" / "fitted").iterdir()
     sample = data / "bagel" / "test" / "hole"
     inputs = ("--rgb", sample / "rgb" / "000.png", "--xyz", sample / "xyz" / "000.tiff")
-    predicted = harness("predict", "calibrated", "--fitted", fitted, *inputs, "--out", "map.npy")
+    predicted = harness("predict", fitted, *inputs, "--out", "map.npy")
     assert predicted.returncode == 0, predicted.stderr
     assert np.isfinite(np.load(tmp_path / "map.npy")).all()
 

@@ -49,6 +49,6 @@ def test_a_run_and_a_prediction_show_what_is_declared_and_no_more(
     hole = data / "bagel" / "test" / "hole"
     inputs = ("--rgb", hole / "rgb" / "000.png", "--xyz", hole / "xyz" / "000.tiff")
     told.unlink()
-    predicted = harness("predict", "looking", "--fitted", fitted, *inputs)
+    predicted = harness("predict", fitted, *inputs)
     assert predicted.returncode == 0, predicted.stderr
     assert told.read_text().split() == ["prepare", "96", "96", "96", "96", SEEN[uses]]

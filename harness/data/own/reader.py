@@ -17,7 +17,7 @@ from harness.data.clean import CLEANING, CleaningSettings
 from harness.data.clouds.cloud import read_cloud, within_rows
 from harness.data.folder import SPLITS, FolderDataset, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_mask, read_rgb
-from harness.data.own.description import DESCRIPTION, Camera, CloudDescription, Description
+from harness.data.own.description import DESCRIPTION, Camera, CloudDescription, Description, Files
 from harness.data.own.reading import read_description
 from harness.data.own.table import read_table
 from harness.data.paired import has_paired_files, read_anomaly, require_same_size
@@ -116,6 +116,12 @@ class OwnDataset(FolderDataset):
             return cloud
         pinhole = read_camera(self.root / cloud.camera.file, None, cloud.metres, self.hint)
         return msgspec.structs.replace(cloud, camera=Camera(pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy))
+
+    @property
+    def files(self) -> Files | None:
+        """How images and clouds are named; None where a list names them."""
+        files = self.description.files
+        return None if files.list else Files(rgb=files.rgb, cloud=files.cloud)
 
     @cached_property
     def _settings(self) -> dict[str, object]:
