@@ -46,7 +46,15 @@ _STANDARD_INPUT = "-"
 )
 @click.option("--no-pictures", is_flag=True, help="Write maps alone; a picture takes longer than most predictions.")
 @click.option("--json", "form", type=click.Choice(["lines"]), help="Print a JSON object a line for each sample.")
-@click.option("--threshold", type=float, help="A sample is an anomaly where its score is above it.")
+@click.option(
+    "--false-alarms",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Share of good parts that may be called anomalies: thresholds are set for it on nominal samples of the fit's "
+    "cell.",
+)
+@click.option("--threshold", type=float, help="A sample is an anomaly where its score is above it; instead of that.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 7 where a sample is an anomaly.")
 @click.option("--method", metavar="FILE.py:CLASS", default="", help="Class of a method that is not installed.")
 @click.option("--no-clean", is_flag=True, help="The clouds' background is removed already.")

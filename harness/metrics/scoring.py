@@ -16,7 +16,7 @@ from harness.geometry import square_pad
 from harness.metrics.inputs import require_exact
 from harness.metrics.testset import RankedTestSet
 
-__all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "resize_map"]
+__all__ = ["Scored", "check_prediction", "errors_name_sample", "ground_truth", "map_values", "resize_map"]
 
 _NAMED = 3
 
@@ -49,6 +49,11 @@ def resize_map(anomaly_map: NDArray[Any], size: int) -> NDArray[np.floating[Any]
     rows = _axis_weights(values.shape[0], size)
     columns = _axis_weights(values.shape[1], size)
     return (rows @ values.astype(np.float64) @ columns.T).astype(values.dtype)
+
+
+def map_values(anomaly_map: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """Return a square map in the evaluation geometry, (size, size), as it is kept in files and marked."""
+    return resize_map(anomaly_map, size).astype(np.float32)
 
 
 def _as_float(values: NDArray[Any]) -> NDArray[np.floating[Any]]:

@@ -16,11 +16,11 @@ from harness.errors import DataError, UsageError
 from harness.files.paths import user_path
 from harness.measure import torch_state
 from harness.metrics.regions import Region, regions_above
-from harness.metrics.scoring import check_prediction, resize_map
+from harness.metrics.scoring import check_prediction, map_values
 from harness.plan.modalities import used_modalities
 from harness.running.devices import choose_device
 from harness.running.new_samples import NewSample, SampleReader
-from harness.running.verdicts import DecisionRule, Verdict, decision_rule
+from harness.running.verdicts import FALSE_ALARMS, DecisionRule, Verdict, decision_rule
 from harness.store import fitted as fitted_file
 
 __all__ = ["FittedMethod", "PredictedSample", "load_fitted"]
@@ -138,7 +138,7 @@ class FittedMethod:
         """Predict a sample that the reader made; raise DataError where the method can't."""
         sample, rule = new.sample, self.rule
         prediction = self._infer(sample)
-        values = resize_map(prediction.anomaly_map, self.cell.protocol.eval_size).astype(np.float32)
+        values = map_values(prediction.anomaly_map, self.cell.protocol.eval_size)
         level = rule.pixel_threshold
         return PredictedSample(
             id=sample.id,
@@ -171,6 +171,7 @@ def load_fitted(
     path: str | Path,
     *,
     method: str = "",
+    false_alarms: float = FALSE_ALARMS,
     threshold: float | None = None,
     clean: bool = True,
     weights_dir: str | Path | None = None,
@@ -185,8 +186,11 @@ def load_fitted(
         File that ``harness run --save-fitted`` wrote.
     method
         ``FILE.py:CLASS`` of a method that is not installed.
+    false_alarms
+        Share of good parts that may be called anomalies, from 0 to below 1: the thresholds of scores and of maps are
+        set for it on nominal samples that the method's cell has scored.
     threshold
-        A sample is an anomaly where its score is above it.
+        A sample is an anomaly where its score is above it; None for that of ``false_alarms``.
     clean
         Whether the background is removed as in the dataset that the method was fitted on.
     weights_dir, unverified, device
@@ -201,7 +205,10 @@ def load_fitted(
     place = user_path(path)
     cell, origin = fitted_file.read_cell(place), fitted_file.read_origin(place)
     _require_method(place, cell, method)
-    reader, rule = SampleReader(place, cell, origin, clean=clean), decision_rule(threshold)
+    reader, rule = (
+        SampleReader(place, cell, origin, clean=clean),
+        decision_rule(fitted_file.read_nominal(place), false_alarms, threshold),
+    )
     chosen = choose_device(device)
     torch_state.configure(chosen, cell.seed, uses_torch=registry.load(cell.method).meta.uses_torch)
     weights = None if weights_dir is None else user_path(weights_dir)

@@ -320,7 +320,8 @@ class CellRun:
             return
         with self._noting("no threshold was set"), self._stage("nominal"):
             predict = partial(self._predict, method)
-            self._nominal = score_nominal(predict, dataset, samples, self._progress("nominal"))
+            size = self.cell.protocol.eval_size
+            self._nominal = score_nominal(predict, dataset, samples, size, self._progress("nominal"))
 
     def _speed(self, method: Method, reading: Reading) -> tuple[Speed, dict[str, Prediction]]:
         samples, budget = tuple(reading.samples.values()), self.cell.protocol.latency

@@ -237,6 +237,7 @@ def _pack_nominal(nominal: NominalScores) -> dict[str, NDArray[Any]]:
     return {
         "nominal_ids": np.array(nominal.ids, dtype=np.str_),
         "nominal_scores": np.array(nominal.scores, dtype=np.float64),
+        "nominal_peaks": np.array(nominal.peaks, dtype=np.float64),
         "nominal_source": np.array(nominal.source, dtype=np.str_),
     }
 
@@ -245,7 +246,7 @@ def _unpack_nominal(arrays: Mapping[str, NDArray[Any]]) -> NominalScores:
     """Undo :func:`_pack_nominal`; raise ValueError for other arrays."""
     if "nominal_scores" not in arrays:
         return NominalScores()
-    parts = {name: arrays.get(f"nominal_{name}", np.empty(0)).tolist() for name in ("ids", "scores", "source")}
+    parts = {name: arrays.get(f"nominal_{name}", np.empty(0)).tolist() for name in ("ids", "scores", "source", "peaks")}
     return NominalScores.from_json(parts)
 
 

@@ -23,15 +23,19 @@ class NominalScores:
         Of each; higher is more anomalous.
     source
         Where the samples come from, as a noun in the plural.
+    peaks
+        The largest value of each sample's map in the evaluation geometry, inside the image; empty where not kept.
     """
 
     ids: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     source: str = ""
+    peaks: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
-        return {"ids": list(self.ids), "scores": list(self.scores), "source": self.source}
+        lists = {"ids": list(self.ids), "scores": list(self.scores), "peaks": list(self.peaks)}
+        return {**lists, "source": self.source}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> NominalScores:
@@ -39,4 +43,6 @@ class NominalScores:
         nominal = msgspec.convert(value, cls)
         if len(nominal.ids) != len(nominal.scores) or not nominal.scores or not all(map(isfinite, nominal.scores)):
             raise ValueError("not one finite score for each nominal sample")
+        if len(nominal.peaks) not in (0, len(nominal.ids)) or not all(map(isfinite, nominal.peaks)):
+            raise ValueError("not one finite peak for each nominal sample")
         return nominal

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from harness.store.details import read_details
+from harness.store.fitted import read_nominal
 from harness.store.store import Store
 
 METHODS = ("calibrated[by=training]", "cfm-t[epochs=2,group_size=16,centres=32,pixels=256]")
@@ -47,7 +48,7 @@ def environment(plugin_site: Path) -> dict[str, str]:
 def results(environment: dict[str, str], tiny_mvtec: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The cells of two methods, one of them without torch, with their fitted files."""
     folder = tmp_path_factory.mktemp("cells")
-    where = ("--dataset", "mvtec3d", "--data", tiny_mvtec, "--categories", "bagel", "--shots", "5", "--preset", "quick")
+    where = ("--dataset", "mvtec3d", "--data", tiny_mvtec, "--categories", "bagel", "--shots", "3", "--preset", "quick")
     chosen = ("--methods", ",".join(METHODS), "--weights", "random", "--device", "cpu", "--save-fitted")
     command = [sys.executable, "-m", "harness", "run", *where, *chosen]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -93,11 +94,31 @@ def test_a_sample_that_can_not_be_read_is_a_line_and_the_others_go_on(
     assert done.returncode == 3
     found = {line["id"]: line for line in lines(done.stdout)}
     assert {id for id, line in found.items() if line["error"]} == {"good/001", "hole/002"}
-    assert {line["verdict"] for line in found.values() if not line["error"]} == {"undecided"}
+    assert {found[f"hole/00{index}"]["verdict"] for index in range(2)} == {"anomaly"}
     assert found["good/001"]["score"] is None
     plain = harness("predict", light, "--in", new)
     assert (plain.returncode, plain.stdout.count("\n")) == (3, len(found))
     assert "rgb/001.png" in next(line for line in plain.stdout.splitlines() if line.startswith("error"))
+
+
+def test_thresholds_are_set_on_nominal_samples_and_regions_lie_on_the_defect(
+    harness, light: Path, tiny_mvtec: Path
+) -> None:
+    done = harness("predict", light, "--in", tiny_mvtec / "bagel" / "test", "--json", "lines")
+    nominal = read_nominal(light)
+    assert nominal is not None
+    assert len(nominal.scores) == len(nominal.peaks) == 2
+    for line in lines(done.stdout):
+        assert (line["threshold"], line["pixel_threshold"]) == (max(nominal.scores), max(nominal.peaks))
+        assert line["verdict"] == ("anomaly" if line["score"] > line["threshold"] else "good")
+        assert "2 training samples" in line["meaning"]
+        assert "too few for 1%" in line["meaning"]
+        if line["id"].startswith("hole"):
+            (region, *_) = line["regions"]
+            assert region["box"] == pytest.approx([40, 40, 56, 56], abs=4)
+            assert region["area"] == pytest.approx(16 * 16, rel=0.4)
+            assert region["peak"] > line["pixel_threshold"]
+    assert harness("predict", light, "--in", "here", "--false-alarms", "1").returncode == 2
 
 
 def test_a_threshold_decides_and_an_anomaly_is_an_exit_code(harness, light: Path, tiny_mvtec: Path) -> None:
