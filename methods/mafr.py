@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MAFR"]
 
 _QUICK: dict[str, bool | int | float | str] = {
-    "epochs": 15,
+    "epochs": 60,
     "grid": 28,
     "background_loss": "valid",
     "centres": 512,

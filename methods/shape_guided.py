@@ -30,12 +30,13 @@ __all__ = ["ShapeGuided"]
 
 _QUICK: dict[str, bool | int | float | str] = {
     "overlap": 5,
+    "width": 128,
     "train_clouds": 10,
     "train_overlap": 1,
     "queries": 64,
-    "epochs": 5,
+    "epochs": 40,
     "batch": 8,
-    "lr": 5e-3,
+    "lr": 2e-3,
     "align_samples": 4,
 }
 

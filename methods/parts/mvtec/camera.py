@@ -124,12 +124,14 @@ def fit_camera(pairs: Correspondences) -> Camera:
     Raises
     ------
     MethodError
-        For fewer than 12 points.
+        For fewer than 12 points, or one point for all pixels.
     UnsupportedError
         Where the median residual exceeds 1 px: the image is no projection of its points through one camera.
     """
     if len(pairs.points) < _LEAST:
-        raise MethodError(f"A camera needs {_LEAST} valid points, but the training samples have {len(pairs.points)}.")
+        raise MethodError(f"A camera needs {_LEAST} valid points, but there are {len(pairs.points)}.")
+    if not np.ptp(pairs.points, axis=0).any():
+        raise MethodError("All valid points of a cloud are the same one, so that no camera can be fitted to them.")
     camera, pinhole = _affine(pairs), _pinhole(pairs)
     residual, other = camera.residual(pairs), pinhole.residual(pairs)
     if residual > max(_AFFINE, 1.05 * other):
