@@ -27,11 +27,13 @@ __all__ = [
     "ChoosesModalities",
     "ChoosesWeights",
     "Explained",
+    "Exportable",
     "Implementation",
     "Meta",
     "Method",
     "MethodError",
     "NamesImplementations",
+    "Network",
     "ParameterValue",
     "Portable",
     "Prediction",
@@ -336,3 +338,33 @@ class Portable(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Restore :meth:`state` in a new object with the same parameters, seed and weights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A fitted network that maps rows of features, as another program can run it.
+
+    Parameters
+    ----------
+    onnx
+        An ONNX model with one input (n, inputs) and one output (n, outputs), float32, for any n.
+    inputs
+        Channels of a row.
+    apply
+        What the method itself makes of rows (n, inputs), float32 in host memory.
+    """
+
+    onnx: bytes
+    inputs: int
+    apply: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A fitted method with networks that are the same function in ONNX; asked only by ``harness export``."""
+
+    def networks(self) -> Mapping[str, Network]:
+        """Return its networks by name; raise :class:`UnsupportedError` where its parameters make them another function.
+
+        The package ``onnx`` is installed when it is called.
+        """

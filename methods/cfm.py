@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, MethodError, Network, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_range
 from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
@@ -143,6 +143,17 @@ class CFM(OnFeatures):
         with torch.inference_mode(), tf32_products(self.precision), extractors.autocast():
             means = feature_means(pair, extractors.tokens(inputs))
         return {name: values.cpu().numpy() for name, values in means.items()}
+
+    def networks(self) -> Mapping[str, Network]:
+        """Return both mappings: ``to_3d`` and ``to_2d``, of features of pixels to predicted features."""
+        from methods.parts.cfm.onnx_model import network_of
+
+        if self.precision != "fp32":
+            raise UnsupportedError(
+                f"Mappings in {self.precision} are another function in ONNX: fit with precision=fp32."
+            )
+        _, pair = self._fitted()
+        return {name: network_of(name, getattr(pair, name)) for name in ("to_3d", "to_2d")}
 
     def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
         """Load trained mappings."""

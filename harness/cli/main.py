@@ -41,6 +41,7 @@ _VERBS = {
     "cache": "Show or clear what can be made again.",
     "verify": "Check that methods keep the contract; exit 3 if one does not.",
     "predict": "Decide with a fitted method which new samples are anomalies.",
+    "export": "Write the networks of a fitted method as ONNX.",
     "leaderboard": "Show the committed leaderboard, or update it.",
     "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
     "env": "Print versions and hardware.",

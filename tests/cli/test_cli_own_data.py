@@ -147,7 +147,10 @@ def test_a_fitted_method_reads_and_cleans_new_files_as_those_it_knows(
     assert 80 < rows.min() < rows.max() < 160, "only the part stays, which is nearer than 39 cm"
     assert columns.max() < 112
     listed = details(tmp_path)
-    assert float(predicted.stdout.split()[1]) == pytest.approx(listed["test/scratch/6"], rel=1e-6)
+    assert float(predicted.stdout.split()[1]) == pytest.approx(listed["test/scratch/6"], rel=1e-5)
+    many = harness("predict", fitted, "--method", "./mine.py:Mine", "--in", new, "--json", "lines")
+    found = {line["id"]: line["score"] for line in map(json.loads, many.stdout.splitlines())}
+    assert found == {str(index): listed[f"test/scratch/{index}"] for index in (6, 7, 8)}
 
 
 def details(folder: Path) -> dict[str, float]:

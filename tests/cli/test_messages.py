@@ -110,6 +110,7 @@ splits --dataset nix
 predict nowhere --rgb file --xyz file
 predict nowhere --rgb file
 predict nowhere --in empty --out map.npy
+export nowhere --onnx there
 verify nix
 run --plan nowhere
 run --plan file
