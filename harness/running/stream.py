@@ -1,8 +1,9 @@
-"""Many samples through a fitted method: the next is read while one is predicted, and a bad one stops nothing."""
+"""Many samples through a fitted method: the next are read while one is predicted, and a bad one stops nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -10,10 +11,14 @@ from threading import Event, Thread
 
 from harness.data.pairs import NewFiles
 from harness.errors import HarnessError
+from harness.metrics.threads import usable_cores
 from harness.running.new_samples import NewSample, SampleReader
 from harness.running.predict import FittedMethod, PredictedSample
 
 __all__ = ["Answer", "predict_each"]
+
+_MOST_READERS = 8
+"""Threads that read and clean: one keeps up with 5 to 15 samples a second, and each holds a sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +42,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Read:
-    """A sample's files with what was read of them; without files the end, or what the source of files raised."""
+    """What was read of a sample's files, or why nothing was."""
 
-    files: NewFiles | None
-    sample: NewSample | None = None
+    sample: NewSample | None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _End:
+    """The last sample is behind, or the source of files raised an error."""
+
     raised: BaseException | None = None
+
+
+_Coming = tuple[NewFiles, Future[_Read]] | _End
 
 
 def predict_each(method: FittedMethod, files: Iterable[NewFiles]) -> Iterator[Answer]:
@@ -53,16 +66,30 @@ def predict_each(method: FittedMethod, files: Iterable[NewFiles]) -> Iterator[An
     method
         Predicts, in this thread.
     files
-        Of the samples; taken and read by another thread, at most two ahead. It may wait for its next sample.
+        Of the samples; taken and read by other threads, a few ahead. It may wait for its next sample.
     """
-    coming: Queue[_Read] = Queue(maxsize=1)
+    readers = min(usable_cores(), _MOST_READERS)
+    coming: Queue[_Coming] = Queue(maxsize=readers)
     left = Event()
-    Thread(target=_read_all, args=(method.reader, files, coming, left), daemon=True).start()
+
+    def read_all() -> None:
+        with ThreadPoolExecutor(readers) as pool:
+            try:
+                for one in files:
+                    if left.is_set():
+                        return
+                    coming.put((one, pool.submit(_read, method.reader, one)))
+            except BaseException as error:  # it is raised again where the answers are asked for
+                coming.put(_End(error))
+            else:
+                coming.put(_End())
+
+    Thread(target=read_all, daemon=True).start()
     try:
-        while (read := coming.get()).files is not None:
-            yield _answer(method, read.files, read)
-        if read.raised is not None:
-            raise read.raised
+        while not isinstance(one := coming.get(), _End):
+            yield _answer(method, one[0], one[1].result())
+        if one.raised is not None:
+            raise one.raised
     finally:
         left.set()
         with suppress(Empty):
@@ -78,23 +105,10 @@ def _answer(method: FittedMethod, files: NewFiles, read: _Read) -> Answer:
         return Answer(files, None, str(error))
 
 
-def _read_all(reader: SampleReader, files: Iterable[NewFiles], coming: Queue[_Read], left: Event) -> None:
-    """Read all samples in order and hand them over, until nobody takes them any more; the last is an end."""
-    try:
-        for one in files:
-            if left.is_set():
-                return
-            coming.put(_read(reader, one))
-    except BaseException as error:  # it is raised again where the answers are asked for
-        coming.put(_Read(None, raised=error))
-    else:
-        coming.put(_Read(None))
-
-
 def _read(reader: SampleReader, one: NewFiles) -> _Read:
     if one.problem or one.rgb is None or one.xyz is None:
-        return _Read(one, error=one.problem)
+        return _Read(None, one.problem)
     try:
-        return _Read(one, reader.read(one.rgb, one.xyz, one.camera, id=one.id))
+        return _Read(reader.read(one.rgb, one.xyz, one.camera, id=one.id))
     except HarnessError as error:
-        return _Read(one, error=str(error))
+        return _Read(None, str(error))
