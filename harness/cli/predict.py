@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _STANDARD_INPUT = "-"
+_PLURALS = {"anomaly": "anomalies", "error": "errors"}
 
 
 @click.command("predict")
@@ -51,10 +52,10 @@ _STANDARD_INPUT = "-"
     type=float,
     default=0.01,
     show_default=True,
-    help="Share of good parts that may be called anomalies: thresholds are set for it on nominal samples of the fit's "
-    "cell.",
+    help="Share of good parts that may be called anomalies: thresholds are set for it on nominal samples that the "
+    "method was not fitted on.",
 )
-@click.option("--threshold", type=float, help="A sample is an anomaly where its score is above it; instead of that.")
+@click.option("--threshold", type=float, help="Threshold of scores, instead of the one set so.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 7 where a sample is an anomaly.")
 @click.option("--method", metavar="FILE.py:CLASS", default="", help="Class of a method that is not installed.")
 @click.option("--no-clean", is_flag=True, help="The clouds' background is removed already.")
@@ -76,7 +77,7 @@ def command(
 ) -> ExitCode:
     """Print verdict and score of new samples: 'anomaly', 'good', or 'undecided' where no threshold is known.
 
-    FITTED is a file written by 'harness run --save-fitted'. It is loaded once; the next sample is read while one is
+    FITTED is a file written by 'harness run --save-fitted'. It is loaded once; the next samples are read while one is
     predicted. A sample that can't be predicted is one line with the reason, and the others go on.
 
     Exits with 3 where a sample could not be predicted, else with 7 where one is an anomaly and --fail-on-anomaly is
@@ -103,7 +104,8 @@ def command(
             counts[output.show(method.cell, answer)] += 1
             step()
     if source is not None:
-        echo_notes([f"{counted(counts.total(), 'sample')}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}."])
+        each = ", ".join(counted(count, kind, _PLURALS.get(kind, kind)) for kind, count in counts.items())
+        echo_notes([f"{counted(counts.total(), 'sample')}: {each}."])
     if counts["error"]:
         return ExitCode.CELL_NOT_OK
     return ExitCode.ANOMALY_FOUND if fail_on_anomaly and counts["anomaly"] else ExitCode.OK
