@@ -22,7 +22,8 @@ from harness.measure.environment import machine_of
 from harness.metrics import evaluate
 from harness.plan.estimate import estimate
 from harness.plan.job import Job
-from harness.plan.planning import Plan, Selection, make_plan
+from harness.plan.planning import Plan, make_plan
+from harness.plan.selection import Selection
 from harness.report.results import Results
 from harness.report.tables import NothingMeasuredError, Source, TableRequest, published_grids
 from harness.running.predict import load_fitted
@@ -106,7 +107,7 @@ def run(
     progress
         Whether bars and a line for each finished cell are shown, in a terminal or a notebook.
     **options
-        Further fields of :class:`harness.plan.planning.Selection`.
+        Further fields of :class:`harness.plan.selection.Selection`.
 
     Raises
     ------
@@ -181,20 +182,20 @@ def run_plan(
     jobs = placed_jobs(plan, save_fitted=save_fitted, save_maps=save_maps)
     if jobs:
         for folder in {job.results for job in jobs}:
-            save_pending(folder, [job.cell for job in jobs if job.results == folder])
+            save_pending(folder, [cell for job in jobs if job.results == folder for cell in job.cells])
         start = partial(run_jobs, jobs, devices=devices, timeout=timeout)
         end_with_signals()
         if progress:
             known = estimate(plan, store.all(), devices).cells
             expected = {time.planned.job.cell.id: time.seconds for time in known if time.seconds is not None}
-            run_with_progress(start, len(jobs), devices, expected=expected, verbosity=verbosity)
+            run_with_progress(start, plan.cells_to_run, devices, expected=expected, verbosity=verbosity)
         else:
             for _ in start(lambda job, event: None):
                 pass
     for folder in {store.folder, *(job.results for job in jobs)}:
         drop_finished(folder)
     records = (Store(planned.job.results).read(planned.job.cell) for planned in plan.cells)
-    failed = (Store(job.results).read_failed(job.cell) for job in jobs)
+    failed = (Store(job.results).read_failed(cell) for job in jobs for cell in job.cells)
     return Results(filter(None, records), store, filter(None, failed))
 
 
@@ -220,8 +221,8 @@ def results(folders: _Folder | Iterable[_Folder] = "results", **query: Any) -> R
         Of several, the newest ok record of each cell counts.
     **query
         Fields of :class:`harness.store.query.RecordQuery`: ``dataset``, ``methods``, ``categories``, ``shots``,
-        ``splits``, ``preset``, ``weights``, ``device``, ``statuses``, ``contended``; texts and single values stand for
-        lists of one.
+        ``splits``, ``preset``, ``weights``, ``device``, ``statuses``, ``contended``, ``conditions``; texts and single
+        values stand for lists of one.
 
     Raises
     ------
@@ -385,7 +386,7 @@ def _query(fields: dict[str, Any]) -> RecordQuery:
         raise UsageError(
             f"There is no selection by {', '.join(unknown)}: choose from {', '.join(RecordQuery.__dataclass_fields__)}."
         )
-    many = ("methods", "categories", "shots", "splits", "statuses")
+    many = ("methods", "categories", "shots", "splits", "statuses", "conditions")
     listed: dict[str, Any] = {name: _listed_values(value) if name in many else value for name, value in fields.items()}
     if "shots" in listed:
         listed["shots"] = tuple(parse_shots(str(size)) for size in listed["shots"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import msgspec
 
 from harness.contract import ParameterValue
+from harness.data.conditions import NONE, Condition, parse_condition
 from harness.data.splits import Shots
 from harness.errors import HarnessError, UsageError
 from harness.files.digest import digest, seed_from
@@ -86,6 +87,8 @@ class Cell:
         if unknown:
             raise UsageError(f"This cell was written by another version of harness (differs in: {sorted(unknown)}).")
         protocol = Protocol.from_json(msgspec.convert(value["protocol"], dict[str, object]))
+        if parse_condition(protocol.condition).text != protocol.condition:
+            raise ValueError(f"its condition '{protocol.condition}' is not written as it should be")
         return msgspec.convert({**value, "protocol": protocol}, cls)
 
     @cached_property
@@ -96,9 +99,22 @@ class Cell:
         return digest(identity)
 
     @cached_property
+    def condition(self) -> Condition:
+        """What is done to its samples."""
+        return parse_condition(self.protocol.condition)
+
+    @cached_property
+    def fit_id(self) -> str:
+        """Id of the cell with the same fit and test samples as they are: its own where these are not changed."""
+        if not self.condition.of_test:
+            return self.id
+        return replace(self, protocol=replace(self.protocol, condition=NONE)).id
+
+    @cached_property
     def stem(self) -> str:
         """File name of the record, without suffix: readable parts, made unique by the id."""
-        parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split)
+        condition = () if self.condition.kind is None else (self.condition.text,)
+        parts = (self.method, self.dataset, self.category, f"{self.shots}shot", self.split, *condition)
         readable = re.sub(r"[^A-Za-z0-9_.-]", "_", "--".join(parts))
         return f"{readable[:_LONGEST]}--{self.id}"
 
@@ -114,7 +130,8 @@ class Cell:
         """What distinguishes it from other cells of a table, by name, for data formats."""
         own = {"method": self.label, "dataset": self.dataset, "category": self.category}
         protocol = {"preset": self.protocol.preset, "weights": self.protocol.weights}
-        return {**own, "shots": self.shots, "split": self.split, **protocol}
+        keys = {**own, "shots": self.shots, "split": self.split, **protocol}
+        return keys if self.condition.kind is None else {**keys, "condition": self.condition.text}
 
     @property
     def seed(self) -> int:

@@ -159,6 +159,10 @@ class Meta:
     needs
         Those of :data:`OPTIONAL_FIELDS` that every sample must have; the others are None. On a dataset that does not
         offer them the method's cells are unsupported. Every dataset offers ``measured``.
+    tolerates_missing
+        What it does without, ``rgb`` or ``xyz`` or both: its predictions mean something where a test sample has a black
+        image, or no points. Where it uses what is missing and does not name it here, its cells are unsupported under
+        the conditions ``missing:rgb`` and ``missing:xyz``.
     note
         What a reader of its numbers must know, part of a sentence: a footnote of its rows in tables.
     """
@@ -176,6 +180,7 @@ class Meta:
     cores: int = 4
     cache_order: int = 0
     needs: tuple[str, ...] = ()
+    tolerates_missing: tuple[str, ...] = ()
     note: str = ""
 
 

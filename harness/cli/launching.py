@@ -148,7 +148,7 @@ def launch_plan(
     file = plan_file_of(plan, store, devices=devices, timeout=timeout, **keep)
     with Follower(settings.poll_seconds, settings.look_again_seconds) as follower:
         if file.entries:
-            save_pending(store.folder, [entry.job.cell for entry in file.entries])
+            save_pending(store.folder, [cell for entry in file.entries for cell in entry.job.cells])
             launch(follower, file, settings, store.all())
         followed = _follow(follower)
     drop_finished(store.folder)

@@ -81,9 +81,9 @@ def write_plan_file(path: Path, plan: Plan, store: Store, *, devices: Sequence[s
     file = plan_file_of(plan, store, devices=devices, **settings)
     write_plan(path, file)
     if file.entries:
-        save_pending(store.folder, [entry.job.cell for entry in file.entries])
+        save_pending(store.folder, [cell for entry in file.entries for cell in entry.job.cells])
     start = f": start any number of 'harness run --plan {path}', then 'harness status'." if file.entries else "."
-    stderr.print(f"{counted(len(file.entries), 'cell')} to run in {path}{start}", soft_wrap=True)
+    stderr.print(f"{counted(file.cells, 'cell')} to run in {path}{start}", soft_wrap=True)
     return ExitCode.OK
 
 
@@ -130,7 +130,7 @@ def pull(
         raise PrerequisiteError(problem)
     puller = Puller(plan, folder, devices=chosen, until=until or _end_of_job(), most=most)
     end_with_signals()
-    run_with_progress(puller.run, len(plan.entries), chosen, lambda: len(puller.elsewhere), verbosity=verbosity)
+    run_with_progress(puller.run, plan.cells, chosen, lambda: len(puller.elsewhere), verbosity=verbosity)
     drop_finished(folder)
     stderr.print(_summary(puller), soft_wrap=True)
     return ExitCode.OK if all(record.status == "ok" for record in puller.measured) else ExitCode.CELL_NOT_OK
@@ -152,4 +152,4 @@ def _summary(puller: Puller) -> str:
     if puller.left:
         parts.append(f"{len(puller.left)} not taken: the time or the number of cells that was given is used up")
     more = f"; {puller.plan.measured} more were measured before the plan" if puller.plan.measured else ""
-    return f"{counted(len(puller.plan.entries), 'cell')} in the plan: {', '.join(parts)}{more}."
+    return f"{counted(puller.plan.cells, 'cell')} in the plan: {', '.join(parts)}{more}."

@@ -13,6 +13,7 @@ import click
 from harness.cli.completion import complete
 from harness.cli.options import FOLDER, names_option, variable_option
 from harness.cli.output import counted, echo_notes
+from harness.data.conditions import NONE
 
 if TYPE_CHECKING:
     from harness.report.tables import NothingMeasuredError
@@ -58,6 +59,11 @@ _OPTIONS = (
     click.option(
         "--device", "query_device", default="", help="cpu, cuda, or a part of a machine's name; all by default."
     ),
+    names_option(
+        "--condition",
+        "query_conditions",
+        help="Names or globs of conditions of 'harness run', or all; none by default.",
+    ),
     names_option("--status", "query_statuses", help=f"{', '.join(_STATUSES)}."),
     variable_option(
         "--results",
@@ -98,6 +104,7 @@ def query_options(function: _Function) -> _Function:
         chosen = {name.removeprefix("query_"): options.pop(name) for name in names}
         for split in chosen["splits"]:
             require_split_name(split)
+        chosen["conditions"] = chosen["conditions"] or RecordQuery().conditions
         query = RecordQuery(**{**chosen, "shots": tuple(map(parse_shots, chosen["shots"]))})
         store = open_store(results, query.device)
         try:
@@ -138,6 +145,7 @@ def query_text(query: RecordQuery) -> str:
         " with {} shots": " or ".join(map(str, query.shots)),
         " with split {}": " or ".join(query.splits),
         " with {} weights": query.weights,
+        " under condition {}": " or ".join(name for name in query.conditions if name != NONE),
         " with status {}": " or ".join(query.statuses),
         " on device {}": query.device,
         " by {}": ", ".join(query.methods),

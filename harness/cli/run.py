@@ -26,12 +26,14 @@ from harness.cli.options import (
 from harness.cli.output import counted, echo_notes, print_json
 from harness.cli.pulling import Moment, pull, refuse_beside_plan, write_plan_file
 from harness.cli.query_options import folders_to_name, tell_left_out
+from harness.data.conditions import NONE
 from harness.data.registry import DEFAULT_DATASET
 from harness.data.splits import parse_shots
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 
 if TYPE_CHECKING:
-    from harness.plan.planning import Plan, Selection
+    from harness.plan.planning import Plan
+    from harness.plan.selection import Selection
     from harness.report.results import Results
     from harness.store.store import Store
 
@@ -66,6 +68,18 @@ __all__ = ["command"]
     "splits",
     default="first",
     help="Few-shot lists: first (as the paper's authors did), 0 to 4.  [default: first]",
+)
+@names_option(
+    "--condition",
+    "conditions",
+    help="Change test samples, one fit for all: none, rgb-shift:2, rgb-rotate:1, xyz-noise:0.5mm, xyz-dropout:0.3, "
+    "light:0.7, blur:1, missing:rgb, missing:xyz:0.5.  [default: none]",
+)
+@names_option(
+    "--contaminate",
+    "shares",
+    help="Put anomalies of the test set into training: shares of the training list; 0.1:no-overlap tests the others "
+    "alone.",
 )
 @click.option("--preset", envvar="HARNESS_PRESET", help="paper or quick.  [default: quick on toy, else paper]")
 @click.option(
@@ -139,6 +153,8 @@ def command(
     as_json: bool,
     no_cache: bool,
     launching: LaunchRequest,
+    conditions: tuple[str, ...],
+    shares: tuple[str, ...],
     **chosen: Any,
 ) -> int:
     """Run every chosen method on every chosen category, one record for each cell.
@@ -158,7 +174,7 @@ def command(
     """
     from harness.files.array_cache import cache_limit
     from harness.measure.environment import machine_of
-    from harness.plan.planning import Selection
+    from harness.plan.selection import Selection
     from harness.report.console import stderr
     from harness.running.devices import check_device_names, choose_devices
     from harness.store.store import Store
@@ -190,6 +206,7 @@ def command(
         dataset=dataset or (_found_dataset(chosen["data"]) if not suites else DEFAULT_DATASET),
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
+        conditions=(*(conditions or (NONE,)), *(f"contaminate:{share}" for share in shares)),
         cache=not no_cache,
         machines=() if elsewhere else tuple(map(machine_of, devices)),
         **chosen,

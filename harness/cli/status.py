@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_option, json_option
+from harness.cli.options import data_option, json_option, was_typed
 from harness.cli.output import console, echo, echo_notes, listing, print_json
 from harness.cli.query_options import query_options, query_text, start_advice
 from harness.errors import ExitCode, PrerequisiteError, UsageError
@@ -61,6 +61,8 @@ def command(
 
     if failed and verify:
         raise UsageError("--failed lists cells without numbers, --verify computes numbers again: give one of them.")
+    if not was_typed(click.get_current_context(), "query_conditions"):
+        query = replace(query, conditions=())
     states = _chosen(store, query)
     if verify:
         return _verify(states, query.select(store.elsewhere), store, data, as_json=as_json)

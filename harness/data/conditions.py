@@ -10,7 +10,7 @@ from typing import Literal
 from harness.errors import UsageError
 from harness.files.names import one_line
 
-__all__ = ["CONDITIONS", "NONE", "Condition", "ConditionKind", "condition_texts", "parse_condition"]
+__all__ = ["CONDITIONS", "NONE", "Condition", "ConditionKind", "condition_order", "condition_texts", "parse_condition"]
 
 Part = Literal["rgb", "xyz", ""]
 
@@ -64,6 +64,11 @@ class ConditionKind:
             return NONE
         number = "" if level == self.usual else f":{level:.9g}{self.unit}"
         return f"{self.name}{number}{self.tail}"
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether samples lack a part as a whole."""
+        return self.name.startswith("missing:")
 
     @property
     def title(self) -> str:
@@ -185,6 +190,13 @@ def parse_condition(text: str) -> Condition:
 def condition_texts(texts: Iterable[str]) -> tuple[str, ...]:
     """Return conditions as they are written, each once, in their order; raise UsageError as :func:`parse_condition`."""
     return tuple(dict.fromkeys(parse_condition(text).text for text in texts))
+
+
+def condition_order(text: str) -> tuple[int, float]:
+    """Return the place of a condition among others: ``none``, then by kind and level."""
+    condition = parse_condition(text)
+    kinds = list(CONDITIONS.values())
+    return (-1, 0.0) if condition.kind is None else (kinds.index(condition.kind), condition.level)
 
 
 def _level(kind: ConditionKind, text: str) -> float | None:

@@ -23,6 +23,8 @@ Basis = Literal["category", "dataset", "method", "epochs", "parameters", ""]
 dataset; of the same method with another number of epochs; with other parameters; none."""
 
 _NOT_STAGES = ("method", "overhead")
+_STRESS_STAGES = ("load", "score", "metrics", "record", "maps")
+"""Stages of a cell under a condition of test samples that another cell was fitted for."""
 _EPOCHS = "epochs"
 
 
@@ -145,7 +147,9 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     used, by parameters, dataset, number of training samples and category in this order; of equally near ones their
     median. The time of fitting is taken as proportional to the training samples and to the parameter ``epochs``
     where both cells have it, that of scoring to the test samples that the latency pass does not predict, and all else
-    as constant. Memory banks with a coreset grow faster than that, and no other parameter is scaled.
+    as constant. Cells of one fit, under conditions of test samples, are fitted once and take the time of scoring each;
+    no record of such a cell is used. Memory banks with a coreset grow faster than that, and no other parameter is
+    scaled.
 
     Parameters
     ----------
@@ -159,10 +163,15 @@ def estimate(plan: Plan, records: Iterable[Record], devices: Sequence[str]) -> E
     kinds = {_kind(device) for device in devices}
     earlier: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
-        if record.status == "ok" and record.seconds and record.environment.kind in kinds:
+        usable = record.status == "ok" and record.seconds and not record.cell.condition.of_test
+        if usable and record.environment.kind in kinds:
             earlier.setdefault(_family(record.cell), []).append(record)
     to_run = [planned for planned in plan.cells if planned.action == "run" and not planned.job.unsupported]
-    times = (_time(planned, earlier.get(_family(planned.job.cell), ())) for planned in to_run)
+    fitted = {job.cell.id for job in plan.to_run}
+    times = (
+        _time(planned, earlier.get(_family(planned.job.cell), ()), fits=planned.job.cell.id in fitted)
+        for planned in to_run
+    )
     return Estimate(tuple(times), tuple(devices))
 
 
@@ -197,13 +206,13 @@ def _family(cell: Cell) -> tuple[object, ...]:
     return cell.method, cell.protocol.preset, bool(cell.checkpoint)
 
 
-def _time(planned: PlannedCell, earlier: Sequence[Record]) -> CellTime:
+def _time(planned: PlannedCell, earlier: Sequence[Record], *, fits: bool) -> CellTime:
     if not earlier:
         return CellTime(planned, None, "")
     distances = [_distance(planned, record) for record in earlier]
     nearest = min(distances)
     closest = [record for record, distance in zip(earlier, distances, strict=True) if distance == nearest]
-    return CellTime(planned, median(_scaled(planned, record) for record in closest), _basis(nearest))
+    return CellTime(planned, median(_scaled(planned, record, fits=fits) for record in closest), _basis(nearest))
 
 
 _Distance = tuple[int, bool, float, bool]
@@ -247,9 +256,19 @@ def _basis(distance: _Distance) -> Basis:
     return "dataset" if size or other_category else "category"
 
 
-def _scaled(planned: PlannedCell, record: Record) -> float:
-    """Return the time of a record, as if it had the samples and epochs of a planned cell."""
+def _scaled(planned: PlannedCell, record: Record, *, fits: bool) -> float:
+    """Return the time of a record, as if it had the samples and epochs of a planned cell.
+
+    Parameters
+    ----------
+    planned, record
+        The two.
+    fits
+        Whether the planned cell is the one of its job that the method is fitted for.
+    """
     stages = {stage: time for stage, time in record.seconds.items() if stage not in _NOT_STAGES}
+    if planned.job.cell.condition.of_test:
+        stages = {name: time for name, time in stages.items() if name in _STRESS_STAGES or (fits and name == "fit")}
     if "fit" in stages:
         stages["fit"] *= _fit_ratio(planned, record)
     if "score" in stages:
@@ -268,6 +287,7 @@ def _score_seconds(planned: PlannedCell, record: Record) -> float:
     each = (window.median_ms or 0.0) / 1000
     most = min(HELD_SAMPLES, record.cell.protocol.latency.warmups + (window.calls or 0))
     ours, theirs = min(most, planned.test_samples or tested), min(most, tested)
+    ours = 0 if planned.job.cell.condition.of_test else ours
     return max(0.0, (seconds + theirs * each) * ratio - ours * each)
 
 

@@ -59,6 +59,9 @@ class Job:
         Of the claim: nothing is written of a cell that another process has claimed meanwhile.
     log
         Folder of training logs, in which that of the cell has a folder of its own; None for none.
+    also
+        Further cells of the same fit, which differ in the condition of test samples: they are measured after the cell,
+        with the method that was fitted for it.
     """
 
     cell: Cell
@@ -76,10 +79,21 @@ class Job:
     claimed_in: Path | None = None
     token: str = ""
     log: Path | None = None
+    also: tuple[Cell, ...] = ()
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells that it measures, in this order."""
+        return (self.cell, *self.also)
+
+    def of(self, cells: Sequence[Cell]) -> Job:
+        """Return the job with some cells of its fit, at least one, in the place of its own."""
+        return replace(self, cell=cells[0], also=tuple(cells[1:]))
 
     def placed(self, results: Path, save_fitted: Path | None, save_maps: Path | None = None) -> Job:
-        """Return the job with places to write to."""
-        return replace(self, results=results, save_fitted=save_fitted, save_maps=save_maps)
+        """Return the job with places to write to; under a condition of test samples no fitted method is kept."""
+        own = save_fitted if self.cell.fit_id == self.cell.id else None
+        return replace(self, results=results, save_fitted=own, save_maps=save_maps)
 
     def on(self, device: str) -> Job:
         """Return the job with a device to run on."""
@@ -93,7 +107,7 @@ class Job:
 def job_to_json(job: Job) -> dict[str, Any]:
     """Return a job as plain JSON values; its paths are absolute."""
     value: dict[str, Any] = msgspec.to_builtins(job, enc_hook=_absolute)
-    return {**value, "cell": job.cell.to_json()}
+    return {**value, "cell": job.cell.to_json(), "also": [cell.to_json() for cell in job.also]}
 
 
 def job_from_json(value: Mapping[str, Any]) -> Job:
@@ -104,9 +118,10 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
     UNREADABLE
         Where it is no job.
     """
-    cell = Cell.from_json(value["cell"])
-    cell.id  # noqa: B018 - raises where the cell can't be identified
-    return msgspec.convert({**value, "cell": cell}, Job, dec_hook=_path)
+    cell, *also = (Cell.from_json(each) for each in (value["cell"], *value.get("also", ())))
+    if {each.fit_id for each in also} - {cell.fit_id}:
+        raise ValueError("its cells are not of one fit")
+    return msgspec.convert({**value, "cell": cell, "also": tuple(also)}, Job, dec_hook=_path)
 
 
 def write_job(path: Path, job: Job) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "PlanEntry",
     "PlanFile",
     "PlanStates",
+    "cells_left",
     "plan_file_of",
     "plan_states",
     "read_plan",
@@ -44,14 +45,14 @@ _NOT_PLANNED = ("results", "device", "save_fitted", "save_maps", "claimed_in", "
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """A cell that is to be measured.
+    """A cell that is to be measured, with the further ones of its fit.
 
     Parameters
     ----------
     job
         What to measure, without the places it writes to and without a device.
     before
-        The files of records that its cell had when it was planned: path below the results folder to SHA-256.
+        The files of records that its cells had when it was planned: path below the results folder to SHA-256.
     """
 
     job: Job
@@ -88,6 +89,11 @@ class PlanFile:
     save_maps: bool = False
     measured: int = 0
     created: str = ""
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of all entries."""
+        return sum(len(entry.job.cells) for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ def plan_file_of(
     Parameters
     ----------
     plan
-        Made without machines (:class:`harness.plan.planning.Selection`): it isn't known yet where cells will run.
+        Made without machines (:class:`harness.plan.selection.Selection`): it isn't known yet where cells will run.
     store
         Where records are written.
     devices
@@ -137,13 +143,13 @@ def plan_file_of(
         Whether fitted methods and maps are kept.
     """
     return PlanFile(
-        entries=tuple(PlanEntry(job, _record_files(store.folder, job.cell)) for job in plan.to_run),
+        entries=tuple(PlanEntry(job, _record_files(store.folder, job.cells)) for job in plan.to_run),
         results=store.folder.absolute(),
         devices=tuple(devices),
         timeout=timeout,
         save_fitted=save_fitted,
         save_maps=save_maps,
-        measured=len(plan.cells) - len(plan.to_run),
+        measured=len(plan.cells) - plan.cells_to_run,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -189,7 +195,7 @@ def read_plan(path: Path) -> PlanFile:
 
 
 def record_since(entry: PlanEntry, results: Path) -> Record | None:
-    """Return the record of a cell, or the failed attempt at it, that was written since it was planned.
+    """Return the record of a cell, or the failed attempt at it, once that of each cell of its fit was written since.
 
     Parameters
     ----------
@@ -204,6 +210,12 @@ def record_since(entry: PlanEntry, results: Path) -> Record | None:
         Of several the newest ok one, else the newest; None where there is none that can be read.
     """
     return _record_since(entry, results, _places(results))
+
+
+def cells_left(entry: PlanEntry, results: Path) -> list[Cell]:
+    """Return the cells of an entry without a record that was written since they were planned."""
+    places = _places(results)
+    return [cell for cell in entry.job.cells if _cell_since(entry, cell, results, places) is None]
 
 
 def plan_states(plan: PlanFile, results: Path) -> PlanStates:
@@ -235,12 +247,16 @@ def plan_states(plan: PlanFile, results: Path) -> PlanStates:
     return PlanStates(done, open_cells(running), open_cells(lost), tuple(unclaimed))
 
 
-def _record_since(entry: PlanEntry, results: Path, places: Iterable[Path]) -> Record | None:
+def _record_since(entry: PlanEntry, results: Path, places: Sequence[Path]) -> Record | None:
+    own, *others = (_cell_since(entry, cell, results, places) for cell in entry.job.cells)
+    return own if all(others) else None
+
+
+def _cell_since(entry: PlanEntry, cell: Cell, results: Path, places: Iterable[Path]) -> Record | None:
     found = []
     for place in places:
         store = Store(place)
         for path, read in ((store.path, store.read), (store.failed_path, store.read_failed)):
-            cell = entry.job.cell
             known = entry.before.get(_below(results, path(cell)))
             if path(cell).exists() and (known is None or known != _file_digest(path(cell))):
                 found.append(read(cell))
@@ -255,9 +271,9 @@ def _places(results: Path) -> list[Path]:
         return [results]
 
 
-def _record_files(results: Path, cell: Cell) -> dict[str, str]:
-    stores = map(Store, _places(results))
-    paths = (path for store in stores for path in (store.path(cell), store.failed_path(cell)))
+def _record_files(results: Path, cells: Sequence[Cell]) -> dict[str, str]:
+    stores = [(Store(place), cell) for place in _places(results) for cell in cells]
+    paths = (path for store, cell in stores for path in (store.path(cell), store.failed_path(cell)))
     return {_below(results, path): known for path in paths if (known := _file_digest(path))}
 
 

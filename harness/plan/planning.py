@@ -6,125 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from harness import registry
 from harness.cell import Cell
-from harness.contract import Checkpointed, MethodError, ParameterValue, Portable
+from harness.contract import Checkpointed, MethodError, ParameterValue
+from harness.data.conditions import Condition, parse_condition
+from harness.data.contamination import contaminated
 from harness.data.fields import lacking_fields
 from harness.data.open import open_dataset
-from harness.data.registry import DEFAULT_DATASET, OWN_DATA, default_preset, is_embedded, way_to_get
-from harness.data.splits import Shots, load_split, require_split_name
+from harness.data.registry import OWN_DATA, is_embedded, way_to_get
+from harness.data.splits import TrainingSplit, load_split
 from harness.data.weights import ResolvedWeight, WeightStore
 from harness.dataset_contract import Dataset
 from harness.errors import PrerequisiteError, UsageError
 from harness.files.digest import digest, file_sha256
 from harness.plan.changes import Changes
 from harness.plan.job import Job, one_class
-from harness.plan.modalities import lacking_modalities
+from harness.plan.modalities import condition_refused, lacking_modalities
 from harness.plan.samples import lacking_validation
+from harness.plan.selection import ChosenMethod, Selection, chosen_methods
 from harness.protocol import Protocol, WeightsMode
 from harness.store.store import Store
 
-__all__ = ["ChosenMethod", "Plan", "PlannedCell", "Selection", "chosen_methods", "join_plans", "make_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a user chooses on the command line.
-
-    Parameters
-    ----------
-    methods
-        Texts of methods (:func:`harness.registry.parse`).
-    dataset
-        Name of the dataset.
-    data
-        Its folder, None for the embedded one.
-    categories
-        Names or globs; empty for all on disk.
-    shots, splits
-        Training-set sizes and names of few-shot lists.
-    preset
-        None: ``quick`` on the toy dataset, ``paper`` on any other.
-    weights
-        ``auto``: ``pretrained``, but on the toy dataset ``random`` where a file is missing.
-    weights_dir
-        Folder of weight files.
-    unverified
-        Whether weight files with another SHA-256 than the published one are accepted.
-    checkpoint
-        Folder of released trained weights that take the place of training.
-    save_fitted
-        Whether fitted methods are kept: a measured cell without its file runs again.
-    save_maps
-        Whether the maps of the test images are kept: a measured cell without its file runs again.
-    rerun
-        ``failed``: only cells whose record is not ok, or that were to be measured again and went wrong; ``all``: also
-        measured ones; a method: its measured ones too.
-    cache
-        Whether cells may share extracted features.
-    log
-        Folder of training logs; None for none.
-    machines
-        Where cells may run, as records name it: a cell that only another machine has measured runs again. Empty where
-        that is unknown: then any machine's record counts.
-    pairs
-        Methods, as :class:`harness.registry.MethodSpec` prints them, and shots that go together; None: each method
-        with all shots.
-    """
-
-    methods: tuple[str, ...]
-    dataset: str = DEFAULT_DATASET
-    data: Path | None = None
-    categories: tuple[str, ...] = ()
-    shots: tuple[Shots, ...] = (10,)
-    splits: tuple[str, ...] = ("first",)
-    preset: str | None = None
-    weights: Literal["auto", "pretrained", "random"] = "auto"
-    weights_dir: Path | None = None
-    unverified: bool = False
-    checkpoint: Path | None = None
-    save_fitted: bool = False
-    save_maps: bool = False
-    rerun: tuple[str, ...] = ()
-    cache: bool = True
-    log: Path | None = None
-    machines: tuple[str, ...] = ()
-    pairs: frozenset[tuple[str, Shots]] | None = None
-
-    def wants(self, spec: registry.MethodSpec, shots: Shots) -> bool:
-        """Return whether a method is planned with so many shots."""
-        return self.pairs is None or (str(spec), shots) in self.pairs
-
-    @property
-    def used_preset(self) -> str:
-        """The preset of its cells: the chosen one, or that of its dataset."""
-        return self.preset or default_preset(self.dataset)
-
-    def splits_of(self, shots: Shots) -> tuple[str, ...]:
-        """Return the names of the lists that are planned with so many shots: all samples are one list."""
-        return self.splits if shots != "full" else ("first",)
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenMethod:
-    """A method of a selection.
-
-    Parameters
-    ----------
-    spec
-        As parsed.
-    parameters
-        All of them, resolved.
-    given
-        Those that the user named and that differ from the default: a cell has one label however it was typed.
-    """
-
-    spec: registry.MethodSpec
-    parameters: Mapping[str, ParameterValue]
-    given: Mapping[str, ParameterValue]
+__all__ = ["Plan", "PlannedCell", "join_plans", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +63,22 @@ class Plan:
 
     @property
     def to_run(self) -> tuple[Job, ...]:
-        """The jobs that are not skipped."""
-        return tuple(planned.job for planned in self.cells if planned.action == "run")
+        """The jobs of all cells that are not skipped: those of one fit, which differ in the condition, are one job."""
+        fits: dict[tuple[str, Path], list[Job]] = {}
+        for job in (planned.job for planned in self.cells if planned.action == "run"):
+            shared = job.cell.id if job.unsupported else job.cell.fit_id
+            fits.setdefault((shared, job.results), []).append(job)
+        return tuple(jobs[0].of([job.cell for job in jobs]) for jobs in fits.values())
+
+    @property
+    def cells_to_run(self) -> int:
+        """Number of cells that are not skipped."""
+        return sum(planned.action == "run" for planned in self.cells)
 
     def to_json(self) -> dict[str, object]:
         """Return every cell with its action and the reason, and the notes, as plain JSON values."""
         return {
-            "to_run": len(self.to_run),
+            "to_run": self.cells_to_run,
             "cells": [
                 {"id": planned.job.cell.id, **planned.job.cell.keys, "action": planned.action, "why": planned.why}
                 for planned in self.cells
@@ -184,9 +100,9 @@ def make_plan(selection: Selection, store: Store) -> Plan:
     methods = chosen_methods(selection)
     dataset = open_dataset(selection.dataset, selection.data)
     categories = _categories(selection.categories, dataset)
-    metas = {method.spec.name: registry.load(method.spec.name).meta for method in methods}
     mode, weights, notes = _weights(selection, methods)
     protocol = Protocol.for_preset(selection.used_preset, mode)
+    conditions = tuple(map(parse_condition, selection.conditions))
     planned: dict[str, PlannedCell] = {}
     changes, lacking = Changes(dataset), cache(partial(lacking_fields, dataset))
     for shots in selection.shots:
@@ -199,59 +115,64 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                         f"Category '{category}' in {dataset.root} has no test sample: the download is incomplete; "
                         f"see 'harness data verify {dataset.root}'."
                     )
-                for method in methods:
-                    spec, parameters = method.spec, method.parameters
-                    if not selection.wants(spec, shots):
-                        continue
-                    cell = Cell(
-                        method=spec.name,
-                        parameters=parameters,
-                        given=method.given,
-                        dataset=dataset.info.name,
-                        category=category,
-                        data_digest=dataset.digest(category),
-                        shots=shots,
-                        split=split_name,
-                        split_digest=split.digest,
-                        protocol=protocol,
-                        checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, category),
-                        weights={name: file.sha256 for name, file in weights[str(spec)].items()},
-                    )
-                    job = Job(cell, selection.data, tuple(split.ids), weights[str(spec)], selection.checkpoint)
-                    reference = registry.reference_of(spec.name)
-                    unsupported = split.too_few or one_class(tested) or lacking(category, metas[spec.name].needs)
-                    unsupported = unsupported or lacking_modalities(spec.name, parameters, dataset, category)
-                    if selection.checkpoint is None:
-                        unsupported = unsupported or lacking_validation(spec.name, parameters, dataset, category)
-                    job = replace(job, cache=selection.cache, log=selection.log)
-                    job = replace(job, reference=reference, unsupported=unsupported)
-                    planned.setdefault(
-                        cell.id, replace(_decide(job, store, selection, changes), test_samples=len(tested))
-                    )
+                lists = [(condition, *contaminated(split, tested, condition)) for condition in conditions]
+                wanted = [method for method in methods if selection.wants(method.spec, shots)]
+                for method, (condition, trained, why) in product(wanted, lists):
+                    under = replace(protocol, condition=condition.text)
+                    job = _job(method, trained, dataset, selection, under, weights[str(method.spec)])
+                    needs = registry.load(method.spec.name).meta.needs
+                    unsupported = trained.too_few or why or one_class(tested) or lacking(category, needs)
+                    job = replace(job, unsupported=unsupported or _unsupported(method, job, dataset, condition))
+                    decided = _decide(job, store, selection, changes)
+                    planned.setdefault(job.cell.id, replace(decided, test_samples=len(tested)))
     return Plan(tuple(planned.values()), (*notes, *_left_out(dataset, categories)))
 
 
-def chosen_methods(selection: Selection) -> tuple[ChosenMethod, ...]:
-    """Check all of a selection that needs no data, and return its methods in the order of their cells.
-
-    Raises
-    ------
-    UsageError
-        For an unknown method, parameter, split or method to run again, and for options that don't go together.
-    """
-    specs = _cache_producers_first(registry.parse(selection.methods))
-    _check(selection, specs)
-    preset = selection.used_preset
-    return tuple(
-        ChosenMethod(spec, registry.resolve(spec, preset), _non_default_parameters(spec, preset)) for spec in specs
+def _job(
+    method: ChosenMethod,
+    split: TrainingSplit,
+    dataset: Dataset,
+    selection: Selection,
+    protocol: Protocol,
+    weights: Mapping[str, ResolvedWeight],
+) -> Job:
+    """Return the job of a cell, without the reason why it is unsupported and without a place to write to."""
+    spec, parameters = method.spec, method.parameters
+    cell = Cell(
+        method=spec.name,
+        parameters=parameters,
+        given=method.given,
+        dataset=dataset.info.name,
+        category=split.category,
+        data_digest=dataset.digest(split.category),
+        shots=split.shots,
+        split=split.name,
+        split_digest=split.digest,
+        protocol=protocol,
+        checkpoint=_checkpoint_digest(selection.checkpoint, spec.name, parameters, split.category),
+        weights={name: file.sha256 for name, file in weights.items()},
+    )
+    return Job(
+        cell,
+        selection.data,
+        split.ids,
+        weights,
+        selection.checkpoint,
+        cache=selection.cache,
+        log=selection.log,
+        reference=registry.reference_of(spec.name),
     )
 
 
-def _cache_producers_first(specs: Sequence[registry.MethodSpec]) -> list[registry.MethodSpec]:
-    """Order methods so that in each family those whose cached features serve the others come first."""
-    metas = {spec.name: registry.load(spec.name).meta for spec in specs}
-    families = list(dict.fromkeys(metas[spec.name].family for spec in specs))
-    return sorted(specs, key=lambda spec: (families.index(metas[spec.name].family), -metas[spec.name].cache_order))
+def _unsupported(method: ChosenMethod, job: Job, dataset: Dataset, condition: Condition) -> str:
+    """Return why a method can't be measured on a category under a condition, a sentence; empty where it can."""
+    name, parameters, category = method.spec.name, method.parameters, job.cell.category
+    unsupported = lacking_modalities(name, parameters, dataset, category)
+    unsupported = unsupported or condition_refused(name, parameters, condition, dataset, category)
+    if job.checkpoint is None:
+        return unsupported or lacking_validation(name, parameters, dataset, category)
+    trained = f"Released weights are trained already, so '{condition.text}' changes nothing: leave out --checkpoint."
+    return unsupported or (trained if condition.of_training else "")
 
 
 def join_plans(plans: Sequence[Plan], notes: Sequence[str] = ()) -> Plan:
@@ -272,30 +193,6 @@ def join_plans(plans: Sequence[Plan], notes: Sequence[str] = ()) -> Plan:
     return Plan(tuple(cells.values()), tuple(all_notes))
 
 
-def _check(selection: Selection, specs: Sequence[registry.MethodSpec]) -> None:
-    """Raise UsageError for choices that no cell can meet."""
-    for name in selection.splits:
-        require_split_name(name)
-    known = ("failed", "all", *dict.fromkeys(name for spec in specs for name in (spec.name, str(spec))))
-    for name in selection.rerun:
-        if name not in known:
-            nearest = registry.nearest_names(name, known)
-            raise UsageError(f"--rerun takes failed, all or a method of this run, not '{name}': {nearest}")
-    if selection.checkpoint is not None and selection.shots != ("full",):
-        raise UsageError(
-            "Released checkpoints were trained on all samples, so --checkpoint goes with '--shots full' alone."
-        )
-    for spec in specs if selection.save_fitted else ():
-        if not issubclass(registry.load(spec.name), Portable):
-            raise UsageError(f"Method '{spec.name}' can't be saved (it has no state()): leave out --save-fitted.")
-
-
-def _non_default_parameters(spec: registry.MethodSpec, preset: str) -> dict[str, ParameterValue]:
-    """Return the parameters that a user named and that differ from the default."""
-    default = registry.resolve(registry.MethodSpec(spec.name, {}), preset)
-    return {name: value for name, value in spec.parameters.items() if default[name] != value}
-
-
 def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> PlannedCell:
     place, record = store.place_of(job.cell, selection.machines)
     job = replace(job, results=place.folder)
@@ -313,7 +210,7 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, again by --rerun")
     if change := changes.since(job, record):
         return PlannedCell(job, "run", f"measured on {record.created[:10]}, but {change}")
-    if selection.save_fitted and not place.fitted_path(job.cell).is_file():
+    if selection.save_fitted and job.cell.fit_id == job.cell.id and not place.fitted_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but the fitted method was not kept")
     if selection.save_maps and not place.maps_path(job.cell).is_file():
         return PlannedCell(job, "run", "measured, but its maps were not kept")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness import registry
 from harness.contract import ParameterValue, UsesValidation
+from harness.data.contamination import left_to_test
 from harness.data.fields import fields_digest
 from harness.data.nominal import left_out
 from harness.data.splits import instances_of
@@ -55,7 +56,8 @@ class NominalSamples:
                 "trained on is not known: train the method, without --checkpoint."
             )
         instances = instances_of(dataset, category)
-        ids = set(left_out(dataset.info.name, category, instances, job.train_ids))
+        fitted = [name for name in job.train_ids if name in instances]  # the others are of the test set
+        ids = set(left_out(dataset.info.name, category, instances, fitted))
         if not ids:
             return cls(
                 reason=f"All training samples of {category} are fitted, and {dataset.info.title} has no validation "
@@ -73,11 +75,12 @@ class CellSamples:
     Parameters
     ----------
     train
-        What it is fitted on, in the order of its list; also where released weights replace training.
+        What it is fitted on, in the order of its list; also where released weights replace training. Under a condition
+        of training some are anomalous samples of the test set.
     validation
         What fit looks at besides; empty where the method wants none (:class:`harness.contract.UsesValidation`).
     test
-        The whole test set of the category.
+        The whole test set of the category, without samples that were taken from it into training.
     nominal
         What thresholds are set on.
     """
@@ -91,14 +94,25 @@ class CellSamples:
     def of(cls, job: Job, dataset: Dataset) -> CellSamples:
         """List the samples of a job's cell."""
         cell = job.cell
-        by_id = {ref.id: ref for ref in dataset.refs(cell.category, "train")}
+        tested = dataset.refs(cell.category, "test")
+        by_id = {ref.id: ref for ref in (*tested, *dataset.refs(cell.category, "train"))}
         wanted = job.checkpoint is None and _wants_validation(cell.method, cell.parameters)
         return cls(
             tuple(by_id[name] for name in job.train_ids),
             dataset.refs(cell.category, "validation") if wanted else (),
-            dataset.refs(cell.category, "test"),
+            left_to_test(cell.condition, job.train_ids, tested),
             NominalSamples.of(job, dataset, validation_fitted=wanted),
         )
+
+    @property
+    def note(self) -> str:
+        """Which anomalies of the test set are in training, in words; empty where none is."""
+        drawn = [ref.id for ref in self.train if ref.split == "test"]
+        if not drawn:
+            return ""
+        what = f"{len(drawn)} of {len(self.train)} training samples are anomalies of the test set"
+        where = "also tested" if any(ref.id in drawn for ref in self.test) else "not tested"
+        return f"{what} ({where}): {', '.join(drawn)}"
 
     def content(
         self,

@@ -17,7 +17,7 @@ from harness.store.published import read_published
 from harness.store.query import RecordQuery, label_matches
 
 if TYPE_CHECKING:
-    from harness.plan.planning import Selection
+    from harness.plan.selection import Selection
 
 __all__ = ["SUITES", "OutlineRow", "SuiteRow", "suite_outline", "suite_rows", "suite_selections"]
 
@@ -165,7 +165,7 @@ def suite_outline(selections: Sequence[Selection]) -> tuple[OutlineRow, ...]:
 
 
 def _outline(selection: Selection) -> Iterator[OutlineRow]:
-    from harness.plan.planning import chosen_methods
+    from harness.plan.selection import chosen_methods
 
     methods = chosen_methods(selection)
     Protocol.for_preset(selection.used_preset, "random")

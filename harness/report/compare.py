@@ -10,6 +10,7 @@ from statistics import fmean
 from harness import registry
 from harness.cell import Cell
 from harness.contract import ParameterValue
+from harness.data.conditions import NONE
 from harness.errors import UsageError
 from harness.protocol import Protocol
 from harness.registry import base_name
@@ -44,6 +45,8 @@ def why_not_comparable(group: Group, published: Published) -> str:
         reasons.append("the pretrained networks have random weights")
     if group.protocol.preset != "paper":
         reasons.append(f"the preset '{group.protocol.preset}' is not the published setting")
+    if group.protocol.condition != NONE:
+        reasons.append(f"samples were changed (condition {group.protocol.condition})")
     if group.shots != "full" and group.split != "first":
         reasons.append(f"the published ones are trained on the first {group.shots} samples (split 'first')")
     if _scoring(group.protocol) != _scoring(Protocol()):

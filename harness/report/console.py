@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cell import Cell
+from harness.data.conditions import NONE
 from harness.data.registry import dataset_title
 from harness.plan.estimate import Basis, Estimate, duration_text
 from harness.plan.planning import Plan
@@ -129,7 +130,7 @@ def _plan_title(plan: Plan) -> str:
     datasets, splits = (dict.fromkeys(getattr(cell, name) for cell in cells) for name in ("dataset", "split"))
     settings = sorted({f"preset {cell.protocol.preset}, {cell.protocol.weights} weights" for cell in cells})
     shared = ", ".join(["; ".join(settings), *(f"split {split}" for split in splits if len(splits) == 1)])
-    return f"{len(plan.to_run)} of {len(cells)} cells to run on {' and '.join(datasets)} ({shared})"
+    return f"{plan.cells_to_run} of {len(cells)} cells to run on {' and '.join(datasets)} ({shared})"
 
 
 def _plan_table(plan: Plan) -> Table:
@@ -138,6 +139,7 @@ def _plan_table(plan: Plan) -> Table:
     datasets = {cell.dataset: {other.category for other in cells if other.dataset == cell.dataset} for cell in cells}
     several_splits = len({cell.split for cell in cells}) > 1
     shown = {"method": True, "dataset": len(datasets) > 1, "category": True, "shots": True, "split": several_splits}
+    shown["condition"] = any(cell.protocol.condition != NONE for cell in cells)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading, show in {**shown, "action": True, "why": True}.items():
         if show:
@@ -145,12 +147,12 @@ def _plan_table(plan: Plan) -> Table:
     lines: dict[tuple[str, ...], list[str]] = {}
     for planned in plan.cells:
         cell = planned.job.cell
-        key = (cell.label, cell.dataset, str(cell.shots), cell.split, planned.action, planned.why)
-        lines.setdefault(key, []).append(cell.category)
-    for (label, dataset, shots, split, *end), categories in lines.items():
+        own = (cell.label, cell.dataset, str(cell.shots), cell.split, cell.protocol.condition)
+        lines.setdefault((*own, planned.action, planned.why), []).append(cell.category)
+    for (label, dataset, shots, split, condition, *end), categories in lines.items():
         whole = len(categories) > _NAMED and len(categories) == len(datasets[dataset])
         names = f"all {len(categories)}" if whole else ", ".join(categories)
-        values = zip((label, dataset, names, shots, split), shown.values(), strict=True)
+        values = zip((label, dataset, names, shots, split, condition), shown.values(), strict=True)
         table.add_row(*(value for value, show in values if show), *end)
     return table
 
@@ -227,7 +229,8 @@ def _print_note(note: str) -> None:
 
 def print_outcome(cell: Cell, record: Record) -> None:
     """Print one line for a finished cell."""
-    name = f" {cell.label} {cell.category} {cell.shots}-shot {cell.split}: "
+    under = "" if cell.protocol.condition == NONE else f" {cell.protocol.condition}"
+    name = f" {cell.label} {cell.category} {cell.shots}-shot {cell.split}{under}: "
     if record.status == "ok":
         how = f"I-AUROC {_number(record.metrics.get('i_auroc'))}, {record.wall_seconds:.0f} s"
         stderr.print(Text.assemble(("ok", "green"), name, how))

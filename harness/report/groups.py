@@ -10,6 +10,7 @@ from textwrap import shorten
 
 from harness.cell import Cell
 from harness.contract import ParameterValue
+from harness.data.conditions import NONE, condition_order
 from harness.data.registry import DATASETS, dataset_title
 from harness.data.splits import Shots, shots_order
 from harness.dataset_contract import Split
@@ -168,13 +169,14 @@ class Group:
     @property
     def keys(self) -> dict[str, str]:
         """What holds for every number of the group, in data formats."""
-        return {
+        keys = {
             "dataset": self.dataset,
             "shots": str(self.shots),
             "split": self.split,
             "preset": self.protocol.preset,
             "weights": self.protocol.weights,
         }
+        return keys if self.protocol.condition == NONE else {**keys, "condition": self.protocol.condition}
 
     @property
     def cells(self) -> int:
@@ -197,7 +199,8 @@ def samples_title(shots: Shots | str, split: str = "") -> str:
 
 def cell_title(cell: Cell) -> str:
     """Return method, category and training samples of a cell in words."""
-    return f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
+    title = f"{cell.label} {cell.dataset}/{cell.category}, {samples_title(cell.shots, cell.split)}"
+    return title if cell.protocol.condition == NONE else f"{title}, condition {cell.protocol.condition}"
 
 
 def setting_title(
@@ -209,6 +212,7 @@ def setting_title(
     *,
     unlike: Mapping[Split, str] | None = None,
     version: int = PROTOCOL_VERSION,
+    condition: str = NONE,
 ) -> str:
     """Return what numbers share, in words: every table, figure and page names a setting like this.
 
@@ -224,12 +228,16 @@ def setting_title(
         Numbers of samples that are not the published ones, in words.
     version
         Of the protocol; named where it is not that of today.
+    condition
+        Of the samples; named where they were changed.
     """
     samples = samples_title(shots, split) if shots else f"split {split}" if split else ""
     unlike = unlike or {}
     samples = unlike.get("train", samples)
     older = "" if version == PROTOCOL_VERSION else f"protocol version {version}"
-    parts = (dataset_title(dataset), samples, unlike.get("test"), f"preset {preset}", f"{weights} weights", older)
+    changed = "" if condition == NONE else f"condition {condition}"
+    tested = unlike.get("test")
+    parts = (dataset_title(dataset), samples, tested, f"preset {preset}", f"{weights} weights", changed, older)
     return ", ".join(filter(None, parts))
 
 
@@ -244,7 +252,8 @@ def shared_title(groups: Sequence[Group], *shared: str) -> str:
         Keys of the groups beside these: ``shots``, ``split``.
     """
     first = groups[0]
-    keys = {name: first.keys[name] for name in ("dataset", "preset", "weights", *shared)}
+    named = ("dataset", "preset", "weights", "condition", *shared)
+    keys = {name: first.keys[name] for name in named if name in first.keys}
     unlike = {split: text for group in groups for split, text in group.unlike_published.items()}
     return setting_title(**keys, unlike=unlike, version=first.protocol.version)
 
@@ -259,9 +268,9 @@ def group_records(records: Iterable[Record], query: RecordQuery | None = None) -
     records
         In any order.
     query
-        Chooses among them; all where None.
+        Chooses among them; all where None, under whatever condition.
     """
-    query, records = query or RecordQuery(), list(records)
+    query, records = query or RecordQuery(conditions=()), list(records)
     stale, chosen = _stale(records), query.select(records)
     groups: dict[tuple[str, ...], dict[WeightsMode, list[Record]]] = {}
     for record in chosen:
@@ -377,6 +386,7 @@ def _order(group: Group) -> tuple[object, ...]:
         group.protocol.weights,
         shots_order(group.shots),
         (group.split != "first", group.split),
+        condition_order(group.protocol.condition),
         group.protocol.digest,
     )
 

@@ -227,4 +227,4 @@ class _View:
 
 
 def _name(cell: Cell) -> str:
-    return f"{cell.label} {cell.category}"
+    return f"{cell.label} {cell.category}" + ("" if cell.condition.kind is None else f" {cell.condition.text}")

@@ -162,6 +162,8 @@ def read_states(store: Store, queued: frozenset[str] = frozenset()) -> list[Cell
             states[stem] = replace(states[stem], state="queued", reason="", holder=None)
     for stem in running.keys() & states.keys():
         holder = running[stem]
+        if states[stem].created >= holder.since > "":  # measured: the same process is at other conditions of its fit
+            continue
         states[stem] = replace(states[stem], state="running", reason="", created="", record=None, holder=holder)
     return [replace(state, log=_log(folders, stem)) for stem, state in states.items()]
 

@@ -20,9 +20,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     Parameters
     ----------
     kind
-        ``stage`` (a stage begins), ``progress`` or ``finished``.
+        ``cell`` (a further cell of the job begins), ``stage`` (a stage begins), ``progress`` or ``finished``.
     stage
-        Name of the stage, or the status of the finished cell.
+        Id of the further cell, name of the stage, or the status of the finished cell.
     done, total
         Steps, for ``progress``.
     values
@@ -52,6 +52,10 @@ class EventWriter:
         self._stream = stream
         self._last = 0.0
         self._values: dict[str, float] = {}
+
+    def cell(self, id: str) -> None:
+        """Report that what follows is about a further cell of the job."""
+        self._write(Event("cell", id))
 
     def stage(self, name: str) -> None:
         """Report that a stage begins."""

@@ -13,7 +13,7 @@ from harness import registry
 from harness.errors import PrerequisiteError
 from harness.measure.environment import machine_of
 from harness.plan.job import Job
-from harness.plan.plan_file import PlanEntry, PlanFile, record_since
+from harness.plan.plan_file import PlanEntry, PlanFile, cells_left, record_since
 from harness.running.post_mortem import failure_record
 from harness.running.scheduler import OnEvent, outcomes
 from harness.running.tasks import Limits
@@ -96,7 +96,8 @@ class Puller:
                 self.measured.append(outcome.record)
                 yield outcome.job, outcome.record
             else:
-                others[outcome.why].append(outcome.job)
+                cells = outcome.job.cells if outcome.record is None else (outcome.job.cell,)
+                others[outcome.why] += [outcome.job.of([cell]) for cell in cells]
 
     def holders_of_held(self) -> list[Holder]:
         """Return who measures the cells that were held, as far as they still do."""
@@ -118,18 +119,18 @@ class _PlannedTask:
         return self.entry.job
 
     def on(self, device: str) -> Job:
-        cell = self.job.cell
-        place, _ = Store(self.folder).place_of(cell, (self.machines[device],))
-        fitted = place.fitted_path(cell) if self.plan.save_fitted else None
-        maps = place.maps_path(cell) if self.plan.save_maps else None
-        return self.job.placed(place.folder, fitted, maps).on(device)
+        job = self.job.of(cells_left(self.entry, self.folder) or self.job.cells)
+        place, _ = Store(self.folder).place_of(job.cell, (self.machines[device],))
+        fitted = place.fitted_path(job.cell) if self.plan.save_fitted else None
+        maps = place.maps_path(job.cell) if self.plan.save_maps else None
+        return job.placed(place.folder, fitted, maps).on(device)
 
     def written(self) -> Record | None:
         return record_since(self.entry, self.folder)
 
 
 def record_lost(entry: PlanEntry, results: Path, reason: str) -> Record | None:
-    """Write the record of a cell whose puller is gone, with status ``killed`` and the end of its log.
+    """Write the record of the cell that a puller measured when it went, with status ``killed`` and the end of its log.
 
     Parameters
     ----------
@@ -145,14 +146,15 @@ def record_lost(entry: PlanEntry, results: Path, reason: str) -> Record | None:
     Record or None
         None where the cell has a record, or is claimed, meanwhile: then nothing is written.
     """
-    cell, holder = entry.job.cell, lost_holders(results).get(entry.job.cell.stem, Holder())
-    claim = Claim(results, cell)
+    own, holder = entry.job.cell, lost_holders(results).get(entry.job.cell.stem, Holder())
+    claim = Claim(results, own)
     if not claim.take():
         return None
     with claim:
-        if record_since(entry, results) is not None:
+        left = cells_left(entry, results)
+        if not left:
             return None
-        record = failure_record(entry.job, "killed", reason, results / "logs" / f"{cell.stem}.log")
+        record = failure_record(entry.job.of(left), "killed", reason, results / "logs" / f"{own.stem}.log")
         record = replace(record, environment=Environment(host=holder.host, job=holder.job_name))
         Store(results).write(record)
     return record

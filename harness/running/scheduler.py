@@ -7,13 +7,14 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from harness.errors import PrerequisiteError
+from harness.cell import Cell
+from harness.errors import ExitCode, PrerequisiteError
 from harness.files.atomic import sweep_temporaries
 from harness.files.locks import is_locked
 from harness.plan.job import Job, write_job
@@ -39,7 +40,11 @@ _LOOK_SECONDS = 1.0
 _SIGNAL_SECONDS = 2.0
 """Time after which a worker that a signal has ended was not ended together with this process."""
 
+_ENDS = (ExitCode.OK, ExitCode.CELL_NOT_OK)
+"""Exit codes of a worker that came to the end of its job."""
+
 _Version = tuple[tuple[int, int] | None, ...]
+_Versions = Mapping[str, _Version]
 
 
 def run_jobs(
@@ -68,7 +73,7 @@ def run_jobs(
     PrerequisiteError
         Where a record can't be written: the disk is full or the folder is gone.
     """
-    tasks = [_OwnTask(job, _version(Store(job.results), job)) for job in jobs]
+    tasks = [_OwnTask(job, _versions(job)) for job in jobs]
     for outcome in outcomes(tasks, on_event, devices=devices, limits=Limits(timeout)):
         if outcome.record is not None:
             yield outcome.job, outcome.record
@@ -83,10 +88,12 @@ def outcomes(tasks: Sequence[Task], on_event: OnEvent, *, devices: Sequence[str]
     try:
         for thread in threads:
             thread.start()
-        for _ in tasks:
+        left = len(tasks)
+        while left:
             outcome = scheduler.next_outcome()
             if isinstance(outcome, BaseException):
                 raise outcome
+            left -= not outcome.more
             yield outcome
     finally:
         with _uninterrupted():
@@ -101,17 +108,20 @@ class _OwnTask:
     """A task of ``harness run``: what is written after this object was made counts."""
 
     job: Job
-    before: _Version
+    before: _Versions
 
     @property
     def folder(self) -> Path:
         return self.job.results
 
     def on(self, device: str) -> Job:
-        return self.job.on(device)
+        return self.job.of(self._left() or self.job.cells).on(device)
 
     def written(self) -> Record | None:
-        return _written_since(Store(self.job.results), self.job, self.before)
+        return None if self._left() else _written_since(self.job, self.job.cell, self.before)
+
+    def _left(self) -> list[Cell]:
+        return [cell for cell in self.job.cells if _written_since(self.job, cell, self.before) is None]
 
 
 class _Scheduler:
@@ -179,25 +189,38 @@ class _Scheduler:
         """Run a cell, or read the record that another run has written; None while that run is still measuring."""
         claim = Claim(task.folder, task.job.cell)
         if (record := task.written()) is not None:
-            return Outcome(task.job.on(device), record, "elsewhere")
-        if self._takes_no_more():
+            return self._elsewhere(task.job.on(device), record)
+        if self._takes_no_more(task.job):
             return Outcome(task.job, None, "held" if is_locked(claim.path) else "late")
         if not self._claimed(claim):
             return None
-        with claim:
+        with claim, ExitStack() as stack:
             Store(task.folder).ensure_writable()  # a network file system now looks, and doesn't answer from memory
             if (record := task.written()) is not None:
-                return Outcome(task.job.on(device), record, "elsewhere")
+                return self._elsewhere(task.job.on(device), record)
             with self._lock:
-                if self._takes_no_more():
+                if self._takes_no_more(task.job):
                     return Outcome(task.job, None, "late")
-                self._taken += 1
-            job = task.on(device).claimed(task.folder, claim.holder.token)
+                job = task.on(device)
+                self._taken += len(job.cells)
+            if job.cell.id != task.job.cell.id:  # the claim on the task's own cell keeps others off all that is left
+                claim = Claim(task.folder, job.cell)
+                if not self._claimed(claim):
+                    return None
+                stack.enter_context(claim)
+            job = job.claimed(task.folder, claim.holder.token)
             record = self._run(job, Store(job.results), claim)
         return None if record is None else Outcome(job, record, "measured")
 
-    def _takes_no_more(self) -> bool:
-        return self._limits.too_late or (self._limits.most is not None and self._taken >= self._limits.most)
+    def _elsewhere(self, job: Job, record: Record) -> Outcome:
+        """Return the outcome of a job whose cells other runs have measured, after those of its further cells."""
+        for cell in job.also:
+            further = Store(job.results).read(cell)
+            self._outcomes.put(Outcome(job.of([cell]), further, "elsewhere", more=True))
+        return Outcome(job, record, "elsewhere")
+
+    def _takes_no_more(self, job: Job) -> bool:
+        return self._limits.too_late(job) or (self._limits.most is not None and self._taken >= self._limits.most)
 
     @staticmethod
     def _claimed(claim: Claim) -> bool:
@@ -208,40 +231,48 @@ class _Scheduler:
             raise
 
     def _run(self, job: Job, store: Store, claim: Claim) -> Record | None:
-        before, kills = _version(store, job), oom_kills()
+        before, kills, limit = _versions(job), oom_kills(), self._limits.seconds(job)
         log = job.results / "logs" / f"{job.cell.stem}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):
             log.unlink(missing_ok=True)  # another user's log could not be overwritten
-        watch = _Watch(job, self._on_event)
+        watch = _Watch(job, self._on_event, lambda further: self._put_further(further, before))
         with tempfile.TemporaryDirectory(prefix="harness-job-") as folder:
             path = Path(folder) / "job.json"
             write_job(path, job)
             with self._worker(path, log, watch) as worker:
                 if worker is None:
                     return None
-                code = worker.wait(self._limits.timeout)
+                code = worker.wait(limit)
                 if code is None:
                     worker.end()
         if not claim.is_held:
             return None
-        store.discard_files(job.cell)
+        for cell in job.cells:
+            store.discard_files(cell)
         for kept in store.folders:
             sweep_temporaries(kept)
-        record = _written_since(store, job, before)
-        if record is None and not self._ended_too(code):
-            record = (
-                failure_record(
-                    job, "timeout", f"The cell was ended after {self._limits.timeout:g} s, in {watch.where}", log
-                )
+        record = _written_since(job, job.cell, before)
+        unwritten = record is None or (code not in _ENDS and _written_since(job, watch.job.cell, before) is None)
+        if unwritten and not self._ended_too(code):
+            of_dead = (
+                failure_record(watch.job, "timeout", f"The cell was ended after {limit:g} s, in {watch.where}", log)
                 if code is None
-                else record_of_dead_worker(job, code, log, where=watch.stage, kills_before=kills)
+                else record_of_dead_worker(watch.job, code, log, where=watch.stage, kills_before=kills)
             )
-            store.write(record)
+            store.write(of_dead)
+            if record is not None:
+                self._put_further(watch.job, before)
+            record = record or of_dead
         elif record is not None and record.status != "ok" and not record.log:
             record = replace(record, log=tuple(last_lines(log)))
             store.write(record)
         return record
+
+    def _put_further(self, job: Job, before: _Versions) -> None:
+        """Pass on the record of a further cell of a job, as soon as it is written."""
+        if (record := _written_since(job, job.cell, before)) is not None:
+            self._outcomes.put(Outcome(job, record, "measured", more=True))
 
     def _ended_too(self, code: int | None) -> bool:
         """Return whether a worker ended because this process is ended, perhaps by the same signal to all of a job."""
@@ -268,18 +299,23 @@ class _Scheduler:
 
 
 class _Watch:
-    """Passes events on and remembers the last."""
+    """Passes events on and remembers the last, and which cell of the job it is about."""
 
-    def __init__(self, job: Job, on_event: OnEvent) -> None:
-        self._job, self._on_event = job, on_event
+    def __init__(self, job: Job, on_event: OnEvent, on_further: Callable[[Job], None]) -> None:
+        self.job, self._on_event, self._on_further = job, on_event, on_further
+        self._further = {cell.id: job.of([cell]) for cell in job.also}
         self._last = Event("stage", "start")
         self.stage = "start"
 
     def __call__(self, event: Event) -> None:
+        if event.kind == "cell":
+            self.job = self._further.get(event.stage, self.job)
         if event.kind == "stage":
             self.stage = event.stage
         self._last = event
-        self._on_event(self._job, event)
+        self._on_event(self.job, event)
+        if event.kind == "finished" and self.job.cell.id in self._further:
+            self._on_further(self.job)
 
     @property
     def where(self) -> str:
@@ -289,9 +325,13 @@ class _Watch:
         return f"stage '{self.stage}'"
 
 
-def _version(store: Store, job: Job) -> _Version:
-    """Return what distinguishes a cell's record, and a failed attempt beside it, from earlier files of these names."""
-    return tuple(map(_file_version, (store.path(job.cell), store.failed_path(job.cell))))
+def _versions(job: Job) -> _Versions:
+    """Return what distinguishes the records of a job's cells, and failed attempts beside them, from earlier files."""
+    return {cell.id: _version(Store(job.results), cell) for cell in job.cells}
+
+
+def _version(store: Store, cell: Cell) -> _Version:
+    return tuple(map(_file_version, (store.path(cell), store.failed_path(cell))))
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:
@@ -302,10 +342,11 @@ def _file_version(path: Path) -> tuple[int, int] | None:
     return file.st_ino, file.st_mtime_ns
 
 
-def _written_since(store: Store, job: Job, before: _Version) -> Record | None:
-    """Return the record or the failed attempt that was written since; None where there is neither."""
-    record, failed = (now != then for now, then in zip(_version(store, job), before, strict=True))
-    return (store.read(job.cell) if record else None) or (store.read_failed(job.cell) if failed else None)
+def _written_since(job: Job, cell: Cell, before: _Versions) -> Record | None:
+    """Return the record or the failed attempt of a cell that was written since; None where there is neither."""
+    store = Store(job.results)
+    record, failed = (now != then for now, then in zip(_version(store, cell), before[cell.id], strict=True))
+    return (store.read(cell) if record else None) or (store.read_failed(cell) if failed else None)
 
 
 @contextmanager

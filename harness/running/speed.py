@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -10,25 +10,52 @@ from harness.contract import Method, Prediction, Sample
 from harness.measure import torch_state
 from harness.measure.clock import DeviceClock
 from harness.measure.energy import energy_meter
-from harness.measure.latency import Timing, measure_latency
+from harness.measure.latency import Timing, measure_latency, raw_times, summarise, windows
 from harness.measure.load import LoadWatch, OtherLoad
+from harness.measure.reading import Reading
 from harness.metrics.scoring import require_prediction
 from harness.protocol import LatencyBudget
+from harness.store.measurements import Latency
 
-__all__ = ["Speed", "measure_speed"]
+__all__ = ["UNTIMED", "Speed", "measure_speed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The latency pass in strict math, on CUDA also that in default math, and other load during both."""
+    """The latency pass in strict math, on CUDA also that in default math, and other load during both.
+
+    Parameters
+    ----------
+    timings
+        Of both; none where a cell is measured without its speed.
+    load
+        What else ran.
+    """
 
     timings: tuple[Timing, ...]
     load: OtherLoad
+
+    def raw(self, reading: Reading) -> Mapping[str, Sequence[float]]:
+        """Return the times of every call by window, in ms, with those of reading."""
+        if not self.timings:
+            return {}
+        return {**raw_times(*self.timings), "decode": reading.decode_ms, "clean": reading.clean_ms}
+
+    def latency(self, reading: Reading) -> Latency:
+        """Return the windows of a record, with those of reading."""
+        if not self.timings:
+            return Latency()
+        of_reading = {"decode": summarise(reading.decode_ms), "clean": summarise(reading.clean_ms)}
+        return replace(windows(*self.timings), **of_reading)
 
     @property
     def seconds(self) -> float:
         """Time inside the method's calls."""
         return sum(timing.seconds for timing in self.timings)
+
+
+UNTIMED = Speed((), OtherLoad(contended=False, sentence="", cores=None))
+"""Of a cell without latency pass."""
 
 
 def measure_speed(

@@ -34,10 +34,9 @@ from harness.data.units import decode_in_metres
 from harness.dataset_contract import Dataset, SampleRef
 from harness.errors import DataError
 from harness.files.digest import digest
-from harness.implementations import Implementation, fallbacks, implementation_texts, implementations_of
+from harness.implementations import Implementation, implementation_texts, implementations_of
 from harness.measure import environment, torch_state
 from harness.measure.host import frozen_gc
-from harness.measure.latency import raw_times, summarise, windows
 from harness.measure.load import OtherLoad
 from harness.measure.memory import MemoryMeter, measure_peak, meter_of
 from harness.measure.reading import Reading, read_ahead, timed_reading
@@ -51,6 +50,7 @@ from harness.running.accuracy import Accuracy, nullable
 from harness.running.cache_during_fit import CellCache, cache_during_fit
 from harness.running.events import EventWriter
 from harness.running.nominal import score_nominal
+from harness.running.notes import record_notes
 from harness.running.speed import Speed, measure_speed
 from harness.running.training_log import TrainingLog
 from harness.store.claims import require_claim
@@ -88,10 +88,13 @@ class CellRun:
     ----------
     seconds
         Wall time of each finished stage.
+    method
+        Once it is fitted.
     """
 
     def __init__(self, job: Job, events: EventWriter) -> None:
         self.job, self.cell, self.events = job, job.cell, events
+        self.method: Method | None = None
         self.seconds: dict[str, float] = {}
         self._memory = Memory()
         self._in_method = 0.0
@@ -154,6 +157,7 @@ class CellRun:
         with self._stage("fit"):
             meter.restart()
             self._fit(method, dataset, samples)
+            self.method = method
             self._add_sizes(meter.peaks("peak_fit"))
         self._log.close()  # what it started must not run beside what is measured from here on
         with self._stage("state"):
@@ -175,17 +179,21 @@ class CellRun:
         with self._stage("memory"):
             self._peak(method, reading, meter)
         with self._stage("record"):
-            if self._content(dataset, samples) != content:
-                raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
-            record = replace(self._record(accuracy, speed, reading, samples), content=content)
-            notes = (*dataset.notes(self.cell.category), accuracy.lost_masks, *unlike_published([record]).values())
-            record = replace(record, notes=(*record.notes, *filter(None, notes)))
+            record = self._complete(self._record(accuracy, speed, reading, samples), dataset, samples, content)
         return method, record
+
+    def _complete(self, record: Record, dataset: Dataset, samples: CellSamples, content: DataContent) -> Record:
+        """Return a record with what its data are; raise DataError where they have changed since they were digested."""
+        if self._content(dataset, samples) != content:
+            raise DataError(f"Files of {self.cell.category} in {dataset.root} changed while they were measured.")
+        notes = (*dataset.notes(self.cell.category), *unlike_published([record]).values(), samples.note)
+        return replace(record, content=content, notes=(*record.notes, *filter(None, notes)))
 
     def _open(self) -> Dataset:
         """Open the dataset, with what the method gets of its samples."""
         dataset = open_dataset(self.cell.dataset, self.job.data)
-        return as_used(dataset, registry.load(self.cell.method).meta.needs, self._modalities)
+        needs = registry.load(self.cell.method).meta.needs
+        return as_used(dataset, needs, self._modalities, self.cell.condition)
 
     @property
     def _modalities(self) -> tuple[str, ...]:
@@ -198,12 +206,8 @@ class CellRun:
     def _save_details(self, test_set: RankedTestSet, accuracy: Accuracy, speed: Speed, reading: Reading) -> None:
         """Write scores, raw times and counts."""
         store = Store(self.job.results)
-        raw = {**raw_times(*speed.timings), "decode": reading.decode_ms, "clean": reading.clean_ms}
-        details = Details(
-            accuracy.images,
-            {window: np.array(times) for window, times in raw.items()},
-            self._nominal or NominalScores(),
-        )
+        raw = {window: np.array(times) for window, times in speed.raw(reading).items()}
+        details = Details(accuracy.images, raw, self._nominal or NominalScores())
         counts = None
         with self._noting("no interval or curve, since the pixels could not be counted"):
             counts = count_images(test_set, [image.id for image in accuracy.images])
@@ -234,7 +238,7 @@ class CellRun:
     def _maps(self, method: Method) -> Iterator[ImageMaps]:
         """Predict every test image again, after all measurements."""
         dataset = self._open()
-        test = dataset.refs(self.cell.category, "test")
+        test = CellSamples.of(self.job, dataset).test
         for position, sample in enumerate(read_ahead(dataset, test, {})):
             self.events.progress("maps", position, len(test))
             blind = sample.blind()
@@ -329,6 +333,11 @@ class CellRun:
         self._in_method += speed.seconds
         return speed, predicted
 
+    @property
+    def nominal(self) -> NominalScores | None:
+        """Scores of the samples that thresholds are set on, once there are any."""
+        return self._nominal
+
     def _progress(self, stage: str) -> Callable[[int, int], None]:
         """Return what is called with how much of a stage is done, and of how much."""
         return partial(self.events.progress, stage)
@@ -338,7 +347,6 @@ class CellRun:
         self._add_sizes(measure_peak(lambda sample: self._predict(method, sample), samples, meter, seconds))
 
     def _record(self, accuracy: Accuracy, speed: Speed, reading: Reading, samples: CellSamples) -> Record:
-        of_reading = {"decode": summarise(reading.decode_ms), "clean": summarise(reading.clean_ms)}
         return Record(
             cell=self.cell,
             status="ok",
@@ -346,7 +354,7 @@ class CellRun:
             undefined=accuracy.whole.reasons,
             by_defect={name: nullable(part.values) for name, part in accuracy.by_defect.items()},
             undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
-            latency=replace(windows(*speed.timings), **of_reading),
+            latency=speed.latency(reading),
             energy=Energies(*(timing.energy for timing in speed.timings)),
             memory=self._memory,
             seconds=self.seconds,
@@ -359,7 +367,7 @@ class CellRun:
             details=self._details,
             weights={name: UsedWeights(file.sha256, file.verified) for name, file in self.job.weights.items()},
             environment=self._environment(speed.load),
-            notes=self._notes(),
+            notes=record_notes(self.job, self._memory, self._implementations, accuracy.lost_masks),
         )
 
     def _environment(self, load: OtherLoad) -> Environment:
@@ -373,14 +381,3 @@ class CellRun:
             implementations=implementation_texts(self._implementations),
             cache=self._cache.counts() if self._cache else None,
         )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = [f"evaluated with the checkpoint in {self.job.checkpoint}"] if self.job.checkpoint else []
-        if self.cell.protocol.weights == "random" and registry.load(self.cell.method).meta.weights:
-            notes.append("random weights: not comparable with published numbers")
-        notes += [f"{name} is not the published file" for name, file in self.job.weights.items() if not file.verified]
-        check = self._memory.state_check
-        if check is not None and check.agrees is False:
-            notes.append(f"the memory it reports can't be trusted: {check.reason}")
-        notes += fallbacks(self._implementations)
-        return tuple(notes)

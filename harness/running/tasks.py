@@ -14,7 +14,7 @@ __all__ = ["Limits", "Outcome", "Task"]
 
 
 class Task(Protocol):
-    """A cell that is to be measured once, here or elsewhere."""
+    """A cell, with the further ones of its fit, that is to be measured once, here or elsewhere."""
 
     @property
     def job(self) -> Job:
@@ -27,11 +27,11 @@ class Task(Protocol):
         ...
 
     def on(self, device: str) -> Job:
-        """Return the job with a device, and the places that it then writes to."""
+        """Return the job with the cells that no run has measured since, a device, and the places that it writes to."""
         ...
 
     def written(self) -> Record | None:
-        """Return the record that any run has written since the task was set; None where there is none."""
+        """Return the record of the cell once any run has written those of all its cells since; None before that."""
         ...
 
 
@@ -48,11 +48,14 @@ class Outcome:
     why
         ``measured`` here, ``elsewhere``: by another run; or not taken: ``held`` by another run, ``late``: the time
         that is left is too short.
+    more
+        Whether the task goes on: the record is that of a further cell of the job.
     """
 
     job: Job
     record: Record | None
     why: Literal["measured", "elsewhere", "held", "late"]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Limits:
     Parameters
     ----------
     timeout
-        Seconds a cell may take from the start of its process; None for no limit.
+        Seconds a cell may take from the start of its process; None for no limit. Cells of one fit have as many times
+        this together.
     waits
         Whether the records of cells that another run is measuring are waited for.
     until
@@ -76,7 +80,10 @@ class Limits:
     until: float | None = None
     most: int | None = None
 
-    @property
-    def too_late(self) -> bool:
-        """Whether the time that is left is too short for a cell."""
-        return self.until is not None and time.time() + (self.timeout or 0.0) > self.until
+    def seconds(self, job: Job) -> float | None:
+        """Return the time that a job may take; None for no limit."""
+        return None if self.timeout is None else self.timeout * len(job.cells)
+
+    def too_late(self, job: Job) -> bool:
+        """Return whether the time that is left is too short for a job."""
+        return self.until is not None and time.time() + (self.seconds(job) or 0.0) > self.until

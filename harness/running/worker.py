@@ -1,4 +1,4 @@
-"""One cell from start to record: what ``python -m harness.running JOB.json`` does, a worker of a run.
+"""The cells of one fit from start to record: what ``python -m harness.running JOB.json`` does, a worker of a run.
 
 Standard output carries one JSON object a line (:mod:`harness.running.events`); everything else goes to standard error.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,15 +21,16 @@ from harness.plan.job import Job, read_job
 from harness.running.events import EventWriter
 from harness.running.post_mortem import means_out_of_memory
 from harness.running.stages import CellRun
+from harness.running.stress import StressRun, further_jobs
 from harness.store.claims import ClaimLostError, require_claim
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
-__all__ = ["main", "run_job"]
+__all__ = ["main", "run_cells", "run_job"]
 
 
 def run_job(job: Job, events: EventWriter) -> Record:
-    """Run a cell and write its record, however it ends.
+    """Run the cell of a job, without the further ones, and write its record, however it ends.
 
     A method or a sample that can't be used gives a record of status ``failed`` with the reason; a bug in the harness
     or in a method does too, and its traceback goes to standard error.
@@ -40,8 +42,28 @@ def run_job(job: Job, events: EventWriter) -> Record:
     PrerequisiteError
         Where the record can't be written.
     """
+    return _run(job, events)[0]
+
+
+def run_cells(job: Job, events: EventWriter) -> Iterator[Record]:
+    """Run all cells of a job with one fit, and yield each record as soon as it is written; raise as :func:`run_job`.
+
+    Where the job's own cell goes wrong, the further ones are not tried: their records say the same.
+    """
+    record, run = _run(job, events)
+    yield record
+    for further in further_jobs(job, events):
+        if record.status == "ok":
+            yield _run(further, events, run)[0]
+        else:
+            reason = f"Not tried, since it went wrong under '{job.cell.condition.text}': {record.reason}"
+            yield _stamped(Record(cell=further.cell, status=record.status, reason=reason), further)
+
+
+def _run(job: Job, events: EventWriter, fitted: CellRun | None = None) -> tuple[Record, CellRun]:
+    """Run a cell, with the method that was fitted before where there is one; return its record, which is written."""
     require_claim(job.claimed_in, job.cell, job.token)
-    run = CellRun(job, events)
+    run = StressRun(job, events, fitted) if job.cell.condition.of_test else CellRun(job, events)
     Store(job.results).discard_files(job.cell)
     try:
         if job.unsupported:
@@ -60,7 +82,7 @@ def run_job(job: Job, events: EventWriter) -> Record:
         reason = f"{type(error).__name__}: {error}"
         status: Status = "oom" if means_out_of_memory(reason) else "failed"
         record = Record(cell=job.cell, status=status, reason=reason, seconds=run.seconds)
-    return _stamped(record, job)
+    return _stamped(record, job), run
 
 
 def _stamped(record: Record, job: Job) -> Record:
@@ -86,7 +108,7 @@ def main(path: Path) -> int:
     Returns
     -------
     int
-        Exit code: 0 where the record says ``ok``, 3 where it says something else.
+        Exit code: 0 where all records say ``ok``, 3 where one says something else.
 
     Raises
     ------
@@ -101,6 +123,8 @@ def main(path: Path) -> int:
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8") as channel:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         events = EventWriter(channel)
-        record = run_job(job, events)
-        events.finished(record.status)
-    return ExitCode.OK if record.status == "ok" else ExitCode.CELL_NOT_OK
+        all_ok = True
+        for record in run_cells(job, events):
+            events.finished(record.status)
+            all_ok &= record.status == "ok"
+    return ExitCode.OK if all_ok else ExitCode.CELL_NOT_OK

@@ -175,14 +175,15 @@ def _code_since(record: Record, provider: Provider | None, reader: Provider | No
 def _data_of(record: Record) -> dict[tuple[str, ...], str]:
     """Return the digests of a record's data by what they are of: records of the same samples have the same keys."""
     cell, content = record.cell, record.content
+    moved = cell.condition.text if cell.condition.of_training else ""  # samples from the test set into training
     digests = {
         ("files", cell.dataset, cell.category): cell.data_digest,
-        ("test", cell.dataset, cell.category): content.test,
+        ("test", cell.dataset, cell.category, moved): content.test,
         ("validation", cell.dataset, cell.category): content.validation,
-        ("train", cell.dataset, cell.category, str(cell.shots), cell.split): content.train,
-        ("nominal", cell.dataset, cell.category, str(cell.shots), cell.split): content.nominal,
+        ("train", cell.dataset, cell.category, str(cell.shots), cell.split, moved): content.train,
+        ("nominal", cell.dataset, cell.category, str(cell.shots), cell.split, moved): content.nominal,
     }
-    if (info := DATASETS.get(cell.dataset)) and info.embedded and record.test_images.defects:
+    if (info := DATASETS.get(cell.dataset)) and info.embedded and record.test_images.defects and not moved:
         digests["version", cell.dataset] = digest(sorted(record.test_images.defects))
     return {key: value for key, value in digests.items() if value}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from harness.cell import Cell
+from harness.data.conditions import NONE, parse_condition
 from harness.data.registry import DATASETS
 from harness.data.splits import Shots
 from harness.errors import UsageError
@@ -16,6 +17,8 @@ from harness.store.published import MEAN, PublishedRow, canonical_label
 from harness.store.record import STATUSES, Record, Status
 
 __all__ = ["RecordQuery", "label_matches"]
+
+_GLOB = frozenset("*?[")
 
 
 def label_matches(pattern: str, label: str) -> bool:
@@ -29,7 +32,7 @@ def label_matches(pattern: str, label: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Which records are selected; empty fields select all.
+    """Which records are selected; empty fields select all, but for ``conditions`` where nothing is said.
 
     Parameters
     ----------
@@ -52,6 +55,9 @@ class RecordQuery:
     contended
         Whether times that were measured while something else kept the machine busy are shown, marked, instead of left
         out. Chooses no records.
+    conditions
+        Names or globs of conditions (:mod:`harness.data.conditions`), or ``all``. Where nothing is said, ``none``:
+        numbers of test samples that were changed stand in tables that ask for them.
     """
 
     dataset: str = ""
@@ -64,6 +70,7 @@ class RecordQuery:
     device: str = ""
     statuses: tuple[Status, ...] = ()
     contended: bool = False
+    conditions: tuple[str, ...] = (NONE,)
 
     def check(self, records: Iterable[Record], labels: Iterable[str] = (), categories: Iterable[str] = ()) -> None:
         """Raise UsageError for an unknown name, with the nearest known ones.
@@ -87,6 +94,9 @@ class RecordQuery:
         for name, value, known in choices:
             if value and value not in known:
                 raise UsageError(f"There is no {name} '{value}': {nearest_names(value, known)}")
+        for pattern in self.conditions:
+            if pattern != "all" and not _GLOB.intersection(pattern):
+                parse_condition(pattern)
         self._check_methods({*labels, *(cell.label for cell in cells)})
         self._check_categories(cells, categories)
 
@@ -115,12 +125,17 @@ class RecordQuery:
             pattern == "all" or fnmatchcase(category, pattern) for pattern in self.categories
         )
 
+    def keeps_condition(self, text: str) -> bool:
+        """Return whether a condition is selected."""
+        return not self.conditions or any(pattern == "all" or fnmatchcase(text, pattern) for pattern in self.conditions)
+
     def keeps_published(self, row: PublishedRow) -> bool:
         """Return whether a published number is selected; a mean is of all categories of its dataset."""
         names = DATASETS[row.dataset].categories if row.category == MEAN else (row.category,)
         return (
             self.dataset in ("", row.dataset)
             and (not self.shots or row.shots in self.shots)
+            and self.keeps_condition(NONE)
             and all(map(self.keeps_category, names))
             and self.keeps_label(row.method)
         )
@@ -132,6 +147,7 @@ class RecordQuery:
             and (not self.shots or cell.shots in self.shots)
             and (not self.splits or cell.shots == "full" or cell.split in self.splits)
             and self.preset in ("", cell.protocol.preset)
+            and self.keeps_condition(cell.protocol.condition)
             and (self.weights in ("", cell.protocol.weights) or not needs_weights(cell.method))
             and self.keeps_category(cell.category)
             and self.keeps_label(cell.label)

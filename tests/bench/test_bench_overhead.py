@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from harness.plan.planning import Selection, make_plan
+from harness.plan.planning import make_plan
+from harness.plan.selection import Selection
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
 from harness.store.store import Store

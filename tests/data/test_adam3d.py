@@ -25,7 +25,8 @@ from harness.data.splits import load_split
 from harness.data.verify import verify_dataset
 from harness.dataset_contract import SampleRef
 from harness.errors import DataError
-from harness.plan.planning import Selection, make_plan
+from harness.plan.planning import make_plan
+from harness.plan.selection import Selection
 from harness.running.events import EventWriter
 from harness.running.worker import run_job
 from harness.store.store import Store

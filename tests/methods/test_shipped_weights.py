@@ -16,7 +16,8 @@ from harness import registry
 from harness.contract import WeightFile
 from harness.data.weights import WeightStore
 from harness.errors import PrerequisiteError
-from harness.plan.planning import Selection, make_plan
+from harness.plan.planning import make_plan
+from harness.plan.selection import Selection
 from harness.store.store import Store
 from methods.parts.ast.efficientnet import from_published
 from methods.parts.efficientnet_lite import REPEATS, build_efficientnet_lite0

@@ -16,7 +16,8 @@ from harness.data.registry import DATASETS
 from harness.data.toy import Toy
 from harness.errors import UsageError
 from harness.measure.environment import describe, describe_torch
-from harness.plan.planning import Selection, join_plans, make_plan
+from harness.plan.planning import join_plans, make_plan
+from harness.plan.selection import Selection
 from harness.plan.suites import SUITES, suite_outline, suite_rows, suite_selections
 from harness.store.published import read_published
 from harness.store.record import Record

@@ -11,7 +11,8 @@ import pytest
 from report_records import make_record
 
 from harness.api import placed_jobs
-from harness.plan.planning import Selection, make_plan
+from harness.plan.planning import make_plan
+from harness.plan.selection import Selection
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
 from harness.running.worker import run_job

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan.planning import Selection, make_plan
+from harness.plan.planning import make_plan
+from harness.plan.selection import Selection
 from harness.store.store import Store
 
 PLUGIN = """

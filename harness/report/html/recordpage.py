@@ -126,7 +126,7 @@ def _setting(record: Record) -> str:
     when = f", measured {record.created}" if record.created else ""
     protocol, unlike = cell.protocol, unlike_published([record])
     keys = (cell.dataset, protocol.preset, protocol.weights, cell.shots, cell.split)
-    return setting_title(*keys, unlike=unlike, version=protocol.version) + when
+    return setting_title(*keys, unlike=unlike, version=protocol.version, condition=protocol.condition) + when
 
 
 def _notes(record: Record) -> list[str]:

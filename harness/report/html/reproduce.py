@@ -45,6 +45,8 @@ def reproduce(record: Record) -> tuple[str, str]:
         remarks.append("DIR is the folder of the dataset.")
     words += ["--categories", cell.category, "--shots", str(cell.shots), "--split", cell.split]
     words += ["--preset", cell.protocol.preset, "--weights", cell.protocol.weights]
+    if cell.condition.kind is not None:
+        words += ["--condition", cell.condition.text]
     if cell.checkpoint:
         words += ["--checkpoint", "CHECKPOINTS"]
         remarks.append("CHECKPOINTS is the folder of the released trained weights.")
