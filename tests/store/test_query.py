@@ -27,6 +27,21 @@ RECORDS = {
 }
 
 
+def test_a_condition_is_chosen_by_name_or_glob_and_none_where_nothing_is_said() -> None:
+    plain = RECORDS["cfm"]
+    moved, dim = (
+        replace(plain, cell=replace(plain.cell, protocol=replace(plain.cell.protocol, condition=text)))
+        for text in ("rgb-shift:2", "light:0.7")
+    )
+    records = [plain, moved, dim]
+    assert RecordQuery().select(records) == [plain]
+    assert RecordQuery(conditions=("rgb-*",)).select(records) == [moved]
+    assert RecordQuery(conditions=("light:0.7", "none")).select(records) == [plain, dim]
+    assert RecordQuery(conditions=()).select(records) == RecordQuery(conditions=("all",)).select(records) == records
+    with pytest.raises(UsageError, match="no condition"):
+        RecordQuery(conditions=("fog",)).check(records)
+
+
 def chosen(**query: Any) -> set[str]:
     selected = RecordQuery(**query).select(RECORDS.values())
     return {name for name, record in RECORDS.items() if record in selected}
@@ -97,6 +112,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "device": st.sampled_from(["", "cpu", "CUDA", "xeon"]),
     "statuses": st.lists(st.sampled_from(["ok", "oom", "failed"]), max_size=2),
     "contended": st.booleans(),
+    "conditions": st.sampled_from([(), ("all",), ("none",), ("rgb-shift:*",), ("light:0.7", "none")]),
 }
 QUERIES = st.fixed_dictionaries(VALUES).map(
     lambda values: RecordQuery(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
