@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 __all__ = ["Plane", "fit_plane", "least_squares_plane"]
 
-_CHUNK = 250_000
+_CHUNK = 80_000
+"""Distances at a time. NumPy's OpenBLAS takes products of up to 2**18 multiplications, three for each distance, in the
+calling thread. Larger ones it splits between threads that spin, which on a busy machine took ten times as long."""
+
 _COLLINEAR = 1e-10
 
 
