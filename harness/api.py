@@ -308,7 +308,8 @@ def tables(
         published = read_published()
         request.check((), published)
         return published_grids(published, request)
-    return results(folders, **query).tables(name, metrics=metrics, source=source)
+    wide = {"conditions": "all"} if name == "stress" else {}
+    return results(folders, **(wide | query)).tables(name, metrics=metrics, source=source)
 
 
 def table(

@@ -16,6 +16,7 @@ from harness.report.paper_layout import layout_grids, printed_numbers
 from harness.report.rank import rank_grid
 from harness.report.seeds import seed_grids, typical_groups
 from harness.report.series import Series, find_series
+from harness.report.stress import stress_grids
 from harness.report.ties import mark_ties, numbers_of
 from harness.report.uncertainty import Uncertainty
 from harness.store.literature import read_literature, with_comparable
@@ -114,6 +115,7 @@ TABLES: dict[str, Table] = {
         Table("memory", "memory part by part, each with the counter that it comes from"),
         Table("rank", "mean ranks over categories, with the Friedman and Nemenyi tests"),
         Table("differences", "difference of each method to the best with its 95% interval", in_all=False),
+        Table("stress", "accuracy under conditions, with differences to samples as they are"),
         Table("seeds", "means over random few-shot lists with their 95% interval"),
         Table(LITERATURE, "what other publications print, each with what it compares with", in_all=False),
     )
@@ -214,6 +216,7 @@ def measured_grids(
         if intervals is not None and request.wants("differences"):
             differences = difference_grid(group, intervals, request.metrics)
             grids += [differences] if differences is not None else []
+    grids += stress_grids(records, request.query, request.metrics, intervals) if request.wants("stress") else []
     grids += seed_grids(groups, request.metrics) if request.wants("seeds") else []
     grids += _others(request, shown) if published is not None else []
     if intervals is None:

@@ -21,6 +21,7 @@ FIELDS = (
     "weights",
     "split",
     "shots",
+    "condition",
     "method",
     "category",
     "defect",
