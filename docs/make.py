@@ -18,6 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
+import numpy as np
+
+from harness.data.conditions import parse_condition
+from harness.data.open import open_dataset
+from harness.data.stressing import stressed
 from harness.data.toy import Toy
 from harness.report.groups import group_records
 from harness.store.record import Record
@@ -81,6 +86,11 @@ BLOCKS = {
 FIRST = ("parts", "defects", "toy")
 """Blocks that others on the same cells follow."""
 
+SHOWN_CONDITIONS = (
+    *("none", "rgb-shift:4", "rgb-rotate:5", "xyz-noise:5mm", "xyz-dropout:0.3"),
+    *("light:0.7", "blur:2", "missing:rgb", "missing:xyz"),
+)
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SHOWN = "cfm,m3dm,btf,ast"
 MEDIUM = "colour-medium,shape-medium,mismatch-medium,both-medium"
@@ -110,6 +120,7 @@ def main(results: Path, data: Path | None) -> None:
         elif data is not None and arguments[0] == "show":
             harness(*arguments, "--data", str(data), "--to", str(HERE / name), results=results)
     draw_mismatch(results)
+    draw_conditions()
     draw_report(results)
 
 
@@ -147,6 +158,29 @@ def draw_mismatch(results: Path) -> None:
         files = ("--rgb", str(sample / "rgb" / "000.png"), "--xyz", str(sample / "xyz" / "000.tiff"))
         run("predict", str(Store(results).fitted_path(cell)), *files, "--out", f"{folder}/map.npy")
         shutil.copyfile(f"{folder}/map.png", HERE / "toy_mismatch.png")
+
+
+def draw_conditions() -> None:
+    """Draw the image and the depth of a part of the toy dataset under conditions, with less and more of each."""
+    from matplotlib.figure import Figure
+
+    dataset = open_dataset("toy", None)
+    ref = next(ref for ref in dataset.refs("ridge", "test") if ref.defect == "colour-medium")
+    sample = dataset.load(ref)
+    rows, columns = (np.flatnonzero((sample.xyz != 0).any(axis=(2, axis))) for axis in (1, 0))
+    part = (slice(rows[0] - 8, rows[-1] + 9), slice(columns[0] - 8, columns[-1] + 9))
+    shown = [stressed(sample, parse_condition(text), "toy") for text in SHOWN_CONDITIONS]
+    depths = [np.where(each.xyz[..., 2] == 0, np.nan, each.xyz[..., 2])[part] for each in shown]
+    limits = {"vmin": np.nanmin(depths[0]), "vmax": np.nanmax(depths[0]), "cmap": "viridis"}
+    figure = Figure(figsize=(9.0, 2.1), dpi=80, layout="constrained")
+    for axes in figure.subplots(2, len(shown)).flat:
+        axes.set_axis_off()
+    pairs = zip(figure.axes, [*(each.rgb[part] for each in shown), *depths], strict=True)
+    for axes, picture in pairs:
+        axes.imshow(picture, **(limits if picture.ndim == 2 else {}))
+    for axes, text in zip(figure.axes, SHOWN_CONDITIONS, strict=False):
+        axes.set_title(text, fontsize=8)
+    figure.savefig(HERE / "conditions.png", metadata={"Software": None})
 
 
 def draw_report(results: Path) -> None:
