@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.command("plot")
 @click.argument("kind", default="speed", metavar="[KIND]")
 @click.option("--to", type=FILE, help="File: .png, .svg, .pdf.  [default: KIND.png]")
-@click.option("--metric", default="aupro_30_official", show_default=True, help="Accuracy metric of speed and shots.")
+@click.option("--metric", default="aupro_30_official", show_default=True, help="Accuracy of speed, shots and stress.")
 @source_option
 @choice_option(
     "--width",
@@ -52,6 +52,7 @@ def command(
     pro       curves of per-region overlap, to 30% and to 1% false positives
     roc       curves of pixels
     latency   distributions of raw times
+    stress    accuracy by the level of a condition, with intervals over test images
 
     Of speed and shots, --source published draws the published numbers alone. Records that can't share a figure (another
     dataset, preset, weights, number of training samples or split) are chosen by the options of these names.

@@ -15,7 +15,7 @@ from harness.store.quantities import Quantity, quantity
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 
-__all__ = ["StressFamily", "stress_families", "stress_grids"]
+__all__ = ["StressFamily", "stress_families", "stress_grids", "widened"]
 
 _METRICS = ("i_auroc", "aupro_30")
 _CAPTION = (
@@ -46,6 +46,11 @@ class StressFamily:
         return next((method for method in group.methods if method.label == label and method.ok), None)
 
 
+def widened(query: RecordQuery) -> tuple[str, ...]:
+    """Return the conditions that a comparison of conditions is about: all where a query names none, and ``none``."""
+    return () if query.conditions in ((), (NONE,)) else (*query.conditions, NONE)
+
+
 def stress_families(records: Iterable[Record], query: RecordQuery) -> tuple[StressFamily, ...]:
     """Return groups that were measured with and without conditions.
 
@@ -56,8 +61,7 @@ def stress_families(records: Iterable[Record], query: RecordQuery) -> tuple[Stre
     query
         Chooses among them; all conditions where it names none.
     """
-    wide = () if query.conditions == (NONE,) else (*query.conditions, NONE)
-    groups = [group for group in group_records(records, replace(query, conditions=wide)) if group.ok]
+    groups = [group for group in group_records(records, replace(query, conditions=widened(query))) if group.ok]
     families: dict[tuple[object, ...], dict[str, Group]] = {}
     for group in groups:
         protocol = replace(group.protocol, condition=NONE)

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from count_records import counted_record
 
+from harness.report.figures.kinds import draw_kind
 from harness.report.grid import Grid
 from harness.report.render.data import entries
 from harness.report.stress import stress_families, stress_grids
-from harness.report.tables import TableRequest, measured_grids
+from harness.report.tables import NothingMeasuredError, TableRequest, measured_grids
 from harness.report.uncertainty import Uncertainty
+from harness.store.published import read_published
 from harness.store.query import RecordQuery
 from harness.store.record import Record
 from harness.store.store import Store
@@ -68,3 +70,22 @@ def test_other_tables_show_samples_as_they_are_alone(records: list[Record], tmp_
     assert all("condition" not in grid.title or grid.keys["kind"] == "stress" for grid in grids)
     asked = measured_grids(records, None, TableRequest(RecordQuery(conditions=("blur:1",)), ("accuracy",)))
     assert ["condition blur:1" in grid.title for grid in asked] == [True]
+
+
+def test_the_figure_has_a_curve_for_each_method_over_the_levels_of_one_kind(
+    records: list[Record], tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for record in records:
+        store.write(record)
+    drawn = draw_kind("stress", store, read_published(), RecordQuery(), metric="i_auroc")
+    lines = {line.get_gid(): list(line.get_xdata()) for line in drawn.figure.axes[0].lines if line.get_gid()}
+    assert {gid: len(levels) for gid, levels in lines.items()} == {"measured/btf": 2, "measured/cfm": 3}
+    assert lines["measured/cfm"] == pytest.approx([0, 1, 4], abs=0.1)
+    assert "blur" in " ".join(drawn.notes)
+    blurred = draw_kind("stress", store, read_published(), RecordQuery(conditions=("blur:*",)), metric="i_auroc")
+    assert blurred.notes == ()
+    for record in records[:3]:
+        store.path(record.cell).unlink()
+    with pytest.raises(NothingMeasuredError, match="beside 'none'"):
+        draw_kind("stress", store, read_published(), RecordQuery(methods=("cfm",)), metric="i_auroc")

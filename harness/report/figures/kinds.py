@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.data.conditions import NONE
 from harness.errors import UsageError
 from harness.report.figures.curves import draw_curves
 from harness.report.figures.curves_data import measured_curves
@@ -16,7 +17,10 @@ from harness.report.figures.shots import draw_shots
 from harness.report.figures.shots_data import measured_shots, published_shots
 from harness.report.figures.speed import draw_speed
 from harness.report.figures.speed_data import measured_speeds, published_speeds
+from harness.report.figures.stress import draw_stress
+from harness.report.figures.stress_data import measured_stress
 from harness.report.groups import Group, group_records
+from harness.report.stress import widened
 from harness.report.tables import NothingMeasuredError, Source, TableRequest
 from harness.store.published import Published
 from harness.store.query import RecordQuery
@@ -55,12 +59,15 @@ class Kind:
         Its data from published numbers alone; None where it has none.
     all_shots
         Whether groups of one protocol share it, whatever their number of training samples and split.
+    all_conditions
+        Whether groups share it that differ in the condition alone.
     """
 
     measured: Callable[[Sequence[Group], Store, Published | None, str], FigureData[Any]]
     draw: Callable[[Any, Width], Figure]
     published: Callable[[Published, RecordQuery, str], FigureData[Any]] | None = None
     all_shots: bool = False
+    all_conditions: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -69,6 +76,9 @@ KINDS: dict[str, Kind] = {
     "pro": Kind(lambda groups, store, *_: measured_curves(groups[0], store, "pro"), draw_curves),
     "roc": Kind(lambda groups, store, *_: measured_curves(groups[0], store, "roc"), draw_curves),
     "latency": Kind(lambda groups, store, *_: measured_latencies(groups[0], store), draw_latency),
+    "stress": Kind(
+        lambda groups, store, _, metric: measured_stress(groups, store, metric), draw_stress, all_conditions=True
+    ),
 }
 """By name on the command line."""
 
@@ -124,9 +134,9 @@ def draw_kind(
         if kind.published is None:
             raise UsageError(f"Nothing is published for a figure of kind '{name}': leave out --source published.")
         return drawn(kind.published(published, query, metric))
-    why = ""
-    if groups := [group for group in group_records(records, query) if group.cells]:
-        family, notes = largest_family(groups, all_shots=kind.all_shots)
+    why, wide = "", replace(query, conditions=widened(query)) if kind.all_conditions else query
+    if groups := [group for group in group_records(records, wide) if group.cells]:
+        family, notes = largest_family(groups, all_shots=kind.all_shots, all_conditions=kind.all_conditions)
         data = kind.measured(family, store, published if source == "both" else None, metric)
         if data.parts:
             return drawn(data, *notes)
@@ -137,7 +147,9 @@ def draw_kind(
     raise NothingMeasuredError(f"{nothing} The published numbers alone: --source published.")
 
 
-def largest_family(groups: Sequence[Group], *, all_shots: bool = False) -> tuple[list[Group], tuple[str, ...]]:
+def largest_family(
+    groups: Sequence[Group], *, all_shots: bool = False, all_conditions: bool = False
+) -> tuple[list[Group], tuple[str, ...]]:
     """Return the groups with the most cells that may share a figure, and a sentence that says how to choose others.
 
     Parameters
@@ -146,10 +158,13 @@ def largest_family(groups: Sequence[Group], *, all_shots: bool = False) -> tuple
         To choose from, at least one; of equals the first is taken.
     all_shots
         Whether those of one dataset and protocol share a figure; each has one of its own where False.
+    all_conditions
+        Whether those share a figure that differ in the condition alone.
     """
     families: dict[object, list[Group]] = {}
     for group in groups:
-        key = (group.dataset, group.protocol.digest)
+        protocol = replace(group.protocol, condition=NONE) if all_conditions else group.protocol
+        key = (group.dataset, protocol.digest)
         families.setdefault(key if all_shots else (*key, group.shots, group.split), []).append(group)
     largest = max(families.values(), key=lambda family: sum(group.cells for group in family))
     others = [family[0] for family in families.values() if family is not largest]
