@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from harness import registry
+from harness.data.conditions import condition_texts
 from harness.data.registry import DATASETS, DEFAULT_DATASET
 from harness.data.splits import Shots, shots_order
 from harness.errors import UsageError
@@ -171,6 +172,7 @@ def _outline(selection: Selection) -> Iterator[OutlineRow]:
     Protocol.for_preset(selection.used_preset, "random")
     names = DATASETS[selection.dataset].categories
     count = sum(not selection.categories or any(_fits(name, p) for p in selection.categories) for name in names)
+    conditions = len(condition_texts(selection.conditions))
     sizes: dict[str, set[Shots]] = {}
     for method in methods:
         wanted = {shots for shots in selection.shots if selection.wants(method.spec, shots)}
@@ -179,7 +181,7 @@ def _outline(selection: Selection) -> Iterator[OutlineRow]:
         shown = tuple(sorted(wanted, key=shots_order))
         lists = tuple(dict.fromkeys((shots, name) for shots in shown for name in selection.splits_of(shots)))
         splits = tuple(dict.fromkeys(name for shots, name in lists if shots != "full"))
-        yield OutlineRow(selection.dataset, label, shown, count, splits, count * len(lists))
+        yield OutlineRow(selection.dataset, label, shown, count, splits, count * len(lists) * conditions)
 
 
 def _fits(name: str, pattern: str) -> bool:

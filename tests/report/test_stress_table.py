@@ -11,6 +11,8 @@ from count_records import counted_record
 
 from harness.report.figures.kinds import draw_kind
 from harness.report.grid import Grid
+from harness.report.html.page import front_page
+from harness.report.html.sections import make_sections
 from harness.report.render.data import entries
 from harness.report.stress import stress_families, stress_grids
 from harness.report.tables import NothingMeasuredError, TableRequest, measured_grids
@@ -89,3 +91,15 @@ def test_the_figure_has_a_curve_for_each_method_over_the_levels_of_one_kind(
         store.path(record.cell).unlink()
     with pytest.raises(NothingMeasuredError, match="beside 'none'"):
         draw_kind("stress", store, read_published(), RecordQuery(methods=("cfm",)), metric="i_auroc")
+
+
+def test_the_report_has_a_section_of_conditions_where_there_are_some(records: list[Record], tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for record in records:
+        store.write(record)
+    plain = make_sections(store.all(), read_published())
+    pages = {record.cell.id: "" for record in records}
+    shown = front_page(plain, pages, store=store, intervals=Uncertainty(store, 50))
+    assert "Under conditions" in shown
+    assert "rgb-shift:4" in shown
+    assert "Under conditions" not in front_page(plain, pages)

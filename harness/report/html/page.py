@@ -14,6 +14,7 @@ from harness.report.html.gallerysection import GallerySetting
 from harness.report.html.sections import Section
 from harness.report.html.templating import asset, render, source_hash
 from harness.report.literature import literature_grids
+from harness.report.stress import stress_grids
 from harness.report.uncertainty import Uncertainty
 from harness.store.literature import read_literature
 from harness.store.query import RecordQuery
@@ -98,10 +99,17 @@ def front_page(
         missing=list(_missing(sections, pages)),
         gallery=gallery,
         literature=_literature(sections),
+        stress=_stress(sections, store, intervals),
         records=records,
         comparisons=intervals is not None and any(section.measured for section in sections),
         data=data,
     )
+
+
+def _stress(sections: Sequence[Section], store: Store | None, intervals: Uncertainty | None) -> list[Grid]:
+    """Return the tables of conditions of what the page shows; none where nothing was measured under conditions."""
+    groups = [section.group for section in sections if section.group is not None]
+    return [] if store is None or not groups else stress_grids(store.all(), groups[0].query, (), intervals)
 
 
 def _literature(sections: Sequence[Section]) -> list[Grid]:
