@@ -106,9 +106,12 @@ class Cell:
     @cached_property
     def fit_id(self) -> str:
         """Id of the cell with the same fit and test samples as they are: its own where these are not changed."""
-        if not self.condition.of_test:
-            return self.id
-        return replace(self, protocol=replace(self.protocol, condition=NONE)).id
+        return self.without_condition.id if self.condition.of_test else self.id
+
+    @property
+    def without_condition(self) -> Cell:
+        """The cell of samples as they are."""
+        return replace(self, protocol=replace(self.protocol, condition=NONE))
 
     @cached_property
     def stem(self) -> str:

@@ -62,6 +62,8 @@ class Job:
     also
         Further cells of the same fit, which differ in the condition of test samples: they are measured after the cell,
         with the method that was fitted for it.
+    fitted
+        File of the method that was fitted for the cell without a condition of test samples; None to fit it.
     """
 
     cell: Cell
@@ -80,6 +82,7 @@ class Job:
     token: str = ""
     log: Path | None = None
     also: tuple[Cell, ...] = ()
+    fitted: Path | None = None
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -63,12 +63,16 @@ class Plan:
 
     @property
     def to_run(self) -> tuple[Job, ...]:
-        """The jobs of all cells that are not skipped: those of one fit, which differ in the condition, are one job."""
+        """The jobs of all cells that are not skipped: those of one fit, which differ in the condition, are one job.
+
+        The cell without a condition comes first: the others are measured with what is fitted for it.
+        """
         fits: dict[tuple[str, Path], list[Job]] = {}
         for job in (planned.job for planned in self.cells if planned.action == "run"):
             shared = job.cell.id if job.unsupported else job.cell.fit_id
             fits.setdefault((shared, job.results), []).append(job)
-        return tuple(jobs[0].of([job.cell for job in jobs]) for jobs in fits.values())
+        ordered = (sorted(jobs, key=lambda job: job.cell.condition.of_test) for jobs in fits.values())
+        return tuple(jobs[0].of([job.cell for job in jobs]) for jobs in ordered)
 
     @property
     def cells_to_run(self) -> int:
@@ -123,7 +127,7 @@ def make_plan(selection: Selection, store: Store) -> Plan:
                     needs = registry.load(method.spec.name).meta.needs
                     unsupported = trained.too_few or why or one_class(tested) or lacking(category, needs)
                     job = replace(job, unsupported=unsupported or _unsupported(method, job, dataset, condition))
-                    decided = _decide(job, store, selection, changes)
+                    decided = _decide(_with_kept_fit(job, store, selection, changes), store, selection, changes)
                     planned.setdefault(job.cell.id, replace(decided, test_samples=len(tested)))
     return Plan(tuple(planned.values()), (*notes, *_left_out(dataset, categories)))
 
@@ -219,6 +223,17 @@ def _decide(job: Job, store: Store, selection: Selection, changes: Changes) -> P
         return PlannedCell(job, "skip", f"measured on {record.created[:10]}")
     why = f"measured on {record.created[:10]}; measured again on {failed.created[:10]} it was {failed.status}"
     return PlannedCell(job, "run" if "failed" in selection.rerun else "skip", why)
+
+
+def _with_kept_fit(job: Job, store: Store, selection: Selection, changes: Changes) -> Job:
+    """Return a job under a condition of test samples with the method that is kept of its fit, where that is fresh."""
+    if not job.cell.condition.of_test:
+        return job
+    plain = replace(job, cell=job.cell.without_condition)
+    place, record = store.place_of(plain.cell, selection.machines)
+    path = place.fitted_path(plain.cell)
+    fresh = record is not None and record.status == "ok" and path.is_file() and not changes.since(plain, record)
+    return replace(job, fitted=path) if fresh else job
 
 
 def _categories(wanted: Sequence[str], dataset: Dataset) -> tuple[str, ...]:

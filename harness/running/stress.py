@@ -18,6 +18,7 @@ from harness.running.events import EventWriter
 from harness.running.speed import UNTIMED
 from harness.running.stages import CellRun
 from harness.store.claims import Claim
+from harness.store.fitted import restore_fitted
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -52,6 +53,9 @@ class StressRun(CellRun):
             mixed = sorted(samples.test, key=lambda ref: digest([self.cell.id, ref.id]))
             content = self._content(dataset, samples)
             method = self.method or self._build()
+            if self.method is None and self.job.fitted is not None:
+                restore_fitted(self.job.fitted, method, self.cell, device=self.job.device)
+                self.method = method
         if self.method is None:
             with self._stage("fit"):
                 self._fit(method, dataset, samples)

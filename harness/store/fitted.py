@@ -26,7 +26,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.files.atomic import write_atomically
 from harness.store.nominal import NominalScores
 
-__all__ = ["Origin", "load_fitted", "read_cell", "read_nominal", "read_origin", "save_fitted"]
+__all__ = ["Origin", "load_fitted", "read_cell", "read_nominal", "read_origin", "restore_fitted", "save_fitted"]
 
 _KEY = "harness"
 
@@ -165,6 +165,21 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
                 "name the folder of the file used at fitting with --weights-dir."
             )
         method.load_weights({name: file.path for name, file in files.items()})
+    restore_fitted(path, method, cell, device=device)
+    return method
+
+
+def restore_fitted(path: Path, method: Method, cell: Cell, *, device: str) -> None:
+    """Put the state in a file into a method that was built for its cell and has its weights.
+
+    Raises
+    ------
+    PrerequisiteError
+        Where the file is missing or unreadable.
+    UsageError
+        Where the method has no portable state.
+    """
+    opened = _open(path)
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be loaded from a file: it has no restore().")
     try:
@@ -172,7 +187,6 @@ def load_fitted(path: Path, *, weights_dir: Path | None, unverified: bool, devic
         method.restore(state, seed=cell.seed, device=device)
     except Exception as error:  # a damaged state may raise anything in the code of a method
         raise PrerequisiteError(f"{path} can't be restored ({type(error).__name__}: {error}): fit it again.") from error
-    return method
 
 
 def _build(path: Path, cell: Cell) -> Method:

@@ -62,6 +62,12 @@ class Spy:
 
     def state_bytes(self):
         return {{"weights": 0, "bank": 0, "other": 0}}
+
+    def state(self):
+        return {{"fitted": np.ones(1)}}
+
+    def restore(self, state, *, seed, device):
+        pass
 '''
 NUMBERS = count()
 """Of the spies of this process: no two methods have one name."""
@@ -114,8 +120,9 @@ def test_none_is_the_cell_that_it_was_and_every_condition_another(bench) -> None
 
 def test_all_conditions_of_test_samples_are_one_job_with_one_fit(bench) -> None:
     one = bench()
-    plan = one.plan("none", *STRESS)
+    plan = one.plan(*STRESS, "none")
     (job,) = plan.to_run
+    assert [cell.condition.text for cell in job.cells] == ["none", *STRESS]
     assert (len(job.cells), plan.cells_to_run) == (8, 8)
     assert job_from_json(json.loads(json.dumps(job_to_json(job)))).cells == job.cells
     plain, *under = one.run("none", *STRESS)
@@ -165,6 +172,19 @@ def test_a_later_run_adds_what_is_missing_alone(bench) -> None:
         "blur:2",
     ]
     assert one.plan("none", "light:0.7", "light:0.5", "blur:2").to_run == ()
+
+
+def test_a_kept_fit_serves_later_conditions(bench) -> None:
+    one = bench()
+    (job,) = placed_jobs(one.plan("none"), save_fitted=True)
+    list(run_cells(job.on("cpu"), EventWriter(io.StringIO())))
+    (record,) = one.run("light:0.7")
+    assert record.status == "ok"
+    assert len(one.noted("fit")) == 5
+    assert "fit" not in record.seconds
+    anew = bench("anew")
+    assert anew.run("light:0.7")[0].metrics == record.metrics
+    assert one.plan("light:0.7", "none", save_fitted=True).to_run == ()
 
 
 def test_what_another_run_measures_meanwhile_is_left_to_it(bench) -> None:
@@ -232,9 +252,10 @@ def test_the_command_line_measures_conditions_and_tells_of_each(run, harness, tm
     assert len(list((tmp_path / "results" / "cells").glob("*.json"))) == 3
     assert "Nothing to do" in run(*options).stderr
     assert harness("status").stdout.count("1 of 1 ok") == 3
-    usual, under = harness("tables", "--format", "json"), harness("tables", "--format", "json", "--condition", "light*")
-    assert "light" not in usual.stdout
-    assert "light:0.7" in under.stdout
+    accuracy = ("tables", "--table", "accuracy", "--format", "json")
+    assert "light" not in harness(*accuracy).stdout
+    assert "light:0.7" in harness(*accuracy, "--condition", "light*").stdout
+    assert "light:0.7" in harness("tables", "--table", "stress", "--format", "csv").stdout
     wrong = run("--condition", "fog:3")
     assert wrong.returncode == 2
     assert "no condition" in wrong.stderr
