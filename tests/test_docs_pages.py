@@ -67,3 +67,12 @@ def test_every_variable_that_is_read_is_explained() -> None:
 def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
+
+
+def test_a_page_has_each_heading_and_each_block_of_numbers_once() -> None:
+    for path in PAGES:
+        if path.name == "CHANGELOG.md":  # every version has the same headings
+            continue
+        text = path.read_text(encoding="utf-8")
+        for found in (re.findall(r"<!-- made: (\S+) -->", text), re.findall(r"^#{2,3} .+", text, re.MULTILINE)):
+            assert len(found) == len(set(found)), path
