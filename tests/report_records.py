@@ -16,6 +16,8 @@ from harness.registry import parse, resolve
 from harness.report.grid import Grid
 from harness.report.groups import Group, group_records
 from harness.report.render.data import entries
+from harness.store.decisions import Decisions
+from harness.store.nominal import NominalScores
 from harness.store.record import ImageScore, Record, TestImages
 
 METRICS = {
@@ -123,6 +125,12 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
     """Build a record as long as one of the preset paper: 120 images, 5 defects, 100 raw times in each window."""
     draw = random.Random(seed)
     record = make_record(method, category, defects=DEFECTS, shift=0.01 * draw.random(), **changes)
+    images = [
+        ImageScore(f"test/{kind}/{index:03d}", kind, int(kind != "good"), draw.random())
+        for kind in ("good", *DEFECTS)
+        for index in range(20)
+    ]
+    nominal = NominalScores(tuple(map(str, range(30))), tuple(draw.random() for _ in range(30)), "validation samples")
     calls = {"device": 100, "end_to_end": 100, "decode": 16, "clean": 16}
     parts = {
         "latency": {
@@ -139,11 +147,8 @@ def full_record(seed: int, method: str = "cfm", category: str = "bagel", **chang
         },
         "seconds": {name: round(draw.uniform(1, 200), 4) for name in ("load", "fit", "score", "latency", "metrics")},
         "samples": {"train": 50, "test": 120},
-        "test_images": TestImages.of(
-            ImageScore(f"test/{kind}/{index:03d}", kind, int(kind != "good"), draw.random())
-            for kind in ("good", *DEFECTS)
-            for index in range(20)
-        ),
+        "test_images": TestImages.of(images),
+        "decisions": Decisions.of(nominal, images, seed),
         "environment": _ENVIRONMENT,
     }
     return replace(record, **typed_parts(parts))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from harness.metrics.inputs import Images, check_same_images, foregrounds, score_maps
 
@@ -118,6 +117,8 @@ def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     if not rows.size:
         return np.empty(0, dtype=np.int32), 0
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    from scipy import ndimage  # slow to import, and what reads records needs it not
+
     labels, count = ndimage.label(box, _EIGHT_CONNECTED)
     return labels[box], int(count)
 

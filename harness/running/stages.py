@@ -55,6 +55,7 @@ from harness.running.speed import Speed, measure_speed
 from harness.running.training_log import TrainingLog
 from harness.store.claims import require_claim
 from harness.store.counts import count_images
+from harness.store.decisions import Decisions
 from harness.store.details import Details, write_details
 from harness.store.environment import Environment
 from harness.store.fitted import Origin, save_fitted
@@ -326,6 +327,11 @@ class CellRun:
             predict = partial(self._predict, method)
             size = self.cell.protocol.eval_size
             self._nominal = score_nominal(predict, dataset, samples, size, self._progress("nominal"))
+
+    def _decisions(self, samples: NominalSamples, accuracy: Accuracy) -> Decisions:
+        if self._nominal is None:
+            return Decisions(reason=samples.reason or "The nominal samples could not be scored.")
+        return Decisions.of(self._nominal, accuracy.images, self.cell.seed)
 
     def _speed(self, method: Method, reading: Reading) -> tuple[Speed, dict[str, Prediction]]:
         samples, budget = tuple(reading.samples.values()), self.cell.protocol.latency

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import Literal
 
 from harness.errors import UsageError
+from harness.metrics.decisions import RATES
 from harness.protocol import Math
 from harness.registry import nearest_names
-from harness.store.measurements import Energy, LatencyWindow, Size
+from harness.store.decisions import rate_key
+from harness.store.quantity import Kind, Quantity
 from harness.store.record import Record
 
 __all__ = [
     "ACCURACY",
+    "DECISIONS",
     "ENERGY",
     "IN_DEFAULT_MATH",
     "OLD_IDS",
@@ -29,115 +29,6 @@ __all__ = [
     "quantity",
     "require_accuracy",
 ]
-
-Kind = Literal["accuracy", "speed", "energy", "memory", "work"]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One number of a record.
-
-    Parameters
-    ----------
-    id
-        Its name in every format: CSV, JSON, leaderboard, data frame, command line.
-    kind
-        What it says something about.
-    heading
-        Of a column, lines between newlines.
-    place
-        Fields of the record that lead to it.
-    help
-        What it is, in one sentence.
-    short
-        Heading in a table whose title says the rest; ``heading`` where empty.
-    unit
-        Printed unit; empty where it has none.
-    digits
-        Decimals in tables.
-    highest
-        The highest possible number; the lowest one is 0.
-    lowest
-        Whether the lowest number is the best one.
-    of_machine
-        Whether it depends on the machine: numbers of different machines have no mean and do not compete.
-    ranked
-        Whether its best number is marked.
-    too_few
-        Why it is missing where its window was timed.
-    reciprocal_of
-        Where not 0, the number is this divided by what the record keeps, and a mean is taken of what it keeps.
-    math
-        How torch computed during the timed calls; None for what is no time of them.
-    """
-
-    id: str
-    kind: Kind
-    heading: str
-    place: tuple[str, ...]
-    help: str
-    short: str = ""
-    unit: str = ""
-    digits: int = 1
-    highest: float = inf
-    lowest: bool = True
-    of_machine: bool = False
-    ranked: bool = True
-    too_few: str = ""
-    reciprocal_of: float = 0.0
-    math: Math | None = None
-
-    @property
-    def title(self) -> str:
-        """The heading on one line."""
-        return self.heading.replace("\n", " ")
-
-    @property
-    def heading_in_context(self) -> str:
-        """The heading in a table whose title says the rest."""
-        return self.short or self.heading
-
-    def is_possible(self, number: float) -> bool:
-        """Return whether the quantity can have a value: a finite one from 0 to the highest; NaN is none."""
-        return 0 <= number <= self.highest and number < inf
-
-    def text(self, number: float) -> str:
-        """Return the number as tables print it."""
-        return f"{number:.{self.digits}f}"
-
-    def number(self, record: Record, defect: str = "") -> float | None:
-        """Return the number of a record, of one type of defect where it is named; None where it has none."""
-        kept = self.kept(record, defect)
-        return self.reciprocal_of / kept if self.reciprocal_of and kept else kept
-
-    def why_missing(self, record: Record, defect: str = "") -> str:
-        """Return why a record has no such number, of one type of defect where it is named; empty if it does not say."""
-        if self.kind == "accuracy":
-            return (record.undefined_by_defect.get(defect, {}) if defect else record.undefined).get(self.id, "")
-        part = getattr(getattr(record, self.place[0]), self.place[1], None) if len(self.place) > 1 else None
-        if isinstance(part, LatencyWindow) or self.kind == "speed":
-            if part is not None and part.median_ms is not None:
-                return self.too_few or "its record has none"
-            return (part.reason if part is not None else "") or "not measured"
-        return (part.reason if isinstance(part, Size | Energy) else "") or "its record has none"
-
-    def source(self, record: Record) -> str:
-        """Return the counter that a measured size or energy was read from; empty for other numbers."""
-        part = getattr(getattr(record, self.place[0]), self.place[1]) if self.kind in ("memory", "energy") else None
-        if not isinstance(part, Size | Energy) or self.kept(record) is None:
-            return ""
-        return part.source or "unknown"
-
-    def kept(self, record: Record, defect: str = "") -> float | None:
-        """Return what a record keeps: the number itself, or what it is the reciprocal of."""
-        if self.kind == "accuracy":
-            return (record.by_defect.get(defect, {}) if defect else record.metrics).get(self.id)
-        value: object = record
-        for name in self.place:
-            value = value.get(name) if isinstance(value, Mapping) else getattr(value, name)
-            if value is None:
-                return None
-        return float(value)  # type: ignore[arg-type]  # tests walk every place through the types
 
 
 def _metric(id: str, heading: str, help: str) -> Quantity:
@@ -163,6 +54,47 @@ PRINTED_ONLY: tuple[Quantity, ...] = (
     _metric("pro_reported", "PRO\nas reported", "A PRO whose formula and limit are not known."),
 )
 """Metrics that other publications print and nobody measures here; they share no column with any other."""
+
+
+def _decisions(rate: float) -> tuple[Quantity, ...]:
+    """Return what a threshold of one rate of false alarms decides."""
+    key = rate_key(rate)
+    of = f"with a threshold set on nominal samples at {key}% false alarms"
+    place = ("decisions", "points", key)
+    return (
+        _decision(
+            f"false_alarms_{key}",
+            f"false alarms\nat {key}%",
+            (*place, "false_alarms", "share"),
+            f"Share of good test images that are called anomalies {of}.",
+        ),
+        _decision(
+            f"missed_{key}",
+            f"missed\nat {key}%",
+            (*place, "missed", "share"),
+            f"Share of anomalous test images that are called good {of}.",
+        ),
+        _decision(f"f1_{key}", f"F1\nat {key}%", (*place, "f1"), f"F1 of test images {of}.", lowest=False),
+    )
+
+
+def _decision(id: str, heading: str, place: tuple[str, ...], help: str, *, lowest: bool = True) -> Quantity:
+    return Quantity(
+        id, "decision", heading, place, help, digits=3, highest=1.0, lowest=lowest, ranked=id.startswith("f1_")
+    )
+
+
+DECISIONS: tuple[Quantity, ...] = (
+    *(one for rate in RATES for one in _decisions(rate)),
+    _decision(
+        "best_f1",
+        "best possible F1\n(not a result)",
+        ("decisions", "best_f1"),
+        "The highest F1 of all thresholds, chosen with the labels of the test images: a bound, not a result.",
+        lowest=False,
+    ),
+)
+"""What thresholds decide; the best possible F1 knows the labels of the test set and competes with nothing."""
 
 WINDOWS = {
     "decode": "decode",
@@ -339,7 +271,15 @@ _WORK: tuple[Quantity, ...] = (
 
 QUANTITIES: Mapping[str, Quantity] = {
     quantity.id: quantity
-    for quantity in (*ACCURACY, *_FPS, *(q for window in WINDOWS for q in _times(window)), *ENERGY, *_MEMORY, *_WORK)
+    for quantity in (
+        *ACCURACY,
+        *DECISIONS,
+        *_FPS,
+        *(q for window in WINDOWS for q in _times(window)),
+        *ENERGY,
+        *_MEMORY,
+        *_WORK,
+    )
 }
 """Every quantity by id."""
 

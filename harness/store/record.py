@@ -16,6 +16,7 @@ from harness.dataset_contract import Split
 from harness.files.digest import digest
 from harness.files.names import bad_name_reason
 from harness.protocol import LatencyBudget, Protocol
+from harness.store.decisions import Decisions
 from harness.store.environment import Environment
 from harness.store.measurements import Count, Energies, Latency, Memory, Share
 
@@ -159,6 +160,8 @@ class Record:
         Defect name to metrics over the good samples and those of this defect.
     undefined_by_defect
         Defect name to the reasons why it lacks some.
+    decisions
+        What thresholds that are set on nominal samples decide on the test set.
     latency
         Times of each window, in ms.
     energy
@@ -197,6 +200,7 @@ class Record:
     undefined: Mapping[str, str] = field(default_factory=dict)
     by_defect: Mapping[str, Mapping[str, Share | None]] = field(default_factory=dict)
     undefined_by_defect: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
     latency: Latency = field(default_factory=Latency)
     energy: Energies = field(default_factory=Energies)
     memory: Memory = field(default_factory=Memory)
@@ -333,6 +337,7 @@ def _check(record: Record) -> None:
     names += [("preset", cell.protocol.preset), *(("defect", name) for name in record.by_defect)]
     names += [("defect", name) for name in record.undefined_by_defect]
     names += [("defect", name) for name in record.test_images.defects]
+    names += [("defect", name) for point in record.decisions.points.values() for name in point.missed_by_defect]
     for kind, name in names:
         if reason := bad_name_reason(name):
             raise ValueError(f"the name of its {kind} can't be used: {reason}")

@@ -12,6 +12,7 @@ from harness.data.folder import FolderDataset
 from harness.data.open import open_dataset
 from harness.data.splits import load_split
 from harness.files.imports import import_class
+from harness.store.decisions import Decisions
 from harness.store.details import read_details
 from harness.store.fitted import read_nominal
 from harness.store.nominal import NominalScores
@@ -88,3 +89,19 @@ def test_a_tenth_of_own_data_is_held_out(run, data: Path) -> None:
     dataset: FolderDataset = open_dataset("folder", data)
     fitted = load_split(dataset, "bagel", "full", "first").ids
     assert sorted((*fitted, *nominal.ids)) == [ref.id for ref in dataset.refs("bagel", "train")]
+
+
+def test_the_record_has_what_thresholds_decide(run) -> None:
+    store, nominal = run("mvtec3d", "3")
+    (record,) = store.all()
+    images = read_details(store, record).images
+    assert record.decisions == Decisions.of(nominal, images, record.cell.seed)
+    assert record.decisions.nominal == 2
+    assert record.decisions.points["5"].attainable == pytest.approx(1 / 3)
+
+
+def test_a_record_says_why_it_has_no_thresholds(run) -> None:
+    store, _ = run("mvtec3d", "5")
+    (record,) = store.all()
+    assert not record.decisions.points
+    assert "--shots" in record.decisions.reason

@@ -224,5 +224,5 @@ def test_many_categories_that_lack_a_number_are_counted() -> None:
 
 
 def test_kinds_cover_all() -> None:
-    assert quantities_of("accuracy", "speed", "energy", "memory", "work") == tuple(QUANTITIES.values())
+    assert quantities_of("accuracy", "decision", "speed", "energy", "memory", "work") == tuple(QUANTITIES.values())
     assert quantities_of("accuracy") == ACCURACY
