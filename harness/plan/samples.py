@@ -49,7 +49,7 @@ class NominalSamples:
         """
         category = job.cell.category
         if validation := dataset.refs(category, "validation"):
-            return cls(validation, "validation samples" + (", which fit also read" if validation_fitted else ""))
+            return cls(validation, "validation samples" + (" (which fit also read)" if validation_fitted else ""))
         if job.checkpoint is not None:
             return cls(
                 reason=f"{dataset.info.title} has no validation split for {category}, and what released weights were "

@@ -21,6 +21,7 @@ __all__ = [
     "mean_interval",
     "paired_with_best",
     "seed_interval",
+    "share_interval",
 ]
 
 _FEWEST = 2
@@ -278,3 +279,28 @@ def seed_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     mean = fmean(values)
     half = t_quantile(len(values) - 1, level) * stdev(values) / sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
+
+
+def share_interval(count: int, total: int, level: float = 0.95) -> Interval:
+    """Return a share with its exact interval: Clopper and Pearson, Biometrika 26 (1934).
+
+    Parameters
+    ----------
+    count, total
+        How many of how many independent ones; at least one.
+    level
+        How often such an interval holds the true share, at the least.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or more are counted than there are.
+    """
+    from scipy.special import betaincinv
+
+    if not 0 <= count <= total or not total:
+        raise ValueError(f"{count} of {total} is no share")
+    tail = (1 - level) / 2
+    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return Interval(count / total, low, high)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.errors import ExitCode, HarnessError, UsageError
+from harness.report.decision_table import decision_grid
 from harness.report.differences import difference_grid
 from harness.report.grid import Grid, Value
 from harness.report.groups import Group, group_records, split_by_machine
@@ -97,6 +98,7 @@ _OF_GROUP: dict[str, _Make] = {
     "accuracy": _accuracy,
     "categories": _categories,
     "defects": _defects,
+    "decisions": lambda group, published, metrics: [decision_grid(group)],
     "costs": lambda group, published, metrics: [cost_grid(group, published)],
     "timing": lambda group, published, metrics: [timing_grid(group)],
     "memory": lambda group, published, metrics: [memory_grid(group)],
@@ -110,6 +112,7 @@ TABLES: dict[str, Table] = {
         Table("accuracy", "all accuracy metrics, measured beside published"),
         Table("categories", "accuracy by category", in_all=False),
         Table("defects", "accuracy by type of defect, each against all good images"),
+        Table("decisions", "false alarms and missed defects with thresholds set on nominal samples"),
         Table("costs", "speed and memory beside published", in_all=False),
         Table("timing", "latency of every window: medians with intervals, percentiles, calls"),
         Table("memory", "memory part by part, each with the counter that it comes from"),

@@ -62,7 +62,7 @@ def test_those_of_the_validation_split_come_first(run, data: Path, monkeypatch) 
 def test_it_says_where_fit_also_read_them(run, data: Path) -> None:
     write_sample(data / "bagel" / "validation", "000", 50, "good")
     _, nominal = run("mvtec3d", "3", method="calibrated")
-    assert nominal.source == "validation samples, which fit also read"
+    assert nominal.source == "validation samples (which fit also read)"
 
 
 def test_else_training_samples_that_the_shots_leave_out(run) -> None:

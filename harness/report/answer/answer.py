@@ -8,9 +8,21 @@ from typing import Literal
 
 from msgspec import to_builtins
 
+from harness.report.decision_table import Counted
 from harness.report.intervals import Difference
 
-__all__ = ["Answer", "Cost", "Costs", "LeftOutMethod", "MoreImages", "OtherMetric", "Place", "Standing", "TestSet"]
+__all__ = [
+    "Answer",
+    "Cost",
+    "Costs",
+    "Decided",
+    "LeftOutMethod",
+    "MoreImages",
+    "OtherMetric",
+    "Place",
+    "Standing",
+    "TestSet",
+]
 
 Place = Literal["best", "tied", "behind", "untested"]
 """``best``: the highest number, whether others are tied with it or not. ``untested``: lower, and nothing is known of
@@ -58,6 +70,34 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What thresholds set on nominal samples decide for a method, all images of the compared categories counted.
+
+    Parameters
+    ----------
+    rate
+        Target rate of false alarms of the thresholds, one for each category.
+    source
+        How many nominal samples they are set on, and where these come from.
+    thresholds
+        How many there are.
+    false_alarms
+        Good images that are called anomalies, with their share and its exact interval.
+    missed
+        Anomalous images that are called good, likewise.
+    remark
+        Why the rate can't be aimed at; empty where it can.
+    """
+
+    rate: float
+    source: str
+    thresholds: int
+    false_alarms: Counted
+    missed: Counted
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a method stands among those that it is compared with.
 
@@ -81,6 +121,8 @@ class Standing:
         One for each machine that it was measured on.
     note
         What a reader must know of its records.
+    decided
+        What thresholds decide; None where some record has none.
     """
 
     method: str
@@ -93,6 +135,7 @@ class Standing:
     undecided: str = ""
     costs: tuple[Costs, ...] = ()
     note: str = ""
+    decided: Decided | None = None
 
     def on(self, machine: str) -> Costs | None:
         """Return what it costs on a machine; None where it was not measured there."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.registry import needs_weights
-from harness.report.answer.answer import Answer, MoreImages, OtherMetric, Place, Standing, TestSet
+from harness.report.answer.answer import Answer, Decided, MoreImages, OtherMetric, Place, Standing, TestSet
 from harness.report.answer.costs import costs_of_members
 from harness.report.answer.field import Field, choose_field
+from harness.report.decision_table import attainable_text, counted, points_at, threshold_sources
 from harness.report.differences import why_undecided
 from harness.report.grid import NumberId
 from harness.report.groups import MethodRecords, group_records
@@ -23,6 +24,8 @@ from harness.store.record import Record
 __all__ = ["answer_of", "answers"]
 
 _OF_IMAGES = "i_auroc"
+_RATE = 0.01
+"""Of the thresholds whose decisions are told."""
 
 
 def answers(
@@ -123,9 +126,21 @@ def _standings(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record]
                 else why_undecided(method, best, field.categories, intervals),
                 costs=costs[id(method)],
                 note=remarks(field.group, method),
+                decided=_decided(method, field.categories),
             )
         )
     return tuple(standings)
+
+
+def _decided(method: MethodRecords, categories: Sequence[str]) -> Decided | None:
+    """Return what thresholds decide for a method; None where one of its records has none."""
+    records = tuple(method.among(categories).values())
+    points = points_at(records, _RATE)
+    false_alarms, missed = (counted(getattr(point, name) for point in points) for name in ("false_alarms", "missed"))
+    if len(points) < len(records) or false_alarms is None or missed is None:
+        return None
+    source = threshold_sources(record.decisions for record in records)
+    return Decided(_RATE, source, len(points), false_alarms, missed, attainable_text(points))
 
 
 def _behind(value: float, highest: float) -> float:

@@ -33,6 +33,7 @@ def paragraphs(answer: Answer) -> tuple[str, ...]:
     parts = (
         _lead(answer),
         (*_basis(answer), *_more(answer)),
+        _decisions(answer.best),
         _cost(answer, answer.best),
         _other_metrics(answer),
         _left_out(answer),
@@ -189,6 +190,22 @@ def _of_kinds(answer: Answer, needed: int) -> str:
         return ""
     good, anomalous = (int(rounded_up(kind * needed / now)) for kind in (images.good, images.anomalous))
     return f" ({good:,} good and {anomalous:,} anomalous ones)"
+
+
+def _decisions(best: Standing) -> Iterator[str]:
+    """Yield what thresholds let through and stop for the best one."""
+    decided = best.decided
+    if decided is None:
+        return
+    thresholds = "a threshold" if decided.thresholds == 1 else "a threshold for each category,"
+    missed, stopped = decided.missed, decided.false_alarms
+    yield (
+        f"With {thresholds} set on {decided.source} at {decided.rate:.0%} false alarms, {best.method} misses "
+        f"{missed.count} of {missed.of} defective parts ({missed.interval}) and stops {stopped.count} of {stopped.of} "
+        f"good parts ({stopped.interval})."
+    )
+    if decided.remark:
+        yield f"{decided.remark[0].upper()}{decided.remark[1:]}."
 
 
 def _cost(answer: Answer, best: Standing) -> Iterator[str]:

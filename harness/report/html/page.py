@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from harness.distribution import VERSION
+from harness.report.decision_table import decision_grid
 from harness.report.grid import Grid
 from harness.report.html.boarddata import board_data, line_id, section_id
 from harness.report.html.columns import COLUMNS, present_columns
@@ -98,6 +99,7 @@ def front_page(
         kinds={kind: list(members) for kind, members in groupby(columns, lambda column: column.kind)},
         missing=list(_missing(sections, pages)),
         gallery=gallery,
+        decisions=_decisions(sections),
         literature=_literature(sections),
         stress=_stress(sections, store, intervals),
         records=records,
@@ -110,6 +112,12 @@ def _stress(sections: Sequence[Section], store: Store | None, intervals: Uncerta
     """Return the tables of conditions of what the page shows; none where nothing was measured under conditions."""
     groups = [section.group for section in sections if section.group is not None]
     return [] if store is None or not groups else stress_grids(store.all(), groups[0].query, (), intervals)
+
+
+def _decisions(sections: Sequence[Section]) -> list[Grid]:
+    """Return what thresholds decide in each setting where some are set."""
+    grids = (decision_grid(section.group) for section in sections if section.group is not None)
+    return [grid for grid in grids if grid is not None]
 
 
 def _literature(sections: Sequence[Section]) -> list[Grid]:

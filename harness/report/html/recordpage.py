@@ -8,10 +8,13 @@ from dataclasses import dataclass, fields
 import msgspec
 from msgspec import to_builtins
 
+from harness.metrics.decisions import TailThreshold
+from harness.report.decision_table import counted, threshold_sources
 from harness.report.groups import setting_title
 from harness.report.html.gallerysection import Sample
 from harness.report.html.reproduce import reproduce
 from harness.report.html.templating import render
+from harness.store.decisions import Decisions, Part
 from harness.store.details import Details
 from harness.store.environment import Environment
 from harness.store.measurements import Energies, Energy, Latency, LatencyWindow, Memory, Size, StateSizes
@@ -105,6 +108,8 @@ def record_texts(
         "siblings": siblings,
         "notes": _notes(record),
         "accuracy": list(_accuracy(record)),
+        "decisions": list(_decisions(record.decisions)),
+        "decision_remarks": _decision_remarks(record.decisions),
         "latency": _latency(record.latency),
         "raw_times": _raw_times(details),
         "energy": _energy(record.energy),
@@ -151,6 +156,49 @@ def _accuracy(record: Record) -> Iterator[_Table]:
         ]
         caption = "By type of defect, each against all good images"
         yield _Table(caption, headings, by_defect, range(1, len(headings)))
+
+
+def _decisions(decisions: Decisions) -> Iterator[_Table]:
+    """Yield what each threshold decides, and the missed images of each defect."""
+    points = [(f"{key}%", point) for key, point in decisions.points.items()]
+    if not points:
+        return
+    rows = [
+        (
+            *(rate, f"{point.threshold:.6g}", f"{point.attainable:.1%}", _tail(point.tail)),
+            *(_counted(point.false_alarms), _counted(point.missed), _number(point.f1, 3)),
+        )
+        for rate, point in points
+    ]
+    headings = ("target", "threshold", "expected", "by a fitted tail", "false alarms", "missed", "F1")
+    yield _Table("Thresholds by the target rate of false alarms, with exact 95% intervals", headings, rows, (1, 2, 6))
+    defects = list(points[0][1].missed_by_defect)
+    missed = [(name, *(_counted(point.missed_by_defect[name]) for _, point in points)) for name in defects]
+    yield _Table("Missed images by type of defect", ("defect", *(rate for rate, _ in points)), missed, ())
+
+
+def _counted(part: Part) -> str:
+    whole = counted([part])
+    return whole.text if whole else "-"
+
+
+def _tail(tail: TailThreshold) -> str:
+    if tail.value is None:
+        return f"- ({tail.reason})"
+    return f"{tail.value:.6g} ({tail.low:.6g} to {tail.high:.6g})"
+
+
+def _decision_remarks(decisions: Decisions) -> list[str]:
+    """Return where thresholds come from, or why there are none, and what no threshold set beforehand would reach."""
+    if not decisions.points:
+        return [decisions.reason] if decisions.reason else []
+    remarks = [f"Thresholds are set on {threshold_sources([decisions])}."]
+    if decisions.best_f1 is not None:
+        remarks.append(
+            f"Best possible F1: {decisions.best_f1:.3f}, of the threshold that the labels of the test images would "
+            "choose: a bound and no result."
+        )
+    return remarks
 
 
 def _latency(latency: Latency) -> _Table | None:
