@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose, isnan
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from harness.metrics import evaluate_test_set
 from harness.metrics.scoring import Scored
 from harness.metrics.testset import NOMINAL
 from harness.store.counts import ImageCounts
+from harness.store.decisions import Decisions
 from harness.store.details import Details, read_counts, read_details
 from harness.store.maps import ANOMALY_MAP, MapFile, kept_maps
+from harness.store.quantities import DECISIONS
 from harness.store.record import Record, TestImages
 from harness.store.store import Store
 
@@ -86,6 +88,7 @@ def recompute(store: Store, record: Record, data: Path | None) -> Recomputed:
         return Recomputed(record, missing=(_why_no_counts(store, record),))
     details = read_details(store, record)
     differs = [*_of_counts(record, counts), *_of_images(record, details), *_of_times(record, details)]
+    differs += _of_decisions(record, details)
     file = kept_maps(store, record)
     if file is None:
         return Recomputed(record, tuple(differs))
@@ -155,6 +158,24 @@ def _of_times(record: Record, details: Details) -> Iterator[str]:
                 continue
             if number is None or own is None or abs(number - own) > _MS:
                 yield f"{window}_{name} is {_text(number)}, and {_text(own)} by its raw times"
+
+
+def _of_decisions(record: Record, details: Details) -> Iterator[str]:
+    """Compare what thresholds decide with what the kept scores give; intervals of fitted tails have a seed."""
+    points = record.decisions.points
+    if not points:
+        return
+    if not details.nominal.scores or not details.images:
+        yield "no nominal scores lie beside its thresholds"
+        return
+    computed = Decisions.of(details.nominal, details.images, record.cell.seed)
+    claimed = replace(record, decisions=computed)
+    for one in DECISIONS:
+        if one.number(record) != one.number(claimed):
+            yield f"{one.id} is {_text(one.number(record))}, and {_text(one.number(claimed))} by its scores"
+    for key, point in computed.points.items():
+        if key not in points or not isclose(point.threshold, points[key].threshold, rel_tol=_EXACT, abs_tol=_EXACT):
+            yield f"its threshold at {key}% is not that of its nominal scores"
 
 
 def _of_maps(record: Record, counts: ImageCounts, file: MapFile, data: Path | None) -> list[str]:

@@ -30,7 +30,7 @@ from harness.store.record import Record
 
 __all__ = ["follow_with_progress", "run_with_progress"]
 
-_WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.35, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
+_WEIGHTS = {"load": 0.05, "fit": 0.4, "score": 0.3, "nominal": 0.05, "latency": 0.1, "memory": 0.05, "metrics": 0.05}
 """Rough shares of a cell's time."""
 _BAR = 16
 """Characters of a bar."""

@@ -15,6 +15,7 @@ from math import log, sqrt
 
 import numpy as np
 from scipy import ndimage, stats
+from simulated_decisions import decided_rates, fitted_tails
 from simulated_power import more_images, power, scaling
 from simulated_sets import DRAWS, REPEATS, Rows, TestSet, auroc_pairs, overlap_pairs
 
@@ -295,6 +296,8 @@ SIMULATIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
         power,
         more_images,
         scaling,
+        decided_rates,
+        fitted_tails,
         two_by_ranks,
         several_by_ranks,
         over_lists,

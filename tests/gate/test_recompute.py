@@ -13,6 +13,9 @@ from count_records import keep_counts
 
 from harness.gate.recompute import Recomputed, recompute
 from harness.metrics import METRICS, evaluate_by_defect
+from harness.store.decisions import Decisions
+from harness.store.details import read_counts, read_details, write_details
+from harness.store.nominal import NominalScores
 from harness.store.record import Record, TestImages
 from harness.store.store import Store
 
@@ -40,6 +43,21 @@ def record(store: Store) -> Record:
 
 def test_numbers_that_were_measured_are_confirmed(store: Store, record: Record) -> None:
     assert recompute(store, record, None) == Recomputed(record)
+
+
+def test_decisions_that_were_changed_are_named(store: Store, record: Record) -> None:
+    details = read_details(store, record)
+    nominal = NominalScores(("a", "b", "c"), (1.0, 2.0, 3.0), "validation samples")
+    path = store.counts_path(record.cell)
+    kept = write_details(path, replace(details, nominal=nominal), read_counts(store, record))
+    honest = replace(record, details=kept, decisions=Decisions.of(nominal, details.images, record.cell.seed))
+    assert recompute(store, honest, None) == Recomputed(honest)
+    others = NominalScores(("a", "b", "c"), (1.0, 2.0, 9.0), "validation samples")
+    differs = recompute(store, replace(honest, decisions=Decisions.of(others, details.images, 0)), None).differs
+    assert any("threshold at 1%" in clause for clause in differs)
+    assert any(clause.startswith("missed_1 is ") for clause in differs)
+    without = recompute(store, replace(record, decisions=honest.decisions, details=""), None)
+    assert not without.confirmed
 
 
 def test_numbers_of_earlier_records_are_confirmed() -> None:
