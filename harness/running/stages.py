@@ -360,6 +360,7 @@ class CellRun:
             undefined=accuracy.whole.reasons,
             by_defect={name: nullable(part.values) for name, part in accuracy.by_defect.items()},
             undefined_by_defect={name: part.reasons for name, part in accuracy.by_defect.items() if part.reasons},
+            decisions=self._decisions(samples.nominal, accuracy),
             latency=speed.latency(reading),
             energy=Energies(*(timing.energy for timing in speed.timings)),
             memory=self._memory,
