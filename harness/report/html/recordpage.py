@@ -173,17 +173,17 @@ def _decisions(decisions: Decisions) -> Iterator[_Table]:
     headings = ("target", "threshold", "expected", "by a fitted tail", "false alarms", "missed", "F1")
     yield _Table("Thresholds by the target rate of false alarms, with exact 95% intervals", headings, rows, (1, 2, 6))
     defects = list(points[0][1].missed_by_defect)
-    missed = [(name, *(_counted(point.missed_by_defect[name]) for _, point in points)) for name in defects]
+    missed = [(name, *(_counted(point.missed_by_defect.get(name)) for _, point in points)) for name in defects]
     yield _Table("Missed images by type of defect", ("defect", *(rate for rate, _ in points)), missed, ())
 
 
-def _counted(part: Part) -> str:
-    whole = counted([part])
+def _counted(part: Part | None) -> str:
+    whole = counted([part]) if part is not None else None
     return whole.text if whole else "-"
 
 
 def _tail(tail: TailThreshold) -> str:
-    if tail.value is None:
+    if tail.value is None or tail.low is None or tail.high is None:
         return f"- ({tail.reason})"
     return f"{tail.value:.6g} ({tail.low:.6g} to {tail.high:.6g})"
 
