@@ -68,6 +68,12 @@ class Spy:
 
     def restore(self, state, *, seed, device):
         pass
+
+    def find_checkpoint(self, folder, category):
+        return ()
+
+    def load_checkpoint(self, folder, category, *, seed, device):
+        pass
 '''
 NUMBERS = count()
 """Of the spies of this process: no two methods have one name."""
@@ -233,6 +239,13 @@ def test_contaminated_training_is_a_fit_of_its_own_and_its_record_says_what_was_
     assert mixed.cell.split_digest != plain.cell.split_digest
     assert len(one.noted("fit")) == 17
     assert one.plan("none", "contaminate:0.2").to_run == ()
+
+
+def test_released_weights_can_not_be_contaminated(bench, tmp_path: Path) -> None:
+    released = {"shots": ("full",), "checkpoint": tmp_path}
+    _, stressed, trained = bench().plan("none", "rgb-shift:2", "contaminate:0.2", **released).cells
+    assert not stressed.job.unsupported
+    assert "'contaminate:0.2' changes nothing" in trained.job.unsupported
 
 
 @pytest.fixture
