@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from realiad_archives import MM, SIDE, Made, encoded, refusal
+from report_records import make_cell
 from samples import make_sample
 
 from harness.contract import MODALITIES
@@ -18,7 +19,7 @@ from harness.data.open import dataset_in, open_dataset
 from harness.data.realiad import RealIADD3
 from harness.data.verify import verify_dataset
 from harness.errors import UsageError
-from harness.running import predict
+from harness.running.new_samples import SampleReader
 from harness.store.fitted import Origin
 
 
@@ -92,7 +93,7 @@ def test_new_files_are_read_and_cleaned_as_those_of_the_archive(tmp_path: Path) 
     for path in paths:
         name = made.prefix + ref.id.removeprefix("test/") + path.suffix
         path.write_bytes(made.files[name])
-    new, _ = origin.background.clean(predict._read(*paths, origin, None))
+    new = SampleReader(tmp_path / "fitted", make_cell("cfm"), origin).read(*paths).sample
     assert new.rgb.shape == (1024, 968, 3)
     assert all(np.array_equal(getattr(new, name), getattr(seen, name)) for name in ("rgb", "xyz", "plane"))
 

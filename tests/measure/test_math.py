@@ -21,7 +21,7 @@ from harness.measure.energy import EnergyMeter
 from harness.measure.load import OtherLoad
 from harness.plan.job import Job
 from harness.protocol import LatencyBudget
-from harness.running import stages
+from harness.running import speed as speed_pass
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
 
@@ -87,9 +87,9 @@ class Idle:
 def test_predictions_that_count_are_strict_and_only_cuda_is_timed_in_default_math(
     monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
-    monkeypatch.setattr(stages, "DeviceClock", lambda device: DeviceClock("cpu"))
-    monkeypatch.setattr(stages, "LoadWatch", Idle)
-    monkeypatch.setattr(stages, "energy_meter", lambda device: EnergyMeter(None, "there is no device to ask"))
+    monkeypatch.setattr(speed_pass, "DeviceClock", lambda device: DeviceClock("cpu"))
+    monkeypatch.setattr(speed_pass, "LoadWatch", Idle)
+    monkeypatch.setattr(speed_pass, "energy_meter", lambda device: EnergyMeter(None, "there is no device to ask"))
     cell = make_cell("cfm", weights="random")
     budget = LatencyBudget(warmups=1, min_calls=3, min_seconds=0.0)
     cell = replace(cell, protocol=replace(cell.protocol, latency=budget))

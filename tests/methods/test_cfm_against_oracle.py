@@ -38,6 +38,7 @@ def build(variant, sample, **parameters):
     extractors, pair = method._build(seed=3, device="cpu")
     give_norms_a_shape(extractors.vit)
     give_norms_a_shape(extractors.points)
+    method._make_ready(extractors, pair)
     tokens = extractors.tokens(extractors.prepare(sample))
     expected = oracle.extract(
         sample.rgb,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from own_files import CLOUDS, describe, write
 from own_files import SUFFIXES as ENDS
 from PIL import Image
+from report_records import make_cell
 
 from harness.data.clouds.cloud import SUFFIXES, read_cloud
 from harness.data.own.description import Camera, CloudDescription, Grid
@@ -20,7 +21,7 @@ from harness.data.own.reader import OwnDataset
 from harness.data.pinhole import Pinhole
 from harness.data.verify import verify_dataset
 from harness.errors import DataError
-from harness.running import predict
+from harness.running.new_samples import SampleReader
 from harness.store.fitted import Origin
 
 SIZE = (24, 32)
@@ -196,11 +197,12 @@ def test_rows_are_those_of_cloud_image_and_masks(tmp_path: Path, kind: str) -> N
     whole = [read("").decode(ref) for ref in refs]
     for _ in ("of the images as they are", "of images of these rows alone"):
         data = read("rows = [8, 40]")
+        reader = SampleReader(Path("fitted"), make_cell("cfm"), Origin.of(data, "brackets"), clean=False)
         assert verify_dataset(root).problems == ()
         for ref, expected in zip(refs, whole, strict=True):
             found = data.decode(ref)
             files = data.scan(ref.category, ref.split).samples[ref]
-            alone = predict._read(files["rgb"], files["cloud"], Origin.of(data, ref.category), None)
+            alone = reader.read(files["rgb"], files["cloud"]).sample
             for name in ("rgb", "xyz", "plane", "mask"):
                 assert np.array_equal(getattr(found, name), getattr(expected, name)[8:40]), name
                 assert name in ("plane", "mask") or np.array_equal(getattr(alone, name), getattr(found, name))
