@@ -12,7 +12,7 @@ from harness.data.splits import TrainingSplit
 from harness.dataset_contract import GOOD, SampleRef
 from harness.files.digest import digest, seed_from
 
-__all__ = ["contaminated", "drawn_anomalies", "left_to_test"]
+__all__ = ["contaminated", "left_to_test"]
 
 
 def contaminated(split: TrainingSplit, tested: Sequence[SampleRef], condition: Condition) -> tuple[TrainingSplit, str]:
@@ -52,12 +52,6 @@ def contaminated(split: TrainingSplit, tested: Sequence[SampleRef], condition: C
         ids.insert(int(rng.integers(len(ids) + 1)), name)
     key = {"dataset": split.dataset, "category": split.category, "ids": ids}
     return replace(split, ids=tuple(ids), digest=digest(key)), ""
-
-
-def drawn_anomalies(train_ids: Sequence[str], tested: Sequence[SampleRef]) -> tuple[str, ...]:
-    """Return the ids of test samples in a training list, in the order of the test set."""
-    listed = set(train_ids)
-    return tuple(ref.id for ref in tested if ref.id in listed)
 
 
 def left_to_test(condition: Condition, train_ids: Sequence[str], tested: Sequence[SampleRef]) -> tuple[SampleRef, ...]:

@@ -135,10 +135,11 @@ class CellSamples:
             Optional fields whose files count, too.
         """
         nominal = self.nominal.refs
+        read = (*self.train, *self.validation, *self.test, *nominal)
         return DataContent(
             train="" if job.checkpoint else content_digest(self.train),
             test=content_digest(self.test),
-            fields=fields_digest(dataset, [*self.train, *self.validation, *self.test], fields),
+            fields=fields_digest(dataset, list(dict.fromkeys(read)), fields),
             validation=content_digest(self.validation) if self.validation else "",
             nominal=content_digest(nominal) if nominal else "",
         )
