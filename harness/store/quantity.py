@@ -75,11 +75,6 @@ class Quantity:
         """The heading on one line."""
         return self.heading.replace("\n", " ")
 
-    @property
-    def heading_in_context(self) -> str:
-        """The heading in a table whose title says the rest."""
-        return self.short or self.heading
-
     def is_possible(self, number: float) -> bool:
         """Return whether the quantity can have a value: a finite one from 0 to the highest; NaN is none."""
         return 0 <= number <= self.highest and number < inf

@@ -64,7 +64,6 @@ def test_ids_are_unique_names() -> None:
 def test_it_has_a_heading_and_a_sentence(one: Quantity) -> None:
     assert one.heading
     assert one.help.endswith(".")
-    assert one.heading_in_context
     assert "\n" not in one.title
 
 
