@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MAFR"]
 
 _QUICK: dict[str, bool | int | float | str] = {
-    "epochs": 60,
+    "epochs": 20,
     "grid": 28,
     "background_loss": "valid",
     "centres": 512,

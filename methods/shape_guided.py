@@ -34,7 +34,7 @@ _QUICK: dict[str, bool | int | float | str] = {
     "train_clouds": 10,
     "train_overlap": 1,
     "queries": 64,
-    "epochs": 40,
+    "epochs": 14,
     "batch": 8,
     "lr": 2e-3,
     "align_samples": 4,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -17,8 +18,8 @@ from harness.files.array_cache import ArrayCache
 from harness.files.digest import digest
 from harness.measure.environment import describe_torch, package_versions
 from harness.plan.job import Job
-from harness.store.environment import CacheUse, Environment
-from harness.store.provenance import provider_of
+from harness.store.environment import CacheUse, Environment, Provider
+from harness.store.provenance import family_source_of, provider_of
 
 __all__ = ["CellCache", "cache_during_fit"]
 
@@ -115,11 +116,17 @@ def _origin(job: Job) -> dict[str, object]:
     facts = msgspec.to_builtins(describe_torch(Environment(), job.device))
     return {
         "weights": {name: file.sha256 for name, file in job.weights.items()},
-        "provider": msgspec.to_builtins(provider_of(job.cell.method)),
+        "provider": msgspec.to_builtins(_shared_provider(job.cell.method)),
         "packages": package_versions(),
         "device": job.device.partition(":")[0],
         "torch": {name: fact for name, fact in facts.items() if name not in _IRRELEVANT_FACTS},
     }
+
+
+def _shared_provider(method: str) -> Provider | None:
+    """Return what provides a method, with the code of its whole family: the others read what it computes."""
+    provider = provider_of(method)
+    return None if provider is None else replace(provider, source=family_source_of(method))
 
 
 def _content(sample: Sample) -> str:

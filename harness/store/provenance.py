@@ -17,6 +17,7 @@ from harness.store.record import DataContent, Record
 __all__ = [
     "code_change",
     "data_change",
+    "family_source_of",
     "mixed_versions",
     "provider_of",
     "reader_change",
@@ -38,6 +39,23 @@ def source_of(method: str) -> str:
     """
     imported, entry = registry.imported_class(method), registry.entry_of(method)
     return _source(imported.type.__module__ if imported is not None else entry.module if entry is not None else "")
+
+
+def family_source_of(method: str) -> str:
+    """Return a digest of the code of a method and of all of its family that the same distribution registers.
+
+    What methods of a family share was computed by one of them. Imports those methods.
+    """
+    entry = registry.entry_of(method)
+    if registry.imported_class(method) is not None or entry is None or entry.dist is None:
+        return source_of(method)
+    distribution, family = entry.dist.name, registry.load(method).meta.family
+    sources = set()
+    for name in registry.usable_names():
+        other = registry.entry_of(name)
+        if other is not None and other.dist is not None and other.dist.name == distribution:
+            sources |= {source_of(name)} if registry.load(name).meta.family == family else set()
+    return digest(sorted(sources), 64)
 
 
 def _source(module: str) -> str:

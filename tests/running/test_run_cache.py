@@ -12,9 +12,7 @@ from harness.plan.planning import make_plan
 from harness.plan.selection import Selection
 from harness.store.store import Store
 
-PLUGIN = """
-import os
-from dataclasses import replace
+DEEP = """
 import numpy as np
 from harness.contract import Meta, Prediction
 
@@ -52,6 +50,11 @@ class Deep:
 
     def state_bytes(self):
         return {"weights": 0, "bank": 8, "other": 0}
+"""
+
+SHALLOW = """
+from dataclasses import replace
+from shades import Deep
 
 
 class Shallow(Deep):
@@ -73,9 +76,10 @@ def site(tmp_path: Path) -> Path:
     site = tmp_path / "site"
     info = site / "shades-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "shades.py").write_text(PLUGIN)
+    (site / "shades.py").write_text(DEEP)
+    (site / "pale.py").write_text(SHALLOW)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shades\nVersion: 1.0\n")
-    entries = [f"{kind.lower()} = shades:{kind}" for kind in ("Deep", "Shallow", "Peeking")]
+    entries = ["deep = shades:Deep", "shallow = pale:Shallow", "peeking = pale:Peeking"]
     (info / "entry_points.txt").write_text("\n".join(["[harness.methods]", *entries]) + "\n")
     return site
 
@@ -111,6 +115,13 @@ def test_the_deeper_method_fills_the_cache_for_the_others_whatever_was_typed_fir
     assert told["entries"] == 5
     (group,) = told["groups"]
     assert (group["family"], group["dataset"], group["category"]) == ("shades", "mvtec3d", "bagel")
+
+
+def test_another_method_of_the_family_that_changed_may_have_filled_the_cache(run, site, tmp_path) -> None:
+    assert run("shallow").returncode == 0
+    (site / "pale.py").write_text(SHALLOW.replace('needs = ("mean",)', 'needs = ("spread", "mean")'))
+    assert run("deep").returncode == 0
+    assert by_method(tmp_path)["deep"]["environment"]["cache"] == {"read": 0, "made": 5}
 
 
 def test_a_run_without_the_cache_neither_reads_nor_fills_it(run, tmp_path) -> None:
