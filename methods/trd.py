@@ -66,7 +66,7 @@ class TRD:
         family="trd",
         paper="Liu et al., arXiv 2412.08949",
         weights=(WIDE_RESNET50_2_V1,),
-        presets={"quick": {"size": 64, "width": 64, "epochs": 40, "batch": 3, "lr_decay": 0.96}},
+        presets={"quick": {"size": 64, "width": 64, "epochs": 60, "batch": 3, "lr_decay": 0.97}},
         needs=("measured",),
     )
 
