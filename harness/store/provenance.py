@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
 
 from harness import registry
 from harness.data.registry import DATASETS, reader_entry
 from harness.distribution import is_own_distribution
+from harness.errors import UsageError
 from harness.files.digest import digest
 from harness.files.sources import module_file, source_digest
 from harness.store.environment import Provider
@@ -51,10 +53,11 @@ def family_source_of(method: str) -> str:
         return source_of(method)
     distribution, family = entry.dist.name, registry.load(method).meta.family
     sources = set()
-    for name in registry.usable_names():
+    for name in registry.method_names():
         other = registry.entry_of(name)
         if other is not None and other.dist is not None and other.dist.name == distribution:
-            sources |= {source_of(name)} if registry.load(name).meta.family == family else set()
+            with suppress(UsageError):  # one that can't be imported has computed nothing
+                sources |= {source_of(name)} if registry.load(name).meta.family == family else set()
     return digest(sorted(sources), 64)
 
 
