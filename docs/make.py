@@ -228,15 +228,14 @@ def measured_on(records: list[Record], arguments: tuple[str, ...]) -> str:
     """Say when, on what and in how much time the records behind a block were measured."""
     dataset = arguments[arguments.index("--dataset") + 1] if "--dataset" in arguments else "toy"
     methods = arguments[arguments.index("--methods") + 1].split(",") if "--methods" in arguments else None
-    of_cells = {
+    chosen = {  # by cell: a method without weights is in the groups of both kinds of weights
         record.cell.id: record
         for group in group_records(records)
         if group.dataset == dataset
         for method in group.methods
         if methods is None or method.label in methods
         for record in method.ok.values()
-    }  # a method without weights is in the groups of both kinds of weights
-    chosen = list(of_cells.values())
+    }.values()
     days = sorted({record.created[:10] for record in chosen})
     machines = sorted({f"{record.environment.cpu}, {record.environment.cores} cores" for record in chosen})
     minutes = sum(record.wall_seconds - record.seconds.get("maps", 0) for record in chosen) / 60

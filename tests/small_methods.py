@@ -30,7 +30,7 @@ SMALL_METHODS = {
 }
 """Method and parameters by the method's name."""
 
-ON_FEATURES = ("mafr", "cfr")
+WITH_ONE_BLOCK = ("mafr", "cfr")
 """Their networks have twelve blocks and no parameter for fewer; here they are made with the first one alone."""
 
 
@@ -38,7 +38,7 @@ def make_method(name: str) -> Method:
     """Return a new one of these methods."""
     (spec,) = registry.parse([SMALL_METHODS[name]])
     method: Any = registry.load(spec.name)(**registry.resolve(spec, ""))
-    if name in ON_FEATURES:
+    if name in WITH_ONE_BLOCK:
         method.layers = 1
     return method
 

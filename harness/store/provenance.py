@@ -57,7 +57,8 @@ def family_source_of(method: str) -> str:
         other = registry.entry_of(name)
         if other is not None and other.dist is not None and other.dist.name == distribution:
             with suppress(UsageError):  # one that can't be imported has computed nothing
-                sources |= {source_of(name)} if registry.load(name).meta.family == family else set()
+                if registry.load(name).meta.family == family:
+                    sources.add(source_of(name))
     return digest(sorted(sources), 64)
 
 

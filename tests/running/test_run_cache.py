@@ -79,7 +79,7 @@ def site(tmp_path: Path) -> Path:
     (site / "shades.py").write_text(DEEP)
     (site / "pale.py").write_text(SHALLOW)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shades\nVersion: 1.0\n")
-    entries = ["deep = shades:Deep", "shallow = pale:Shallow", "peeking = pale:Peeking"]
+    entries = ["deep = shades:Deep", "shallow = pale:Shallow", "peeking = pale:Peeking", "broken = lost:Broken"]
     (info / "entry_points.txt").write_text("\n".join(["[harness.methods]", *entries]) + "\n")
     return site
 
