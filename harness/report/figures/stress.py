@@ -39,7 +39,8 @@ def draw_stress(data: FigureData[Series[StressPoint]], width: Width = "column") 
             if point.low is not None and point.high is not None:
                 axes.plot([x, x], [point.low, point.high], color=look.colour, linewidth=1.6, alpha=0.4)
     axes.set_xticks(levels, [f"{level:g}" for level in levels])
-    axes.set_xlabel(data.title.partition(";")[0].partition(": ")[2] or "Level of the condition")
+    condition, _, changed = data.title.partition(";")[0].partition(": ")  # the title says it whole
+    axes.set_xlabel(f"{condition}, {changed.rpartition(', ')[2]}" if changed else "Level of the condition")
     axes.set_ylabel(metric_label(data.shows))
     axes.grid(visible=False, axis="x")
     accuracy_axis(axes, *axes.get_ylim())
