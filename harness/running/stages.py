@@ -217,13 +217,17 @@ class CellRun:
             self._details = write_details(store.new_path(store.counts_path(self.cell)), details, counts)
 
     def _kept(self, method: Method, record: Record) -> Record:
-        """Save fitted method and maps as the job demands; counts and maps of an earlier run are replaced."""
+        """Save fitted method and maps as the job demands; the files of an earlier run are replaced.
+
+        Where an earlier run kept the fitted method, this one is kept too: it must belong to the record.
+        """
         store = Store(self.job.results)
         self._require_claim()
-        if self.job.save_fitted is not None:
+        fitted = store.fitted_path(self.cell)
+        if self.job.save_fitted is not None or fitted.is_file():
             with self._noting("the fitted method was not saved"):
                 origin = Origin.of(self._open(), self.cell.category)
-                save_fitted(store.new_path(self.job.save_fitted), method, self.cell, origin, self._nominal)
+                save_fitted(store.new_path(fitted), method, self.cell, origin, self._nominal)
         if self.job.save_maps is not None:
             with self._noting("the maps were not saved"), self._stage("maps"):
                 save_maps(store.new_path(self.job.save_maps), self.cell, self._maps(method))

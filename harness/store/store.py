@@ -106,12 +106,18 @@ class Store:
         return path.with_name(f".new-{path.name}")
 
     def adopt_files(self, cell: Cell) -> None:
-        """Move what was newly written beside the record of a cell into place; earlier counts and maps are removed."""
+        """Move what was newly written beside the record of a cell into place; nothing of an earlier run stays there.
+
+        Earlier counts and maps are removed. An earlier fitted method that no new one replaces is moved aside, as it took
+        a fit: it is not the one that the new record describes.
+        """
         for path in self._files(cell):
             new = self.new_path(path)
             if new.exists():
                 new.replace(path)
-            elif path != self.fitted_path(cell):
+            elif path == self.fitted_path(cell):
+                self.move_aside(path, self.folder / "aside" / f"{path.stem}.{timestamp()}{path.suffix}")
+            else:
                 _remove(path)
 
     def discard_files(self, cell: Cell) -> None:

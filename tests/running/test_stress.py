@@ -21,6 +21,7 @@ from harness.registry import load
 from harness.running.events import EventWriter, parse_event
 from harness.running.worker import run_cells
 from harness.store.claims import Claim
+from harness.store.details import read_details
 from harness.store.record import Record
 from harness.store.store import Store
 
@@ -97,8 +98,8 @@ class Bench:
         where = {"dataset": "mvtec3d", "data": self.data, "categories": ("bagel",), "shots": (5,), "preset": "quick"}
         return make_plan(Selection((self.method,), conditions=conditions, **(where | more)), self.store)
 
-    def run(self, *conditions: str) -> list[Record]:
-        jobs = placed_jobs(self.plan(*conditions))
+    def run(self, *conditions: str, **more: object) -> list[Record]:
+        jobs = placed_jobs(self.plan(*conditions, **more))
         return [record for job in jobs for record in run_cells(job.on("cpu"), EventWriter(io.StringIO()))]
 
     def noted(self, what: str) -> list[str]:
@@ -191,6 +192,39 @@ def test_a_kept_fit_serves_later_conditions(bench) -> None:
     anew = bench("anew")
     assert anew.run("light:0.7")[0].metrics == record.metrics
     assert one.plan("light:0.7", "none", save_fitted=True).to_run == ()
+
+
+def test_a_kept_fit_belongs_to_the_record_also_when_the_cell_is_measured_again(bench) -> None:
+    """Else later conditions would be measured with a fit of earlier code, and compared with a record of the new one."""
+    one = bench()
+    (job,) = placed_jobs(one.plan("none"), save_fitted=True)
+    list(run_cells(job.on("cpu"), EventWriter(io.StringIO())))
+    path = one.store.fitted_path(job.cell)
+    first = path.stat().st_ino, path.stat().st_mtime_ns
+    (again,) = placed_jobs(one.plan("none", rerun=("all",)))
+    assert again.save_fitted is None
+    list(run_cells(again.on("cpu"), EventWriter(io.StringIO())))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) != first
+    one.store.adopt_files(job.cell)  # as where the fitted method could not be written
+    assert not path.exists()
+    assert len(list((one.store.folder / "aside").glob("*.safetensors"))) == 1
+    assert one.plan("light:0.7").to_run[0].fitted is None
+
+
+def test_thresholds_under_conditions_are_those_without(bench) -> None:
+    """Nominal samples are scored as they are: a condition changes test samples alone, with a kept fit, too."""
+    one, kept = bench("one"), bench("kept")
+    plain, *under = one.run("none", *STRESS, shots=(3,))
+    (job,) = placed_jobs(kept.plan("none", shots=(3,)), save_fitted=True)
+    list(run_cells(job.on("cpu"), EventWriter(io.StringIO())))
+    later = kept.run(*STRESS[:2], shots=(3,))
+    thresholds = {key: point.threshold for key, point in plain.decisions.points.items()}
+    nominal = read_details(one.store, plain).nominal
+    assert (len(thresholds), len(nominal.ids)) == (3, plain.decisions.nominal)
+    for bench_of, records in ((one, under), (kept, later)):
+        for record in records:
+            assert {key: point.threshold for key, point in record.decisions.points.items()} == thresholds
+            assert read_details(bench_of.store, record).nominal == nominal
 
 
 def test_what_another_run_measures_meanwhile_is_left_to_it(bench) -> None:
