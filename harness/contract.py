@@ -101,7 +101,7 @@ class WeightFile:
     size
         Bytes, where published.
     sha256
-        Hexadecimal digest, where published.
+        Hexadecimal digest, where published; its first eight digits at least.
     alternatives
         Names of other files that hold the same weights in another format, without a published digest of their own.
     shipped

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_range
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from methods.parts.g2sf.model import Model, Plan
 
 __all__ = ["G2SF"]
-
-_PAPER: dict[str, bool | int | float | str] = {"centres": 1024, "consistency": "rowwise", "separation": "plain"}
 
 _QUICK: dict[str, bool | int | float | str] = {
     "layers": 4,
@@ -64,6 +62,9 @@ class G2SF:
     separation
         ``weighted``: rows that lie far from where they belong count more, as in the authors' code; ``plain``: all
         alike, as in the paper.
+    shape_pool
+        Clouds that shapes of synthetic anomalies are cut from. ``own``: training samples of the category; ``all``: of
+        all categories, as in the authors' code, which is unsupported since a cell's method sees one category.
     coreset, coreset_eps
         Share of vectors kept, and distortion of the random projection that the coreset is chosen on.
     coreset_dtype
@@ -87,7 +88,7 @@ class G2SF:
         family="m3dm",
         paper="Tao et al., ICCV 2025",
         weights=(DINO_VIT_B8, POINT_MAE),
-        presets={"paper": _PAPER, "quick": _QUICK},
+        presets={"quick": _QUICK},
         needs=("measured",),
         note="synthetic anomalies are made of clouds of the same category",
     )
@@ -99,6 +100,7 @@ class G2SF:
     batch: int = 8192
     consistency: Literal["broadcast", "rowwise"] = "broadcast"
     separation: Literal["weighted", "plain"] = "weighted"
+    shape_pool: Literal["own", "all"] = "own"
     coreset: float = 0.1
     coreset_eps: float = 0.9
     coreset_dtype: Literal["float16", "float32"] = "float16"
@@ -118,6 +120,11 @@ class G2SF:
         require_range(self, "batch", at_least=2)
         require_range(self, "lr", above=0)
         require_range(self, "coreset", "coreset_eps", above=0, below=1)
+        if self.shape_pool == "all":
+            raise UnsupportedError(
+                "g2sf[shape_pool=all] needs clouds of all categories, and a method sees those of one: use "
+                "'g2sf[shape_pool=own]'."
+            )
 
     def load_weights(self, files: Mapping[str, Path]) -> None:
         """Remember the paths of the pretrained files."""

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import (
+    Implementation,
+    Meta,
+    MethodError,
+    Prediction,
+    Progress,
+    Sample,
+    UnsupportedError,
+    WeightFile,
+)
 from methods.parameters import require_choices, require_range
 from methods.weights import WIDE_RESNET50_2
 
@@ -63,9 +72,13 @@ class ShapeGuided:
     queries
         Noisy points of a patch that a training step pulls, at most all.
     epochs, batch
-        Passes over the patches of these clouds, and patches in a training step; what is left of an epoch makes no step.
+        Passes over the patches of these clouds, and patches in a training step. What is left of an epoch makes no step,
+        but where there are fewer patches than a step takes.
     lr
         Learning rate of Adam.
+    pretrain
+        Samples that the network of shapes is trained on. ``own``: those of the cell's category; ``shipped``: none, the
+        authors' network of all categories takes its place, which is unsupported since it has no public licence.
     bank_cells
         Cells of the image that belong to a nominal patch, of those that hold a point. ``shifted``: those under its
         points, moved by two cells up, down, left and right, as in the authors' code; ``plain``: those under its points.
@@ -94,6 +107,7 @@ class ShapeGuided:
     epochs: int = 1000
     batch: int = 32
     lr: float = 1e-4
+    pretrain: Literal["own", "shipped"] = "own"
     bank_cells: Literal["shifted", "plain"] = "shifted"
     align_samples: int = 25
 
@@ -106,6 +120,11 @@ class ShapeGuided:
         counts = ("overlap", "width", "train_clouds", "train_overlap", "queries", "epochs", "align_samples")
         require_range(self, *counts, at_least=1)
         require_range(self, "lr", above=0)
+        if self.pretrain == "shipped":
+            raise UnsupportedError(
+                "shape-guided[pretrain=shipped] needs the authors' file, which has no public licence: use "
+                "'shape-guided[pretrain=own]'."
+            )
 
     def modalities(self) -> tuple[str, ...]:
         """Return the points, and the image unless shape alone is asked for."""

@@ -35,7 +35,7 @@ DINOV2_REG_VIT_B14 = WeightFile(
 )
 """DINOv2 ViT-B/14 with four registers, LVD-142M; timm's ``vit_base_patch14_reg4_dinov2.lvd142m`` has the same weights.
 
-Its size, and both digests, are not the authors': others publish them who convert or keep the files (refiners).
+Its size and both digests are published by third parties that convert or keep the files, not by the authors.
 """
 
 DINOV2_REG_VIT_S14 = WeightFile(
@@ -68,9 +68,9 @@ WIDE_RESNET50_2_V1 = WeightFile(
     name="wide_resnet50_2-95faca4d.pth",
     url="https://download.pytorch.org/models/wide_resnet50_2-95faca4d.pth",
     licence="BSD-3-Clause",
+    sha256="95faca4d",
 )
-"""WideResNet50-2, ImageNet-1k, torchvision's first training (V1). Of its digest only the first eight digits are
-published, in its name."""
+"""WideResNet50-2, ImageNet-1k, torchvision's first training (V1). Its name has the first eight digits of its digest."""
 
 EFFICIENTNET_B5 = WeightFile(
     name="efficientnet-b5-b6417697.pth",

@@ -108,8 +108,8 @@ class Store:
     def adopt_files(self, cell: Cell) -> None:
         """Move what was newly written beside the record of a cell into place; nothing of an earlier run stays there.
 
-        Earlier counts and maps are removed. An earlier fitted method that no new one replaces is moved aside, as it took
-        a fit: it is not the one that the new record describes.
+        Earlier counts and maps are removed. An earlier fitted method that no new one replaces is moved aside: it is not
+        the one that the new record describes, but it took a fit.
         """
         for path in self._files(cell):
             new = self.new_path(path)

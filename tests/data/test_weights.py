@@ -6,6 +6,7 @@ import pytest
 from fileserver import FileServer, running
 
 from harness.contract import WeightFile
+from harness.data.download import mismatch
 from harness.data.weights import ResolvedWeight, WeightStore, default_weights_dir
 from harness.errors import PrerequisiteError
 
@@ -72,6 +73,14 @@ def test_another_sha256_needs_the_flag(store):
     with pytest.raises(PrerequisiteError, match=rf"{OTHER} instead of {SHA256}.*--unverified"):
         store.resolve([FILE], unverified=False)
     assert store.resolve([FILE], unverified=True)["dino.pth"] == ResolvedWeight("dino.pth", path, OTHER, False)
+
+
+def test_the_first_digits_of_a_digest_are_compared_where_no_more_are_published(store):
+    path = put(store, "dino.pth", CONTENT)
+    assert store.status(replace(FILE, sha256=SHA256[:8])).verified
+    assert store.status(replace(FILE, sha256=OTHER[:8])).state == "unverified"
+    assert mismatch(path, sha256=SHA256[:8]) is None
+    assert "instead of" in str(mismatch(path, sha256=OTHER[:8]))
 
 
 def test_an_alternative_stands_in_under_the_files_name(store):

@@ -11,7 +11,8 @@ import pytest
 import torch
 from samples import make_sample, no_progress
 
-from harness.contract import MethodError
+from harness import registry
+from harness.contract import MethodError, UnsupportedError
 from harness.measure.reach import reachable_bytes
 from methods.g2sf import G2SF
 from methods.parts.g2sf import training
@@ -192,6 +193,20 @@ def test_a_sample_without_its_measured_cloud_and_an_unfitted_method_are_errors(f
 def test_parameters_that_are_refused(parameters) -> None:
     with pytest.raises(ValueError, match=next(iter(parameters))):
         G2SF(**parameters)
+
+
+def test_the_paper_preset_is_the_released_code() -> None:
+    """The printed numbers came with it; what the paper's text says instead is a choice of the user."""
+    (spec,) = registry.parse(["g2sf"])
+    assert registry.resolve(spec, "paper") == {
+        name: parameter.default for name, parameter in registry.parameters_of("g2sf").items()
+    }
+    assert (G2SF().centres, G2SF().consistency, G2SF().separation) == (512, "broadcast", "weighted")
+
+
+def test_clouds_of_other_categories_are_no_choice_yet_and_say_why() -> None:
+    with pytest.raises(UnsupportedError, match="shape_pool=own"):
+        G2SF(shape_pool="all")
 
 
 def test_presets_are_parameters() -> None:

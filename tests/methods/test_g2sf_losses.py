@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optimisers import adam_noting
 from samples import no_progress
 
 from harness.contract import MethodError
@@ -282,6 +283,19 @@ def test_training_separates_the_rows_and_keeps_the_best_epoch() -> None:
     subject = Trainer(fitted, made.banks, IMAGE, means, 8.0, schedule, torch.Generator())
     normal, anomalous = (subject._scores(made.rows, kind) for kind in (held_out.normal, held_out.anomalous))
     assert anomalous.mean() > 1.5 * normal.mean()
+
+
+def test_steps_are_those_of_adam_as_the_authors_set_it(monkeypatch) -> None:
+    """Layers learn at the method's rate, the balance of modalities faster; both decay."""
+    made, groups = made_rows(400), []
+    monkeypatch.setattr(torch.optim, "Adam", adam_noting(groups))
+    schedule = Schedule(1, 1.5e-4, 16, "rowwise", "plain")
+    fitted, _ = train(made.rows, made.banks, (IMAGE, CLOUD), schedule, seed=0, device="cpu", progress=no_progress)
+    assert [(group["lr"], group["weight_decay"], group["betas"]) for group in groups] == [
+        (1.5e-4, 1e-4, (0.9, 0.999)),
+        (5e-3, 1e-4, (0.9, 0.999)),
+    ]
+    assert [len(group["params"]) for group in groups] == [len([*fitted.parameters()]) - 1, 1]
 
 
 def test_rows_that_cannot_be_trained_on_are_refused() -> None:

@@ -267,6 +267,23 @@ def test_training_lowers_the_loss_of_a_few_images() -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+def test_no_step_follows_a_gradient_longer_than_a_tenth(monkeypatch) -> None:
+    lengths, step = [], StableAdamW.step
+
+    def noted(self, lr):
+        lengths.append(float(torch.cat([each.grad.flatten() for each in self.parameters]).norm()))
+        step(self, lr)
+
+    monkeypatch.setattr(StableAdamW, "step", noted)
+    images = [Targets(draw(9, WIDTH, seed=n), draw(9, WIDTH, seed=n + 10)) for n in range(3)]
+    network = small_network()
+    loss_of(network, Targets.stacked(images)).backward()
+    before = float(torch.cat([each.grad.flatten() for each in network.parameters()]).norm())
+    train(network, images.__getitem__, 3, Schedule(2, 1e-3, 3, 0), seed=0, progress=no_progress)
+    assert before > 0.2
+    assert lengths == pytest.approx([0.1, 0.1], rel=1e-3)
+
+
 def test_first_weights_follow_from_the_seed() -> None:
     networks = [INPNetwork(WIDTH, HEADS, prototypes=4, blocks=2) for _ in range(3)]
     for network, seed in zip(networks, (0, 0, 1), strict=True):

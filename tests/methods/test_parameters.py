@@ -97,7 +97,7 @@ PUBLISHED = {
     "patchcore-xyz": "coreset=0.1 coreset_eps=0.9 score=reweighted smoothing=gaussian "
     "normal_radius=0.1 normal_neighbours=30 fpfh_radius=0.25 fpfh_neighbours=100",
     "shape-guided": "modality=both patch_points=500 overlap=10 width=512 train_clouds=20 train_overlap=5 queries=500 "
-    "epochs=1000 batch=32 lr=0.0001 bank_cells=shifted align_samples=25",
+    "epochs=1000 batch=32 lr=0.0001 pretrain=own bank_cells=shifted align_samples=25",
     "trd": "third=normal sobel=5 norm_split=heldout foreground=code size=256 width=1024 epochs=200 batch=16 lr=0.005 "
     "lr_decay=0.95",
     "btf": "features=rgb+fpfh coreset=0.1 coreset_eps=0.9 coreset_dtype=float16 score=reweighted blur=pil "

@@ -10,7 +10,7 @@ import torch
 from oracle_cfm import cloud_input
 from samples import make_sample, no_progress
 
-from harness.contract import ChoosesModalities, ChoosesWeights, MethodError, Sample
+from harness.contract import ChoosesModalities, ChoosesWeights, MethodError, Sample, UnsupportedError
 from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.initialise import named_generator
 from methods.parts.patch_maps import pil_blur
@@ -148,3 +148,8 @@ def test_one_sample_is_enough_and_too_few_patches_are_one_sentence() -> None:
 def test_a_value_out_of_range_names_the_parameter(wrong) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ShapeGuided(**wrong)
+
+
+def test_the_authors_network_of_shapes_is_unsupported_and_says_why() -> None:
+    with pytest.raises(UnsupportedError, match="pretrain=own"):
+        ShapeGuided(pretrain="shipped")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optimisers import adam_noting
 from oracle_cfm import cloud_input
 from samples import make_sample, no_progress
 from sklearn.linear_model import orthogonal_mp
@@ -124,6 +125,15 @@ def test_training_halves_the_distance_of_noisy_points_to_the_surface() -> None:
     )
     assert not network.training
     assert not any(tensor.requires_grad for tensor in network.parameters())
+
+
+def test_steps_are_those_of_plain_adam(monkeypatch) -> None:
+    groups: list[dict] = []
+    monkeypatch.setattr(torch.optim, "Adam", adam_noting(groups))
+    train(surface(), draw(1, 4, 60, 3), Schedule(1, 2, 50, 1e-4), seed=0, progress=no_progress)
+    (group,) = groups
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (1e-4, 0, (0.9, 0.999))
+    assert len(group["params"]) == len([*surface().parameters()])
 
 
 def test_training_that_cannot_work_is_one_sentence() -> None:

@@ -72,12 +72,12 @@ def test_the_report_has_every_table_with_its_footnotes() -> None:
 
 
 def test_categories_take_the_place_of_means_and_metrics_that_of_all() -> None:
-    query = RecordQuery(dataset="mvtec3d", categories=("bagel",), methods=("trd[third=depth]",))
+    query = RecordQuery(dataset="mvtec3d", categories=("bagel",), methods=("trd[norm_split=validation,third=depth]",))
     (grid,) = literature_grids(read_literature(), query, ["p_auroc"])
     assert grid.label_headings == ("method", "source", "category")
     (row,) = grid.rows
     assert [value.text for value in row.values] == ["0.993"]
-    assert (row.keys["category"], row.labels[0].text) == ("bagel", "trd[third=depth]")
+    assert (row.keys["category"], row.labels[0].text) == ("bagel", "trd[norm_split=validation,third=depth]")
 
 
 def test_it_is_shown_where_it_is_asked_for() -> None:

@@ -36,6 +36,15 @@ def test_values_are_shares_of_official_metrics_or_of_formulas_of_their_own_and_n
     assert {row.dataset for row in LITERATURE.rows} == {"mvtec3d", "eyecandies"}
 
 
+def test_rows_name_the_parameters_that_their_authors_set() -> None:
+    """Else the harness's own defaults would be shown below numbers of other settings as the same method."""
+    labels = {(row.source, row.dataset, row.method) for row in LITERATURE.rows}
+    trd = {method for source, _, method in labels if source == "liu2024" and method.startswith("trd")}
+    assert trd == {"trd[norm_split=validation,sobel=paper]", "trd[norm_split=validation,third=depth]"}
+    cfr = {(dataset, method) for source, dataset, method in labels if source == "guo2026" and method.startswith("cfr")}
+    assert cfr == {("mvtec3d", "cfr"), ("eyecandies", "cfr[theta=0.2]")}
+
+
 def test_what_was_not_read_in_the_original_is_called_secondary() -> None:
     for source in SOURCES.values():
         assert source.id.endswith("-secondary") == source.note.startswith("secondary: someone else's transcription")

@@ -149,7 +149,7 @@ def _memory(
     prototypes = torch.zeros(matches[0].shape[1], tokens.shape[1], device=tokens.device)
     for one, match in zip(samples, matches, strict=True):
         prototypes += match.T @ cluster_features(one.tokens[kind], one.incidence)
-    prototypes /= torch.stack([*matches]).sum((0, 1))[:, None]
+    prototypes /= torch.stack(list(matches)).sum((0, 1))[:, None]
     rows, clusters = [], []
     for cluster, chosen in enumerate(member.T):
         candidates = tokens[chosen]

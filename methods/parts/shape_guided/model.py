@@ -56,7 +56,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
-    """What the networks say of a sample.
+    """Codes and features of a sample.
 
     Parameters
     ----------

@@ -170,7 +170,10 @@ def _largest(plane: Tensor) -> Tensor:
 
 
 def _span(depth: Tensor, inside: Tensor, low: float, high: float) -> Tensor:
-    """Map the range of the values that are not zero to [low, high]; other pixels become 0, all of them where flat."""
+    """Map the range of the values that are not zero to [low, high]; other pixels become 0.
+
+    Where all values are equal they become ``low``.
+    """
     inside = inside & (depth != 0)
     least = torch.where(inside, depth, torch.inf).min()
     span = torch.where(inside, depth, -torch.inf).max() - least

@@ -206,7 +206,8 @@ class Student(nn.Module):
 def build_student(width: int, *, seed: int | None, scope: str) -> Student:
     """Return a student on the CPU.
 
-    Convolutions are normal with the variance 2 / fan-out, each from the seed and its own name; norms are the identity.
+    Convolutions are normal with the variance 2 / fan-out, as PyTorch counts it, each from the seed and its own name;
+    norms are the identity.
 
     Parameters
     ----------
