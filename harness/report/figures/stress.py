@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["draw_stress"]
 
 _HEIGHT = {"column": 150.0, "page": 200.0}
-_SPREAD = 0.008
+_DOTS = (0, (1, 2))
+_SPREAD = 0.012
 """Distance between the points of neighbouring methods, as a part of the axis: intervals do not hide each other."""
 
 
 @house_style()
 def draw_stress(data: FigureData[Series[StressPoint]], width: Width = "column") -> Figure:
-    """Draw a curve for each method, with the interval of each point as a bar; its gid is ``measured/<label>``."""
+    """Draw a curve for each method; its gid is ``measured/<label>``.
+
+    A bar is the interval of the difference to the first point, whose height is dotted: the difference is significant
+    where the bar does not reach it.
+    """
     looks = looks_of(curve.label for curve in data.parts)
     legend = Legend(width, [Entry(label, look.colour, marker=look.marker) for label, look in looks.items()])
     frame = new_frame(width, _HEIGHT[width], legend.height, data.title)
@@ -35,9 +40,13 @@ def draw_stress(data: FigureData[Series[StressPoint]], width: Width = "column") 
         values = [point.value for point in curve.points]
         gid = artist_id("measured", curve.label)
         axes.plot(across, values, color=look.colour, linestyle=look.line, marker=look.marker, markersize=3.6, gid=gid)
+        axes.plot(
+            [levels[0], levels[-1]], [values[0]] * 2, color=look.colour, linestyle=_DOTS, linewidth=0.7, alpha=0.7
+        )
         for x, point in zip(across, curve.points, strict=True):
             if point.low is not None and point.high is not None:
-                axes.plot([x, x], [point.low, point.high], color=look.colour, linewidth=1.6, alpha=0.4)
+                ends = [max(point.low, 0.0), min(point.high, 1.0)]
+                axes.plot([x, x], ends, color=look.colour, linewidth=1.6, alpha=0.4)
     axes.set_xticks(levels, [f"{level:g}" for level in levels])
     condition, _, changed = data.title.partition(";")[0].partition(": ")  # the title says it whole
     axes.set_xlabel(f"{condition}, {changed.rpartition(', ')[2]}" if changed else "Level of the condition")
