@@ -52,7 +52,7 @@ def command(
     pro       curves of per-region overlap, to 30% and to 1% false positives
     roc       curves of pixels
     latency   distributions of raw times
-    stress    accuracy by the level of a condition, with intervals over test images
+    stress    accuracy by the level of a condition, with intervals of the differences to none
 
     Of speed and shots, --source published draws the published numbers alone. Records that can't share a figure (another
     dataset, preset, weights, number of training samples or split) are chosen by the options of these names.

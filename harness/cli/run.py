@@ -73,7 +73,8 @@ __all__ = ["command"]
     "--condition",
     "conditions",
     help="Change test samples, one fit for all: none, rgb-shift:2, rgb-rotate:1, xyz-noise:0.5mm, xyz-dropout:0.3, "
-    "light:0.7, blur:1, missing:rgb, missing:xyz:0.5.  [default: none]",
+    "light:0.7, blur:1, missing:rgb, missing:xyz:0.5. Pixels are those of samples as they are read, before maps are "
+    "resized to 224.  [default: none]",
 )
 @names_option(
     "--contaminate",

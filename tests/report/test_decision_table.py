@@ -120,3 +120,13 @@ def test_an_answer_tells_what_gets_through(tmp_path):
     assert "a threshold set on 20 validation samples at 1% false alarms" in text
     assert "4.8% false alarms are expected" in text
     assert answer.to_json()["methods"][0]["decided"]["missed"]["count"] == point.missed.count
+
+
+def test_an_answer_says_where_the_best_method_has_no_threshold(tmp_path):
+    without = replace(decided("carrot"), decisions=Decisions(reason="All are fitted."))
+    (answer,) = answers([decided("bagel"), without], RecordQuery(), Uncertainty(Store(tmp_path)))
+    text = " ".join(answer.paragraphs)
+    assert "Missed and stopped parts of cfm are not counted" in text
+    assert "no threshold for carrot (All are fitted)." in text
+    (old,) = answers([make_record("cfm", "bagel")], RecordQuery(), Uncertainty(Store(tmp_path)))
+    assert "not counted" not in " ".join(old.paragraphs)

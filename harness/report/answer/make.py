@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.registry import needs_weights
 from harness.report.answer.answer import Answer, Decided, MoreImages, OtherMetric, Place, Standing, TestSet
@@ -90,7 +90,7 @@ def answer_of(field: Field, intervals: Uncertainty, elsewhere: Sequence[Record] 
         images=_images(field),
         others=_others(field, intervals, methods),
         more_images=_more_images(methods),
-        cautions=_cautions(field),
+        cautions=(*_cautions(field), *_undecided(field)),
     )
 
 
@@ -141,6 +141,22 @@ def _decided(method: MethodRecords, categories: Sequence[str]) -> Decided | None
         return None
     source = threshold_sources(record.decisions for record in records)
     return Decided(_RATE, source, len(points), false_alarms, missed, attainable_text(points))
+
+
+def _undecided(field: Field) -> Iterator[str]:
+    """Yield why it is not said what thresholds decide for the best method, where that is known of some category."""
+    for _, best in _ordered(field, field.metric.id)[:1]:
+        records = best.among(field.categories)
+        reasons: dict[str, list[str]] = {}
+        for name, record in records.items():
+            if not points_at([record], _RATE):
+                reasons.setdefault(record.decisions.reason.removesuffix(".") or "its record has none", []).append(name)
+        if reasons and any(record.decisions.points or record.decisions.reason for record in records.values()):
+            listed = {reason: ", ".join(names) for reason, names in reasons.items()}
+            if len(records) > 1 and list(map(len, reasons.values())) == [len(records)]:
+                listed = dict.fromkeys(reasons, "any category")
+            where = "; ".join(f"{names} ({reason})" for reason, names in listed.items())
+            yield f"Missed and stopped parts of {best.label} are not counted, since there is no threshold for {where}."
 
 
 def _behind(value: float, highest: float) -> float:
