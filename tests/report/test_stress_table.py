@@ -230,6 +230,17 @@ def test_bars_are_the_intervals_of_differences_to_the_first_point(records: list[
     assert "bar: 95% interval of the difference to 'none'" in data.title
 
 
+def test_the_height_of_samples_as_they_are_is_dotted_also_within_the_levels(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for record in [under(store, "light:0.5", 0.2), under(store, "light:1.5", 0.6), counted_record(store)]:
+        store.write(record)
+    drawn = draw_kind("stress", store, read_published(), RecordQuery(), metric="aupro_30")
+    curve, dotted, *bars = drawn.figure.axes[0].lines
+    assert list(curve.get_xdata()) == pytest.approx([0.5, 1, 1.5])
+    assert set(dotted.get_ydata()) == {curve.get_ydata()[1]}
+    assert [bar.get_xdata()[0] for bar in bars] == pytest.approx([0.5, 1.5])
+
+
 def test_advice_names_the_conditions_that_were_measured(tmp_path: Path) -> None:
     store = Store(tmp_path)
     texts = ("light:0.5", "light:0.7", "missing:rgb:0.5", "missing:rgb", "contaminate:0.1")

@@ -25,14 +25,15 @@ _SPREAD = 0.012
 def draw_stress(data: FigureData[Series[StressPoint]], width: Width = "column") -> Figure:
     """Draw a curve for each method; its gid is ``measured/<label>``.
 
-    A bar is the interval of the difference to the first point, whose height is dotted: the difference is significant
-    where the bar does not reach it.
+    A bar is the interval of the difference to the number of samples as they are, whose height is dotted: the difference
+    is significant where the bar does not reach it.
     """
     looks = looks_of(curve.label for curve in data.parts)
     legend = Legend(width, [Entry(label, look.colour, marker=look.marker) for label, look in looks.items()])
     frame = new_frame(width, _HEIGHT[width], legend.height, data.title)
     (axes,) = frame.axes
     levels = sorted({point.level for curve in data.parts for point in curve.points})
+    ends_of_axis = (levels[0], levels[-1])
     step = _SPREAD * (levels[-1] - levels[0])
     for position, curve in enumerate(data.parts):
         look, turn = looks[curve.label], (position - (len(data.parts) - 1) / 2) * step
@@ -40,9 +41,8 @@ def draw_stress(data: FigureData[Series[StressPoint]], width: Width = "column") 
         values = [point.value for point in curve.points]
         gid = artist_id("measured", curve.label)
         axes.plot(across, values, color=look.colour, linestyle=look.line, marker=look.marker, markersize=3.6, gid=gid)
-        axes.plot(
-            [levels[0], levels[-1]], [values[0]] * 2, color=look.colour, linestyle=_DOTS, linewidth=0.7, alpha=0.7
-        )
+        for height in (point.value for point in curve.points if point.neutral):
+            axes.plot(ends_of_axis, [height] * 2, color=look.colour, linestyle=_DOTS, linewidth=0.7, alpha=0.7)
         for x, point in zip(across, curve.points, strict=True):
             if point.low is not None and point.high is not None:
                 ends = [max(point.low, 0.0), min(point.high, 1.0)]

@@ -32,12 +32,15 @@ class StressPoint:
     low, high
         The value at the neutral level plus the ends of the 95% interval of the difference to it, paired over test
         images; None at that level, and where there is none.
+    neutral
+        Whether samples are as they are.
     """
 
     level: float
     value: float
     low: float | None = None
     high: float | None = None
+    neutral: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,8 @@ def _points(kind: ConditionKind, values: Mapping[str, Value], intervals: Uncerta
             continue
         level = kind.neutral if text == NONE else parse_condition(text).level
         (difference,) = [None] if text == NONE else intervals.against_best(plain.identity, [value.identity])
-        ends = (None, None) if difference is None else (plain.number + difference.low, plain.number + difference.high)
-        points.append(StressPoint(level, value.number, *ends))
+        low, high = (
+            (None, None) if difference is None else (plain.number + difference.low, plain.number + difference.high)
+        )
+        points.append(StressPoint(level, value.number, low, high, text == NONE))
     return tuple(sorted(points, key=lambda point: point.level))
