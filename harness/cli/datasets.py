@@ -40,7 +40,7 @@ def command(data: Path | None, as_json: bool) -> None:
 
     if data is not None and not data.is_dir():
         raise UsageError(f"{data} is no folder: name the one that holds the datasets with --data DIR.")
-    states = [_state(dataset.info, dataset.root, data) for dataset in find_datasets(data)]
+    states = [_state(dataset.info, dataset.root) for dataset in find_datasets(data)]
     if as_json:
         print_json(states)
     else:
@@ -66,8 +66,8 @@ class _DatasetState:
     mend: str
 
 
-def _state(info: DatasetInfo, root: Path | None, data: Path | None) -> _DatasetState:
-    """Return the state of a dataset with a root folder, None where it lies nowhere, looked for in a folder."""
+def _state(info: DatasetInfo, root: Path | None) -> _DatasetState:
+    """Return the state of a dataset with a root folder, None where it lies nowhere."""
     name = info.name
     about = (name, info.title, info.licence, info.homepage)
     counts = {split: info.total(split) for split in _SPLITS}

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
 
-_EMPTY: Mapping[str, str] = {}
 _ONE_LINE = {ord("\n"): " ", ord("\t"): " "}
 
 

@@ -35,7 +35,6 @@ __all__ = [
     "lock_of",
     "lost_holders",
     "require_claim",
-    "running_stems",
 ]
 
 _LARGEST = 10_000
@@ -188,17 +187,6 @@ def require_claim(folder: Path | None, cell: Cell, token: str) -> None:
     if not token or now.token != token:
         taken = f"{now} has claimed it" if now.token else "its claim is gone"
         raise ClaimLostError(f"{cell.stem} is not written: {taken} meanwhile. See 'harness status'.")
-
-
-def running_stems(folder: Path) -> frozenset[str]:
-    """Return the stems of the cells that a process is running now.
-
-    Parameters
-    ----------
-    folder
-        Results folder.
-    """
-    return frozenset(holders(folder))
 
 
 def holders(folder: Path) -> dict[str, Holder]:

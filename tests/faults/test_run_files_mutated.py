@@ -30,7 +30,7 @@ from harness.files.locks import FileLock, is_locked, oldest_lock
 from harness.plan.job import Job, read_job, write_job
 from harness.report.status import read_states
 from harness.running.predict import load_fitted
-from harness.store.claims import Claim, running_stems
+from harness.store.claims import Claim, holders
 from harness.store.fitted import save_fitted
 from harness.store.pending import drop_finished, save_pending, unfinished
 from harness.store.store import Store
@@ -182,7 +182,7 @@ def test_whatever_lies_where_a_lock_should_be(kind: str, content: bytes, name: b
         lock = Claim(folder, CELLS[0]) if name == CELLS[0].stem.encode() else FileLock(path)
         assert lock.path == path
         assert is_locked(path) == (kind == "held")
-        assert running_stems(folder) == (frozenset({path.stem}) if kind == "held" else frozenset())
+        assert set(holders(folder)) == ({path.stem} if kind == "held" else set())
         try:
             taken = lock.take()
         except OSError:

@@ -18,7 +18,7 @@ from report_records import make_record
 from harness.errors import PrerequisiteError
 from harness.files.atomic import replacing, sweep_temporaries, write_atomically
 from harness.files.locks import FileLock, is_locked
-from harness.store.claims import running_stems
+from harness.store.claims import holders
 from harness.store.pending import drop_finished, save_pending, unfinished
 from harness.store.store import Store
 
@@ -118,7 +118,7 @@ def test_a_lock_file_is_for_all_users_to_lock(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert not is_locked(tmp_path / "one.lock")
-    assert running_stems(tmp_path) == frozenset()
+    assert holders(tmp_path) == {}
 
 
 NEW = {"method": "cfm", "heads": 3}

@@ -221,7 +221,7 @@ def _cost(answer: Answer, best: Standing) -> Iterator[str]:
             each = " (means over the categories)" if len(answer.categories) > 1 else ""
             yield f"On {machine}, {best.method} {_listed(known)}{each}."
         yield from _uncompared(answer, machine)
-        faster = _faster(answer, best, costs)
+        faster = _faster(answer, costs)
         yield from _faster_text(answer, best, costs, faster)
         yield from _smaller(answer, best, costs, faster)
 
@@ -247,7 +247,7 @@ def _uncompared(answer: Answer, machine: str) -> Iterator[str]:
         yield f"{' and '.join(lost).capitalize()} can't be compared here: the table says why."
 
 
-def _faster(answer: Answer, best: Standing, costs: Costs) -> list[tuple[Standing, float]]:
+def _faster(answer: Answer, costs: Costs) -> list[tuple[Standing, float]]:
     """Return the most accurate methods of each higher speed, with how many times as fast they are."""
     own = fastest = costs.compared("fps")
     rivals: list[tuple[Standing, float]] = []
@@ -301,7 +301,7 @@ def _smaller(answer: Answer, best: Standing, costs: Costs, faster: Sequence[tupl
     least, rival = min(rivals, key=lambda pair: pair[0])
     if own >= least * DEFAULTS["peak_ratio"] and own - least >= DEFAULTS["peak_floor_mb"]:
         price = "" if any(rival is method for method, _ in faster[:_FASTER]) else f", {_price(rival, answer)}"
-        yield f"{rival.method} holds the least memory: {least:.0f} MB, {least / own:.0%} of that{price}."
+        yield f"{rival.method} holds the least memory: {least:.0f} MB, {least / own:.0%} of {best.method}'s{price}."
 
 
 def _compared(standing: Standing, machine: str, id: str) -> float | None:
