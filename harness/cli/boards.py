@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.store.record import Record
     from harness.store.store import Store
 
-__all__ = ["Scope", "command_text", "first_few", "leaderboard_option", "replaced_text"]
+__all__ = ["Scope", "first_few", "leaderboard_option", "replaced_text", "update_command"]
 
 _DEFAULT_FOLDER = Path("results") / "leaderboard"
 
@@ -120,19 +120,17 @@ def first_few(things: Sequence[object]) -> str:
     return ", ".join(map(str, things[:_LISTED])) + more
 
 
-def command_text(verb: str, board: Board, store: Store) -> str:
-    """Return a command about one leaderboard, as typed.
+def update_command(board: Board, store: Store) -> str:
+    """Return the command that updates one leaderboard, as typed.
 
     Parameters
     ----------
-    verb
-        Words between ``harness`` and the options.
     board
         Its dataset, preset and folder become options; the folder where it is not the default one.
     store
         Its folders become options where they are not the default one.
     """
-    words = ["harness", *verb.split(), "--dataset", board.dataset, "--preset", board.preset]
+    words = ["harness", "leaderboard", "update", "--dataset", board.dataset, "--preset", board.preset]
     words += [word for folder in folders_to_name(store) for word in ("--results", str(folder))]
     words += ["--leaderboard", str(board.folder)] if board.folder != _DEFAULT_FOLDER else []
     return shlex.join(words)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.boards import Scope, command_text, first_few, leaderboard_option, replaced_text
+from harness.cli.boards import Scope, first_few, leaderboard_option, replaced_text, update_command
 from harness.cli.options import choice_option, json_option
 from harness.cli.output import console, counted, echo, echo_notes, print_json, warn
 from harness.cli.query_options import nothing_measured, query_options, tell_elsewhere
@@ -129,7 +129,7 @@ def _require_files(scope: Scope, boards: Sequence[Board]) -> None:
     """Raise PrerequisiteError where no measured dataset has a leaderboard; warn where one lacks file or records."""
     for board in boards:
         if not board.path.exists():
-            command = command_text("leaderboard update", board, scope.store)
+            command = update_command(board, scope.store)
             sentence = (
                 f"There is no leaderboard {board.path} to compare with: make one with '{command}', and commit it."
             )
@@ -200,7 +200,7 @@ def _verdict(checked: _Checked) -> str:
 
 def _notes(checked: _Checked, store: Store) -> list[str]:
     comparison, name = checked.comparison, checked.board.name
-    command = command_text("leaderboard update", checked.board, store)
+    command = update_command(checked.board, store)
     notes = []
     if checked.newest.several:
         notes.append(replaced_text(checked.board, checked.newest))

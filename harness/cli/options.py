@@ -106,11 +106,9 @@ def names_option(*declarations: str, help: str, default: str | None = None) -> _
     )
 
 
-def names_argument(*, required: bool = False) -> _Decorator:
+def names_argument() -> _Decorator:
     """Return the argument ``NAMES``: names between commas or spaces; the function gets one tuple of names."""
-    return click.argument(
-        "names", type=NameList(), nargs=-1, callback=_join, shell_complete=complete, required=required
-    )
+    return click.argument("names", type=NameList(), nargs=-1, callback=_join, shell_complete=complete)
 
 
 def variable_option(*declarations: str, variable: str, default: object = None, **attributes: Any) -> _Decorator:

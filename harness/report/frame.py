@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import PrerequisiteError
 from harness.store.provenance import stale_reasons
-from harness.store.published import Published
-from harness.store.quantities import QUANTITIES, quantities_of, quantity
+from harness.store.quantities import QUANTITIES, quantities_of
 from harness.store.record import Record
 
 if TYPE_CHECKING:
@@ -19,22 +18,20 @@ __all__ = ["pandas_frame", "records_frame", "tidy_rows"]
 Row = Mapping[str, str | float | None]
 
 
-def tidy_rows(records: Iterable[Record], published: Published | None = None) -> Iterator[Row]:
-    """Yield one row for each number, measured ones first: its keys, quantity, value, source and note.
+def tidy_rows(records: Iterable[Record]) -> Iterator[Row]:
+    """Yield one row for each number: its keys, quantity, value, source and note.
 
     Parameters
     ----------
     records
         Of any status; those without numbers yield none.
-    published
-        Published numbers, where they are to follow.
 
     Yields
     ------
     dict
-        ``source`` (``measured``, or the name of a publication), ``dataset``, ``preset``, ``weights``, ``shots``,
-        ``split``, ``method``, ``category``, ``defect``, ``device``, ``quantity``, ``value`` (None where it is missing)
-        and ``note`` (why it is missing, or stale).
+        ``source`` (always ``measured``), ``dataset``, ``preset``, ``weights``, ``shots``, ``split``, ``method``,
+        ``category``, ``defect``, ``device``, ``quantity``, ``value`` (None where it is missing) and ``note`` (why it
+        is missing, or stale).
     """
     records = list(records)
     for record, stale in zip(records, stale_reasons(records), strict=True):
@@ -58,17 +55,6 @@ def tidy_rows(records: Iterable[Record], published: Published | None = None) -> 
                         "value": each.number(record, defect),
                         "note": f"stale: {stale}" if stale else "",
                     }
-    for row in published.rows if published else ():
-        yield {
-            **dict.fromkeys(("preset", "weights", "split", "defect", "device", "note"), ""),
-            "source": row.source,
-            "dataset": row.dataset,
-            "shots": str(row.shots),
-            "method": row.method,
-            "category": row.category,
-            "quantity": quantity(row.metric).id,
-            "value": row.value,
-        }
 
 
 def records_frame(records: Iterable[Record]) -> pd.DataFrame:

@@ -26,14 +26,15 @@ from harness.store.claims import ClaimLostError, require_claim
 from harness.store.record import Record, Status
 from harness.store.store import Store
 
-__all__ = ["main", "run_cells", "run_job"]
+__all__ = ["main", "run_cells"]
 
 
-def run_job(job: Job, events: EventWriter) -> Record:
-    """Run the cell of a job, without the further ones, and write its record, however it ends.
+def run_cells(job: Job, events: EventWriter) -> Iterator[Record]:
+    """Run all cells of a job with one fit, and yield each record as soon as it is written, however a cell ends.
 
     A method or a sample that can't be used gives a record of status ``failed`` with the reason; a bug in the harness
-    or in a method does too, and its traceback goes to standard error.
+    or in a method does too, and its traceback goes to standard error. Where the job's own cell goes wrong, the further
+    ones are not tried: their records say the same.
 
     Raises
     ------
@@ -41,14 +42,6 @@ def run_job(job: Job, events: EventWriter) -> Record:
         Where another process has claimed the cell meanwhile: then nothing is written.
     PrerequisiteError
         Where the record can't be written.
-    """
-    return _run(job, events)[0]
-
-
-def run_cells(job: Job, events: EventWriter) -> Iterator[Record]:
-    """Run all cells of a job with one fit, and yield each record as soon as it is written; raise as :func:`run_job`.
-
-    Where the job's own cell goes wrong, the further ones are not tried: their records say the same.
     """
     record, run = _run(job, events)
     yield record

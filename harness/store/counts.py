@@ -155,25 +155,13 @@ class ImageCounts:
         """Sum over the regions of each image of the detected part at each threshold, (n, t)."""
         return _summed(self.regions.anomalous / self.region_sizes[:, np.newaxis], self.region_image, len(self))
 
-    def pro_curve(self, weights: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return false positive rates and PRO at the thresholds, from (0, 0) to (1, 1); NaN where undefined.
+    def pro_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return false positive rates and PRO at the thresholds, from (0, 0) to (1, 1); NaN where undefined."""
+        return self._curve(self.regions.normal, self._overlap)
 
-        Parameters
-        ----------
-        weights : (n,) real, optional
-            How often each image counts; once by default.
-        """
-        return self._curve(weights, self.regions.normal, self._overlap)
-
-    def roc_curve(self, weights: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return false and true positive rates of pixels at the thresholds, from (0, 0) to (1, 1); NaN where undefined.
-
-        Parameters
-        ----------
-        weights : (n,) real, optional
-            How often each image counts; once by default.
-        """
-        return self._curve(weights, self.pixels.normal, self.pixels.anomalous)
+    def roc_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return false and true positive rates of pixels at the thresholds, from (0, 0) to (1, 1); NaN if undefined."""
+        return self._curve(self.pixels.normal, self.pixels.anomalous)
 
     def evaluate(self, weights: ArrayLike | None = None) -> dict[str, NDArray[np.float64]]:
         """Return every metric for each weighting of the images.
@@ -241,9 +229,9 @@ class ImageCounts:
         }
 
     def _curve(
-        self, weights: ArrayLike | None, normal: NDArray[np.int64], anomalous: NDArray[Any]
+        self, normal: NDArray[np.int64], anomalous: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        (row,) = self._rows(np.ones((1, len(self))) if weights is None else np.asarray(weights)[np.newaxis])
+        row = np.ones(len(self))
         return _share(row @ normal), _share(row @ anomalous) + (0.0 if self.complete else np.nan)
 
     def _rows(self, weights: ArrayLike) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from harness.errors import DataError
 from harness.plan.planning import make_plan
 from harness.plan.selection import Selection
 from harness.running.events import EventWriter
-from harness.running.worker import run_job
+from harness.running.worker import run_cells
 from harness.store.store import Store
 
 SIDE = 64
@@ -242,7 +242,7 @@ def test_methods_of_points_are_unsupported_before_anything_runs(root: Path, tmp_
     }
     assert not any(planned.job.unsupported for planned in make_plan(_with_points(selection, tmp_path), store).cells)
 
-    record = run_job(jobs["btf"], EventWriter(io.StringIO()))
+    record = next(run_cells(jobs["btf"], EventWriter(io.StringIO())))
     assert record.status == "unsupported"
     assert "1m1" in record.reason
 

@@ -15,7 +15,7 @@ from harness.plan.planning import make_plan
 from harness.plan.selection import Selection
 from harness.running.events import EventWriter
 from harness.running.stages import CellRun
-from harness.running.worker import run_job
+from harness.running.worker import run_cells
 from harness.store.several import open_store
 from harness.store.store import Store
 
@@ -92,7 +92,7 @@ def test_an_attempt_that_ends_late_leaves_counts_and_maps_of_before(
 
     monkeypatch.setattr(CellRun, stage, broken)
     with pytest.raises(KeyboardInterrupt):
-        run_job(job, EventWriter(io.StringIO()))
+        next(run_cells(job, EventWriter(io.StringIO())))
     assert store.all() == [before]
     assert {path: path.read_bytes() for path in written} == written
 
