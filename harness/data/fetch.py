@@ -17,6 +17,7 @@ from harness.data.web import stated_size
 from harness.dataset_contract import Archive, DatasetInfo
 from harness.errors import DataError, PrerequisiteError, UsageError
 from harness.files.paths import user_path
+from harness.registry import nearest_names
 
 __all__ = ["FetchProgress", "FetchResult", "fetch_dataset", "fetchable"]
 
@@ -148,11 +149,11 @@ def _fetchable(name: str) -> DatasetInfo:
     info = DATASETS.get(name)
     if info is not None and info.archives:
         return info
-    choice = f"choose one of {', '.join(fetchable())}"
     if info is None:
-        raise UsageError(f"Dataset '{name}' is unknown and can't be fetched: {choice}.")
+        raise UsageError(f"Dataset '{name}' is unknown and can't be fetched: {nearest_names(name, fetchable())}")
     if info.embedded:
-        raise UsageError(f"Dataset '{name}' is made by the harness and can't be fetched: {choice}.")
+        choice = ", ".join(fetchable())
+        raise UsageError(f"Dataset '{name}' is made by the harness and can't be fetched: choose from {choice}.")
     page = f"get its files from {info.homepage}" if info.homepage else "it comes from its user"
     raise UsageError(f"Dataset '{name}' offers no download: {page}; give their folder to other verbs with --data DIR.")
 
@@ -160,9 +161,8 @@ def _fetchable(name: str) -> DatasetInfo:
 def _chosen(info: DatasetInfo, categories: Sequence[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(categories or ()) - set(info.categories))
     if unknown:
-        raise UsageError(
-            f"There is no category '{unknown[0]}' in {info.name}: choose from {', '.join(info.categories)}."
-        )
+        nearest = nearest_names(unknown[0], info.categories)
+        raise UsageError(f"There is no category '{unknown[0]}' in {info.name}: {nearest}")
     return tuple(name for name in info.categories if not categories or name in categories)
 
 

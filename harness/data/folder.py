@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from harness.contract import MODALITIES, Sample
@@ -15,6 +14,7 @@ from harness.errors import DataError, UsageError
 from harness.files.digest import digest
 from harness.files.hashes import FileHashes
 from harness.files.names import bad_name_reason
+from harness.registry import nearest_names
 
 __all__ = ["SPLITS", "FolderDataset", "SampleFiles", "Scan", "files_digest", "subfolders"]
 
@@ -266,11 +266,9 @@ class FolderDataset(ABC):
 
     def _require(self, category: str) -> None:
         """Raise UsageError with the nearest name where a category is not on disk."""
-        categories = self.categories
-        if category not in categories:
-            near = get_close_matches(category, categories, n=1, cutoff=0.5)
-            guess = f"did you mean '{near[0]}'" if near else f"choose one of {', '.join(categories) or 'none'}"
-            raise UsageError(f"There is no category '{category}' in {self.root}: {guess}?")
+        if category not in self.categories:
+            nearest = nearest_names(category, self.categories)
+            raise UsageError(f"There is no category '{category}' in {self.root}: {nearest}")
 
 
 def _bad_name(ref: SampleRef) -> str:

@@ -25,6 +25,7 @@ from harness.errors import DataError, UsageError
 from harness.files.bundled import splits_dir
 from harness.files.digest import digest
 from harness.files.names import one_line
+from harness.registry import nearest_names
 
 __all__ = [
     "FewShotLists",
@@ -250,11 +251,11 @@ def published_lists(dataset: str, category: str) -> FewShotLists:
         Where their file is damaged.
     """
     if not has_published_lists(dataset):
-        names = ", ".join(filter(has_published_lists, DATASETS))
-        raise UsageError(f"There is no dataset '{dataset}' with committed lists: choose one of {names}.")
+        nearest = nearest_names(dataset, filter(has_published_lists, DATASETS))
+        raise UsageError(f"There is no dataset '{dataset}' with committed lists: {nearest}")
     known = DATASETS[dataset].categories
     if category not in known:
-        raise UsageError(f"There is no category '{category}' in {dataset}: choose one of {', '.join(known)}.")
+        raise UsageError(f"There is no category '{category}' in {dataset}: {nearest_names(category, known)}")
     path = splits_dir() / dataset / f"{category}.json"
     kept = read_lists(path, dataset, category, "restore the file or reinstall", whole=False)
     ids = train_ids(dataset, category)

@@ -145,7 +145,7 @@ def test_a_failed_download_is_a_missing_prerequisite(call, server):
     [
         (["toy"], "'toy'"),
         (["folder"], "offers no download"),
-        (["imagenet"], "choose one of mvtec3d, eyecandies"),
+        (["imagenet"], "choose from eyecandies, mvtec3d"),
         (["eyecandies", "--categories", "Candy"], "There is no category 'Candy'"),
         (["mvtec3d", "--md5", "1"], "'1' is no MD5 digest"),
         (["mvtec3d", "--from", "nowhere"], "There is no nowhere"),
