@@ -46,6 +46,7 @@ __all__ = [
     "resolve",
     "split_list",
     "usable_names",
+    "value_text",
     "weights_of",
 ]
 
@@ -88,11 +89,12 @@ def label(name: str, parameters: Mapping[str, ParameterValue]) -> str:
     """Return the canonical text of a method with parameters, ``cfm[aggregate=sum,epochs=50]``."""
     if not parameters:
         return name
-    inner = ",".join(f"{key}={_text(parameters[key])}" for key in sorted(parameters))
+    inner = ",".join(f"{key}={value_text(parameters[key])}" for key in sorted(parameters))
     return f"{name}[{inner}]"
 
 
-def _text(value: Any) -> str:
+def value_text(value: ParameterValue) -> str:
+    """Return the value of a parameter as it is typed: ``true``, ``0.5``, ``sum``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -126,8 +126,8 @@ def _print_details(names: Collection[str]) -> None:
         for parameter in parameters:
             table.add_row(
                 parameter.name,
-                " | ".join(map(_text, parameter.choices)) or parameter.kind.__name__,
-                _text(parameter.default),
+                " | ".join(map(registry.value_text, parameter.choices)) or parameter.kind.__name__,
+                registry.value_text(parameter.default),
                 *(_preset_text(values[parameter.name], parameter.default) for values in presets.values()),
             )
         console().print(table if parameters else "no parameters")
@@ -146,15 +146,13 @@ def _print_texts(name: str) -> None:
         console().print(fact_table("bold", facts))
     if parameters:
         key, first = next(iter(parameters.items()))
-        setting = f"{name}[{key}={_text(first.default)}]"
+        setting = f"{name}[{key}={registry.value_text(first.default)}]"
         console().print(f"\nSet one: harness run --methods '{setting}' --shots 10", style="dim", soft_wrap=True)
 
 
 def _preset_text(value: ParameterValue, default: ParameterValue) -> Text:
     from rich.text import Text
 
-    return Text(_text(value), "" if value == default else "bold")
+    from harness import registry
 
-
-def _text(value: ParameterValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return Text(registry.value_text(value), "" if value == default else "bold")

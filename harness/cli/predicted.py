@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from harness.cell import Cell
 from harness.cli.output import counted, echo, echo_json
 from harness.errors import DataError, HarnessError, PrerequisiteError, UsageError
+from harness.files.arrays import npy_bytes
 from harness.files.atomic import write_atomically
 from harness.files.names import one_line
 
@@ -107,7 +105,7 @@ class Output:
             raise DataError(f"{taken[0]} is a file of the sample itself: name another folder with --out.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _npy(predicted.anomaly_map))
+            write_atomically(path, npy_bytes(predicted.anomaly_map))
         except OSError as error:
             raise PrerequisiteError(
                 f"{path} can't be written ({error.strerror}): name another place with --out."
@@ -161,9 +159,3 @@ def _as_text(files: NewFiles, predicted: PredictedSample | None, error: str) -> 
     left, top, right, bottom = predicted.regions[0].box
     size = f"{right - left} x {bottom - top} pixels at {left}, {top}"
     return f"{line}  {counted(len(predicted.regions), 'region')}, the highest {size}"
-
-
-def _npy(values: np.ndarray[Any, Any]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, values, allow_pickle=False)
-    return stream.getvalue()

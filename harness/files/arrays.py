@@ -1,4 +1,4 @@
-"""Read ``.npz`` files of unknown origin: arrays of bounded size only, never a pickle."""
+"""Arrays in files: read from ``.npz`` files of unknown origin, of bounded size only; never a pickle."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 
 from harness.files.reading import open_regular
 
-__all__ = ["read_arrays"]
+__all__ = ["npy_bytes", "read_arrays"]
 
 _LARGEST = 512_000_000
 """Bytes of all arrays that are read at once."""
 _SUFFIX = ".npy"
 _KNOWN_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Others are not bounded while they are unpacked."""
+
+
+def npy_bytes(values: NDArray[Any]) -> bytes:
+    """Return the content of a ``.npy`` file."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()
 
 
 def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

@@ -110,12 +110,12 @@ def write_submission(folder: Path, records: Iterable[Record], store: Store) -> t
     try:
         for record in records:
             path = new.write(_without_names(record))
-            software[_inside(folder, path)] = software_digest(record)
+            software[path.relative_to(folder).as_posix()] = software_digest(record)
             counts = new.counts_path(record.cell)
             counts.parent.mkdir(exist_ok=True)
             source = store.home(record).counts_path(record.cell)
             write_atomically(counts, read_regular(source, _LARGEST["counts"]))
-        files = {_inside(folder, path): file_sha256(path) for path in _files(folder)}
+        files = {path.relative_to(folder).as_posix(): file_sha256(path) for path in _files(folder)}
         manifest = msgspec.to_builtins(Manifest(folder.name, software, dict(sorted(files.items()))))
         write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
     except OSError as error:
@@ -152,7 +152,7 @@ def odd_files(folder: Path, manifest: Manifest) -> Iterator[LeftOut]:
         if number == _MOST_FILES:
             yield LeftOut(folder, f"it has more than {_MOST_FILES} files")
             return
-        name = _inside(folder, path)
+        name = path.relative_to(folder).as_posix()
         if name == MANIFEST:
             continue
         if why := _why_odd(path, name):
@@ -192,10 +192,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield from _files(path)
         else:
             yield path
-
-
-def _inside(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
 
 
 def _without_names(record: Record) -> Record:

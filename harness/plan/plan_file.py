@@ -257,7 +257,7 @@ def _cell_since(entry: PlanEntry, cell: Cell, results: Path, places: Iterable[Pa
     for place in places:
         store = Store(place)
         for path, read in ((store.path, store.read), (store.failed_path, store.read_failed)):
-            known = entry.before.get(_below(results, path(cell)))
+            known = entry.before.get(path(cell).relative_to(results).as_posix())
             if path(cell).exists() and (known is None or known != _file_digest(path(cell))):
                 found.append(read(cell))
     return max(filter(None, found), key=rank, default=None)
@@ -274,11 +274,7 @@ def _places(results: Path) -> list[Path]:
 def _record_files(results: Path, cells: Sequence[Cell]) -> dict[str, str]:
     stores = [(Store(place), cell) for place in _places(results) for cell in cells]
     paths = (path for store, cell in stores for path in (store.path(cell), store.failed_path(cell)))
-    return {_below(results, path): known for path in paths if (known := _file_digest(path))}
-
-
-def _below(results: Path, path: Path) -> str:
-    return path.relative_to(results).as_posix()
+    return {path.relative_to(results).as_posix(): known for path in paths if (known := _file_digest(path))}
 
 
 def _file_digest(path: Path) -> str:

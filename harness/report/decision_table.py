@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.metrics.decisions import RATES
-from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.report.grid import Column, Grid, Row, Value, missing, range_text
 from harness.report.groups import Group, MethodRecords
 from harness.report.intervals import Interval, share_interval
 from harness.report.pivot import Cut, group_grid, measured_value, method_rows
@@ -71,7 +71,7 @@ def threshold_sources(decisions: Iterable[Decisions]) -> str:
     numbers: dict[str, list[int]] = {}
     for each in decisions:
         numbers.setdefault(each.source, []).append(each.nominal)
-    return " and ".join(f"{_ends(counts)} {source}" for source, counts in numbers.items())
+    return " and ".join(f"{range_text(min(counts), max(counts))} {source}" for source, counts in numbers.items())
 
 
 def attainable_text(points: Sequence[OperatingPoint]) -> str:
@@ -130,8 +130,3 @@ def _count(method: MethodRecords, group: Group, id: str, parts: Sequence[Part]) 
         return replace(missing(reason), quantity=id)
     interval = whole.share
     return Value(whole.text, interval.value, ranked=False, low=interval.low, high=interval.high, quantity=id)
-
-
-def _ends(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low}" if low == high else f"{low} to {high}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from harness.report.groups import MethodRecords
 
-__all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "rank_columns", "rivals"]
+__all__ = ["Column", "Grid", "NumberId", "Row", "Value", "competes", "missing", "range_text", "rank_columns", "rivals"]
 
 _ONE_LINE = {ord("\n"): " ", ord("\t"): " "}
 
@@ -202,6 +202,11 @@ class Grid:
 def missing(reason: str) -> Value:
     """Return a dash with a footnote."""
     return Value("-", note=reason)
+
+
+def range_text(low: int, high: int) -> str:
+    """Return two whole numbers as ``5 to 10``, or as one where they are the same."""
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def rank_columns(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from harness.report.grid import Column, Grid, Row, Value, missing
+from harness.report.grid import Column, Grid, Row, Value, missing, range_text
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import (
     Cut,
@@ -104,8 +104,7 @@ def defect_grid(group: Group, metric: Quantity) -> Grid | None:
 
 def _images_text(counts: Collection[set[int]]) -> str:
     """Return the sum of numbers of images, from the least to the most where methods were tested on different ones."""
-    low, high = (sum(map(end, counts)) for end in (min, max))
-    return f"{low}" if low == high else f"{low} to {high}"
+    return range_text(sum(map(min, counts)), sum(map(max, counts)))
 
 
 def cost_grid(group: Group, published: Published | None) -> Grid:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.files.arrays import npy_bytes
 from harness.files.cache_dir import read_cached, write_cached
 from harness.files.caches import CACHES
 from harness.files.digest import digest, seed_from
@@ -154,7 +155,7 @@ def bootstrap_cell(store: Store, record: Record, replicates: int, defect: str = 
         if counts is None:
             return None
         table = _table(counts, replicates, seed, defect)
-        write_cached(remembered, _npy(table))
+        write_cached(remembered, npy_bytes(table))
     return {
         name: Resampled(table[_HEADER:, index], float(table[0, index]), int(table[1, index]), int(table[2, index]))
         for index, name in enumerate(METRICS)
@@ -185,9 +186,3 @@ def _parsed(content: bytes, shape: tuple[int, int]) -> NDArray[np.float64]:
     if table.shape != shape or table.dtype != np.float64:
         raise ValueError(f"it holds {table.dtype} of shape {table.shape}")
     return table
-
-
-def _npy(table: NDArray[np.float64]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, table, allow_pickle=False)
-    return stream.getvalue()

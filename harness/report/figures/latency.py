@@ -10,6 +10,7 @@ from harness.report.figures.colours import MUTED, colour_of, readable
 from harness.report.figures.data import FigureData
 from harness.report.figures.latency_data import WINDOWS, LatencyRow, Window
 from harness.report.figures.style import Width, artist_id, broken, house_style, log_axis, new_frame
+from harness.report.grid import range_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def _draw_row(axes: Axes, row: LatencyRow, window: Window, place: float) -> None
 
 def _explained(rows: Sequence[LatencyRow]) -> str:
     counts = [len(times) for row in rows for times in row.times.values()]
-    calls = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    calls = range_text(min(counts), max(counts))
     few, many = min(counts) < _FEWEST_TAILS, max(counts) >= _FEWEST_TAILS
     whiskers = " or ".join(["5% to 95%"] * many + ["all calls"] * few)
     dots = "calls" if max(counts) <= _MOST_CALLS else "calls outside"
