@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["resize_nearest", "square_pad"]
+__all__ = ["resize_nearest", "square_pad", "valid_points"]
 
 
 def square_pad(image: NDArray[Any], mode: Literal["constant", "edge"] = "constant") -> NDArray[Any]:
@@ -43,3 +43,9 @@ def resize_nearest(image: NDArray[Any], size: int) -> NDArray[Any]:
     """
     rows, columns = (np.arange(size) * source // size for source in image.shape[:2])
     return image[np.ix_(rows, columns)]
+
+
+def valid_points(xyz: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return where (...) a point (..., 3) was measured: all three of its coordinates differ from zero."""
+    valid: NDArray[np.bool_] = (xyz != 0).all(axis=-1)
+    return valid

@@ -12,7 +12,7 @@ from PIL import Image
 from samples import make_sample
 
 from harness.contract import Sample
-from harness.data.clean import valid_points
+from harness.geometry import valid_points
 
 PINHOLE = {"fx": 450.0, "fy": 455.0, "cx": 31.5, "cy": 23.5}
 """Of made depth images, 64 x 48 pixels."""

@@ -19,8 +19,8 @@ from own_files import PINHOLE, part
 from PIL import Image
 
 from harness.contract import Sample
-from harness.data.clean import valid_points
 from harness.data.own.description import Description
+from harness.geometry import valid_points
 
 TOP = Path(__file__).resolve().parents[1]
 PAGE = (TOP / "docs" / "how-to" / "own-data.md").read_text(encoding="utf-8")

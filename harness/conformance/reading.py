@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from harness.conformance.check import check
 from harness.conformance.outcome import CheckFailedError, CheckSkippedError
 from harness.contract import MODALITIES, OPTIONAL_FIELDS, Sample
-from harness.data.clean import valid_points
 from harness.data.fields import lacking_fields, with_fields
 from harness.data.folder import SPLITS
 from harness.data.units import length, scale_of
 from harness.dataset_contract import GOOD, Dataset, DatasetReader, SampleRef
 from harness.errors import HarnessError, UsageError
+from harness.geometry import valid_points
 from harness.plugins import is_plugin_name
 from harness.protocol import PRESETS
 

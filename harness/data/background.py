@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from harness.contract import Sample
-from harness.data.clean import CLEANING, CleaningSettings, cached_clean_masks, clean_masks, valid_points
+from harness.data.clean import CLEANING, CleaningSettings, cached_clean_masks, clean_masks
 from harness.data.units import cluster_doubts
+from harness.geometry import valid_points
 
 __all__ = ["NO_BACKGROUND", "PROTOCOL_BACKGROUND", "Background"]
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.clean import valid_points
 from harness.data.pinhole import Pinhole
+from harness.geometry import valid_points
 
 __all__ = [
     "BACKGROUND_RULE",

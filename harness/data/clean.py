@@ -18,6 +18,7 @@ from harness.data.dbscan import dbscan, largest_cluster
 from harness.data.plane import fit_plane
 from harness.files.cache_dir import read_cached, write_cached
 from harness.files.digest import digest, seed_from
+from harness.geometry import valid_points
 
 __all__ = [
     "CLEANING",
@@ -26,7 +27,6 @@ __all__ = [
     "border_points",
     "cached_clean_masks",
     "clean_masks",
-    "valid_points",
 ]
 
 
@@ -79,12 +79,6 @@ class CleanMasks:
 
     keep: NDArray[np.bool_]
     plane: NDArray[np.bool_]
-
-
-def valid_points(xyz: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return where (H, W) a point was measured: all three of its coordinates differ from zero."""
-    valid: NDArray[np.bool_] = (xyz != 0).all(axis=-1)
-    return valid
 
 
 def border_points(xyz: NDArray[np.float32], width: int) -> NDArray[np.float32]:

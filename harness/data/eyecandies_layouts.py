@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from harness.contract import Sample
 from harness.data.backproject import BACKGROUND_RULE, back_project, find_background, scale_depth, to_sample_axes
-from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SPLITS, SampleFiles, Scan, files_digest, subfolders
 from harness.data.images import read_depth, read_mask, read_rgb, read_text, reading, require_finite
@@ -26,6 +25,7 @@ from harness.data.paired import (
 )
 from harness.dataset_contract import GOOD, SampleRef, Split
 from harness.errors import DataError
+from harness.geometry import valid_points
 
 __all__ = ["DEFECTS", "Converted", "Layout", "Official"]
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from harness.contract import Sample
 from harness.data.class_ids import ClassIds, class_regions
-from harness.data.clean import valid_points
 from harness.data.doubts import Doubts
 from harness.data.folder import SampleFiles, Scan, subfolders
 from harness.data.images import MaskImage, Source, read_mask, read_rgb, read_xyz
 from harness.dataset_contract import GOOD, SampleRef
 from harness.errors import DataError
+from harness.geometry import valid_points
 
 __all__ = [
     "FOREIGN",

@@ -15,9 +15,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.contract import MODALITIES, Sample
-from harness.data.clean import valid_points
 from harness.data.conditions import Condition
 from harness.files.digest import seed_from
+from harness.geometry import valid_points
 
 __all__ = ["stressed"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Sample
-from harness.data.clean import valid_points
 from harness.dataset_contract import Dataset, NamesClouds, SampleRef
 from harness.errors import DataError
+from harness.geometry import valid_points
 
 __all__ = ["Scale", "cluster_doubts", "decode_in_metres", "length", "require_metres", "scale_of"]
 

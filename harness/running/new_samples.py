@@ -13,12 +13,12 @@ from harness import registry
 from harness.cell import Cell
 from harness.contract import Sample
 from harness.data.background import Background
-from harness.data.clean import valid_points
 from harness.data.clouds.cloud import read_cloud, within_rows
 from harness.data.images import GIVE_ANOTHER, read_rgb, read_xyz
 from harness.data.smaller import sample_within
 from harness.data.units import require_metres
 from harness.errors import DataError, UsageError
+from harness.geometry import valid_points
 from harness.metrics.regions import ImageFrame
 from harness.store.fitted import Origin
 

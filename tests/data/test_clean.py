@@ -17,10 +17,10 @@ from harness.data.clean import (
     border_points,
     cached_clean_masks,
     clean_masks,
-    valid_points,
 )
 from harness.data.plane import fit_plane
 from harness.files.digest import digest
+from harness.geometry import valid_points
 from harness.protocol import Protocol
 
 Scene = Callable[..., np.ndarray]

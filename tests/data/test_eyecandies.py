@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.data.backproject import back_project, find_background, from_sample_axes, scale_depth, to_sample_axes
-from harness.data.clean import valid_points
 from harness.data.eyecandies import Eyecandies
 from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
-from harness.geometry import resize_nearest
+from harness.geometry import resize_nearest, valid_points
 
 SIDE = 64
 OBJECT = object_mask(SIDE)

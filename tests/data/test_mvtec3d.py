@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.clean import clean_masks, valid_points
+from harness.data.clean import clean_masks
 from harness.data.mvtec3d import MVTec3D
 from harness.data.registry import DATASETS
 from harness.data.sequence import SampleSequence
 from harness.dataset_contract import Dataset
 from harness.errors import DataError, UsageError
+from harness.geometry import valid_points
 
 Scene = Callable[..., np.ndarray]
 

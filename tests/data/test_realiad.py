@@ -14,11 +14,11 @@ from report_records import make_cell
 from samples import make_sample
 
 from harness.contract import MODALITIES
-from harness.data.clean import valid_points
 from harness.data.open import dataset_in, open_dataset
 from harness.data.realiad import RealIADD3
 from harness.data.verify import verify_dataset
 from harness.errors import UsageError
+from harness.geometry import valid_points
 from harness.running.new_samples import SampleReader
 from harness.store.fitted import Origin
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.contract import Sample
-from harness.data.clean import valid_points
 from harness.data.eyecandies import Eyecandies
 from harness.data.fields import with_fields
 from harness.data.mvtec3d import MVTec3D
@@ -21,6 +20,7 @@ from harness.data.open import open_dataset
 from harness.data.units import cluster_doubts, decode_in_metres, require_metres, scale_of
 from harness.data.verify import verify_dataset
 from harness.errors import DataError
+from harness.geometry import valid_points
 
 
 def sheet(step: float = 1e-3, shape: tuple[int, int] = (40, 60), distance: float = 0.4) -> np.ndarray:

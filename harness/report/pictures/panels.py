@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.contract import Sample
-from harness.geometry import resize_nearest, square_pad
+from harness.geometry import resize_nearest, square_pad, valid_points
 from harness.metrics.scoring import ground_truth, resize_map
 
 __all__ = ["BACKGROUND", "FEATURE", "HEAT", "OUTLINE", "Panel", "outline", "relief", "sample_panels", "value_range"]
@@ -118,7 +118,7 @@ def relief(sample: Sample, size: int) -> NDArray[np.uint8]:
     The light comes from the upper left. Colours are those of cividis, near to far, over the sample's own depths.
     """
     points = resize_nearest(square_pad(sample.xyz), size).astype(np.float64)
-    valid = (points != 0).all(-1)
+    valid = valid_points(points)
     if not valid.any():
         return np.full((size, size, 3), BACKGROUND, np.uint8)
     filled, known = _filled(points, valid, _FILL_SIGMA * size / 224)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import Sample
-from harness.data.clean import valid_points
+from harness.geometry import valid_points
 from harness.report.figures.colours import INK
 from harness.report.figures.style import house_style
 from harness.report.pictures.panels import OUTLINE, outline

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import MethodError, Sample
+from harness.geometry import valid_points as valid_pixels
 
 __all__ = ["Pivot", "find_pivot", "measured_cloud", "pivot_of_plane", "valid_pixels"]
 
@@ -52,12 +53,6 @@ def measured_cloud(sample: Sample) -> NDArray[np.float32]:
     if not valid_pixels(sample.measured).any():
         raise MethodError("The measured cloud has no valid point.")
     return sample.measured
-
-
-def valid_pixels(xyz: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return where (...) a point (..., 3) was measured: all three of its coordinates differ from zero."""
-    valid: NDArray[np.bool_] = (xyz != 0).all(axis=-1)
-    return valid
 
 
 def find_pivot(xyz: NDArray[np.float32], seed: int) -> Pivot:

@@ -16,12 +16,12 @@ from PIL import Image
 from samples import write_tiny_mvtec
 
 from harness.data.background import Background
-from harness.data.clean import valid_points
 from harness.data.mvtec3d import MVTec3D
 from harness.data.open import dataset_in, open_dataset
 from harness.data.own.reader import OwnDataset
 from harness.data.verify import verify_dataset
 from harness.errors import DataError, UsageError
+from harness.geometry import valid_points
 
 
 @pytest.fixture
