@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from methods.parts.bank import Bank
-    from methods.parts.btf.features import Extractor, Inputs
+    from methods.parts.patch_features import Extractor, Inputs
 
 __all__ = ["BTF"]
 
@@ -167,8 +167,8 @@ class BTF:
         self._extractor, self._bank = self._build(seed, device), Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Extractor:
-        from methods.parts.btf.features import Extractor, FeatureSettings
-        from methods.parts.btf.fpfh import FPFHSettings
+        from methods.parts.fpfh import FPFHSettings
+        from methods.parts.patch_features import Extractor, FeatureSettings
 
         settings = FeatureSettings(
             self.features,

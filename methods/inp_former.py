@@ -109,7 +109,7 @@ class INPFormer:
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract the teacher's features of each sample, and train extractor, bottleneck and decoder on them."""
-        from methods.parts.cfm.feature_store import FeatureStore
+        from methods.parts.feature_store import FeatureStore
         from methods.parts.inp_former.teacher import Targets
         from methods.parts.inp_former.training import Schedule, train
 

@@ -210,8 +210,8 @@ class PatchCoreXYZ(_PatchCore):
         require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
     def _build(self, seed: int, device: str) -> Describer:
-        from methods.parts.btf.features import Extractor, FeatureSettings
-        from methods.parts.btf.fpfh import FPFHSettings
+        from methods.parts.fpfh import FPFHSettings
+        from methods.parts.patch_features import Extractor, FeatureSettings
 
         histograms = FPFHSettings(self.normal_radius, self.normal_neighbours, self.fpfh_radius, self.fpfh_neighbours)
         settings = FeatureSettings("fpfh", "keep", "code", histograms)

@@ -177,7 +177,7 @@ class ShapeGuided:
         self._model = Model.restored(extractor, self.modality, state)
 
     def _image_network(self, device: str) -> nn.Module | None:
-        from methods.parts.btf.wide_resnet import build_wide_resnet
+        from methods.parts.wide_resnet import build_wide_resnet
 
         if self.modality == "xyz":
             return None

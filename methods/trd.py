@@ -222,7 +222,7 @@ def _framed(values: NDArray[np.float64], frame: tuple[int, int]) -> NDArray[np.f
     """Return a map in the image's frame, padded to a square; the least value takes the place of zero there."""
     import torch
 
-    from methods.parts.mvtec.representation import enlarge
+    from methods.parts.patch_maps import enlarge
 
     least = values.min()
     return enlarge(torch.from_numpy(values - least), frame) + np.float32(least)

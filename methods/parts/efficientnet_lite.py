@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.contract import MethodError
-from methods.parts.ast.efficientnet import from_published
+from methods.parts.efficientnet_names import from_published
 from methods.parts.initialise import randomise
 from methods.parts.inputs import MEAN, STD
 from methods.parts.weight_files import fill_from, read_tensors

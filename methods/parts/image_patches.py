@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import Sample
-from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.efficientnet_lite import build_efficientnet_lite0
 from methods.parts.inputs import SIZE, image_input
 from methods.parts.module_state import module_bytes
+from methods.parts.wide_resnet import build_wide_resnet
 
 __all__ = ["ImagePatches", "locally_aware"]
 

@@ -10,10 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from harness.contract import Sample
+from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest, square_pad
 
-__all__ = ["MEAN", "SIZE", "STD", "ImageBackground", "blackened_image", "cloud_input", "image_input", "normalised"]
+__all__ = [
+    "MEAN",
+    "SIZE",
+    "STD",
+    "ImageBackground",
+    "blackened_image",
+    "cloud_input",
+    "image_input",
+    "measured_cloud",
+    "normalised",
+]
 
 ImageBackground = Literal["dataset", "black", "keep"]
 """The image's background: as the dataset's preprocessing leaves it, black where cleaning removed points, or kept."""
@@ -70,3 +80,12 @@ def cloud_input(xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     flat = resize_nearest(square_pad(xyz), SIZE).reshape(-1, 3)
     pixels = np.flatnonzero((flat != 0).all(1))
     return np.ascontiguousarray(flat[pixels]), pixels.astype(np.int64)
+
+
+def measured_cloud(sample: Sample) -> NDArray[np.float32]:
+    """Return the cloud (H, W, 3) as it was measured; raise MethodError where none is given or no point is valid."""
+    if sample.measured is None:
+        raise MethodError("The sample comes without its measured cloud, which this method needs.")
+    if not (sample.measured != 0).all(-1).any():
+        raise MethodError("The measured cloud has no valid point.")
+    return sample.measured

@@ -6,13 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional
 
+from harness.geometry import square_pad
 from methods.parts.sparse_rows import SparseRows
 
-__all__ = ["grid_rows", "patch_map", "pil_blur", "pool_to_grid"]
+__all__ = ["enlarge", "grid_rows", "patch_map", "pil_blur", "pool_to_grid"]
 
 _BLUR_RADIUS = 4
 _LEVELS = 255
@@ -111,3 +113,9 @@ def pil_blur(image: Tensor) -> Tensor:
     levels = (plane / most * _LEVELS).to(torch.uint8).numpy()
     blurred = Image.fromarray(levels).filter(ImageFilter.GaussianBlur(_BLUR_RADIUS))
     return torch.from_numpy(np.asarray(blurred, np.float32) / _LEVELS) * most.float()
+
+
+def enlarge(image: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a map (h, w) bilinearly to the image's (H, W) and zero-pad it to a square, float32 in host memory."""
+    resized = functional.interpolate(image[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
+    return square_pad(resized.to("cpu", torch.float32).numpy())

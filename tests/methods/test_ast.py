@@ -13,10 +13,10 @@ from samples import make_sample, no_progress
 from harness.contract import MethodError, Sample
 from harness.measure.reach import reachable_bytes
 from methods.ast import AST
-from methods.parts.ast.depth import corner_plane, depth_and_foreground, find_foreground
 from methods.parts.ast.features import image_input
 from methods.parts.ast.networks import Architecture, TeacherStudent
 from methods.parts.ast.training import Schedule, batches
+from methods.parts.depth import corner_plane, depth_and_foreground, find_foreground
 
 SMALL = {"image_size": 128, "epochs": 3, "batch": 2, "hidden": 8, "width": 12, "residual_blocks": 2}
 DEPTH_ONLY = SMALL | {"modality": "depth"}

@@ -15,9 +15,9 @@ from samples import make_sample, no_progress
 
 from harness.contract import Sample
 from methods.ast import AST
-from methods.parts.ast.depth import depth_and_foreground
 from methods.parts.ast.features import image_input, soft_mask
 from methods.parts.ast.networks import position_encoding, student_distance, teacher_loss
+from methods.parts.depth import depth_and_foreground
 from methods.weights import EFFICIENTNET_B5
 
 SMALL = {"image_size": 96, "epochs": 3, "batch": 2, "hidden": 8, "width": 12, "residual_blocks": 2}

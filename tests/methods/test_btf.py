@@ -19,9 +19,9 @@ from samples import make_sample, no_progress
 from harness.contract import MethodError, Sample, UnsupportedError
 from harness.measure.reach import reachable_bytes
 from methods.btf import BTF
-from methods.parts.btf.fpfh import FPFHSettings, fpfh
-from methods.parts.btf.wide_resnet import build_wide_resnet, wide_resnet_patches
 from methods.parts.coreset import projected
+from methods.parts.fpfh import FPFHSettings, fpfh
+from methods.parts.wide_resnet import build_wide_resnet, wide_resnet_patches
 from methods.weights import WIDE_RESNET50_2
 
 DIMENSIONS = {"rgb": 1536, "depth": 1536, "raw": 64, "hog": 8, "sift": 128, "fpfh": 33, "rgb+fpfh": 1569}
@@ -222,7 +222,7 @@ def test_a_bank_too_small_for_the_score_is_an_error() -> None:
 
 
 def test_a_missing_package_is_an_error_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods.parts.btf import fpfh as fpfh_module
+    from methods.parts import fpfh as fpfh_module
 
     class Untouched:
         def __len__(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.contract import UnsupportedError
-from methods.parts.btf.depth_descriptors import dense_sift, hog_patches, raw_patches, sift_patches
+from methods.parts.depth_descriptors import dense_sift, hog_patches, raw_patches, sift_patches
 
 
 def depth_image(size: int, seed: int = 0) -> np.ndarray:

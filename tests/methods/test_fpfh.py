@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.contract import UnsupportedError
-from methods.parts.btf import fpfh as module
-from methods.parts.btf.fpfh import FPFHSettings, fpfh, require_open3d
+from methods.parts import fpfh as module
+from methods.parts.fpfh import FPFHSettings, fpfh, require_open3d
 
 SETTINGS = FPFHSettings()
 
@@ -57,7 +57,7 @@ def test_a_handful_of_points(count: int) -> None:
 
 def test_open3d_is_imported_on_first_use_and_finds_its_libusb() -> None:
     code = (
-        "import sys, methods.btf, methods.parts.btf.fpfh as f; assert not {'open3d', 'torch'} & set(sys.modules);"
+        "import sys, methods.btf, methods.parts.fpfh as f; assert not {'open3d', 'torch'} & set(sys.modules);"
         "f.require_open3d(); assert 'open3d' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

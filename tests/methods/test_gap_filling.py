@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from methods.parts.ast import gap_filling
+from methods.parts import gap_filling
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=12)
 

@@ -14,10 +14,10 @@ import torch
 from samples import make_sample, no_progress
 
 from harness.contract import MethodError, Sample
-from methods.parts.btf.fpfh import FPFHSettings, fpfh
-from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.coreset import projected
 from methods.parts.efficientnet_lite import build_efficientnet_lite0
+from methods.parts.fpfh import FPFHSettings, fpfh
+from methods.parts.wide_resnet import build_wide_resnet
 from methods.patchcore import PatchCoreRGB, PatchCoreXYZ
 
 LITE = {"backbone": "efficientnet-lite0"}

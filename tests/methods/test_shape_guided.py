@@ -11,9 +11,9 @@ from oracle_cfm import cloud_input
 from samples import make_sample, no_progress
 
 from harness.contract import ChoosesModalities, ChoosesWeights, MethodError, Sample, UnsupportedError
-from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.initialise import named_generator
 from methods.parts.patch_maps import pil_blur
+from methods.parts.wide_resnet import build_wide_resnet
 from methods.shape_guided import ShapeGuided
 
 TINY = {

@@ -19,8 +19,8 @@ from harness.errors import PrerequisiteError
 from harness.plan.planning import make_plan
 from harness.plan.selection import Selection
 from harness.store.store import Store
-from methods.parts.ast.efficientnet import from_published
 from methods.parts.efficientnet_lite import REPEATS, build_efficientnet_lite0
+from methods.parts.efficientnet_names import from_published
 from methods.parts.weight_files import read_tensors
 from methods.weights import EFFICIENTNET_LITE0, WIDE_RESNET50_2
 

@@ -19,10 +19,9 @@ from harness.files.array_cache import ArrayCache
 from harness.running.cache_during_fit import CellCache
 from harness.store.environment import CacheUse
 from methods.cfm import CFM, CFMMedium, CFMSmall, CFMTiny
-from methods.parts import point_mae
-from methods.parts.cfm import feature_store
-from methods.parts.cfm.feature_store import tensor_bytes
+from methods.parts import feature_store, point_mae
 from methods.parts.cfm.training_features import training_features
+from methods.parts.feature_store import tensor_bytes
 from methods.parts.features import Extractors, Tokens
 
 SMALL = {"centres": 32, "group_size": 16, "epochs": 2, "pixels": 200}

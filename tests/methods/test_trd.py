@@ -12,11 +12,11 @@ from samples import make_sample, no_progress
 
 from harness.contract import MethodError, Prediction, Sample, UnsupportedError
 from harness.measure.reach import reachable_bytes
-from methods.parts.btf.wide_resnet import build_wide_resnet
 from methods.parts.normals import sobel_derivatives, surface_normals
 from methods.parts.trd.distances import distance_map, imitation_loss, level_loss, normalise, statistics_of
 from methods.parts.trd.inputs import corner_plane, object_of
 from methods.parts.trd.student import Imitation, Levels, Student, build_student
+from methods.parts.wide_resnet import build_wide_resnet
 from methods.trd import TRD
 from methods.weights import WIDE_RESNET50_2_V1
 

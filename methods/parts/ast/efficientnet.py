@@ -5,7 +5,7 @@ Tan, Le: "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.contract import MethodError
+from methods.parts.efficientnet_names import from_published
 from methods.parts.initialise import randomise
 from methods.parts.weight_files import fill_from, read_tensors
 
-__all__ = ["CHANNELS", "STRIDE", "Padding", "build_efficientnet", "from_published"]
+__all__ = ["CHANNELS", "STRIDE", "Padding", "build_efficientnet"]
 
 CHANNELS = 304
 """Channels of the features."""
@@ -35,26 +36,6 @@ _OWN_SIZE = 456
 _UNIFORM, _SILU, _SIGMOID = 3**0.5, 1.5, 2.0
 """Approximate factors by which a random layer, SiLU and a squeeze-and-excitation gate shrink their input."""
 
-_SEPARABLE = {
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn1",
-    "_se_reduce": "se.conv_reduce",
-    "_se_expand": "se.conv_expand",
-    "_project_conv": "conv_pw",
-    "_bn2": "bn2",
-}
-_INVERTED = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_se_reduce": "se.conv_reduce",
-    "_se_expand": "se.conv_expand",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
-_PUBLISHED_HEAD = ("_conv_head.", "_bn1.", "_fc.")
 _TIMM_HEAD = ("blocks.6.", "conv_head.", "bn2.", "classifier.")
 
 
@@ -173,32 +154,3 @@ def _from_timm(name: str) -> str | None:
     if not name.startswith(("conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(len(_REPEATS))))):
         raise ValueError(name)
     return name
-
-
-def from_published(name: str, repeats: Sequence[int]) -> str | None:
-    """Translate a name of EfficientNet-PyTorch to timm's; None for the head and the blocks after the trunk.
-
-    Parameters
-    ----------
-    name
-        Of a tensor.
-    repeats
-        Blocks of each stage of the trunk.
-
-    Raises
-    ------
-    KeyError, ValueError
-        For a name that no EfficientNet has.
-    """
-    if name.startswith(_PUBLISHED_HEAD):
-        return None
-    first, _, rest = name.partition(".")
-    if first != "_blocks":
-        return f"{_STEM[first]}.{rest}"
-    number, part, tensor = rest.split(".", 2)
-    stage, block = 0, int(number)
-    while stage < len(repeats) and block >= repeats[stage]:
-        block -= repeats[stage]
-        stage += 1
-    own = (_INVERTED if stage else _SEPARABLE)[part]
-    return None if stage == len(repeats) else f"blocks.{stage}.{block}.{own}.{tensor}"

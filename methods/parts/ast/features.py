@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from harness.contract import Sample
 from harness.geometry import square_pad
-from methods.parts.ast.depth import ForegroundRule, depth_and_foreground, resize_bilinear
 from methods.parts.ast.efficientnet import CHANNELS, STRIDE, Padding, build_efficientnet
+from methods.parts.depth import ForegroundRule, depth_and_foreground, resize_bilinear
 
 __all__ = ["BLOCK", "Extractor", "Inputs", "Modality", "image_input", "soft_mask"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Progress
-from methods.parts.cfm.feature_store import free_bytes, tensor_bytes
 from methods.parts.cfm.mapping import MappingPair
 from methods.parts.epochs import run_epochs
+from methods.parts.feature_store import free_bytes, tensor_bytes
 from methods.parts.features import Tokens
 from methods.parts.sparse_rows import SparseRows
 

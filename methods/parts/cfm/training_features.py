@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Cache, Progress, Sample
-from methods.parts.cfm.feature_store import FeatureStore
 from methods.parts.dino import vit_tokens_at
+from methods.parts.feature_store import FeatureStore
 from methods.parts.features import Embedded, Extractors, Tokens
 from methods.parts.point_mae import taps_of
 from methods.parts.side_stream import beside
@@ -55,7 +55,7 @@ def training_features(
     progress
         Called for every sample.
     budget
-        Most bytes of features held in memory (:class:`methods.parts.cfm.feature_store.FeatureStore`).
+        Most bytes of features held in memory (:class:`methods.parts.feature_store.FeatureStore`).
     """
     if extractors.drop_path:
         embedded = _stored(partial(_embedded, extractors, cache=cache), extractors, samples, cache, progress, budget)

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import Sample
-from methods.parts.ast.depth import ForegroundRule, depth_and_foreground
 from methods.parts.bank import patch_scores
 from methods.parts.cif.hypergraph import JointGraph, clustered, incidence_of
 from methods.parts.cif.memory import KINDS, Described, Memory
+from methods.parts.depth import ForegroundRule, depth_and_foreground
 from methods.parts.dino import GRID
 from methods.parts.features import Extractors, Inputs
 from methods.parts.inputs import SIZE

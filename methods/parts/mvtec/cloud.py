@@ -1,4 +1,4 @@
-"""The measured cloud of a sample, the plane that its object lies on, and its rotation about that plane's normal."""
+"""The plane that the object of a cloud lies on, and rotation about the normal of that plane."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contract import MethodError, Sample
-from harness.geometry import valid_points as valid_pixels
+from harness.geometry import valid_points
 
-__all__ = ["Pivot", "find_pivot", "measured_cloud", "pivot_of_plane", "valid_pixels"]
+__all__ = ["Pivot", "find_pivot", "pivot_of_plane"]
 
 BORDER = 10
 """Width of the ring of pixels that the background plane is sought in."""
@@ -46,13 +45,6 @@ class Pivot:
         return turned
 
 
-def measured_cloud(sample: Sample) -> NDArray[np.float32]:
-    """Return the cloud (H, W, 3) as it was measured; raise MethodError where none is given or no point is valid."""
-    if sample.measured is None:
-        raise MethodError("The sample comes without its measured cloud, which this method needs.")
-    if not valid_pixels(sample.measured).any():
-        raise MethodError("The measured cloud has no valid point.")
-    return sample.measured
 
 
 def find_pivot(xyz: NDArray[np.float32], seed: int) -> Pivot:

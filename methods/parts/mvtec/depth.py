@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import Progress, Sample
+from methods.parts.inputs import measured_cloud
 from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
-from methods.parts.mvtec.cloud import Pivot, find_pivot, measured_cloud, valid_pixels
-from methods.parts.mvtec.representation import Encoded, enlarge
+from methods.parts.mvtec.cloud import Pivot, find_pivot, valid_pixels
+from methods.parts.mvtec.representation import Encoded
+from methods.parts.patch_maps import enlarge
 
 __all__ = ["DepthImage"]
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from harness.contract import Progress, Sample
-from harness.geometry import square_pad
 
-__all__ = ["Encoded", "Representation", "enlarge"]
+__all__ = ["Encoded", "Representation"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +86,3 @@ class Representation(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Undo :meth:`state` in a new object with the same parameters."""
-
-
-def enlarge(image: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize a map (h, w) bilinearly to the image's (H, W) and zero-pad it to a square, float32 in host memory."""
-    resized = functional.interpolate(image[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
-    return square_pad(resized.to("cpu", torch.float32).numpy())

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Progress, Sample
+from methods.parts.inputs import measured_cloud
 from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
-from methods.parts.mvtec.cloud import find_pivot, measured_cloud, valid_pixels
-from methods.parts.mvtec.representation import Encoded, enlarge
+from methods.parts.mvtec.cloud import find_pivot, valid_pixels
+from methods.parts.mvtec.representation import Encoded
+from methods.parts.patch_maps import enlarge
 
 __all__ = ["VoxelGrid"]
 

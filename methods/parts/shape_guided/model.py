@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from harness.contract import Implementation, Prediction, Sample
 from harness.geometry import square_pad
 from methods.parts.bank import Bank
-from methods.parts.btf.wide_resnet import wide_resnet_patches
 from methods.parts.inputs import SIZE, blackened_image, image_input
 from methods.parts.module_state import load_arrays, module_bytes, to_arrays, under
 from methods.parts.patch_maps import patch_map, pil_blur
@@ -22,6 +21,7 @@ from methods.parts.shape_guided.cells import CELLS, GRID, CellBank, cells_under
 from methods.parts.shape_guided.network import LocalSurface
 from methods.parts.shape_guided.patches import PICKS, Cutting, Patches, cut
 from methods.parts.shape_guided.pursuit import reconstruct
+from methods.parts.wide_resnet import wide_resnet_patches
 
 __all__ = ["CELL_NEIGHBOURS", "CODE_NEIGHBOURS", "Described", "Extractor", "Inputs", "Modality", "Model", "Scored"]
 

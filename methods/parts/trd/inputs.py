@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest
-from methods.parts.ast.gap_filling import fill_gaps
-from methods.parts.inputs import MEAN, STD
-from methods.parts.mvtec.cloud import measured_cloud
+from methods.parts.gap_filling import fill_gaps
+from methods.parts.inputs import MEAN, STD, measured_cloud
 from methods.parts.normals import surface_normals
 
 __all__ = ["Foreground", "Images", "Settings", "Third", "close_gaps", "corner_plane", "make_images", "object_of"]

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.contract import Progress
-from methods.parts.btf.wide_resnet import build_wide_resnet
-from methods.parts.cfm.feature_store import FeatureStore
+from methods.parts.feature_store import FeatureStore
 from methods.parts.trd.distances import distance_map, normalise, statistics_of
 from methods.parts.trd.student import Levels, Student, build_student
 from methods.parts.trd.training import Schedule, train_student
+from methods.parts.wide_resnet import build_wide_resnet
 
 __all__ = ["Distillation"]
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from harness.contract import MethodError, Sample
 from harness.geometry import resize_nearest, square_pad
-from methods.parts.btf.depth_descriptors import RawLayout, hog_patches, raw_patches, require_skimage, sift_patches
-from methods.parts.btf.fpfh import FPFHSettings, fpfh, require_open3d
-from methods.parts.btf.wide_resnet import build_wide_resnet, wide_resnet_patches
+from methods.parts.depth_descriptors import RawLayout, hog_patches, raw_patches, require_skimage, sift_patches
+from methods.parts.fpfh import FPFHSettings, fpfh, require_open3d
 from methods.parts.inputs import SIZE, ImageBackground, blackened_image, cloud_input, image_input
 from methods.parts.module_state import module_bytes
 from methods.parts.patch_maps import grid_rows
+from methods.parts.wide_resnet import build_wide_resnet, wide_resnet_patches
 
 __all__ = ["GRID", "Extractor", "FeatureSettings", "Features", "Inputs"]
 

@@ -1,4 +1,4 @@
-"""WideResNet50-2 up to its third layer, frozen: the image features of BTF, built by timm.
+"""WideResNet50-2 up to its third layer, frozen, built by timm.
 
 Zagoruyko, Komodakis: "Wide Residual Networks", BMVC 2016.
 """

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import MethodError, Sample
-from methods.parts.ast.gap_filling import fill_gaps
+from methods.parts.gap_filling import fill_gaps
 
 __all__ = ["ForegroundRule", "corner_plane", "depth_and_foreground", "find_foreground", "resize_bilinear"]
 
