@@ -8,12 +8,17 @@ import pytest
 from planes import scene
 
 from methods.autoencoder import DepthAE
-from methods.parts.reporting import mean_loss
+from methods.parts.reporting import lower_learning_rate, mean_loss
 
 
 def test_the_mean_of_no_losses_is_none() -> None:
     assert mean_loss([]) == {}
     assert mean_loss([0.5, 0.25]) == {"loss": fmean([0.5, 0.25])}
+
+
+def test_a_tenth_of_a_learning_rate_is_written_as_a_method_takes_it() -> None:
+    assert lower_learning_rate("cfm", 1e-3) == "lower the learning rate, for example 'cfm[lr=0.0001]'"
+    assert "'cfr[retriever_lr=2e-05]'" in lower_learning_rate("cfr", 2e-4, "retriever_lr")
 
 
 def test_each_finished_epoch_tells_the_mean_of_its_losses() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.contract import MethodError, Progress
 from methods.parts.ast.networks import TeacherStudent, student_distance, teacher_loss
-from methods.parts.reporting import mean_loss
+from methods.parts.reporting import lower_learning_rate, mean_loss
 
 __all__ = ["Schedule", "batches", "train"]
 
@@ -108,8 +108,9 @@ class _Steps:
 
     def _checked(self, loss: float, stage: str, epoch: int) -> float:
         if not abs(loss) < float("inf"):
+            remedy = lower_learning_rate("ast", self.schedule.lr)
             raise MethodError(
-                f"The {stage}'s loss became {loss} in epoch {epoch + 1}: lower the learning rate, for example "
-                f"'ast[lr={self.schedule.lr / 10:g}]', or look for broken samples with 'harness data verify'."
+                f"The {stage}'s loss became {loss} in epoch {epoch + 1}: {remedy}, or look for broken samples with "
+                "'harness data verify'."
             )
         return loss

@@ -13,6 +13,7 @@ from methods.parts.cfm.mapping import MappingPair
 from methods.parts.epochs import run_epochs
 from methods.parts.feature_store import free_bytes, tensor_bytes
 from methods.parts.features import Tokens
+from methods.parts.reporting import lower_learning_rate
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Schedule", "train"]
@@ -79,7 +80,7 @@ def train(
         batch=schedule.batch,
         generator=generator,
         progress=progress,
-        remedy=f"lower the learning rate, for example '{schedule.method}[lr={schedule.lr / 10:g}]'",
+        remedy=lower_learning_rate(schedule.method, schedule.lr),
     )
     optimizer.zero_grad()  # frees the gradients
     return losses

@@ -16,6 +16,7 @@ from methods.parts.dense import Linear
 from methods.parts.epochs import run_epochs
 from methods.parts.features import Tokens
 from methods.parts.initialise import named_generator, randomise_linear
+from methods.parts.reporting import lower_learning_rate
 
 __all__ = ["Retriever", "RetrieverSchedule", "train_retriever"]
 
@@ -149,7 +150,7 @@ def train_retriever(
         batch=1,
         generator=generator,
         progress=progress,
-        remedy=f"lower the learning rate, for example 'cfr[retriever_lr={schedule.lr / 10:g}]'",
+        remedy=lower_learning_rate("cfr", schedule.lr, "retriever_lr"),
         stage="retriever",
     )
     optimizer.zero_grad()  # frees the gradients

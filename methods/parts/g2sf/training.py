@@ -24,7 +24,7 @@ from methods.parts.g2sf.losses import (
 from methods.parts.g2sf.network import LSPN, modality_distances
 from methods.parts.g2sf.rows import PairedBanks, Part, Rows
 from methods.parts.initialise import named_generator
-from methods.parts.reporting import mean_loss
+from methods.parts.reporting import lower_learning_rate, mean_loss
 
 __all__ = ["Schedule", "Trainer", "train"]
 
@@ -220,8 +220,7 @@ def _run(
         broken = next((number for number in (*losses, value) if not number < float("inf")), None)
         if broken is not None:
             raise MethodError(
-                f"The loss became {broken} in epoch {epoch + 1}: lower the learning rate, for example "
-                f"'g2sf[lr={schedule.lr / 10:g}]'."
+                f"The loss became {broken} in epoch {epoch + 1}: {lower_learning_rate('g2sf', schedule.lr)}."
             )
         if value < least:
             best, least = _copy(network), value

@@ -15,7 +15,7 @@ from methods.parts.inp_former.losses import coherence_loss, reconstruction_loss
 from methods.parts.inp_former.networks import INPNetwork
 from methods.parts.inp_former.optimizer import StableAdamW
 from methods.parts.inp_former.teacher import Targets
-from methods.parts.reporting import mean_loss
+from methods.parts.reporting import lower_learning_rate, mean_loss
 
 __all__ = ["Schedule", "loss_of", "train"]
 
@@ -116,6 +116,6 @@ def _require_finite(losses: list[float], epoch: int, lr: float) -> None:
     broken = next((loss for loss in losses if not math.isfinite(loss)), None)
     if broken is not None:
         raise MethodError(
-            f"The training loss became {broken} in epoch {epoch + 1}: lower the learning rate, for example "
-            f"'inp-former[lr={lr / 10:g}]', or look for broken samples with 'harness data verify'."
+            f"The training loss became {broken} in epoch {epoch + 1}: {lower_learning_rate('inp-former', lr)}, "
+            "or look for broken samples with 'harness data verify'."
         )

@@ -19,6 +19,7 @@ from methods.parts.inputs import SIZE
 from methods.parts.mafr.cells import Cells
 from methods.parts.mafr.losses import reconstruction_loss
 from methods.parts.mafr.network import Dropout, Features, FusedReconstruction
+from methods.parts.reporting import lower_learning_rate
 from methods.parts.sparse_rows import SparseRows
 
 __all__ = ["Schedule", "train"]
@@ -89,7 +90,7 @@ def train(
         batch=1,
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
-        remedy=f"lower the learning rate, for example 'mafr[lr={schedule.lr / 10:g}]'",
+        remedy=lower_learning_rate("mafr", schedule.lr),
     )
     optimizer.zero_grad()  # frees the gradients
     return losses

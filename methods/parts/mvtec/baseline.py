@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.contract import Meta, MethodError, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_power_of_two, require_range
+from methods.parts.reporting import lower_learning_rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,4 +176,4 @@ class Reconstruction(Baseline):
         return self._representation, self._network
 
     def _remedy(self) -> str:
-        return f"lower the learning rate, for example '{self.meta.name}[lr={self.lr / 10:g}]'"
+        return lower_learning_rate(self.meta.name, self.lr)

@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.contract import MethodError, Progress
 from methods.parts.initialise import named_generator
 from methods.parts.mvtec.training import Losses
-from methods.parts.reporting import mean_loss
+from methods.parts.reporting import lower_learning_rate, mean_loss
 from methods.parts.shape_guided.network import LocalSurface, pull
 
 __all__ = ["Schedule", "noisy", "point_spread", "pulling_loss", "train"]
@@ -57,9 +57,7 @@ def train(network: LocalSurface, patches: Tensor, schedule: Schedule, *, seed: i
     """
     if len(patches) < 2:
         raise MethodError("The training clouds have one patch in all, but BatchNorm needs two: train on more samples.")
-    losses = Losses(
-        "signed distance field", f"lower the learning rate, for example 'shape-guided[lr={schedule.lr / 10:g}]'"
-    )
+    losses = Losses("signed distance field", lower_learning_rate("shape-guided", schedule.lr))
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.lr, fused=True)
     spread = point_spread(patches)
     generator = named_generator(seed, "order")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.contract import Progress
 from methods.parts.epochs import run_epochs
+from methods.parts.reporting import lower_learning_rate
 from methods.parts.trd.distances import imitation_loss
 from methods.parts.trd.student import Levels, Student
 
@@ -83,7 +84,7 @@ def train_student(
         batch=schedule.batch,
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
-        remedy=f"lower the learning rate, for example 'trd[lr={schedule.lr / 10:g}]'",
+        remedy=lower_learning_rate("trd", schedule.lr),
         stage=stage,
     )
     optimizer.zero_grad()  # frees the gradients
