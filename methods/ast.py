@@ -22,11 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_multiple, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import EFFICIENTNET_B5
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 
 
 @dataclass(kw_only=True, eq=False)
-class AST:
+class AST(WithWeights):
     """An anomaly is where a convolutional student fails to follow a normalising flow.
 
     Parameters
@@ -125,7 +125,6 @@ class AST:
 
     teacher_losses_: list[float] = field(default_factory=list, init=False, repr=False)
     student_losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _extractor: Extractor | None = field(default=None, init=False, repr=False)
     _pair: TeacherStudent | None = field(default=None, init=False, repr=False)
 
@@ -141,10 +140,6 @@ class AST:
         """Return what it uses: the image alone, or the depth, and metres where 7 mm off a plane decide the mask."""
         depth = "xyz" if self.foreground == "corners" else "depth"
         return {"rgb": ("rgb",), "depth": (depth,)}.get(self.modality, ("rgb", depth))
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract the features of each sample once, train the teacher on them, then the student."""
@@ -237,5 +232,5 @@ class AST:
 
     def _fitted(self) -> tuple[Extractor, TeacherStudent]:
         if self._extractor is None or self._pair is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._extractor, self._pair

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["BTF"]
 
 
 @dataclass(kw_only=True, eq=False)
-class BTF:
+class BTF(WithWeights):
     """An anomaly is a patch far from all nominal patches that the bank keeps.
 
     Parameters
@@ -87,7 +87,6 @@ class BTF:
     fpfh_radius: float = 0.25
     fpfh_neighbours: int = 100
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _extractor: Extractor | None = field(default=None, init=False, repr=False)
     _bank: Bank | None = field(default=None, init=False, repr=False)
 
@@ -104,10 +103,6 @@ class BTF:
             return ("rgb",) if self.rgb_background == "keep" else ("rgb", "depth")
         uses = {"rgb": "rgb", "fpfh": "xyz"}
         return tuple(uses.get(part, "depth") for part in self.features.split("+"))
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Describe all nominal patches and keep those of a greedy coreset."""
@@ -181,5 +176,5 @@ class BTF:
 
     def _fitted(self) -> tuple[Extractor, Bank]:
         if self._extractor is None or self._bank is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._extractor, self._bank

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Network, Prediction, Progress, Sample, UnsupportedError
+from harness.contract import Meta, Network, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_range
+from methods.parts.base import not_fitted
 from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -221,7 +222,7 @@ class CFM(OnFeatures):
 
     def _fitted(self) -> tuple[Extractors, MappingPair]:
         if self._extractors is None or self._pair is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit, load_checkpoint or restore first.")
+            raise not_fitted(self.meta.name, "fit, load_checkpoint or restore")
         return self._extractors, self._pair
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.base import not_fitted
 from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -236,5 +237,5 @@ class CFR(OnFeatures):
 
     def _fitted(self) -> tuple[Extractors, Replacer]:
         if self._extractors is None or self._replacer is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._extractors, self._replacer

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _QUICK: dict[str, bool | int | float | str] = {"layers": 4, "centres": 512, "gro
 
 
 @dataclass(kw_only=True, eq=False)
-class CIF:
+class CIF(WithWeights):
     """Compare tokens with a memory that is organised by clusters which all samples have in common.
 
     Parameters
@@ -81,7 +81,6 @@ class CIF:
     group_size: int = 128
     bn_stats: Literal["batch", "running"] = "batch"
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _extractors: Extractors | None = field(default=None, init=False, repr=False)
     _memories: dict[str, Memory] | None = field(default=None, init=False, repr=False)
 
@@ -90,10 +89,6 @@ class CIF:
         require_range(self, "clusters", "hops", "similar_clusters", "layers", "centres", "group_size", at_least=1)
         require_range(self, "membership", "alpha", at_least=0, at_most=1)
         require_range(self, "coreset", above=0, at_most=1)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Cluster the tokens of each sample, and keep a share of each cluster."""
@@ -188,5 +183,5 @@ class CIF:
 
     def _fitted(self) -> tuple[Extractors, dict[str, Memory]]:
         if self._extractors is None or self._memories is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._extractors, self._memories

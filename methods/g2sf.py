@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample, UnsupportedError
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 
 
 @dataclass(kw_only=True, eq=False)
-class G2SF:
+class G2SF(WithWeights):
     """Distances to nominal patches of both modalities, scaled for each pair of neighbours.
 
     Parameters
@@ -111,7 +111,6 @@ class G2SF:
     drop_path: Literal["on", "off"] = "on"
     precision: Literal["fp32", "bf16"] = "fp32"
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _model: Model | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -125,10 +124,6 @@ class G2SF:
                 "g2sf[shape_pool=all] needs clouds of all categories, and a method sees those of one: use "
                 "'g2sf[shape_pool=own]'."
             )
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, make synthetic anomalies, and train the network on their patches."""
@@ -198,5 +193,5 @@ class G2SF:
 
     def _fitted(self) -> Model:
         if self._model is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._model

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import Meta, Prediction, Progress, Sample, WeightFile
 from methods.parameters import require_choices, require_multiple, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import DINOV2_REG_VIT_B14, DINOV2_REG_VIT_S14
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 
 
 @dataclass(kw_only=True, eq=False)
-class INPFormer:
+class INPFormer(WithWeights):
     """An anomaly is where a decoder made of the image's normal prototypes fails to rebuild the teacher's features.
 
     Parameters
@@ -86,7 +86,6 @@ class INPFormer:
     warmup: int = 100
 
     losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _teacher: Teacher | None = field(default=None, init=False, repr=False)
     _network: INPNetwork | None = field(default=None, init=False, repr=False)
 
@@ -102,10 +101,6 @@ class INPFormer:
     def weight_files(self) -> tuple[WeightFile, ...]:
         """Return the file of its teacher."""
         return (_SIZES[self.backbone][2],)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Extract the teacher's features of each sample, and train extractor, bottleneck and decoder on them."""
@@ -188,5 +183,5 @@ class INPFormer:
 
     def _fitted(self) -> tuple[Teacher, INPNetwork]:
         if self._teacher is None or self._network is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._teacher, self._network

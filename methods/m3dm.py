@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _WEIGHTS = ("xyz_weight", "rgb_weight", "fusion_weight")
 
 
 @dataclass(kw_only=True, eq=False)
-class M3DM:
+class M3DM(WithWeights):
     """Distances to the nearest nominal patches of each modality, added up with learned weights.
 
     Parameters
@@ -155,7 +155,6 @@ class M3DM:
     drop_path: Literal["on", "off"] = "on"
     precision: Literal["fp32", "bf16"] = "fp32"
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _model: Model | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -185,10 +184,6 @@ class M3DM:
     def modalities(self) -> tuple[str, ...]:
         """Return what the banks are made of; that of the image needs to know where the cloud is."""
         return {"xyz": ("xyz",), "rgb": ("rgb", "depth")}.get(self.banks, ("rgb", "xyz"))
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Fill the banks, train the fusion if ``uff=train``, and learn the decision layer (section 3)."""
@@ -279,5 +274,5 @@ class M3DM:
 
     def _fitted(self) -> Model:
         if self._model is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._model

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, Prediction, Progress, Sample
 from methods.cfm import CFM
 from methods.parameters import require_choices, require_range
+from methods.parts.base import not_fitted
 from methods.parts.on_features import OnFeatures
 from methods.weights import DINO_VIT_B8, POINT_MAE
 
@@ -150,5 +151,5 @@ class MAFR(OnFeatures):
 
     def _fitted(self) -> tuple[Extractors, FusedReconstruction]:
         if self._extractors is None or self._network is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._extractors, self._network

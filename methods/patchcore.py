@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from harness.contract import Implementation, Meta, MethodError, Prediction, Progress, Sample, WeightFile
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample, WeightFile
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import EFFICIENTNET_LITE0, WIDE_RESNET50_2
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ class _PatchCore:
 
     def _fitted(self) -> tuple[Describer, Bank]:
         if self._describer is None or self._bank is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._describer, self._bank
 
 
 @dataclass(kw_only=True, eq=False)
-class PatchCoreRGB(_PatchCore):
+class PatchCoreRGB(WithWeights, _PatchCore):
     """PatchCore on the photograph alone.
 
     Parameters
@@ -160,15 +160,9 @@ class PatchCoreRGB(_PatchCore):
 
     backbone: Literal["wide_resnet50", "efficientnet-lite0"] = "wide_resnet50"
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
-
     def weight_files(self) -> tuple[WeightFile, ...]:
         """Return the file of its backbone."""
         return (WIDE_RESNET50_2 if self.backbone == "wide_resnet50" else EFFICIENTNET_LITE0,)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def _build(self, seed: int, device: str) -> Describer:
         from methods.parts.image_patches import ImagePatches

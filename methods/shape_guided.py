@@ -12,20 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import (
-    Implementation,
-    Meta,
-    MethodError,
-    Prediction,
-    Progress,
-    Sample,
-    UnsupportedError,
-    WeightFile,
-)
+from harness.contract import Implementation, Meta, Prediction, Progress, Sample, UnsupportedError, WeightFile
 from methods.parameters import require_choices, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
@@ -51,7 +42,7 @@ _QUICK: dict[str, bool | int | float | str] = {
 
 
 @dataclass(kw_only=True, eq=False)
-class ShapeGuided:
+class ShapeGuided(WithWeights):
     """An anomaly is a surface, or a colour on its surface, that nominal ones near it in shape can't rebuild.
 
     Parameters
@@ -111,7 +102,6 @@ class ShapeGuided:
     bank_cells: Literal["shifted", "plain"] = "shifted"
     align_samples: int = 25
 
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _model: Model | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -133,10 +123,6 @@ class ShapeGuided:
     def weight_files(self) -> tuple[WeightFile, ...]:
         """Return the file of the image network, where the image is used."""
         return () if self.modality == "xyz" else self.meta.weights
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
         """Train the network of shapes, fill both banks, and align the maps (sections 3.1 to 3.3)."""
@@ -201,5 +187,5 @@ class ShapeGuided:
 
     def _fitted(self) -> Model:
         if self._model is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._model

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample, UnsupportedError
+from harness.contract import Meta, Prediction, Progress, Sample, UnsupportedError
 from methods.parameters import require_choices, require_multiple, require_range
+from methods.parts.base import WithWeights, not_fitted
 from methods.weights import WIDE_RESNET50_2_V1
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _STATISTICS = "statistics"
 
 
 @dataclass(kw_only=True, eq=False)
-class TRD:
+class TRD(WithWeights):
     """An anomaly is where a student fails to rebuild a teacher's features of photograph or surface.
 
     Parameters
@@ -82,7 +82,6 @@ class TRD:
     lr_decay: float = 0.95
 
     losses_: dict[str, list[float]] = field(default_factory=dict, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _validation: Sequence[Sample] = field(default=(), init=False, repr=False)
     _model: Distillation | None = field(default=None, init=False, repr=False)
 
@@ -97,10 +96,6 @@ class TRD:
     def modalities(self) -> tuple[str, ...]:
         """Return the image and the depth, or the points where 5 mm off a plane decide what is seen."""
         return ("rgb", "xyz" if (self.third, self.foreground) == ("normal", "code") else "depth")
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the path of the pretrained file."""
-        self._files = dict(files)
 
     def wants_validation(self) -> bool:
         """Return whether maps are normalised by the validation split."""
@@ -191,7 +186,7 @@ class TRD:
 
     def _fitted(self) -> Distillation:
         if self._model is None:
-            raise MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
+            raise not_fitted(self.meta.name)
         return self._model
 
     def _split(self, count: int, validation: int) -> tuple[list[int], list[int]]:

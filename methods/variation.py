@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.contract import Meta, Prediction, Progress, Sample
+from methods.parts.base import not_fitted
 from methods.parts.mvtec import FAMILY, NOTE, PAPER
 from methods.parts.mvtec.baseline import Baseline, OnDepth, OnVoxels
 
@@ -72,7 +73,7 @@ class _VariationModel(Baseline):
 
     def _fitted(self) -> tuple[Representation, Tensor, Tensor]:
         if self._representation is None or self._moments is None:
-            raise self._not_fitted()
+            raise not_fitted(self.meta.name)
         return self._representation, *self._moments
 
 

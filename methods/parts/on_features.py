@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import Cache, Implementation, Sample
+from methods.parts.base import WithWeights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +20,11 @@ __all__ = ["OnFeatures"]
 
 
 @dataclass(kw_only=True, eq=False)
-class OnFeatures:
+class OnFeatures(WithWeights):
     """The functions of the contract that are about the frozen networks, and the state of a trained one."""
 
     losses_: list[float] = field(default_factory=list, init=False, repr=False)
-    _files: Mapping[str, Path] = field(default_factory=dict, init=False, repr=False)
     _cache: Cache | None = field(default=None, init=False, repr=False)
-
-    def load_weights(self, files: Mapping[str, Path]) -> None:
-        """Remember the paths of the pretrained files."""
-        self._files = dict(files)
 
     def use_cache(self, cache: Cache) -> None:
         """Read features of training samples from a cache in the next fit; all methods of a family share its entries."""

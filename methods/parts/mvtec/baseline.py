@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.contract import Meta, MethodError, Prediction, Progress, Sample
+from harness.contract import Meta, Prediction, Progress, Sample
 from methods.parameters import require_choices, require_power_of_two, require_range
+from methods.parts.base import not_fitted
 from methods.parts.reporting import lower_learning_rate
 
 if TYPE_CHECKING:
@@ -46,14 +47,11 @@ class Baseline:
     def prepare(self, sample: Sample) -> "Encoded":
         """Represent one sample and transfer it."""
         if self._representation is None:
-            raise self._not_fitted()
+            raise not_fitted(self.meta.name)
         return self._representation.encode(sample)
 
     def _represent(self, device: str) -> "Representation":
         raise NotImplementedError
-
-    def _not_fitted(self) -> MethodError:
-        return MethodError(f"{self.meta.name} is not fitted: call fit or restore first.")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -172,7 +170,7 @@ class Reconstruction(Baseline):
 
     def _fitted(self) -> "tuple[Representation, nn.Module]":
         if self._representation is None or self._network is None:
-            raise self._not_fitted()
+            raise not_fitted(self.meta.name)
         return self._representation, self._network
 
     def _remedy(self) -> str:
