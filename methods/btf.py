@@ -13,26 +13,25 @@ published preprocessing does so (``rgb_background``). Searches and the coreset's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, Prediction, Progress, Sample
-from methods.parameters import require_choices, require_range
-from methods.parts.base import WithWeights, not_fitted
+from harness.contract import Meta
+from methods.parameters import require_range
+from methods.parts.base import WithWeights
+from methods.parts.patch_bank_method import PatchBankMethod
 from methods.weights import WIDE_RESNET50_2
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from torch import Tensor
 
-    from methods.parts.bank import Bank
-    from methods.parts.patch_features import Extractor, Inputs
+    from methods.parts.patch_features import Extractor
 
 __all__ = ["BTF"]
 
 
 @dataclass(kw_only=True, eq=False)
-class BTF(WithWeights):
+class BTF(WithWeights, PatchBankMethod):
     """An anomaly is a patch far from all nominal patches that the bank keeps.
 
     Parameters
@@ -87,13 +86,8 @@ class BTF(WithWeights):
     fpfh_radius: float = 0.25
     fpfh_neighbours: int = 100
 
-    _extractor: Extractor | None = field(default=None, init=False, repr=False)
-    _bank: Bank | None = field(default=None, init=False, repr=False)
-
     def __post_init__(self) -> None:
-        require_choices(self)
-        require_range(self, "coreset", above=0, at_most=1)
-        require_range(self, "coreset_eps", above=0, below=1)
+        super().__post_init__()
         require_range(self, "normal_radius", "fpfh_radius", above=0)
         require_range(self, "normal_neighbours", "fpfh_neighbours", at_least=1)
 
@@ -103,63 +97,6 @@ class BTF(WithWeights):
             return ("rgb",) if self.rgb_background == "keep" else ("rgb", "depth")
         uses = {"rgb": "rgb", "fpfh": "xyz"}
         return tuple(uses.get(part, "depth") for part in self.features.split("+"))
-
-    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Describe all nominal patches and keep those of a greedy coreset."""
-        from methods.parts.bank import Bank
-        from methods.parts.patch_bank import coreset_of, patches_of_all
-
-        extractor = self._build(seed, device)
-        vectors = patches_of_all(samples, lambda sample: extractor.patches(extractor.prepare(sample)), progress)
-        kept = coreset_of(
-            vectors,
-            self.coreset,
-            seed=seed,
-            eps=self.coreset_eps,
-            dtype=self.coreset_dtype,
-            progress=progress,
-            device=device,
-        )
-        bank = Bank(kept, device)
-        bank.require(3 if self.score == "reweighted" else 1)
-        self._extractor, self._bank = extractor, bank
-
-    def prepare(self, sample: Sample) -> Inputs:
-        """Pad, resize, normalise and transfer one sample."""
-        return self._fitted()[0].prepare(sample)
-
-    def infer(self, inputs: Inputs) -> Prediction:
-        """Return the blurred map of distances to the bank, and the score of the farthest patch."""
-        from methods.parts.inputs import SIZE
-        from methods.parts.patch_bank import distances_and_score
-        from methods.parts.patch_maps import patch_map, pil_blur
-        from methods.parts.smoothing import smooth
-
-        extractor, bank = self._fitted()
-        patches = extractor.patches(inputs)
-        distances, score = distances_and_score(bank, patches, self.score)
-        image = patch_map(distances, SIZE)
-        blurred = pil_blur(image) if self.blur == "pil" else smooth(image, self.blur).float()
-        return Prediction(anomaly_map=blurred.numpy(), score=score)
-
-    def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of the network, if the features need one, and of the bank."""
-        extractor, bank = self._fitted()
-        return {"weights": extractor.nbytes(), "bank": bank.nbytes, "other": 0}
-
-    def implementations(self) -> Mapping[str, Implementation]:
-        """Return what searches the bank."""
-        return self._fitted()[1].implementations()
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the vectors of the bank."""
-        return {"bank": self._fitted()[1].vectors.cpu().numpy()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Load a bank."""
-        from methods.parts.bank import Bank
-
-        self._extractor, self._bank = self._build(seed, device), Bank(state["bank"], device)
 
     def _build(self, seed: int, device: str) -> Extractor:
         from methods.parts.fpfh import FPFHSettings
@@ -174,7 +111,11 @@ class BTF(WithWeights):
         weights = self._files.get(WIDE_RESNET50_2.name)
         return Extractor(settings, weights=weights, seed=seed, device=device)
 
-    def _fitted(self) -> tuple[Extractor, Bank]:
-        if self._extractor is None or self._bank is None:
-            raise not_fitted(self.meta.name)
-        return self._extractor, self._bank
+    def _smoothed(self, image: Tensor) -> Tensor:
+        from methods.parts.patch_maps import pil_blur
+        from methods.parts.smoothing import smooth
+
+        return pil_blur(image) if self.blur == "pil" else smooth(image, self.blur)
+
+    def _projection_dtype(self) -> Literal["float16", "float32"]:
+        return self.coreset_dtype

@@ -7,41 +7,25 @@ background. ``patchcore-xyz`` puts point histograms (FPFH) in the place of a net
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from harness.contract import Implementation, Meta, Prediction, Progress, Sample, WeightFile
-from methods.parameters import require_choices, require_range
-from methods.parts.base import WithWeights, not_fitted
+from harness.contract import Meta, WeightFile
+from methods.parameters import require_range
+from methods.parts.base import WithWeights
+from methods.parts.patch_bank_method import Describer, PatchBankMethod
 from methods.weights import EFFICIENTNET_LITE0, WIDE_RESNET50_2
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
-
-    from methods.parts.bank import Bank
 
 __all__ = ["PatchCoreRGB", "PatchCoreXYZ"]
 
 _PAPER = "Roth et al., CVPR 2022"
 
 
-class Describer(Protocol):
-    """Features of one modality."""
-
-    def prepare(self, sample: Sample) -> Any:
-        """Return the inputs of :meth:`patches`, on the device."""
-
-    def patches(self, inputs: Any) -> Tensor:
-        """Return the features of all patches, (g * g, d) float32 or float64, in raster order."""
-
-    def nbytes(self) -> int:
-        """Return the bytes of its network's parameters and buffers."""
-
-
 @dataclass(kw_only=True, eq=False)
-class _PatchCore:
+class _PatchCore(PatchBankMethod):
     """An anomaly is a patch far from all nominal patches that the bank keeps.
 
     Parameters
@@ -62,78 +46,10 @@ class _PatchCore:
     score: Literal["reweighted", "max"] = "reweighted"
     smoothing: Literal["gaussian", "none"] = "gaussian"
 
-    meta: ClassVar[Meta]
-    _describer: Describer | None = field(default=None, init=False, repr=False)
-    _bank: Bank | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        require_range(self, "coreset", above=0, at_most=1)
-        require_range(self, "coreset_eps", above=0, below=1)
-
-    def fit(self, samples: Sequence[Sample], *, seed: int, device: str, progress: Progress) -> None:
-        """Describe all nominal patches and keep those of a greedy coreset."""
-        from methods.parts.bank import Bank
-        from methods.parts.patch_bank import coreset_of, patches_of_all
-
-        describer = self._build(seed, device)
-        vectors = patches_of_all(samples, lambda sample: describer.patches(describer.prepare(sample)), progress)
-        kept = coreset_of(
-            vectors,
-            self.coreset,
-            seed=seed,
-            eps=self.coreset_eps,
-            dtype="float32",
-            progress=progress,
-            device=device,
-        )
-        bank = Bank(kept, device)
-        bank.require(3 if self.score == "reweighted" else 1)
-        self._describer, self._bank = describer, bank
-
-    def prepare(self, sample: Sample) -> Any:
-        """Pad, resize, normalise and transfer one sample."""
-        return self._fitted()[0].prepare(sample)
-
-    def infer(self, inputs: Any) -> Prediction:
-        """Return the smoothed map of distances to the bank, and the score of the farthest patch."""
-        from methods.parts.inputs import SIZE
-        from methods.parts.patch_bank import distances_and_score
-        from methods.parts.patch_maps import patch_map
+    def _smoothed(self, image: Tensor) -> Tensor:
         from methods.parts.smoothing import smooth
 
-        describer, bank = self._fitted()
-        patches = describer.patches(inputs)
-        distances, score = distances_and_score(bank, patches, self.score)
-        anomaly_map = smooth(patch_map(distances, SIZE), self.smoothing)
-        return Prediction(anomaly_map=anomaly_map.float().numpy(), score=score)
-
-    def state_bytes(self) -> Mapping[str, int]:
-        """Return the bytes of the network, if there is one, and of the bank."""
-        describer, bank = self._fitted()
-        return {"weights": describer.nbytes(), "bank": bank.nbytes, "other": 0}
-
-    def implementations(self) -> Mapping[str, Implementation]:
-        """Return what searches the bank."""
-        return self._fitted()[1].implementations()
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the vectors of the bank."""
-        return {"bank": self._fitted()[1].vectors.cpu().numpy()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]], *, seed: int, device: str) -> None:
-        """Load a bank."""
-        from methods.parts.bank import Bank
-
-        self._describer, self._bank = self._build(seed, device), Bank(state["bank"], device)
-
-    def _build(self, seed: int, device: str) -> Describer:
-        raise NotImplementedError
-
-    def _fitted(self) -> tuple[Describer, Bank]:
-        if self._describer is None or self._bank is None:
-            raise not_fitted(self.meta.name)
-        return self._describer, self._bank
+        return smooth(image, self.smoothing)
 
 
 @dataclass(kw_only=True, eq=False)

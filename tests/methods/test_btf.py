@@ -39,7 +39,7 @@ def predict(method: BTF, sample: Sample | None = None):
 
 
 def patches_of(method: BTF, sample: Sample) -> torch.Tensor:
-    return method._extractor.patches(method._extractor.prepare(sample))
+    return method._describer.patches(method._describer.prepare(sample))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_features_equal_the_oracle(published: BTF, network: torch.nn.Module) -> 
 def test_the_network_of_depth_gets_depth_in_three_channels(network: torch.nn.Module) -> None:
     sample = make_sample(4, height=180, width=120, radius=30)
     method = BTF(features="depth")
-    method._extractor = method._build(seed=0, device="cpu")
+    method._describer = method._build(seed=0, device="cpu")
     expected = oracle.wide_resnet_patches(network, np.stack([oracle.depth_input(sample.xyz)] * 3))
     np.testing.assert_allclose(patches_of(method, sample), expected, atol=1e-4 * np.abs(expected).max())
 
