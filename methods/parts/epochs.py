@@ -23,6 +23,7 @@ def run_epochs(
     progress: Progress,
     remedy: str,
     stage: str = "train",
+    drop_last: bool = False,
 ) -> list[float]:
     """Call ``step`` for every batch of every epoch, and report each epoch with the mean of the losses before it.
 
@@ -33,13 +34,15 @@ def run_epochs(
     count
         Number of samples.
     epochs, batch
-        Passes over the samples, and samples in a step; the last step of an epoch may have fewer.
+        Passes over the samples, and samples in a step; the last one of an epoch may have fewer.
     generator
         Of the order of samples, on the CPU.
     remedy
         What a user can do where a loss is not finite.
     stage
         Name of the stage that is reported.
+    drop_last
+        Whether what is left of an epoch makes no step, unless there is less than one batch.
 
     Returns
     -------
@@ -56,7 +59,8 @@ def run_epochs(
         progress(stage, epoch, epochs, **mean_loss(losses[last:]))
         last = len(losses)
         order = torch.randperm(count, generator=generator)
-        of_epoch = [step(epoch, members.tolist()) for members in torch.split(order, batch)]
+        used = count - count % batch if drop_last and count >= batch else count
+        of_epoch = [step(epoch, members.tolist()) for members in torch.split(order[:used], batch)]
         losses += torch.stack(of_epoch).tolist()  # the only value that an epoch waits for
         broken = next((loss for loss in losses[last:] if not abs(loss) < float("inf")), None)
         if broken is not None:

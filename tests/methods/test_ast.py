@@ -15,8 +15,8 @@ from harness.measure.reach import reachable_bytes
 from methods.ast import AST
 from methods.parts.ast.features import image_input
 from methods.parts.ast.networks import Architecture, TeacherStudent
-from methods.parts.ast.training import Schedule, batches
 from methods.parts.depth import corner_plane, depth_and_foreground, find_foreground
+from methods.parts.epochs import run_epochs
 
 SMALL = {"image_size": 128, "epochs": 3, "batch": 2, "hidden": 8, "width": 12, "residual_blocks": 2}
 DEPTH_ONLY = SMALL | {"modality": "depth"}
@@ -51,9 +51,17 @@ def test_the_published_settings_are_the_defaults() -> None:
     [(5, True, [5]), (8, True, [8]), (10, True, [8]), (17, True, [8, 8]), (10, False, [8, 2]), (1, True, [1])],
 )
 def test_an_incomplete_batch_is_left_out_if_there_are_others(count: int, drop_last: bool, sizes: list[int]) -> None:
-    drawn = list(batches(count, Schedule(1, 1e-3, 0, 8, drop_last), torch.Generator().manual_seed(0)))
+    drawn: list[list[int]] = []
+
+    def step(epoch: int, members: list[int]) -> torch.Tensor:
+        drawn.append(members)
+        return torch.zeros(())
+
+    generator, remedy = torch.Generator().manual_seed(0), ""
+    rules = {"epochs": 1, "batch": 8, "drop_last": drop_last}
+    run_epochs(step, count, generator=generator, progress=no_progress, remedy=remedy, **rules)
     assert [len(batch) for batch in drawn] == sizes
-    assert len(set(torch.cat(drawn).tolist())) == sum(sizes)
+    assert len({member for batch in drawn for member in batch}) == sum(sizes)
 
 
 def test_the_student_is_trained_after_the_teacher_and_every_stage_reports_its_progress() -> None:

@@ -139,7 +139,7 @@ def test_steps_are_those_of_plain_adam(monkeypatch) -> None:
 def test_training_that_cannot_work_is_one_sentence() -> None:
     with pytest.raises(MethodError, match="one patch"):
         train(surface(), draw(1, 1, 60, 3), Schedule(1, 8, 50, 1e-3), seed=0, progress=no_progress)
-    with pytest.raises(MethodError, match=r"loss became nan in step 1: .*lr="):
+    with pytest.raises(MethodError, match=r"loss became nan in epoch 1: .*lr="):
         train(surface(), torch.full((4, 60, 3), torch.nan), Schedule(1, 2, 50, 1e-3), seed=0, progress=no_progress)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from harness.contract import MethodError, Progress
+from harness.contract import Progress
 from methods.parts.ast.networks import TeacherStudent, student_distance, teacher_loss
-from methods.parts.reporting import lower_learning_rate, mean_loss
+from methods.parts.epochs import run_epochs
+from methods.parts.reporting import lower_learning_rate
 
-__all__ = ["Schedule", "batches", "train"]
+__all__ = ["Schedule", "train"]
 
 _EPS = 1e-8
 
@@ -26,13 +27,6 @@ class Schedule:
     weight_decay: float
     batch: int
     drop_last: bool
-
-
-def batches(count: int, schedule: Schedule, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the indices of each batch of one epoch, (b,) int64, in random order."""
-    order = torch.randperm(count, generator=generator)
-    used = count - count % schedule.batch if schedule.drop_last and count >= schedule.batch else count
-    yield from torch.split(order[:used], schedule.batch)
 
 
 def train(
@@ -62,55 +56,54 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def teach(chosen: Tensor) -> Tensor:
+    def teach(chosen: list[int]) -> Tensor:
         return teacher_loss(*pair.teach(features[chosen]), masks[chosen])
 
-    def imitate(chosen: Tensor) -> Tensor:
+    def imitate(chosen: list[int]) -> Tensor:
         return student_distance(latents[chosen], pair.imitate(features[chosen]), masks[chosen]).mean()
 
-    steps = _Steps(schedule, len(features), generator, progress)
-    teacher_losses = steps.run("teacher", pair.teacher, teach)
+    def run(stage: str, network: nn.Module, loss_of: Callable[[list[int]], Tensor]) -> list[float]:
+        return _train_network(network, loss_of, len(features), schedule, generator, stage, progress)
+
+    teacher_losses = run("teacher", pair.teacher, teach)
     with torch.no_grad():
         latents = torch.cat([pair.teach(image[None])[0] for image in features])
-    return teacher_losses, steps.run("student", pair.student, imitate)
+    return teacher_losses, run("student", pair.student, imitate)
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """Training of one network after the other with one generator of batches."""
+def _train_network(
+    network: nn.Module,
+    loss_of: Callable[[list[int]], Tensor],
+    count: int,
+    schedule: Schedule,
+    generator: torch.Generator,
+    stage: str,
+    progress: Progress,
+) -> list[float]:
+    """Train one of both networks, with the generator of batches that they share."""
+    optimizer = torch.optim.Adam(
+        network.parameters(), lr=schedule.lr, eps=_EPS, weight_decay=schedule.weight_decay, fused=True
+    )
 
-    schedule: Schedule
-    count: int
-    generator: torch.Generator
-    progress: Progress
+    def step(epoch: int, members: list[int]) -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(members)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.detach()
 
-    def run(self, stage: str, network: nn.Module, loss_of: Callable[[Tensor], Tensor]) -> list[float]:
-        schedule = self.schedule
-        optimizer = torch.optim.Adam(
-            network.parameters(), lr=schedule.lr, eps=_EPS, weight_decay=schedule.weight_decay, fused=True
-        )
-        losses: list[float] = []
-        last = 0
-        network.train()
-        for epoch in range(schedule.epochs):
-            self.progress(stage, epoch, schedule.epochs, **mean_loss(losses[last:]))
-            last = len(losses)
-            for chosen in batches(self.count, schedule, self.generator):
-                optimizer.zero_grad()
-                loss = loss_of(chosen)
-                losses.append(self._checked(loss.item(), stage, epoch))
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-        self.progress(stage, schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
-        optimizer.zero_grad(set_to_none=True)
-        network.eval().requires_grad_(False)
-        return losses
-
-    def _checked(self, loss: float, stage: str, epoch: int) -> float:
-        if not abs(loss) < float("inf"):
-            remedy = lower_learning_rate("ast", self.schedule.lr)
-            raise MethodError(
-                f"The {stage}'s loss became {loss} in epoch {epoch + 1}: {remedy}, or look for broken samples with "
-                "'harness data verify'."
-            )
-        return loss
+    network.train()
+    losses = run_epochs(
+        step,
+        count,
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        generator=generator,
+        progress=progress,
+        remedy=lower_learning_rate("ast", schedule.lr),
+        stage=stage,
+        drop_last=schedule.drop_last,
+    )
+    optimizer.zero_grad()  # frees the gradients
+    network.eval().requires_grad_(False)
+    return losses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from harness.contract import MethodError, Progress
+from harness.contract import Progress
+from methods.parts.epochs import run_epochs
 from methods.parts.inp_former.losses import coherence_loss, reconstruction_loss
 from methods.parts.inp_former.networks import INPNetwork
 from methods.parts.inp_former.optimizer import StableAdamW
 from methods.parts.inp_former.teacher import Targets
-from methods.parts.reporting import lower_learning_rate, mean_loss
+from methods.parts.reporting import lower_learning_rate
 
 __all__ = ["Schedule", "loss_of", "train"]
 
@@ -74,25 +76,25 @@ def train(
     MethodError
         If the loss is NaN or infinite.
     """
-    generator = torch.Generator().manual_seed(seed)
     optimizer = StableAdamW(network.parameters())
     steps = schedule.epochs * math.ceil(count / schedule.batch)
-    losses: list[float] = []
-    of_epoch: list[float] = []
-    for epoch in range(schedule.epochs):
-        progress("train", epoch, schedule.epochs, **mean_loss(of_epoch))
-        order = torch.randperm(count, generator=generator)
-        found: list[Tensor] = []
-        for members in torch.split(order, schedule.batch):
-            batch = Targets.stacked([targets_of(member) for member in members.tolist()])
-            lr = schedule.rate(len(losses) + len(found), steps)
-            found.append(_step(network, batch, optimizer, lr))
-        of_epoch = torch.stack(found).tolist()  # the only value that an epoch waits for
-        _require_finite(of_epoch, epoch, schedule.lr)
-        losses += of_epoch
+    done = itertools.count()
+
+    def step(epoch: int, members: list[int]) -> Tensor:
+        batch = Targets.stacked([targets_of(member) for member in members])
+        return _step(network, batch, optimizer, schedule.rate(next(done), steps))
+
+    losses = run_epochs(
+        step,
+        count,
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+        remedy=lower_learning_rate("inp-former", schedule.lr),
+    )
     optimizer.zero_grad()
     network.eval().requires_grad_(False)
-    progress("train", schedule.epochs, schedule.epochs, **mean_loss(of_epoch))
     return losses
 
 
@@ -110,12 +112,3 @@ def _step(network: INPNetwork, batch: Targets, optimizer: StableAdamW, lr: float
     clip_grad_norm_(optimizer.parameters, _GRADIENT_NORM)
     optimizer.step(lr)
     return loss.detach()
-
-
-def _require_finite(losses: list[float], epoch: int, lr: float) -> None:
-    broken = next((loss for loss in losses if not math.isfinite(loss)), None)
-    if broken is not None:
-        raise MethodError(
-            f"The training loss became {broken} in epoch {epoch + 1}: {lower_learning_rate('inp-former', lr)}, "
-            "or look for broken samples with 'harness data verify'."
-        )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from harness.contract import MethodError, Progress
+from methods.parts.epochs import run_epochs
 from methods.parts.initialise import named_generator
-from methods.parts.mvtec.training import Losses
-from methods.parts.reporting import lower_learning_rate, mean_loss
+from methods.parts.reporting import lower_learning_rate
 from methods.parts.shape_guided.network import LocalSurface, pull
 
 __all__ = ["Schedule", "noisy", "point_spread", "pulling_loss", "train"]
@@ -57,25 +56,32 @@ def train(network: LocalSurface, patches: Tensor, schedule: Schedule, *, seed: i
     """
     if len(patches) < 2:
         raise MethodError("The training clouds have one patch in all, but BatchNorm needs two: train on more samples.")
-    losses = Losses("signed distance field", lower_learning_rate("shape-guided", schedule.lr))
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.lr, fused=True)
     spread = point_spread(patches)
     generator = named_generator(seed, "order")
+
+    def step(epoch: int, members: list[int]) -> Tensor:
+        chosen = torch.tensor(members)
+        copies = torch.randint(_COPIES, (len(chosen),), generator=generator)
+        used = torch.randperm(patches.shape[1], generator=generator)[: schedule.queries]
+        moved = noisy(patches, spread, chosen, copies, seed)[:, used.to(patches.device)]
+        optimizer.zero_grad()
+        loss = pulling_loss(network, patches[chosen.to(patches.device)], moved)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.detach()
+
     network.train()
-    last = 0
-    for epoch in range(schedule.epochs):
-        progress("train", epoch, schedule.epochs, **mean_loss(losses[last:]))
-        last = len(losses)
-        for chosen in _batches(len(patches), schedule.batch, generator):
-            copies = torch.randint(_COPIES, (len(chosen),), generator=generator)
-            used = torch.randperm(patches.shape[1], generator=generator)[: schedule.queries]
-            moved = noisy(patches, spread, chosen, copies, seed)[:, used.to(patches.device)]
-            optimizer.zero_grad()
-            loss = pulling_loss(network, patches[chosen.to(patches.device)], moved)
-            losses.add(loss.detach())
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    progress("train", schedule.epochs, schedule.epochs, **mean_loss(losses[last:]))
+    losses = run_epochs(
+        step,
+        len(patches),
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        generator=generator,
+        progress=progress,
+        remedy=lower_learning_rate("shape-guided", schedule.lr),
+        drop_last=True,
+    )
     optimizer.zero_grad()
     network.eval().requires_grad_(False)
     return losses
@@ -132,9 +138,3 @@ def point_spread(patches: Tensor) -> Tensor:
     rank = min(_NEIGHBOUR + 1, patches.shape[1])
     distances = (torch.cdist(one, one, compute_mode=_EXACT) for one in patches)
     return torch.stack([one.topk(rank, largest=False).values[:, -1] for one in distances])
-
-
-def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the patches of each batch of an epoch; what is left makes none, unless there is less than one batch."""
-    order = torch.randperm(count, generator=generator)
-    yield from torch.split(order[: count - count % size] if count >= size else order, size)
