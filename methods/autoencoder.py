@@ -4,7 +4,7 @@ Bergmann, Jin, Sattlegger, Steger: "The MVTec 3D-AD Dataset for Unsupervised 3D 
 VISAPP 2022. An anomaly is what a network that was trained on nominal samples does not rebuild.
 
 Both are re-implemented, details of the original unpublished: no code was released. What the paper does not say was
-chosen here and is named in the classes.
+chosen by us and is named in the classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.contract import Meta, Progress
 from methods.parameters import require_range
-from methods.parts.mvtec import FAMILY, NOTE, PAPER
+from methods.parts.mvtec import baseline_meta
 from methods.parts.mvtec.baseline import OnDepth, OnVoxels, Reconstruction
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ __all__ = ["DepthAE", "VoxelAE"]
 
 @dataclass(kw_only=True, eq=False)
 class _Autoencoder(Reconstruction):
+    """Reconstruction by an autoencoder; subclasses say of what.
+
+    Parameters
+    ----------
+    width, latent
+        Channels of the first layer, and numbers in the bottleneck.
+    epochs, batch
+        Passes over the rotated training samples, and samples in a training step.
+    lr, weight_decay
+        Learning rate and weight decay of Adam.
+    """
+
     weight_decay: float = 0.0
 
     left: ClassVar[int]
@@ -85,38 +97,15 @@ class _Autoencoder(Reconstruction):
 class VoxelAE(_Autoencoder, OnVoxels):
     """An anomaly is a voxel that an autoencoder does not rebuild.
 
-    Re-implemented, details of the original unpublished. Known of it: a grid of 64 voxels a side, -1 where empty;
+    Re-implemented, details of the original unpublished. Given in the paper: a grid of 64 voxels a side, -1 where empty;
     occupied and empty voxels weighted by the share of empty ones; 20 rotations of every sample by up to 5 degrees about
-    the normal of the background; scores projected by the camera; the largest pixel is the image's score. Chosen here:
+    the normal of the background; scores projected by the camera; the largest pixel is the image's score. Chosen by us:
     the layers, the size of the bottleneck, the optimizer and its schedule, cubic voxels, a camera fitted to the points,
     the mean absolute error over channels, and the largest score along a ray.
-
-    Parameters
-    ----------
-    rgb
-        ``on``: a voxel holds the mean colour of its points; ``off``: whether it has any.
-    rotations
-        Angles of each training sample.
-    grid
-        Voxels along a side of the cube about the training clouds, a power of two.
-    rays
-        Side of the image of rays that scores are projected with, before it is resized to the image.
-    width, latent
-        Channels of the first layer, and numbers in the bottleneck.
-    epochs, batch
-        Passes over the rotated training samples, and samples in a training step.
-    lr, weight_decay
-        Learning rate and weight decay of Adam.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="voxel-ae",
-        title="VoxelAE",
-        family=FAMILY,
-        paper=PAPER,
-        presets={"quick": {"rotations": 8, "grid": 32, "rays": 112, "width": 16, "epochs": 10, "lr": 1e-3}},
-        needs=("measured",),
-        note=NOTE,
+    meta: ClassVar[Meta] = baseline_meta(
+        "voxel-ae", "VoxelAE", {"rotations": 8, "grid": 32, "rays": 112, "width": 16, "epochs": 10, "lr": 1e-3}
     )
     left: ClassVar[int] = 4
 
@@ -131,36 +120,15 @@ class VoxelAE(_Autoencoder, OnVoxels):
 class DepthAE(_Autoencoder, OnDepth):
     """An anomaly is a pixel that an autoencoder of depth images does not rebuild.
 
-    Re-implemented, details of the original unpublished. Known of it: distances to the camera's centre, 0 where none was
-    measured; images of 256 pixels a side; 20 rotations of every sample by up to 5 degrees about the normal of the
-    background; pixels without a point are scored; the largest pixel is the image's score. Chosen here: the layers, the
-    size of the bottleneck, the optimizer and its schedule, a camera fitted to the points, distances scaled to the
+    Re-implemented, details of the original unpublished. Given in the paper: distances to the camera's centre, 0 where
+    none was measured; images of 256 pixels a side; 20 rotations of every sample by up to 5 degrees about the normal of
+    the background; pixels without a point are scored; the largest pixel is the image's score. Chosen by us: the layers,
+    the size of the bottleneck, the optimizer and its schedule, a camera fitted to the points, distances scaled to the
     training samples' range, and the mean absolute error over channels.
-
-    Parameters
-    ----------
-    rgb
-        ``on``: three channels of colour follow the distance; ``off``: the distance alone.
-    rotations
-        Angles of each training sample.
-    size
-        Side of the square that images are resized to, a power of two.
-    width, latent
-        Channels of the first layer, and numbers in the bottleneck.
-    epochs, batch
-        Passes over the rotated training samples, and samples in a training step.
-    lr, weight_decay
-        Learning rate and weight decay of Adam.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="depth-ae",
-        title="DepthAE",
-        family=FAMILY,
-        paper=PAPER,
-        presets={"quick": {"rotations": 8, "size": 64, "batch": 16, "epochs": 30, "lr": 1e-3}},
-        needs=("measured",),
-        note=NOTE,
+    meta: ClassVar[Meta] = baseline_meta(
+        "depth-ae", "DepthAE", {"rotations": 8, "size": 64, "batch": 16, "epochs": 30, "lr": 1e-3}
     )
     left: ClassVar[int] = 8
 

@@ -4,7 +4,7 @@ Bergmann, Jin, Sattlegger, Steger: "The MVTec 3D-AD Dataset for Unsupervised 3D 
 VISAPP 2022. An anomaly is what a network that was trained on nominal samples does not rebuild.
 
 Both are re-implemented, details of the original unpublished: no code was released. What the paper does not say was
-chosen here and is named in the classes.
+chosen by us and is named in the classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.contract import Meta, Progress
 from methods.parameters import require_range
-from methods.parts.mvtec import FAMILY, NOTE, PAPER
+from methods.parts.mvtec import baseline_meta
 from methods.parts.mvtec.baseline import OnDepth, OnVoxels, Reconstruction
 
 if TYPE_CHECKING:
@@ -29,6 +29,24 @@ __all__ = ["DepthGAN", "VoxelGAN"]
 
 @dataclass(kw_only=True, eq=False)
 class _GAN(Reconstruction):
+    """Reconstruction by an f-AnoGAN; subclasses say of what.
+
+    Parameters
+    ----------
+    width, latent
+        Channels of the generator's last and the critic's first block, an eighth of the widest; numbers in a latent.
+    epochs, encoder_epochs, batch
+        Passes over the rotated training samples for generator and critic, and for the encoder; samples in a step.
+    lr, encoder_lr
+        Learning rates of Adam for generator and critic, and of RMSprop for the encoder.
+    critic_steps
+        Steps of the critic for each of the generator.
+    penalty
+        Factor of the critic's gradient penalty.
+    kappa
+        Factor of the error of the critic's features in the encoder's loss.
+    """
+
     latent: int = 128
     encoder_epochs: int = 50
     encoder_lr: float = 5e-5
@@ -77,54 +95,25 @@ class _GAN(Reconstruction):
 class VoxelGAN(_GAN, OnVoxels):
     """An anomaly is a voxel that the generator of an f-AnoGAN does not rebuild.
 
-    Re-implemented, details of the original unpublished. Known of it: what :class:`VoxelAE` names, without the weights;
-    f-AnoGAN's generator, critic and encoder, whose layers follow its authors' release, in three dimensions. Chosen
-    here: widths, batches and epochs; a tanh ends the generator; the score is the absolute error of voxels.
-
-    Parameters
-    ----------
-    rgb
-        ``on``: a voxel holds the mean colour of its points; ``off``: whether it has any.
-    rotations
-        Angles of each training sample.
-    grid
-        Voxels along a side of the cube about the training clouds, a power of two.
-    rays
-        Side of the image of rays that scores are projected with, before it is resized to the image.
-    width, latent
-        Channels of the generator's last and the critic's first block, an eighth of the widest; numbers in a latent.
-    epochs, encoder_epochs, batch
-        Passes over the rotated training samples for generator and critic, and for the encoder; samples in a step.
-    lr, encoder_lr
-        Learning rates of Adam for generator and critic, and of RMSprop for the encoder.
-    critic_steps
-        Steps of the critic for each of the generator.
-    penalty
-        Factor of the critic's gradient penalty.
-    kappa
-        Factor of the error of the critic's features in the encoder's loss.
+    Re-implemented, details of the original unpublished. Given in the paper: what :class:`VoxelAE` names, without the
+    weights; f-AnoGAN's generator, critic and encoder, whose layers follow its authors' release, in three dimensions.
+    Chosen by us: widths, batches and epochs; a tanh ends the generator; the score is the absolute error of voxels.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="voxel-gan",
-        title="VoxelGAN",
-        family=FAMILY,
-        paper=PAPER,
-        presets={
-            "quick": {
-                "rotations": 8,
-                "grid": 16,
-                "rays": 112,
-                "width": 8,
-                "epochs": 10,
-                "encoder_epochs": 10,
-                "lr": 5e-4,
-                "encoder_lr": 5e-4,
-                "critic_steps": 2,
-            }
+    meta: ClassVar[Meta] = baseline_meta(
+        "voxel-gan",
+        "VoxelGAN",
+        {
+            "rotations": 8,
+            "grid": 16,
+            "rays": 112,
+            "width": 8,
+            "epochs": 10,
+            "encoder_epochs": 10,
+            "lr": 5e-4,
+            "encoder_lr": 5e-4,
+            "critic_steps": 2,
         },
-        needs=("measured",),
-        note=NOTE,
     )
 
 
@@ -132,52 +121,25 @@ class VoxelGAN(_GAN, OnVoxels):
 class DepthGAN(_GAN, OnDepth):
     """An anomaly is a pixel that the generator of an f-AnoGAN of depth images does not rebuild.
 
-    Re-implemented, details of the original unpublished. Known of it: what :class:`DepthAE` names; f-AnoGAN's generator,
-    critic and encoder, whose layers follow its authors' release. Chosen here: two more blocks for 256 pixels, widths,
-    batches and epochs; channels are mapped to [-1, 1] and pixels without a point to -1; the score is the absolute error
-    of pixels.
-
-    Parameters
-    ----------
-    rgb
-        ``on``: three channels of colour follow the distance; ``off``: the distance alone.
-    rotations
-        Angles of each training sample.
-    size
-        Side of the square that images are resized to, a power of two.
-    width, latent
-        Channels of the generator's last and the critic's first block, an eighth of the widest; numbers in a latent.
-    epochs, encoder_epochs, batch
-        Passes over the rotated training samples for generator and critic, and for the encoder; samples in a step.
-    lr, encoder_lr
-        Learning rates of Adam for generator and critic, and of RMSprop for the encoder.
-    critic_steps
-        Steps of the critic for each of the generator.
-    penalty
-        Factor of the critic's gradient penalty.
-    kappa
-        Factor of the error of the critic's features in the encoder's loss.
+    Re-implemented, details of the original unpublished. Given in the paper: what :class:`DepthAE` names; f-AnoGAN's
+    generator, critic and encoder, whose layers follow its authors' release. Chosen by us: two more blocks for 256
+    pixels, widths, batches and epochs; channels are mapped to [-1, 1] and pixels without a point to -1; the score is
+    the absolute error of pixels.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="depth-gan",
-        title="DepthGAN",
-        family=FAMILY,
-        paper=PAPER,
-        presets={
-            "quick": {
-                "rotations": 8,
-                "size": 64,
-                "width": 8,
-                "epochs": 10,
-                "encoder_epochs": 10,
-                "lr": 5e-4,
-                "encoder_lr": 5e-4,
-                "critic_steps": 2,
-            }
+    meta: ClassVar[Meta] = baseline_meta(
+        "depth-gan",
+        "DepthGAN",
+        {
+            "rotations": 8,
+            "size": 64,
+            "width": 8,
+            "epochs": 10,
+            "encoder_epochs": 10,
+            "lr": 5e-4,
+            "encoder_lr": 5e-4,
+            "critic_steps": 2,
         },
-        needs=("measured",),
-        note=NOTE,
     )
 
     size: int = 256

@@ -4,7 +4,7 @@ Bergmann, Jin, Sattlegger, Steger: "The MVTec 3D-AD Dataset for Unsupervised 3D 
 VISAPP 2022. Nothing is trained. A variation model is no variational autoencoder.
 
 Both are re-implemented, details of the original unpublished: no code was released. What the paper does not say was
-chosen here and is named in the classes.
+chosen by us and is named in the classes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.contract import Meta, Prediction, Progress, Sample
 from methods.parts.base import not_fitted
-from methods.parts.mvtec import FAMILY, NOTE, PAPER
+from methods.parts.mvtec import baseline_meta
 from methods.parts.mvtec.baseline import Baseline, OnDepth, OnVoxels
 
 if TYPE_CHECKING:
@@ -81,61 +81,35 @@ class _VariationModel(Baseline):
 class VoxelVM(_VariationModel, OnVoxels):
     """An anomaly is a voxel that deviates from the mean of nominal ones.
 
-    Re-implemented, details of the original unpublished. Known of it: a grid of 64 voxels a side, -1 where empty; 20
-    rotations of every sample by up to 5 degrees about the normal of the background; scores projected by the camera; the
-    largest pixel is the image's score. Chosen here: cubic voxels, a camera fitted to the points, the largest score
+    Re-implemented, details of the original unpublished. Given in the paper: a grid of 64 voxels a side, -1 where empty;
+    20 rotations of every sample by up to 5 degrees about the normal of the background; scores projected by the camera;
+    the largest pixel is the image's score. Chosen by us: cubic voxels, a camera fitted to the points, the largest score
     along a ray, the mean over channels, and the smallest deviations: 1/255 of colours, else that of a smoothed
     frequency.
 
     Parameters
     ----------
-    rgb
-        ``on``: a voxel holds the mean colour of its points; ``off``: whether it has any.
-    rotations
-        Angles of each training sample.
     grid
         Voxels along a side of the cube about the training clouds.
-    rays
-        Side of the image of rays that scores are projected with, before it is resized to the image.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="voxel-vm",
-        title="VoxelVM",
-        family=FAMILY,
-        paper=PAPER,
-        presets={"quick": {"rotations": 10, "grid": 32, "rays": 112}},
-        needs=("measured",),
-        note=NOTE,
-    )
+    meta: ClassVar[Meta] = baseline_meta("voxel-vm", "VoxelVM", {"rotations": 10, "grid": 32, "rays": 112})
 
 
 @dataclass(kw_only=True, eq=False)
 class DepthVM(_VariationModel, OnDepth):
     """An anomaly is a pixel that deviates from the mean of nominal ones.
 
-    Re-implemented, details of the original unpublished. Known of it: distances to the camera's centre, 0 where none was
-    measured; 20 rotations of every sample by up to 5 degrees about the normal of the background; pixels without a point
-    are scored; the largest pixel is the image's score. Chosen here: a camera fitted to the points, distances scaled to
-    the training samples' range, how a rotated sample is drawn, the mean over channels, and the smallest deviations:
-    1 mm of distances, 1/255 of colours.
+    Re-implemented, details of the original unpublished. Given in the paper: distances to the camera's centre, 0 where
+    none was measured; 20 rotations of every sample by up to 5 degrees about the normal of the background; pixels
+    without a point are scored; the largest pixel is the image's score. Chosen by us: a camera fitted to the points,
+    distances scaled to the training samples' range, how a rotated sample is drawn, the mean over channels, and the
+    smallest deviations: 1 mm of distances, 1/255 of colours.
 
     Parameters
     ----------
-    rgb
-        ``on``: three channels of colour follow the distance; ``off``: the distance alone.
-    rotations
-        Angles of each training sample.
     size
         Side of the square that images are resized to; 0 for the size of the first training image.
     """
 
-    meta: ClassVar[Meta] = Meta(
-        name="depth-vm",
-        title="DepthVM",
-        family=FAMILY,
-        paper=PAPER,
-        presets={"quick": {"rotations": 10, "size": 128}},
-        needs=("measured",),
-        note=NOTE,
-    )
+    meta: ClassVar[Meta] = baseline_meta("depth-vm", "DepthVM", {"rotations": 10, "size": 128})

@@ -27,7 +27,13 @@ _NETWORK = "network."
 
 @dataclass(kw_only=True, eq=False)
 class Baseline:
-    """A model of a representation; subclasses say of which, and which model."""
+    """A model of a representation; subclasses say of which, and which model.
+
+    Parameters
+    ----------
+    rotations
+        Angles of each training sample.
+    """
 
     meta: ClassVar[Meta]
 
@@ -56,7 +62,17 @@ class Baseline:
 
 @dataclass(kw_only=True, eq=False)
 class OnVoxels(Baseline):
-    """A baseline on a grid of voxels."""
+    """A baseline on a grid of voxels.
+
+    Parameters
+    ----------
+    rgb
+        ``on``: a voxel holds the mean colour of its points; ``off``: whether it has any.
+    grid
+        Voxels along a side of the cube about the training clouds, a power of two.
+    rays
+        Side of the image of rays that scores are projected with, before it is resized to the image.
+    """
 
     grid: int = 64
     rays: int = 256
@@ -73,7 +89,15 @@ class OnVoxels(Baseline):
 
 @dataclass(kw_only=True, eq=False)
 class OnDepth(Baseline):
-    """A baseline on depth images."""
+    """A baseline on depth images.
+
+    Parameters
+    ----------
+    rgb
+        ``on``: three channels of colour follow the distance; ``off``: the distance alone.
+    size
+        Side of the square that images are resized to, a power of two.
+    """
 
     size: int = 0
 
