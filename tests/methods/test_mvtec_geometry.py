@@ -18,8 +18,9 @@ from samples import no_progress
 from harness.contract import MethodError, UnsupportedError
 from harness.data.eyecandies import Eyecandies
 from harness.data.toy_scene import LOOKS, draw_scene, render
+from harness.geometry import valid_points
 from methods.parts.mvtec.camera import Camera, Correspondences, fit_camera
-from methods.parts.mvtec.cloud import Pivot, find_pivot, valid_pixels
+from methods.parts.mvtec.cloud import Pivot, find_pivot
 from methods.parts.mvtec.depth import DepthImage
 from methods.parts.mvtec.voxels import VoxelGrid
 
@@ -112,7 +113,7 @@ def test_the_plane_is_found_below_an_object_and_the_same_with_the_same_seed(kind
     again = find_pivot(cloud, 3)
     assert np.array_equal(pivot.axis, again.axis)
     assert np.array_equal(pivot.centre, again.centre)
-    centroid = cloud[valid_pixels(cloud)].astype(np.float64).mean(axis=0)
+    centroid = cloud[valid_points(cloud)].astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(np.cross(centroid - pivot.centre, pivot.axis), 0, atol=1e-9)
     assert abs(pivot.centre @ NORMAL - 0.5 / np.linalg.norm([0.1, -0.15, 1.0])) < 2e-3
 
@@ -130,10 +131,10 @@ def test_a_cloud_without_a_border_turns_about_its_own_plane() -> None:
 def test_voxels_and_their_rotation_equal_the_oracle(kind, rgb) -> None:
     samples = [scene(s, kind=kind, bump=0.1) for s in range(2)]
     grid = fitted(VoxelGrid(grid=6, rgb=rgb, rays=4), samples)
-    clouds = [sample.measured[valid_pixels(sample.measured)] for sample in samples]
+    clouds = [sample.measured[valid_points(sample.measured)] for sample in samples]
     corner, side = oracle.cube(clouds)
     np.testing.assert_allclose(np.array([*grid.corner, grid.side]), [*corner, side], atol=1e-6)
-    colours = samples[0].rgb[valid_pixels(samples[0].measured)]
+    colours = samples[0].rgb[valid_points(samples[0].measured)]
     encoded = grid.encode(samples[0]).values.numpy()
     expected = oracle.voxelise(clouds[0], colours, grid.corner, grid.side, 6, rgb)
     np.testing.assert_allclose(encoded, expected, atol=1e-6)
@@ -193,7 +194,7 @@ def test_a_rotated_depth_image_equals_the_oracle(kind) -> None:
     image = fitted(DepthImage(size=0, rgb=True), [sample])
     (drawn,) = image.rotated(sample, [5.0], seed=1)
     pivot = find_pivot(sample.measured, 1)
-    valid = valid_pixels(sample.measured)
+    valid = valid_points(sample.measured)
     moved = [oracle.rotate(point, pivot.axis, pivot.centre, 5.0) for point in sample.measured[valid]]
     if kind == "pinhole":
         middle = 23.25
@@ -220,7 +221,7 @@ def test_no_rotation_draws_the_image_itself_with_the_colours_of_holes() -> None:
     (drawn,) = image.rotated(sample, [0.0], seed=1)
     np.testing.assert_allclose(drawn.numpy(), image.encode(sample).values.numpy(), atol=1e-5)
     depth = drawn[0].numpy()
-    valid = valid_pixels(sample.measured)
+    valid = valid_points(sample.measured)
     assert depth[valid].min() == pytest.approx(0, abs=1e-6)
     assert depth[valid].max() == pytest.approx(1, abs=1e-6)
     assert not depth[~valid].any()

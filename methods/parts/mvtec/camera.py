@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import MethodError, UnsupportedError
-from methods.parts.mvtec.cloud import valid_pixels
+from harness.geometry import valid_points
 
 __all__ = ["CAMERA_POINTS", "Camera", "Correspondences", "common_camera", "fit_camera", "own_camera"]
 
@@ -37,7 +37,7 @@ class Correspondences:
     @classmethod
     def draw(cls, xyz: NDArray[np.float32], count: int, rng: np.random.Generator) -> Correspondences:
         """Draw ``count`` different valid pixels of a cloud (H, W, 3), or all where it has fewer."""
-        rows, columns = np.nonzero(valid_pixels(xyz))
+        rows, columns = np.nonzero(valid_points(xyz))
         if len(rows) > count:
             chosen = rng.choice(len(rows), count, replace=False)
             rows, columns = rows[chosen], columns[chosen]

@@ -45,8 +45,6 @@ class Pivot:
         return turned
 
 
-
-
 def find_pivot(xyz: NDArray[np.float32], seed: int) -> Pivot:
     """Return the normal of the background plane through the plane's point nearest to the centroid of the cloud.
 
@@ -62,7 +60,7 @@ def find_pivot(xyz: NDArray[np.float32], seed: int) -> Pivot:
     """
     ring = np.ones(xyz.shape[:2], np.bool_)
     ring[BORDER:-BORDER, BORDER:-BORDER] = False
-    valid = valid_pixels(xyz)
+    valid = valid_points(xyz)
     cloud = xyz[valid].astype(np.float64)
     border = xyz[valid & ring].astype(np.float64)
     on_plane = _largest_plane(border, np.random.default_rng(seed)) if len(border) >= 3 else cloud

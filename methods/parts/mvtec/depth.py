@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contract import Progress, Sample
+from harness.geometry import valid_points
 from methods.parts.inputs import measured_cloud
 from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
-from methods.parts.mvtec.cloud import Pivot, find_pivot, valid_pixels
+from methods.parts.mvtec.cloud import Pivot, find_pivot
 from methods.parts.mvtec.representation import Encoded
 from methods.parts.patch_maps import enlarge
 
@@ -71,7 +72,7 @@ class DepthImage:
         for position, sample in enumerate(samples):
             progress("range", position, len(samples))
             xyz = measured_cloud(sample)
-            distances = self._camera_of(xyz).distance(xyz[valid_pixels(xyz)])
+            distances = self._camera_of(xyz).distance(xyz[valid_points(xyz)])
             ends.append(np.array([distances.min(), distances.max()]))
         progress("range", len(samples), len(samples))
         self.nearest, self.farthest = float(np.min(ends)), float(np.max(ends))
@@ -81,7 +82,7 @@ class DepthImage:
         """Return a sample's image; it has a camera of its own where the training samples have none in its size."""
         xyz = measured_cloud(sample)
         points, colours = self._reduced(sample, xyz)
-        valid = valid_pixels(points)
+        valid = valid_points(points)
         depth = np.zeros(self.shape, np.float32)
         depth[valid] = self._scaled(self._camera_of(xyz).distance(points[valid]))
         return Encoded(self._stacked(depth, colours).to(self._device), (xyz.shape[0], xyz.shape[1]))
@@ -164,7 +165,7 @@ class DepthImage:
         self, points: NDArray[np.float32], colours: NDArray[np.uint8], camera: Camera, pivot: Pivot, angle: float
     ) -> Tensor:
         """Return the image of points (h, w, 3) with colours (h, w, 3), rotated."""
-        valid = valid_pixels(points)
+        valid = valid_points(points)
         turned = pivot.turn(points[valid], angle)
         pixels, inside = self._pixels(camera.project(turned))
         distances = camera.distance(turned)[inside]

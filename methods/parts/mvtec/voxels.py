@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Progress, Sample
+from harness.geometry import valid_points
 from methods.parts.inputs import measured_cloud
 from methods.parts.mvtec.camera import CAMERA_POINTS, Camera, Correspondences, common_camera, own_camera
-from methods.parts.mvtec.cloud import find_pivot, valid_pixels
+from methods.parts.mvtec.cloud import find_pivot
 from methods.parts.mvtec.representation import Encoded
 from methods.parts.patch_maps import enlarge
 
@@ -61,7 +62,7 @@ class VoxelGrid:
         for position, sample in enumerate(samples):
             progress("geometry", position, len(samples))
             xyz = measured_cloud(sample)
-            points = xyz[valid_pixels(xyz)]
+            points = xyz[valid_points(xyz)]
             low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
             if not position:
                 self.size = (xyz.shape[0], xyz.shape[1])
@@ -146,7 +147,7 @@ class VoxelGrid:
 
     @staticmethod
     def _points(sample: Sample, xyz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        valid = valid_pixels(xyz)
+        valid = valid_points(xyz)
         return xyz[valid], sample.rgb[valid]
 
     def _fill(self, points: NDArray[np.floating], colours: NDArray[np.uint8]) -> Tensor:
