@@ -14,6 +14,7 @@ import click
 from harness.cli.options import FILE, UserPath, device_option, unverified_option, weights_dir_option
 from harness.cli.output import counted, echo_notes, warn
 from harness.errors import ExitCode, UsageError
+from harness.running.verdicts import FALSE_ALARMS
 
 if TYPE_CHECKING:
     from harness.data.pairs import NewFiles
@@ -50,7 +51,7 @@ _PLURALS = {"anomaly": "anomalies", "error": "errors"}
 @click.option(
     "--false-alarms",
     type=float,
-    default=0.01,
+    default=FALSE_ALARMS,
     show_default=True,
     help="Share of good parts that may be called anomalies: thresholds are set for it on nominal samples that the "
     "method was not fitted on.",
@@ -145,16 +146,31 @@ def _samples(
 
 
 def _listed() -> Iterator[NewFiles]:
-    """Yield the samples of the lines of standard input as they come; ids that came before get a number."""
+    """Yield the samples of the lines of standard input as they come; ids that came before get a number.
+
+    Raises
+    ------
+    UsageError
+        At the end, where no line named a sample.
+    """
     from harness.data.pairs import parse_line
 
     buffered = sys.stdin.buffer
-    seen: Counter[str] = Counter()
+    given: set[str] = set()
+    highest: Counter[str] = Counter()
     # Without a buffer: one that a thread waits at keeps Python from ending on Ctrl-C.
     for line in getattr(buffered, "raw", buffered):
         text = line.decode("utf-8", errors="replace").rstrip("\r\n")
         if not text.strip():
             continue
         one = parse_line(text)
-        seen[one.id] += 1
-        yield one if seen[one.id] == 1 else replace(one, id=f"{one.id}-{seen[one.id]}")
+        id, highest[one.id] = one.id, highest[one.id] or 1
+        while id in given:
+            highest[one.id] += 1
+            id = f"{one.id}-{highest[one.id]}"
+        given.add(id)
+        yield replace(one, id=id)
+    if not given:
+        raise UsageError(
+            "Standard input names no sample: check the command before the pipe, or name the samples with --in DIR."
+        )

@@ -63,6 +63,17 @@ def light(results: Store) -> Path:
     return path
 
 
+@pytest.fixture
+def listed(environment: dict[str, str]):
+    """Predict the samples of a text on standard input."""
+
+    def call(fitted: Path, text: str, *more: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness", "predict", str(fitted), "--in", "-", *map(str, more)]
+        return subprocess.run(command, env=environment, input=text, capture_output=True, text=True, check=False)
+
+    return call
+
+
 def lines(text: str) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in text.splitlines()]
     assert all(tuple(line) == KEYS for line in found)
@@ -187,6 +198,30 @@ def test_listed_samples_are_answered_as_they_come_and_an_interrupt_loses_none(
     assert [answer["id"] for answer in answers] == ["000", "000-2", "no sample"]
     assert answers[0]["score"] == answers[1]["score"]
     assert "RGB<TAB>XYZ" in answers[2]["error"]
+
+
+def test_listed_samples_of_one_name_have_files_of_their_own(
+    listed, light: Path, tiny_mvtec: Path, tmp_path: Path
+) -> None:
+    hole, names = tiny_mvtec / "bagel" / "test" / "hole", ("a-2", "a", "a", "a", "a-2")
+    asked = []
+    for index, name in enumerate(names):
+        rgb = tmp_path / str(index) / f"{name}.png"
+        rgb.parent.mkdir()
+        shutil.copy(hole / "rgb" / "000.png", rgb)
+        asked.append(f"{rgb}\t{hole / 'xyz' / '000.tiff'}\n")
+    done = listed(light, "".join(asked), "--out", tmp_path / "maps", "--no-pictures", "--json", "lines")
+    assert done.returncode == 0, done.stderr
+    found = lines(done.stdout)
+    assert [line["id"] for line in found] == ["a-2", "a", "a-3", "a-4", "a-2-2"]
+    assert len(list((tmp_path / "maps").iterdir())) == len({line["map"] for line in found}) == len(names)
+
+
+@pytest.mark.parametrize("text", ["", "\n  \n"])
+def test_nothing_listed_is_no_shift_of_good_parts(listed, light: Path, text: str) -> None:
+    done = listed(light, text, "--fail-on-anomaly")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no sample" in done.stderr
 
 
 def test_two_hundred_samples_take_one_process(harness, light: Path, tiny_mvtec: Path, tmp_path: Path) -> None:
