@@ -52,8 +52,9 @@ class Output:
 
     def __init__(self, out: Path | None, *, one: bool, pictures: bool, as_json: bool) -> None:
         self._out, self._pictures, self._as_json = out, pictures, as_json
-        self._is_file = out is not None and bool(out.suffix) and not out.is_dir()
-        if self._is_file and not one:
+        no_folder = out is not None and bool(out.suffix) and not out.is_dir()
+        self._is_file = one and no_folder
+        if out is not None and not one and (out.is_file() or (no_folder and out.suffix == _MAP)):
             raise UsageError(f"{out} is a file, and several samples have a map each: name a folder with --out.")
         if out is not None and self._is_file and out.suffix != _MAP:
             raise UsageError(f"The map's file must end in {_MAP}, not '{out.suffix}': write '--out map{_MAP}'.")
