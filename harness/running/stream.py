@@ -101,8 +101,8 @@ def _answer(method: FittedMethod, files: NewFiles, read: _Read) -> Answer:
         return Answer(files, None, read.error)
     try:
         return Answer(files, method.predict_sample(read.sample))
-    except HarnessError as error:
-        return Answer(files, None, str(error))
+    except Exception as error:
+        return Answer(files, None, _sentence(error, files))
 
 
 def _read(reader: SampleReader, one: NewFiles) -> _Read:
@@ -110,5 +110,13 @@ def _read(reader: SampleReader, one: NewFiles) -> _Read:
         return _Read(None, one.problem)
     try:
         return _Read(reader.read(one.rgb, one.xyz, one.camera, id=one.id))
-    except HarnessError as error:
-        return _Read(None, str(error))
+    except Exception as error:  # what reading or cleaning an odd file raises, or too little memory
+        return _Read(None, _sentence(error, one))
+
+
+def _sentence(error: Exception, files: NewFiles) -> str:
+    """Return why a sample has no prediction; the type of an error that was not written for users is named."""
+    if isinstance(error, HarnessError):
+        return str(error)
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{files.rgb} and {files.xyz} can't be predicted ({reason})."
