@@ -17,6 +17,9 @@ Verdict = Literal["anomaly", "good", "undecided"]
 FALSE_ALARMS = 0.01
 """Share of good parts that may be called anomalies, where nothing else is asked for."""
 
+_READ_BY_FIT = "(which fit also read)"
+_UNKNOWN = "No threshold is known, for the file holds no scores of nominal samples: give one with --threshold T."
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
@@ -69,29 +72,41 @@ def decision_rule(
         raise UsageError(f"The share of false alarms is {false_alarms}: give a number from 0 to below 1.")
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"The threshold is {threshold}: give a number on the scale of the scores.")
-    peaks = nominal.peaks if nominal is not None else ()
-    level = threshold_at(peaks, false_alarms).value if peaks else None
+    level = threshold_at(nominal.peaks, false_alarms) if nominal is not None and nominal.peaks else None
+    pixel_threshold = None if level is None else level.value
     if threshold is not None:
-        return DecisionRule(threshold, level, f"Above {threshold:g}, the threshold that was given.")
+        source = "" if nominal is None else nominal.source
+        meaning = f"Above {threshold:g}, the threshold that was given. {_meaning_of_level(level, source)}"
+        return DecisionRule(threshold, pixel_threshold, meaning)
     if nominal is None:
-        return DecisionRule(
-            None,
-            None,
-            "No threshold is known, for the method's cell had no nominal samples to set one on: give one with "
-            "--threshold T.",
-        )
+        return DecisionRule(None, None, _UNKNOWN)
     found = threshold_at(nominal.scores, false_alarms)
-    return DecisionRule(found.value, level, _meaning(found, nominal.source))
+    return DecisionRule(found.value, pixel_threshold, _meaning(found, nominal.source))
 
 
 def _meaning(found: Threshold, source: str) -> str:
-    """Return in words what a threshold stands for."""
-    expected = f"{_percent(found.attainable)} of good parts are expected above {found.value:g}"
-    on = f"{found.nominal} {source}"
-    if found.rate == 0:
-        return f"{expected}, the largest score of {on}."
-    few = f", which are too few for {_percent(found.rate)}" if found.attainable > found.rate else ""
-    return f"{expected}, the threshold set on {on}{few}."
+    """Return in words what the threshold of scores stands for."""
+    what = "largest score of" if found.rate == 0 else "threshold set on"
+    return f"{_share(found, source)} of good parts are expected above {found.value:g}, the {what} {_on(found, source)}."
+
+
+def _meaning_of_level(found: Threshold | None, source: str) -> str:
+    """Return in words what the threshold of maps stands for."""
+    if found is None:
+        return "No regions are marked, for the file holds no peaks of nominal samples' maps."
+    what = "highest peak of" if found.rate == 0 else "level set on"
+    expected = f"{_share(found, source)} of good parts are expected to have regions"
+    return f"{expected}, above {found.value:g}, the {what} {_on(found, source)}."
+
+
+def _share(found: Threshold, source: str) -> str:
+    """Return the expected share of good parts; scores that fit has lowered make it the least that is expected."""
+    return f"{'At least ' if source.endswith(_READ_BY_FIT) else ''}{_percent(found.attainable)}"
+
+
+def _on(found: Threshold, source: str) -> str:
+    few = f", which are too few for {_percent(found.rate)}" if 0 < found.rate < found.attainable else ""
+    return f"{found.nominal} {source}{few}"
 
 
 def _percent(share: float) -> str:

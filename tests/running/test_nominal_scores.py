@@ -12,6 +12,7 @@ from harness.data.folder import FolderDataset
 from harness.data.open import open_dataset
 from harness.data.splits import load_split
 from harness.files.imports import import_class
+from harness.running.verdicts import decision_rule
 from harness.store.decisions import Decisions
 from harness.store.details import read_details
 from harness.store.fitted import read_nominal
@@ -63,6 +64,7 @@ def test_it_says_where_fit_also_read_them(run, data: Path) -> None:
     write_sample(data / "bagel" / "validation", "000", 50, "good")
     _, nominal = run("mvtec3d", "3", method="calibrated")
     assert nominal.source == "validation samples (which fit also read)"
+    assert decision_rule(nominal).meaning.startswith("At least 50% of good parts")
 
 
 def test_else_training_samples_that_the_shots_leave_out(run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,17 +36,31 @@ def test_it_is_said_where_there_are_too_few_samples() -> None:
     assert "too few for 1%" in rule.meaning
 
 
+def test_scores_that_fit_has_read_promise_the_least_alone() -> None:
+    rule = decision_rule(replace(NOMINAL, source="validation samples (which fit also read)"), 0.05)
+    assert rule.meaning.startswith("At least 5% of good parts")
+    assert decision_rule(NOMINAL, 0.05).meaning.startswith("5% of good parts")
+
+
 def test_a_threshold_that_is_given_decides_and_regions_keep_their_level() -> None:
     rule = decision_rule(NOMINAL, 0.05, 3.25)
     assert (rule.threshold, rule.pixel_threshold) == (3.25, 190.5)
-    assert "given" in rule.meaning
+    given, of_regions = rule.meaning.split(". ")
+    assert given == "Above 3.25, the threshold that was given"
+    assert "5% of good parts" in of_regions
+    assert "regions, above 190.5, the level set on 199 validation samples" in of_regions
+    assert "highest peak of 199 validation samples" in decision_rule(NOMINAL, 0.0, 3.25).meaning
+    assert "too few for 0.1%" in decision_rule(NOMINAL, 0.001, 3.25).meaning
 
 
 def test_without_nominal_samples_nothing_is_decided() -> None:
     rule = decision_rule(None)
     assert (rule.verdict(1e9), rule.pixel_threshold) == ("undecided", None)
     assert "--threshold" in rule.meaning
-    assert decision_rule(None, threshold=2.0).verdict(1e9) == "anomaly"
+    assert "the file holds no scores of nominal samples" in rule.meaning
+    given = decision_rule(None, threshold=2.0)
+    assert given.verdict(1e9) == "anomaly"
+    assert "No regions are marked" in given.meaning
 
 
 @pytest.mark.parametrize(("rate", "threshold"), [(1.0, None), (-0.1, None), (float("nan"), None), (0.1, float("inf"))])
