@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 from harness.metrics.decisions import RATES
 from harness.report.grid import Column, Grid, Row, Value, missing, range_text
@@ -75,15 +74,26 @@ def threshold_sources(decisions: Iterable[Decisions]) -> str:
 
 
 def attainable_text(points: Sequence[OperatingPoint]) -> str:
-    """Return that a rate can't be aimed at with so few nominal samples, as part of a sentence; empty where it can."""
-    lacking = [point for point in points if point.rate and point.attainable > point.rate]
+    """Return where more false alarms are expected than the target rate, as part of a sentence; empty where nowhere.
+
+    Parameters
+    ----------
+    points
+        At one rate, one for each category.
+    """
+    lacking = [point for point in points if point.attainable > point.rate]
     if not lacking:
         return ""
-    expected = fmean(point.attainable for point in points)
-    return (
-        f"too few nominal samples for {lacking[0].rate:.0%}: their largest score is the threshold, and "
-        f"{expected:.1%} false alarms are expected"
-    )
+    shares = [point.attainable for point in lacking]
+    low, high = f"{100 * min(shares):.1f}", f"{100 * max(shares):.1f}"
+    expected = f"{low if low == high else f'{low} to {high}'}% false alarms are expected"
+    rate = lacking[0].rate
+    if not rate:
+        return f"the largest nominal score is the threshold, and {expected}"
+    if len(lacking) == len(points):
+        return f"too few nominal samples for {rate:.0%}: their largest score is the threshold, and {expected}"
+    where = f"in {len(lacking)} of {len(points)} categories"
+    return f"too few nominal samples for {rate:.0%} {where}: there the largest score is the threshold, and {expected}"
 
 
 def decision_grid(group: Group) -> Grid | None:

@@ -51,11 +51,12 @@ def test_intervals_of_shares_are_exact():
             share_interval(count, total)
 
 
-def test_intervals_hold_the_true_rates_of_known_distributions_in_95_percent_of_500_repeats():
+@pytest.mark.parametrize("count", [20, 60])
+def test_intervals_hold_the_true_rates_of_known_distributions_in_95_percent_of_500_repeats(count: int) -> None:
     draw = np.random.default_rng(19)
     held = np.zeros((500, 3, 2), dtype=bool)
     for repeat in range(500):
-        nominal, good, anomalous = draw.normal(size=60), draw.normal(size=40), draw.normal(2.0, 1.5, size=50)
+        nominal, good, anomalous = draw.normal(size=count), draw.normal(size=40), draw.normal(2.0, 1.5, size=50)
         for place, rate in enumerate((0.0, 0.01, 0.05)):
             threshold = threshold_at(nominal, rate).value
             outcome = decide(threshold, [0] * 40 + [1] * 50, [*good, *anomalous])
@@ -88,9 +89,27 @@ def test_categories_are_counted_together():
 def test_a_rate_that_so_few_nominal_samples_cannot_stand_for_has_a_footnote():
     few = decision_grid(group_of(decided("bagel", nominal=20)))
     assert "4.8% false alarms are expected" in numbers(few)["cfm", "missed_1"]["note"]
-    assert "expected" not in numbers(few)["cfm", "missed_0"]["note"]
-    enough = decision_grid(group_of(decided("bagel", nominal=99)))
-    assert not [note for note in enough.notes if "expected" in note]
+    assert "too few nominal samples for 1%:" in numbers(few)["cfm", "missed_1"]["note"]
+    enough = numbers(decision_grid(group_of(decided("bagel", nominal=99))))
+    assert not [rate for rate in (1, 5) if "expected" in enough["cfm", f"missed_{rate}"]["note"]]
+
+
+@pytest.mark.parametrize(("nominal", "expected"), [(20, "4.8%"), (99, "1.0%")])
+def test_no_false_alarms_can_be_aimed_at_and_some_are_expected(nominal: int, expected: str) -> None:
+    grid = decision_grid(group_of(decided("bagel", nominal=nominal)))
+    note = numbers(grid)["cfm", "missed_0"]["note"]
+    assert f"the largest nominal score is the threshold, and {expected} false alarms are expected" in note
+
+
+def test_a_footnote_counts_the_categories_that_have_too_few_nominal_samples() -> None:
+    some = [decided("bagel", nominal=20), decided("carrot", nominal=200)]
+    (note, none) = (numbers(decision_grid(group_of(*some)))["cfm", f"missed_{rate}"]["note"] for rate in (1, 0))
+    assert "too few nominal samples for 1% in 1 of 2 categories: there" in note
+    assert "4.8% false alarms are expected" in note
+    assert "0.5 to 4.8% false alarms are expected" in none
+    every = decision_grid(group_of(some[0], decided("carrot", nominal=49)))
+    assert "2.0 to 4.8% false alarms are expected" in numbers(every)["cfm", "missed_1"]["note"]
+    assert "categories" not in numbers(every)["cfm", "missed_1"]["note"]
 
 
 def test_what_has_no_thresholds_is_a_dash_with_its_reason_and_without_any_there_is_no_table():
