@@ -202,12 +202,13 @@ def command(
     elsewhere = write_plan is not None or launching.on_slurm
     devices = device if elsewhere else choose_devices(device)
     sizes = shots or _default_shots(suites, checkpoint)
+    base = (NONE,) if shares or not conditions else ()
     selection = Selection(
         methods=methods,
         dataset=dataset or (_found_dataset(chosen["data"]) if not suites else DEFAULT_DATASET),
         shots=tuple(map(parse_shots, sizes)),
         checkpoint=checkpoint,
-        conditions=(*(conditions or (NONE,)), *(f"contaminate:{share}" for share in shares)),
+        conditions=(*base, *conditions, *(f"contaminate:{share}" for share in shares)),
         cache=not no_cache,
         machines=() if elsewhere else tuple(map(machine_of, devices)),
         **chosen,

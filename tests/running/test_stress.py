@@ -308,6 +308,13 @@ def test_the_command_line_measures_conditions_and_tells_of_each(run, harness, tm
     assert "no condition" in wrong.stderr
 
 
+def test_contaminated_training_is_measured_beside_none_whatever_other_conditions_are_named(run) -> None:
+    for typed, expected in (((), []), (("--condition", "light:0.7"), ["light:0.7"])):
+        planned = json.loads(run(*typed, "--contaminate", "0.2", "--dry-run", "--json").stdout)
+        measured = [cell.get("condition", "none") for cell in planned["cells"]]
+        assert measured == ["none", *expected, "contaminate:0.2"]
+
+
 def test_a_worker_that_takes_too_long_keeps_what_it_has_measured(run, tmp_path: Path) -> None:
     assert run("--condition", "none").returncode == 0
     late = run("--condition", "none,light:0.7,blur:1", "--timeout", "0.2s")
