@@ -32,7 +32,7 @@ class DecisionRule:
     pixel_threshold
         What is above it on a map is marked as a region; None where it is not known.
     meaning
-        Where both come from, a sentence.
+        Where the threshold comes from, in words; for one that was given, where the pixel threshold comes from, too.
     """
 
     threshold: float | None
