@@ -93,7 +93,7 @@ def run(
     categories
         Names or globs; all of the dataset where empty.
     shots, splits
-        Training-set sizes (numbers from 1 on, or ``full``) and names of few-shot lists.
+        Training-set sizes (numbers of 1 or more, or ``full``) and names of few-shot lists.
     preset, weights
         As ``harness run --preset`` and ``--weights``.
     devices

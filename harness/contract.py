@@ -150,9 +150,10 @@ class Meta:
     uses_torch
         Whether the method uses torch. Where it does not, its cells start seconds earlier on a CPU.
     uses_gpu
-        Whether the method computes on the device that it is given. Where it does not, a cluster lends its cells no GPU.
+        Whether the method computes on the device that it is given. Where it does not, a cluster allocates no GPU for
+        its cells.
     cores
-        Cores that a cell can keep busy: as many a cluster lends it.
+        Cores that a cell can keep busy; a cluster allocates this many.
     cache_order
         Among methods of a family, those with a higher number run first on a category: what they add to the cache
         (:class:`UsesCache`) serves those with a lower number.
@@ -160,9 +161,9 @@ class Meta:
         Those of :data:`OPTIONAL_FIELDS` that every sample must have; the others are None. On a dataset that does not
         offer them the method's cells are unsupported. Every dataset offers ``measured``.
     tolerates_missing
-        What it does without, ``rgb`` or ``xyz`` or both: its predictions mean something where a test sample has a black
-        image, or no points. Where it uses what is missing and does not name it here, its cells are unsupported under
-        the conditions ``missing:rgb`` and ``missing:xyz``.
+        Modalities that may be missing at test time, ``rgb`` or ``xyz`` or both: predictions stay meaningful where a
+        test sample has a black image, or no points. Where it uses what is missing and does not name it here, its cells
+        are unsupported under the conditions ``missing:rgb`` and ``missing:xyz``.
     note
         What a reader of its numbers must know, part of a sentence: a footnote of its rows in tables.
     """
@@ -299,7 +300,7 @@ class ChoosesModalities(Protocol):
 
 @runtime_checkable
 class UsesValidation(Protocol):
-    """A method that fit alone does not do for: it also looks at nominal samples that it is not trained on.
+    """A method that also needs nominal samples it is not trained on.
 
     They are those of the validation split that the authors of the dataset drew, all of them however few the training
     samples are. Where a dataset has none, the method's cells are unsupported.

@@ -31,7 +31,7 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The request itself is wrong: an unknown name, a value out of range, a folder that is no dataset."""
+    """The request itself is wrong: an unknown name, a value out of range, a folder that is not a dataset."""
 
     exit_code = ExitCode.USAGE
 

@@ -223,7 +223,7 @@ def load_reference(reference: str) -> str:
     name = _require_contract(imported.type, imported.reference).meta.name
     rename = f"change the name in its Meta ({imported.reference})"
     if not is_plugin_name(name):
-        raise UsageError(f"'{name}' is no name for a method: {rename} to letters, digits, '_', '.' and '-'.")
+        raise UsageError(f"'{name}' is not a valid name for a method: {rename} to letters, digits, '_', '.' and '-'.")
     entry = entry_of(name)
     if entry is not None:
         if entry.value == f"{imported.type.__module__}:{imported.type.__qualname__}":
@@ -313,7 +313,7 @@ def _parse_one(part: str) -> list[MethodSpec]:
     match = _SPEC.match(part)
     if match is None:
         raise UsageError(
-            f"'{part}' is no method: write a name, a name with parameters like 'cfm[epochs=50]', or FILE.py:CLASS "
+            f"'{part}' is not a method: write a name, a name with parameters like 'cfm[epochs=50]', or FILE.py:CLASS "
             "for a method that is not installed."
         )
     names = _names(match["name"])
@@ -331,7 +331,7 @@ def _names(pattern: str) -> list[str]:
         raise UsageError(f"There is no method '{pattern}': {nearest_names(pattern, method_names())}")
     usable = [name for name in names if _is_usable(name)]
     if not usable:
-        raise UsageError(f"None of the methods that '{pattern}' stands for can be used: {', '.join(names)}.")
+        raise UsageError(f"None of the methods that match '{pattern}' can be used: {', '.join(names)}.")
     return usable
 
 
@@ -341,7 +341,7 @@ def _parse_parameters(name: str, text: str) -> dict[str, ParameterValue]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
-            raise UsageError(f"'{part}' in '{name}[{text}]' is no parameter: write name=value.")
+            raise UsageError(f"'{part}' in '{name}[{text}]' is not a valid parameter: write name=value.")
         if key not in known:
             raise UsageError(f"Method '{name}' has no parameter '{key}': {nearest_names(key, known)}")
         if key in given:
@@ -382,7 +382,7 @@ def resolve(spec: MethodSpec, preset: str) -> dict[str, ParameterValue]:
     defaults = {name: parameter.default for name, parameter in parameters_of(spec.name).items()}
     values = defaults | dict(method.meta.presets.get(preset, {})) | dict(spec.parameters)
     with named_errors(f"Method '{spec}' can't be made", "mend its constructor"), suppress(UnsupportedError):
-        try:  # what it lacks on this machine is no fault of the combination: its cell will say so
+        try:  # what it lacks on this machine is not a fault of the combination: its cell will say so
             method(**values)
         except (TypeError, ValueError) as error:
             raise UsageError(f"Method '{spec}' can't be made: {error}.") from error

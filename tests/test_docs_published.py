@@ -99,7 +99,7 @@ def recomputed() -> Iterator[str]:
     yield f"`AUPRO@1% = {first} PRO(0) + {second} PRO({100 / 98:.4f}%)`"
     yield f"It can't exceed {second} + {first} PRO(0)"
     ones = [row.text for row in PUBLISHED.rows if row.table == "2"]
-    yield f"All {len(ones)} numbers of Table 2 lie between {min(ones)} and {max(ones)}: those near {second}"
+    yield f"All {len(ones)} numbers of Table 2 are between {min(ones)} and {max(ones)}: those near {second}"
     for metric, link in (("aupro_30_official", "is printed as"), ("aupro_1_official", "as")):
         yield f"{fmean(categories_of('ast', metric)):.4f} {link} {text_of('ast', metric)}"
     for method, metric in (("depth-vm", "aupro_30_official"), ("btf", "i_auroc")):

@@ -6,7 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 
 from harness.distribution import VERSION
@@ -26,12 +25,10 @@ def test_the_set_up_commands_stand_alone() -> None:
     assert "    pip install tox && tox" in lines
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
-def test_every_extra_is_named_and_every_named_extra_exists(page: str) -> None:
-    text = (TOP / page).read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*?) \| .* \|$", text[text.index("| extra |") :].partition("\n\n")[0], re.MULTILINE)
+def test_every_extra_is_named_and_every_named_extra_exists() -> None:
+    rows = re.findall(r"^\| (`.*?) \| .* \|$", README[README.index("| extra |") :].partition("\n\n")[0], re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
-    assert named == EXTRAS if page == "docs/install.md" else named | {"browser"} == EXTRAS
+    assert named == EXTRAS
 
 
 def test_it_cites_this_version_and_the_paper() -> None:

@@ -73,7 +73,7 @@ def test_resolution_is_named_then_preset_then_default() -> None:
         ("cfm[epochs=five]", "of type int"),
         ("cfm[epochs=5,epochs=6]", "given twice"),
         ("cfm[aggregate=produkt]", "did you mean 'product'"),
-        ("cfm[epochs=5", "is no method"),
+        ("cfm[epochs=5", "is not a method"),
     ],
 )
 def test_wrong_selections_name_the_nearest(text: str, said: str) -> None:

@@ -41,7 +41,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show where a cache lies and how it is made again; of features also the size by family, dataset and category."""
+    """Show where a cache is and how it is made again; of features also the size by family, dataset and category."""
     (cache,) = _named((name,))
     entries = cache.entries()
     facts, total = _plain(cache, entries), _Total.of(entries)
@@ -108,12 +108,12 @@ def _list(as_json: bool) -> None:
 
 
 def _caches() -> list[Cache]:
-    """Return all caches; raise PrerequisiteError where a file lies in their folder's place."""
+    """Return all caches; raise PrerequisiteError where a file is in their folder's place."""
     from harness.files.cache_dir import cache_dir
     from harness.files.caches import CACHES
 
     if cache_dir().exists() and not cache_dir().is_dir():
-        raise PrerequisiteError(f"{cache_dir()} is no folder: set HARNESS_CACHE to a folder that can be written.")
+        raise PrerequisiteError(f"{cache_dir()} is not a folder: set HARNESS_CACHE to a folder that can be written.")
     return list(CACHES.values())
 
 

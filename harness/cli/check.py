@@ -40,7 +40,7 @@ def command(form: str, as_json: bool, query: RecordQuery, store: Store, folder: 
     Exits with 4, and a table of what moved, where a metric fell by more than its tolerance, a cell of the leaderboard
     is missing or not ok, or latency or memory rose beyond the limits on equal hardware; with 5 where a line of the
     leaderboard can't be used; with 6 where nothing is measured, or nothing of a leaderboard could be compared. The
-    tolerances lie in tolerances.csv beside the leaderboards.
+    tolerances are in tolerances.csv, next to the leaderboards.
 
     \b
     harness check

@@ -69,7 +69,7 @@ def verify(folder: Path, dataset: str | None, categories: tuple[str, ...], fast:
     from harness.data.verify import verify_dataset
 
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: name the one with the categories' folders in it.")
+        raise UsageError(f"{folder} is not a folder: name the one with the categories' folders in it.")
     with _reading() as progress:
         report = verify_dataset(folder, dataset, categories=categories, fast=fast, progress=progress)
     if as_json:
@@ -93,8 +93,8 @@ def verify(folder: Path, dataset: str | None, categories: tuple[str, ...], fast:
     "--from",
     "source",
     metavar="URL|FILE",
-    help="A mirror, or an archive that is there. A folder, or an address that ends in a slash, holds several archives "
-    "under their published names.",
+    help="URL of a mirror, or path of an archive on disk. A folder, or a URL that ends in a slash, holds several "
+    "archives under their published names.",
 )
 @click.option("--md5", metavar="HEX", help="Digest of the archive; the published one by default.")
 @click.option("--yes", is_flag=True, help="Accept the licence without a question.")

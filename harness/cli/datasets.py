@@ -1,4 +1,4 @@
-"""``harness datasets``: where each dataset lies, what is missing, and the command that downloads it."""
+"""``harness datasets``: where each dataset is, what is missing, and the command that downloads it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 @data_option
 @json_option
 def command(data: Path | None, as_json: bool) -> None:
-    """List every known dataset: where it lies, its categories and samples, and what is missing.
+    """List every known dataset: where it is, its categories and samples, and what is missing.
 
     Only names of files are read; 'harness data verify DIR' reads the files.
 
@@ -39,7 +39,7 @@ def command(data: Path | None, as_json: bool) -> None:
     from harness.data.open import find_datasets
 
     if data is not None and not data.is_dir():
-        raise UsageError(f"{data} is no folder: name the one that holds the datasets with --data DIR.")
+        raise UsageError(f"{data} is not a folder: name the one that holds the datasets with --data DIR.")
     states = [_state(dataset.info, dataset.root) for dataset in find_datasets(data)]
     if as_json:
         print_json(states)
@@ -67,7 +67,7 @@ class _DatasetState:
 
 
 def _state(info: DatasetInfo, root: Path | None) -> _DatasetState:
-    """Return the state of a dataset with a root folder, None where it lies nowhere."""
+    """Return the state of a dataset with a root folder, None where it is nowhere."""
     name = info.name
     about = (name, info.title, info.licence, info.homepage)
     counts = {split: info.total(split) for split in _SPLITS}

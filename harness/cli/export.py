@@ -20,10 +20,10 @@ __all__ = ["command"]
 @unverified_option
 @device_option
 def command(fitted: Path, folder: Path, **options: Any) -> None:
-    """Write what a method has learned as ONNX, where that is the same function: the two mappings of the CFM family.
+    """Export a method's trained networks to ONNX, where the result is equivalent: the two mappings of the CFM family.
 
     FITTED is a file written by 'harness run --save-fitted'. Feature extractors, interpolation, distances and smoothing
-    are not exported. Each file is run by ONNX Runtime beside the method, and the largest difference is printed.
+    are not exported. Each file is compared with the method in ONNX Runtime, and the largest difference is printed.
 
     \b
     pip install 'ad3d-harness[onnx]'

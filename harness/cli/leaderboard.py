@@ -40,7 +40,7 @@ def command(
 ) -> int:
     """Show the committed leaderboard: accuracy, speed and memory of every cell, the best of each category in bold.
 
-    Cells of accepted submissions stand beside those that this project has measured, with the submission's name.
+    Cells of accepted submissions are listed with those that this project has measured, with the submission's name.
 
     \b
     harness leaderboard
@@ -72,7 +72,7 @@ def update(prune: bool, as_json: bool, query: RecordQuery, store: Store, folder:
 
     if prune and (query.device or query.statuses):
         raise UsageError(
-            "--prune drops lines of cells that no record is chosen of, on whatever device they were measured: "
+            "--prune drops every line without a selected record, whatever device measured it: "
             "leave out --device and --status."
         )
     scope = Scope(query, store, folder)

@@ -27,22 +27,22 @@ _VERBS = {
     "status": "Show which cells are measured, missing or failed.",
     "cancel": "End the pullers that were submitted to a cluster.",
     "compare": "Say which method is best, by how much, at what cost.",
-    "tables": "Print measured numbers beside published ones.",
+    "tables": "Print measured numbers next to published ones.",
     "plot": "Draw figures for a paper.",
-    "show": "Draw anomaly maps beside image, cloud and ground truth.",
+    "show": "Draw anomaly maps next to image, cloud and ground truth.",
     "report": "Write all results as HTML pages.",
     "merge": "Merge results folders into one.",
     "methods": "List methods and their parameters.",
     "quantities": "List every number of a record: unit, direction, meaning.",
-    "datasets": "List datasets: where they lie, what is missing.",
-    "splits": "List the fixed few-shot splits.",
-    "data": "Download a dataset, or check one.",
+    "datasets": "List datasets: where they are, what is missing.",
+    "splits": "List or store few-shot splits.",
+    "data": "Download, describe, show or check a dataset.",
     "weights": "List or download pretrained weights.",
     "cache": "Show or clear what can be made again.",
-    "verify": "Check that methods keep the contract; exit 3 if one does not.",
+    "verify": "Check that methods and dataset readers keep the contract.",
     "predict": "Decide with a fitted method which new samples are anomalies.",
     "export": "Write the networks of a fitted method as ONNX.",
-    "leaderboard": "Show the committed leaderboard, or update it.",
+    "leaderboard": "Show, update, submit to or verify the leaderboard.",
     "check": "Compare measured cells with the leaderboard; exit 4 if one is worse.",
     "env": "Print versions and hardware.",
 }
@@ -80,7 +80,7 @@ class _Verbs(click.Group):
             raise click.exceptions.Exit(ExitCode.OK) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; that the reader of a pipe has seen enough ends it and is no error, as it is to click."""
+        """Run a verb; that the reader of a pipe has seen enough ends it and is not an error, as it is to click."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -110,7 +110,7 @@ def cli(ctx: click.Context) -> None:
 
     \b
     harness run --methods cfm,cfm-t --shots 10      the embedded toy dataset, minutes on a CPU
-    harness tables                                  measured beside published
+    harness tables                                  measured next to published
 
     Settings: an option wins over a HARNESS_* variable, that over [tool.harness] in pyproject.toml or harness.toml.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 some cell or sample not ok, 4 regression, 5 prerequisite missing,

@@ -27,9 +27,9 @@ def command(folders: tuple[Path, ...], to: Path, as_json: bool) -> ExitCode:
     """Merge results folders into one: records, counts, maps, fitted methods and logs.
 
     Of the records of a cell on the same hardware the newest ok one counts, else the newest; each other one is listed
-    with what differs. Records of other hardware stay side by side; no mean is over several. Nothing is deleted: what
-    gives way in the folder that is merged into moves to its 'aside'; other folders stay as they are. The same command
-    goes on where a merge was interrupted.
+    with what differs. Records of other hardware stay side by side; no mean is over several. Nothing is deleted:
+    replaced files of the target folder move to its 'aside' folder; other folders stay as they are. The same command
+    continues an interrupted merge.
 
     Exits with 3 where a file was left out, or a cell is being measured; with 6 where there is no record.
 
@@ -59,7 +59,7 @@ def command(folders: tuple[Path, ...], to: Path, as_json: bool) -> ExitCode:
 def _conflict_text(conflict: Conflict) -> str:
     from harness.report.groups import cell_title
 
-    where = f", which lies in {conflict.moved_to} now" if conflict.moved_to else ""
+    where = f", which is now in {conflict.moved_to}" if conflict.moved_to else ""
     paths = f"{conflict.won} counts, not {conflict.lost}{where}"
     return f"{cell_title(conflict.cell)}: {paths}: {'; '.join(conflict.differs)}"
 

@@ -66,7 +66,7 @@ class NameList(_Names):
     name = "names"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Split a text; pass a tuple on. A list without a name is no list: it would choose nothing, or everything."""
+        """Split a text; pass a tuple on. A list without a name is refused: it would choose nothing, or everything."""
         if isinstance(value, tuple):
             return value
         names = tuple(split_list(str(value)))
@@ -89,7 +89,7 @@ class Duration(_Number):
         """Parse a text; pass a number on."""
         seconds = seconds_in(str(value).strip()) or 0.0
         if not 0 < seconds <= self._LONGEST:
-            self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 30d.", param, ctx)
+            self.fail(f"'{value}' is not a valid time: write 90s, 30m, 2h or 30d.", param, ctx)
         return seconds
 
 

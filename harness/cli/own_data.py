@@ -21,7 +21,7 @@ __all__ = ["describe", "show"]
 def describe(folder: Path, printed: bool, force: bool) -> None:
     """Look at FOLDER's files and write a commented dataset.toml, with each guess marked.
 
-    Where no folder tells training from test, samples.csv is written beside it: the list of the samples, a third of the
+    Where no folder tells training from test, samples.csv is written next to it: the list of the samples, a third of the
     good ones for the test.
 
     \b
@@ -35,7 +35,7 @@ def describe(folder: Path, printed: bool, force: bool) -> None:
     from harness.report.console import stderr
 
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: name the one with the images and clouds in it.")
+        raise UsageError(f"{folder} is not a folder: name the one with the images and clouds in it.")
     with Status("looking", console=stderr) as status:
         draft = draft_description(folder, status.update)
     if printed:

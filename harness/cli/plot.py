@@ -1,4 +1,4 @@
-"""``harness plot``: figures for papers, measured beside published."""
+"""``harness plot``: figures for papers, measured next to published."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def command(
     latency   distributions of raw times
     stress    accuracy by the level of a condition, with intervals of the differences to none
 
-    Of speed and shots, --source published draws the published numbers alone. Records that can't share a figure (another
-    dataset, preset, weights, number of training samples or split) are chosen by the options of these names.
+    For speed and shots, --source published draws the published numbers alone. A figure shows one dataset, preset and
+    weights, and, except for shots, one number of training samples and one split: select them with the options of the
+    same names.
 
     \b
     harness plot --source published --to figure1.pdf

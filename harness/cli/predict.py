@@ -32,8 +32,8 @@ _PLURALS = {"anomaly": "anomalies", "error": "errors"}
 @click.option(
     "--xyz",
     type=FILE,
-    help="Point of every pixel: TIFF, H x W x 3, float, metres, zeros where there is none; for a method fitted on own "
-    "data a file as theirs.",
+    help="Organised cloud: TIFF, H x W x 3, float, metres, zeros where there is no point; for a method fitted on own "
+    "data, a file in that data's format.",
 )
 @click.option("--camera", type=FILE, help="JSON file of a depth image's camera, where each image has its own.")
 @click.option(
@@ -56,7 +56,7 @@ _PLURALS = {"anomaly": "anomalies", "error": "errors"}
     help="Share of good parts that may be called anomalies: thresholds are set for it on nominal samples that the "
     "method was not fitted on.",
 )
-@click.option("--threshold", type=float, help="Threshold of scores, instead of the one set so.")
+@click.option("--threshold", type=float, help="Score threshold; replaces the one set by --false-alarms.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 7 where a sample is an anomaly.")
 @click.option("--method", metavar="FILE.py:CLASS", default="", help="Class of a method that is not installed.")
 @click.option("--no-clean", is_flag=True, help="The clouds' background is removed already.")

@@ -56,7 +56,7 @@ class Moment(_Number):
                 return datetime.fromisoformat(text).timestamp()
             return time.time() + Duration().convert(text, param, ctx)
         except (ValueError, OverflowError, OSError, click.BadParameter):
-            self.fail(f"'{value}' is no time: write 8h for 8 hours from now, or 2030-01-31T18:00.", param, ctx)
+            self.fail(f"'{value}' is not a valid time: write 8h for 8 hours from now, or 2030-01-31T18:00.", param, ctx)
 
 
 def refuse_beside_plan(ctx: click.Context) -> None:
@@ -65,7 +65,7 @@ def refuse_beside_plan(ctx: click.Context) -> None:
     for param in ctx.command.params:
         if param.name not in _BESIDE_PLAN and was_typed(ctx, param.name or ""):
             raise UsageError(
-                f"{param.opts[0]} is decided by the plan, beside which only {beside} go: write a new one with "
+                f"{param.opts[0]} can't be combined with --plan; only {beside} can: write a new plan with "
                 "'harness run --methods NAME --write-plan FILE'."
             )
 
@@ -95,7 +95,7 @@ def pull(
     most: int | None,
     verbosity: int = 0,
 ) -> ExitCode:
-    """Measure what nobody has claimed of a plan; say in the end who has measured what.
+    """Measure what nobody has claimed of a plan; report in the end who has measured what.
 
     Parameters
     ----------

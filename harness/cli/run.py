@@ -42,7 +42,9 @@ __all__ = ["command"]
 
 @click.command("run")
 @names_option(
-    "--methods", "-m", help="Names, globs, name[parameter=value], FILE.py:CLASS, all; with --suite only these of it."
+    "--methods",
+    "-m",
+    help="Names, globs, name[parameter=value], FILE.py:CLASS, all; with --suite: only these of its methods.",
 )
 @names_option(
     "--suite",
@@ -79,8 +81,8 @@ __all__ = ["command"]
 @names_option(
     "--contaminate",
     "shares",
-    help="Put anomalies of the test set into training: shares of the training list; 0.1:no-overlap tests the others "
-    "alone.",
+    help="Put anomalies of the test set into training: shares of the training list; 0.1:no-overlap removes them from "
+    "the test set.",
 )
 @click.option("--preset", envvar="HARNESS_PRESET", help="paper or quick.  [default: quick on toy, else paper]")
 @click.option(
@@ -104,7 +106,7 @@ __all__ = ["command"]
 @click.option("--timeout", type=Duration(), envvar="HARNESS_TIMEOUT", help="Time a cell may take: 90s, 30m, 2h.")
 @names_option(
     "--rerun",
-    help="failed: only cells that went wrong, also when measured again; all: every cell; METHOD: its cells too.",
+    help="failed: only cells whose last attempt failed; all: every cell; METHOD: also this method's measured cells.",
 )
 @click.option(
     "--write-plan", type=FILE, help="Write the plan to a file, for any number of 'run --plan', and run nothing."
@@ -112,7 +114,7 @@ __all__ = ["command"]
 @click.option(
     "--plan",
     type=FILE,
-    help="Measure the cells of such a file that no other process has claimed, and end when there is none.",
+    help="Measure the unclaimed cells of a plan file (--write-plan); exit when none is left.",
 )
 @click.option(
     "--until",
@@ -120,7 +122,7 @@ __all__ = ["command"]
     help="With --plan: take no cell whose --timeout ends later; 8h from now, or 2030-01-31T18:00.  [default: the end "
     "of the job of Slurm, if this is one]",
 )
-@click.option("--max-cells", "most", type=click.IntRange(1), help="With --plan: take so many cells at most.")
+@click.option("--max-cells", "most", type=click.IntRange(1), help="With --plan: measure at most this many cells.")
 @launch_options
 @results_option
 @click.option(
@@ -215,7 +217,7 @@ def command(
     )
     if dry_run and suites and _outlined(selection, suites, dataset, as_json=as_json):
         return ExitCode.OK
-    with stderr.status("Comparing what is to be measured with what is there …"):
+    with stderr.status("Comparing the selection with existing records …"):
         planned = _plan(selection, store, suites, dataset)
     if dry_run:
         return _show(planned, store, devices, as_json=as_json)

@@ -24,7 +24,7 @@ def read_settings() -> dict[str, str]:
     Raises
     ------
     UsageError
-        For a file that is no TOML, an unknown key, and a value that is neither text nor number.
+        For a file that is not TOML, an unknown key, and a value that is neither text nor number.
     """
     table, path = _project()
     values = {key.replace("-", "_"): value for key, value in table.items() if key != _SLURM}
@@ -32,7 +32,7 @@ def read_settings() -> dict[str, str]:
         if key not in SETTINGS:
             from harness.registry import nearest_names
 
-            raise UsageError(f"{path.absolute()} sets '{key}', which is no setting: {nearest_names(key, SETTINGS)}")
+            raise UsageError(f"{path.absolute()} sets '{key}', which is not a setting: {nearest_names(key, SETTINGS)}")
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(f"{path.absolute()} sets '{key}' to neither a text nor a number: correct the value.")
     return {key: str(value) for key, value in values.items()}
@@ -44,7 +44,7 @@ def read_slurm_table() -> dict[str, object]:
     Raises
     ------
     UsageError
-        For a file that is no TOML, and where this is no table.
+        For a file that is not TOML, and where this is not a table.
     """
     table, path = _project()
     return _table(table, _SLURM, path)
@@ -64,7 +64,7 @@ def _table(table: dict[str, object], key: str, path: Path) -> dict[str, object]:
     inner = table.get(key, {})
     if not isinstance(inner, dict):
         raise UsageError(
-            f"'{key}' in {path.absolute()} is no table: write [tool.harness] once, with settings below it."
+            f"'{key}' in {path.absolute()} is not a table: write [tool.harness] once, with settings below it."
         )
     return inner
 

@@ -1,4 +1,4 @@
-"""``harness show``: maps of methods beside their samples."""
+"""``harness show``: maps of methods next to their samples."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ __all__ = ["command"]
 @data_option
 @names_option("--samples", help="Ids: test/crack/001, or bagel/test/crack/001.")
 @names_option("--defects", help="One sample of each: crack, hole, good.")
-@click.option("--worst", type=click.IntRange(1), help="N samples that the first method's score separates worst.")
-@click.option("--best", type=click.IntRange(1), help="N samples that it separates best.")
+@click.option(
+    "--worst",
+    type=click.IntRange(1),
+    help="N samples that the first method's score ranks worst against images of the other class.",
+)
+@click.option("--best", type=click.IntRange(1), help="N samples that it ranks best.")
 @choice_option(
     "--figure",
     choices=("5", "6"),

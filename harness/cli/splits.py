@@ -73,7 +73,9 @@ def command(
 @click.option("--dataset", "-d", default="folder", show_default=True, shell_complete=complete, help="The dataset.")
 @names_option("--categories", "-c", help="Names; all by default.")
 @data_option
-@click.option("--force", is_flag=True, help="Draw lists again that a file keeps: with other samples they are others.")
+@click.option(
+    "--force", is_flag=True, help="Redraw lists that already have a file; they change if training samples changed."
+)
 @json_option
 @click.pass_obj
 def make(
@@ -87,8 +89,8 @@ def make(
 ) -> None:
     """Write the few-shot lists of a dataset to DATA/splits/CATEGORY.json.
 
-    Lists are drawn from the training samples that are there, so images that are added later change them. 'harness run'
-    takes the lists of these files where they lie, and adds what is new at their end.
+    Lists are drawn from the training samples on disk, so images that are added later change them. 'harness run'
+    takes the lists from these files, and adds new samples at their end.
 
     \b
     harness splits make --dataset folder --data DIR

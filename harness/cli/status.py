@@ -35,9 +35,11 @@ _GAP = 2
 
 
 @click.command("status")
-@click.option("--failed", is_flag=True, help="List the cells that went wrong: why, when, and how their log ends.")
+@click.option("--failed", is_flag=True, help="List the cells that failed: why, when, and the end of their log.")
 @click.option(
-    "--verify", is_flag=True, help="Compute every metric again from what the cells keep; exit 3 where one differs."
+    "--verify",
+    is_flag=True,
+    help="Recompute every metric from the stored scores, counts and maps; exit 3 where one differs.",
 )
 @data_option
 @json_option

@@ -1,4 +1,4 @@
-"""``harness tables``: measured numbers beside published ones."""
+"""``harness tables``: measured numbers next to published ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command(
     query: RecordQuery,
     store: Store,
 ) -> None:
-    """Print who is best, and the paper's tables with measured numbers beside published ones.
+    """Print who is best, and the paper's tables with measured numbers next to published ones.
 
     Without --table, one screen shows the newest or fullest setting and names the others. What may not be compared with
     the paper is printed as a table of the same layout that says why. Where nothing is measured yet, the paper's tables
@@ -142,7 +142,7 @@ def _measured(
 def _published_instead(
     records: Sequence[Record], published: Published, request: TableRequest, source: Source, store: Store
 ) -> list[Grid]:
-    """Return the published tables where no record is ok; raise NothingMeasuredError where they are no answer."""
+    """Return the published tables where no record is ok; raise NothingMeasuredError where they are not an answer."""
     from harness.report.tables import published_grids
 
     query = request.query

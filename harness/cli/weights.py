@@ -96,7 +96,9 @@ def _chosen(files: Mapping[WeightFile, Sequence[str]], names: Sequence[str]) -> 
         matching = [file for file, methods in files.items() if name == file.name or name in methods]
         if not matching:
             known = {file.name for file in files} | {method for methods in files.values() for method in methods}
-            raise UsageError(f"There is no weight file, and no method with one, '{name}': {nearest_names(name, known)}")
+            raise UsageError(
+                f"'{name}' is neither a weight file nor a method with weights: {nearest_names(name, known)}"
+            )
         chosen.update(dict.fromkeys(matching))
     return list(chosen)
 

@@ -51,11 +51,11 @@ def _wrong_in_meta(name: str, kind: type[Method]) -> str:
     if not (described.title and described.family):
         return f"meta.{'family' if described.title else 'title'} is empty."
     if not described.modalities or not set(described.modalities) <= set(MODALITIES):
-        return f"meta.modalities is {described.modalities!r}, which is no choice of {', '.join(MODALITIES)}."
+        return f"meta.modalities is {described.modalities!r}, which is not a selection of {', '.join(MODALITIES)}."
     if wrong := set(described.needs) - set(OPTIONAL_FIELDS):
         return f"meta.needs names {min(wrong)!r}, which is none of {', '.join(OPTIONAL_FIELDS)}."
     if type(described.cores) is not int or described.cores < 1:
-        return f"meta.cores is {described.cores!r}, which is no number from 1 on."
+        return f"meta.cores is {described.cores!r}, which is not a number of 1 or more."
     if not all(isinstance(file, WeightFile) and file.name and file.url and file.licence for file in described.weights):
         return "meta.weights must hold WeightFile objects with name, url and licence."
     if described.weights and not issubclass(kind, UsesWeights):
@@ -77,7 +77,7 @@ def construct(subject: Subject) -> None:
         with subject.calling("modalities()"):
             used = built.modalities()
         if not used or not set(used) <= set(MODALITIES):
-            raise CheckFailedError(f"modalities() is {used!r}, which is no choice of {', '.join(MODALITIES)}.")
+            raise CheckFailedError(f"modalities() is {used!r}, which is not a selection of {', '.join(MODALITIES)}.")
     if isinstance(built, ChoosesWeights):
         with subject.calling("weight_files()"):
             files = built.weight_files()

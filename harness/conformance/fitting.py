@@ -57,7 +57,7 @@ def progress(subject: Subject) -> None:
             raise CheckFailedError(f"fit calls progress({stage!r}, {done!r}, {total!r}).")
     for name, value in subject.steps.values.items():
         if isinstance(value, str) or not hasattr(value, "__float__"):
-            raise CheckFailedError(f"fit calls progress with {name}={value!r}, which is no number.")
+            raise CheckFailedError(f"fit calls progress with {name}={value!r}, which is not a number.")
 
 
 def _in_range(done: Any, total: Any) -> bool:

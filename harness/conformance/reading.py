@@ -122,7 +122,9 @@ def info(subject: ReaderSubject) -> None:
     """Read the facts."""
     facts = subject.reader.info
     _require(facts.name == subject.name, f"info.name is '{facts.name}', but the entry point is '{subject.name}'.")
-    _require(is_plugin_name(facts.name), f"'{facts.name}' is no name for a dataset: use letters, digits, _ . and -")
+    _require(
+        is_plugin_name(facts.name), f"'{facts.name}' is not a valid name for a dataset: use letters, digits, _ . and -"
+    )
     _require(bool(facts.title), "info.title is empty.")
     _require(bool(facts.licence) or not facts.categories, "info.licence is empty: say 'not stated' where it is not.")
     _require(len(set(facts.categories)) == len(facts.categories), "info.categories names one twice.")
@@ -173,7 +175,7 @@ def refs(subject: ReaderSubject) -> None:
             for ref in refs:
                 _require((ref.category, ref.split) == (category, split), f"{ref} is listed under {category}, {split}.")
                 _require(ref.id.isprintable() and bool(ref.id), f"The id {ref.id!r} of {category} can't be printed.")
-                _require(split == "test" or ref.defect == GOOD, f"{ref} is no good sample, and not of the test split.")
+                _require(split == "test" or ref.defect == GOOD, f"{ref} is an anomalous sample outside the test split.")
 
 
 @check("modalities", "modalities() names what a category's samples offer: of image, depth and points.", "refs")
@@ -305,7 +307,9 @@ def digests(subject: ReaderSubject) -> None:
         with subject.calling("digest()"):
             value = subject.dataset.digest(category)
             _require(value == again.digest(category), f"digest('{category}') differs when it is asked again.")
-        _require(bool(value) and set(value) <= set(hexdigits), f"digest('{category}') is no hexadecimal text: {value}.")
+        _require(
+            bool(value) and set(value) <= set(hexdigits), f"digest('{category}') is not hexadecimal text: {value}."
+        )
     some = [ref for ref, _ in subject.each()]
     with subject.calling("content_digest()"):
         whole = subject.dataset.content_digest(some)
@@ -313,7 +317,9 @@ def digests(subject: ReaderSubject) -> None:
         if len(some) > 1:
             _require(whole != again.content_digest(some[1:]), "content_digest() is the same for fewer samples.")
     notes = [note for category in subject.dataset.categories for note in subject.dataset.notes(category)]
-    _require(all(isinstance(note, str) and note for note in notes), "notes() holds what is no text.")
+    _require(
+        all(isinstance(note, str) and note for note in notes), "notes() holds something other than non-empty text."
+    )
 
 
 @check("errors", "What is not there is a HarnessError with one sentence: a category, a sample.", "refs")

@@ -26,7 +26,7 @@ def read_class_ids(path: Path, hint: str) -> ClassIds:
     Raises
     ------
     DataError
-        Where the file is no object of whole numbers and names.
+        Where the file is not an object of whole numbers and names.
     """
     if not path.exists():
         return {}
@@ -49,7 +49,7 @@ def class_regions(mask: MaskImage, defect: str, classes: ClassIds) -> dict[str, 
     -------
     dict or None
         None where the sample's own defect is one of the classes: then all that is marked is of that one, for many
-        copies have masks of 0 and 255. None, too, with fewer than two values, or one that is no class id.
+        copies have masks of 0 and 255. None, too, with fewer than two values, or one that is not a class id.
     """
     if not classes or defect in classes.values():
         return None

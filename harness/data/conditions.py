@@ -175,7 +175,7 @@ class Condition:
 def parse_condition(text: str) -> Condition:
     """Return the condition that a text names; raise UsageError where it names none.
 
-    A level at which nothing is changed, such as ``rgb-shift:0`` or ``light:1``, is no condition: the same as ``none``.
+    A level at which nothing is changed, such as ``rgb-shift:0`` or ``light:1``, is the same as ``none``.
     """
     if text == NONE:
         return Condition()
@@ -184,7 +184,7 @@ def parse_condition(text: str) -> Condition:
             return Condition() if level == kind.neutral else Condition(kind, level)
     named = next((kind for kind in CONDITIONS.values() if text.startswith(kind.name)), None)
     takes = f"{named.name} takes {named.takes}" if named is not None else f"choose from {_EXAMPLES}"
-    raise UsageError(f"'{one_line(text)}' is no condition: {takes}.")
+    raise UsageError(f"'{one_line(text)}' is not a valid condition: {takes}.")
 
 
 def condition_texts(texts: Iterable[str]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def dbscan(points: NDArray[np.floating], eps: float, min_points: int) -> NDArray
     Returns
     -------
     (N,) int64
-        Clusters are numbered from 0 in the order of their first core point. A point that is no core point joins the
+        Clusters are numbered from 0 in the order of their first core point. A point that is not a core point joins the
         lowest-numbered cluster that has a core point among its neighbours; -1 marks the rest.
 
     Notes
@@ -99,7 +99,7 @@ class _Grid:
 def _close_gaps(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return numbers from 0 for the values (N,) of an axis so that differences up to 2 stay and larger ones become 3.
 
-    Cubes three apart are no neighbours, and the numbers stay small however far away an outlier lies.
+    Cubes three apart are not neighbours, and the numbers stay small however far away an outlier lies.
     """
     unique, inverse = np.unique(values, return_inverse=True)
     steps = np.minimum(np.diff(unique, prepend=unique[0]), 3).astype(np.int64)

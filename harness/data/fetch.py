@@ -178,7 +178,7 @@ def _items(
     if md5 is not None:
         _require_one(wanted, "--md5")
         if not re.fullmatch(r"[0-9a-fA-F]{32}", md5):
-            raise UsageError(f"'{md5}' is no MD5 digest: give 32 hexadecimal digits with --md5.")
+            raise UsageError(f"'{md5}' is not an MD5 digest: give 32 hexadecimal digits with --md5.")
     items = []
     for archive, categories in wanted.items():
         if md5 is not None:

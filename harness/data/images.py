@@ -319,7 +319,7 @@ def require_file(path: Source, hint: str) -> None:
     with reading(path, "a file", hint):
         mode = path.stat().st_mode if path.exists() else stat.S_IFREG
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise DataError(f"{path} is no ordinary file: {hint}.")
+        raise DataError(f"{path} is not an ordinary file: {hint}.")
 
 
 def require_size(path: Source, width: int, height: int, hint: str) -> None:

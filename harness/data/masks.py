@@ -11,7 +11,7 @@ __all__ = ["is_soft"]
 
 
 def is_soft(values: NDArray[Any], top: float) -> bool:
-    """Return whether values of a mask are no labels, so that its region depends on a threshold.
+    """Return whether values of a mask are not labels, so that its region depends on a threshold.
 
     Labels are 0 and one other whole number, or 0 and class ids that count down from the highest, as MVTec 3D-AD's 255,
     254 and 253: above half of it, any threshold up to there gives the same region. What compression, scaling and

@@ -146,4 +146,4 @@ def _parsed(name: str, content: bytes, hint: str) -> Listing:
     try:
         return msgspec.json.decode(content, type=Listing)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} is no list of samples ({error}): {hint}.") from error
+        raise DataError(f"{name} is not a list of samples ({error}): {hint}.") from error

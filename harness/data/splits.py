@@ -99,7 +99,7 @@ def parse_shots(text: str | int) -> Shots:
     if _COUNT.fullmatch(str(text)):
         return int(text)
     shown = one_line(str(text))
-    raise UsageError(f"'{shown}' is no number of training samples: give a number from 1 on, or full, with --shots.")
+    raise UsageError(f"'{shown}' is not a valid number of training samples: give 1 or more, or full, with --shots.")
 
 
 def shots_order(shots: Shots) -> float:

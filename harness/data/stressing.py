@@ -103,7 +103,7 @@ def _as_bytes(image: NDArray[np.float32]) -> _Images:
 def _noise(sample: Sample, level: float, rng: Generator) -> Sample:
     """Add Gaussian noise to each coordinate of each measured point, in metres; where there is no point, there is none.
 
-    Normals stay: where a dataset gives some, they are no product of its points.
+    Normals stay: where a dataset gives some, they are not a product of its points.
     """
     noise = rng.normal(0.0, level / 1000, sample.xyz.shape).astype(np.float32)
 

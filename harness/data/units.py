@@ -132,7 +132,7 @@ def cluster_doubts(cleaned: NDArray[np.floating], distance: float) -> dict[str, 
         Within which points belong to one cluster, metres.
     """
     scale = scale_of(cleaned)
-    detail = f"{length(distance)} beside {length(scale.step)} a pixel and an object of {length(scale.diagonal)}"
+    detail = f"{length(distance)}, with {length(scale.step)} per pixel and an object of {length(scale.diagonal)}"
     if distance < _FEWEST_STEPS * scale.step:
         return {"are cleaned with a distance of clusters under 5 pixels, so that objects may fall apart": detail}
     if distance > _LARGEST_SHARE * scale.diagonal:

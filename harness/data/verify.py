@@ -79,7 +79,7 @@ class VerifyReport:
     missing_categories
         Those that were asked for and are not there; of all official ones where none was named.
     unofficial
-        Folders with the layout of a category that are no official one; they are not read.
+        Folders with the layout of a category that are not official ones; they are not read.
     problems
         Every unmatched or unreadable file.
     notes

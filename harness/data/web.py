@@ -88,7 +88,7 @@ def ask(
     ValueError
         Where the address can't be asked.
     OSError, http.client.HTTPException
-        One of :data:`NETWORK`, where the answer is no file.
+        One of :data:`NETWORK`, where the answer is not a file.
     """
     headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
     request = urllib.request.Request(checked_url(url), headers=headers, method=method)
@@ -112,7 +112,7 @@ def ask(
 
 
 def page_in(response: http.client.HTTPResponse, url: str) -> str | None:
-    """Return the page that answers the request of a file; None where the answer is no web page."""
+    """Return the page that answers the request of a file; None where the answer is not a web page."""
     return read(response, _PAGE).decode("utf-8", "replace") if _is_page(response, url) else None
 
 
@@ -167,7 +167,7 @@ def checked_url(url: str, before: str = "") -> str:
         parts = urllib.parse.urlsplit(url)
         host, port = (parts.hostname or "").encode("idna"), parts.port
     except ValueError:  # UnicodeError is one
-        raise ValueError(f"'{url}' is no address") from None
+        raise ValueError(f"'{url}' is not a valid address") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"'{url}' must be an address that starts with http:// or https://")
     if before and parts.scheme == "http" and urllib.parse.urlsplit(before).scheme == "https":

@@ -45,14 +45,14 @@ def cache_limit() -> int:
     Raises
     ------
     UsageError
-        Where the variable is no size.
+        Where the variable is not a size.
     """
     text = os.environ.get("HARNESS_CACHE_LIMIT", "").strip()
     if not text:
         return _DEFAULT_LIMIT
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([A-Z]*)", text.upper(), re.ASCII)
     if match is None or match[2] not in _UNITS:
-        raise UsageError(f"HARNESS_CACHE_LIMIT is no size ('{text}'): write 500MB, 20GB, or 0 to keep nothing.")
+        raise UsageError(f"HARNESS_CACHE_LIMIT is not a valid size ('{text}'): write 500MB, 20GB or 0 to keep nothing.")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -181,7 +181,7 @@ class ArrayCache:
             self._say(f"is full with what runs now ({self.limit / 1e9:g} GB): raise HARNESS_CACHE_LIMIT to keep more")
             return False
         if shutil.disk_usage(self.folder).free < size + _LEFT_FREE:
-            self._say("lies on a disk with less than 1 GB left: nothing more is kept")
+            self._say("is on a disk with less than 1 GB left: nothing more is kept")
             return False
         return True
 

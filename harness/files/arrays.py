@@ -46,7 +46,7 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, NDA
     OSError
         Where the file is missing or can't be opened.
     ValueError
-        Where it is no archive, is damaged, lacks an array, or claims sizes that it does not hold.
+        Where it is not an archive, is damaged, lacks an array, or claims sizes that it does not hold.
     """
     with open_regular(path) as stream:
         try:

@@ -1,4 +1,4 @@
-"""Importing a class from a file or a module that is no installed plugin."""
+"""Importing a class from a file or a module that is not an installed plugin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ImportedClass:
     reference
         ``/absolute/file.py:Class`` or ``module:Class``: another process imports the same class by it.
     sha256
-        Of the file's content; empty where the module is no file.
+        Of the file's content; empty where the module is not a file.
     type
         The class.
     """

@@ -18,7 +18,7 @@ def user_path(text: str | Path) -> Path:
         Where no such home folder is known, and for what can be no path.
     """
     if "\0" in str(text):
-        raise UsageError(f"{str(text)!r} is no path: leave out the NUL.")
+        raise UsageError(f"{str(text)!r} is not a valid path: leave out the NUL.")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -20,7 +20,7 @@ _OWN = __name__.partition(".")[0]
 
 
 def module_file(module: str) -> Path | None:
-    """Return the file of a module, without importing it where it has not been imported; None where it is no file."""
+    """Return the file of a module, without importing it where it has not been imported; None where it is not a file."""
     loaded = sys.modules.get(module)
     if loaded is not None:
         origin = getattr(loaded, "__file__", None)
@@ -43,7 +43,7 @@ def source_digest(module: str, file: Path) -> str:
     Parameters
     ----------
     module
-        Dotted name. One without dots that is no package has its neighbours for a package, unless it lies among
+        Dotted name. One without dots that is not a package has its neighbours for a package, unless it lies among
         installed modules; its name plays no part.
     file
         Where its source lies.

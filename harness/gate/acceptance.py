@@ -81,7 +81,7 @@ def verify_submission(folder: Path, accepted: Sequence[Record], history: History
     Raises
     ------
     DataError
-        Where the folder is no submission.
+        Where the folder is not a submission.
     """
     manifest = read_manifest(folder)
     found = list(odd_files(folder, manifest))
@@ -141,7 +141,7 @@ def _of_cell(record: Record) -> Iterator[str]:
         yield "its protocol is not one of this version of harness"
     info = DATASETS.get(cell.dataset)
     if info is None or cell.dataset == OWN_DATA or cell.category not in info.categories:
-        yield f"{one_line(cell.category)} of {one_line(cell.dataset)} is no published category that harness knows"
+        yield f"{one_line(cell.category)} of {one_line(cell.dataset)} is not a published category that harness knows"
         return
     if cell.split not in SPLIT_NAMES:
         yield f"its split '{one_line(cell.split)}' is none of {', '.join(SPLIT_NAMES)}"
@@ -216,7 +216,7 @@ def _of_code(record: Record) -> Iterator[str]:
     elif change := code_change(then, provider_of(method)):
         yield f"{change}: its software is stale"
     elif _resolved(record.cell) != dict(record.cell.parameters):
-        yield "its parameters are not those that its label stands for"
+        yield "its parameters are not those of its label"
     if change := reader_change(record.cell.dataset, record.environment.reader, reader_of(record.cell.dataset)):
         yield f"{change}: its software is stale"
 
@@ -245,7 +245,7 @@ def _of_details(store: Store, record: Record) -> Iterator[str]:
         yield f"it has other metrics than {', '.join(METRICS)}"
     details, info = read_details(store, record), DATASETS.get(record.cell.dataset)
     if not {"device", "end_to_end"} <= details.raw_ms.keys():
-        yield "no raw times lie beside it"
+        yield "no raw times are stored with it"
     published = info.defects.get(record.cell.category) if info is not None else None
     if published is not None and Counter(image.defect for image in details.images) != Counter(published):
         yield "the defects of its test images are not the published ones"

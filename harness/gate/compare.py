@@ -144,7 +144,7 @@ def _on_means(key: CellKey, pairs: Sequence[tuple[BoardRow, BoardRow]], toleranc
     """Judge the mean of each metric over several categories, which may move by its tolerance over their root.
 
     Noise of one category is none of another, so a mean moves by so much less: a fall just inside the tolerance in
-    every category is no noise.
+    every category is not noise.
     """
     for name in METRIC_IDS:
         numbers = [(old.numbers[name], new.numbers[name]) for old, new in pairs]

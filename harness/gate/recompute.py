@@ -72,7 +72,7 @@ class Recomputed:
 
 
 def recompute(store: Store, record: Record, data: Path | None) -> Recomputed:
-    """Compute the numbers of an ok record again from what lies beside it.
+    """Compute the numbers of an ok record again from what is stored with it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _why_no_counts(store: Store, record: Record) -> str:
     damaged = [file.why for file in store.left_out if file.path == path]
     if damaged:
         return f"its counts are damaged: {damaged[0]}"
-    return "the counts beside it are those of another run" if path.exists() else "no counts lie beside it"
+    return "its counts are those of another run" if path.exists() else "no counts are stored with it"
 
 
 def _of_counts(record: Record, counts: ImageCounts) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _of_decisions(record: Record, details: Details) -> Iterator[str]:
     if not points:
         return
     if not details.nominal.scores or not details.images:
-        yield "no nominal scores lie beside its thresholds"
+        yield "no nominal scores are stored with its thresholds"
         return
     computed = Decisions.of(details.nominal, details.images, record.cell.seed)
     claimed = replace(record, decisions=computed)

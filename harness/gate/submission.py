@@ -145,7 +145,7 @@ def read_manifest(folder: Path) -> Manifest:
 def odd_files(folder: Path, manifest: Manifest) -> Iterator[LeftOut]:
     """Yield what lies in a submission and does not belong there, or is not what its list of files says.
 
-    No file is read that is no regular one, is larger than such files are, or has another name.
+    Files that are not regular, are larger than such files are, or have another name are not read.
     """
     seen = set()
     for number, path in enumerate(_files(folder)):
@@ -176,7 +176,7 @@ def _why_odd(path: Path, name: str) -> str:
     """Return why a file can't be one of a submission, a clause; empty if it can."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
-        return "it is a link or no regular file"
+        return "it is a link or not a regular file"
     kind, _, rest = name.partition("/")
     if kind not in _SUFFIXES or "/" in rest or rest.startswith(".") or not rest.endswith(_SUFFIXES[kind]):
         return "a submission has no such file"
@@ -186,7 +186,7 @@ def _why_odd(path: Path, name: str) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield everything in a folder that is no folder itself, by name; links are not followed."""
+    """Yield everything in a folder that is not a folder itself, by name; links are not followed."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink():
             yield from _files(path)

@@ -1,6 +1,6 @@
 """How far a number may fall, rise or slow down before ``harness check`` calls it a regression.
 
-The numbers lie in ``tolerances.csv`` beside the leaderboard, each with the spread that it comes from and how that was
+The numbers are in ``tolerances.csv``, next to the leaderboard, each with the spread that it comes from and how that was
 measured; the defaults here hold where the file has none.
 """
 

@@ -119,7 +119,7 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
     Raises
     ------
     UNREADABLE
-        Where it is no job.
+        Where it is not a job.
     """
     cell, *also = (Cell.from_json(each) for each in (value["cell"], *value.get("also", ())))
     if {each.fit_id for each in also} - {cell.fit_id}:
@@ -161,7 +161,7 @@ def read_job(path: Path) -> Job:
         return job_from_json(msgspec.json.decode(read_regular(path, _LARGEST)))
     except (*UNREADABLE, OSError) as error:
         raise UsageError(
-            f"{path} is no job of this version of harness ({type(error).__name__}: {error}): "
+            f"{path} is not a job of this version of harness ({type(error).__name__}: {error}): "
             "'harness run' writes such a file for each worker that it starts."
         ) from error
 

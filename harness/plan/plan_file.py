@@ -188,7 +188,7 @@ def read_plan(path: Path) -> PlanFile:
         ) from error
     except (*UNREADABLE, OSError) as error:
         raise UsageError(
-            f"{path} is no plan of this version of harness ({type(error).__name__}: {error}): "
+            f"{path} is not a plan of this version of harness ({type(error).__name__}: {error}): "
             "write it with 'harness run --methods NAME --write-plan FILE'."
         ) from error
     return replace(plan, entries=entries)
@@ -301,5 +301,5 @@ def _entry(value: Mapping[str, Any]) -> PlanEntry:
 def _folder(text: str) -> Path:
     path = Path(text)
     if "\0" in text or not path.is_absolute():
-        raise ValueError(f"{text!r} is no absolute folder")
+        raise ValueError(f"{text!r} is not an absolute folder")
     return path

@@ -20,7 +20,7 @@ BEST = "best"
 
 _CAPTION = (
     "difference to the best method of each column with its 95% interval, by a bootstrap over the same test images, "
-    "wide enough for the best having been picked; training again is another question"
+    "corrected for selecting the best; variation between trainings is not included"
 )
 
 
@@ -144,6 +144,6 @@ def why_undecided(method: MethodRecords, best: MethodRecords, names: tuple[str, 
     lacking = [either.label for either in (method, best) if intervals.without_counts(either, names)]
     if lacking:
         names_of = ",".join(dict.fromkeys(map(base_name, lacking)))
-        where = f"no counts of the test images lie beside the records of {' and '.join(lacking)}"
+        where = f"no counts of the test images are stored with the records of {' and '.join(lacking)}"
         return f"{where}: the same run with '--rerun {names_of}' makes them"
     return "undefined on some of the test sets that were drawn, or a single image of a kind"

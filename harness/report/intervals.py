@@ -52,7 +52,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Difference(Interval):
-    """How far a number is below the best one, with an interval that allows for the best having been picked.
+    """How far a number is below the best one, with an interval that is corrected for selecting the best.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def share_interval(count: int, total: int, level: float = 0.95) -> Interval:
     from scipy.special import betaincinv
 
     if not 0 <= count <= total or not total:
-        raise ValueError(f"{count} of {total} is no share")
+        raise ValueError(f"{count} of {total} is not a share")
     tail = (1 - level) / 2
     low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
     high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0

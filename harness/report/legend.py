@@ -10,24 +10,24 @@ from harness.report.ties import UNTESTED
 
 __all__ = ["legend"]
 
-_PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and published numbers compete apart."
+_PLACES = "Best in bold, runner-up underlined, equal numbers alike; measured and published rows are ranked separately."
 _TIES = (
     f"{TIE_MARK} can't be separated from the best of its column: the 95% interval of their difference, by a bootstrap "
-    "over the same test images and allowing for the best having been picked, has 0 in it. That does not make them "
-    "equal: each caption says which true difference these images show 80% of the time, a footnote how many images "
-    "would show the measured one so often. No number of such a column is bold."
+    "over the same test images and corrected for selecting the best, contains 0. That does not make them equal: each "
+    "caption gives the true difference that these images detect with 80% power, a footnote how many images would "
+    "detect the measured difference with 80% power. No number of such a column is bold."
 )
 _UNTESTED = (
     "Bold is untested where cells left no counts of their test images or were tested on other ones: there the printed "
     "numbers alone decide; the same 'harness run' with '--rerun METHOD' makes the counts."
 )
 _RANKS = (
-    f"{TIE_MARK} among mean ranks: by the Friedman and Nemenyi tests, of two methods by the exact sign test. Tied is "
-    "not equal: these tests see large differences only."
+    f"{TIE_MARK} among mean ranks: by the Friedman and Nemenyi tests, for two methods by the exact sign test. Tied is "
+    "not equal: these tests detect large differences only."
 )
 _SEEDS = (
     f"{TIE_MARK} among means over splits: the 95% interval of the mean difference over the same splits, with "
-    "Bonferroni's correction for all pairs of methods, has 0 in it. Tied is not equal."
+    "Bonferroni's correction for all pairs of methods, contains 0. Tied is not equal."
 )
 _AUPRO = (
     "Exact AUPRO is the integral of the PRO curve; official AUPRO follows the code with 99 thresholds whose numbers "

@@ -32,7 +32,7 @@ MOST_IMAGES = 100_000
 """Nobody takes more test images: larger numbers are not printed."""
 
 ROUNDING = 1e-12
-"""What the last bits of two sums make is no difference."""
+"""A difference in the last bits of two sums counts as none."""
 
 _DIGITS = 2
 _STEPS = 4

@@ -34,7 +34,7 @@ class _Family:
 
     @property
     def random(self) -> tuple[Group, ...]:
-        """Those with a random list: ``first`` is no random one."""
+        """Those with a random list: ``first`` is not random."""
         return tuple(group for group in self.groups if group.split != _DEFAULT)
 
     @property

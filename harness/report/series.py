@@ -88,7 +88,7 @@ class Series:
 
         Methods that the table lacks follow with no label of the paper, unless the table is about variants of one
         method. ``apart`` is true where no published number stands beside them: labels are matched at the preset of the
-        cells, and the number of epochs in them is no condition.
+        cells, and the number of epochs in them is not a condition.
         """
         preset = self.first.protocol.preset if apart else "paper"
         free = ("epochs",) if apart else ()

@@ -20,8 +20,8 @@ __all__ = ["StressFamily", "stress_families", "stress_grids", "why_incomparable"
 
 _METRICS = ("i_auroc", "aupro_30")
 _CAPTION = (
-    "difference: under the condition less without one, with its 95% interval, by a bootstrap over the same test "
-    "images; training again is another question"
+    "difference: under the condition minus without one, with its 95% interval, by a bootstrap over the same test "
+    "images; variation between trainings is not included"
 )
 _OTHER_CATEGORIES = "some under conditions over other categories, as their footnotes say"
 _NOT_RUN = "not measured under this condition"

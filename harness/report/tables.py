@@ -109,11 +109,11 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         *(Table(str(table.number), f"Table {table.number} of the paper: {table.caption}") for table in PAPER_TABLES),
-        Table("accuracy", "all accuracy metrics, measured beside published"),
+        Table("accuracy", "all accuracy metrics, measured next to published"),
         Table("categories", "accuracy by category", in_all=False),
         Table("defects", "accuracy by type of defect, each against all good images"),
         Table("decisions", "false alarms and missed defects with thresholds set on nominal samples"),
-        Table("costs", "speed and memory beside published", in_all=False),
+        Table("costs", "speed and memory next to published", in_all=False),
         Table("timing", "latency of every window: medians with intervals, percentiles, calls"),
         Table("memory", "memory part by part, each with the counter that it comes from"),
         Table("rank", "mean ranks over categories, with the Friedman and Nemenyi tests"),

@@ -17,7 +17,7 @@ UNTESTED = {"ties": "untested"}
 
 Tied = Callable[[int, Sequence[int], int], Mapping[int, Difference | None]]
 """Takes the row of the best number, the other rows and the column, all by their positions; returns the tied ones of
-the other rows with their difference to the best, None where it is no number."""
+the other rows with their difference to the best, None where it is not a number."""
 
 
 class TieTest(Protocol):

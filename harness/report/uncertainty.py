@@ -34,7 +34,7 @@ class Uncertainty:
     ones apart, and the metric is computed again from their counts. The same images are drawn for every method that was
     tested on them, so that the difference of two methods is paired: what makes an image hard for both cancels. A mean
     over categories is a mean of replicates, drawn independently in each category. An image is drawn with all its
-    defects: they are no independent samples.
+    defects: they are not independent samples.
 
     Parameters
     ----------

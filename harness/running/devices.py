@@ -24,7 +24,7 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        For a name that is no device, where none is named, and where one is named twice.
+        For a name that is not a device, where none is named, and where one is named twice.
     PrerequisiteError
         For a CUDA device that this machine, or this torch, does not have.
     """
@@ -41,7 +41,7 @@ def choose_devices(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_device_names(names: Sequence[str]) -> None:
-    """Raise UsageError for what is no name of a device on any machine, and where none is named."""
+    """Raise UsageError for what is not a name of a device on any machine, and where none is named."""
     if not names:
         raise UsageError("No device is named: use cpu, cuda:0, all or auto.")
     for name in names:

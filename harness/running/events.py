@@ -83,7 +83,7 @@ class EventWriter:
 
 
 def parse_event(line: str) -> Event | None:
-    """Read one line; None for a line that is no event."""
+    """Read one line; None for a line that is not an event."""
     try:
         return _EVENTS.decode(line)
     except msgspec.DecodeError:

@@ -106,7 +106,7 @@ def main(path: Path) -> int:
     Raises
     ------
     UsageError
-        Where the file is no job.
+        Where the file is not a job.
     PrerequisiteError
         Where the record can't be written.
     ClaimLostError

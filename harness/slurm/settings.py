@@ -73,7 +73,7 @@ def read_slurm_settings(
     Raises
     ------
     UsageError
-        For a key that is no option or that the harness sets itself, and for a value of a wrong kind.
+        For a key that is not an option or that the harness sets itself, and for a value of a wrong kind.
     """
     options: dict[str, str] = {}
     cpu_options: dict[str, str] = {}
@@ -108,7 +108,7 @@ def _key(name: str) -> str:
     if key in _OURS:
         raise UsageError(f"'{key}' is an option of sbatch that harness sets itself: leave it out.")
     if not re.fullmatch(r"[a-z][a-z0-9-]*", key):
-        raise UsageError(f"'{name}' is no long option of sbatch: {_FORM}.")
+        raise UsageError(f"'{name}' is not a long option of sbatch: {_FORM}.")
     return key
 
 
@@ -125,7 +125,7 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
     checked = {}
     for key, value in options.items():
         if not value.isprintable() or '"' in value or "#" in value:
-            raise UsageError(f"{value!r} is no value of an option of sbatch ('{key}'): {_FORM}.")
+            raise UsageError(f"{value!r} is not a valid value of an option of sbatch ('{key}'): {_FORM}.")
         seconds = seconds_in(value, with_unit=True) if key in ("time", "time-min") else None
         if seconds is not None:
             value = str(max(1, int(-(-seconds // 60))))
@@ -136,7 +136,7 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
 def _wait(key: str, text: str) -> float:
     seconds = seconds_in(text, with_unit=True) or 0.0
     if not 0 < seconds <= _LONGEST_WAIT_SECONDS:
-        raise UsageError(f"'{key}={text}' is no time of at most a day: write {key}=30s.")
+        raise UsageError(f"'{key}={text}' is not a valid time of at most a day: write {key}=30s.")
     return seconds
 
 
@@ -151,5 +151,5 @@ def _pullers(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"[tool.harness.slurm] sets 'workers' to {value!r}, not to a number from 1 on.")
+        raise UsageError(f"[tool.harness.slurm] sets 'workers' to {value!r}: give a number of 1 or more.")
     return value

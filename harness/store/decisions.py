@@ -39,7 +39,7 @@ class Part:
         """Raise ValueError where the numbers contradict each other."""
         share = self.count / self.of if self.of else None
         if self.count > self.of or not (share == self.share or isclose(share or 0, self.share or 0, abs_tol=1e-9)):
-            raise ValueError(f"{self.count} of {self.of} images is no share of {self.share}")
+            raise ValueError(f"{self.count} of {self.of} images is not the share {self.share}")
 
     @classmethod
     def among(cls, count: int, of: int) -> Part:

@@ -225,7 +225,7 @@ def _details_of(path: Path) -> Details:
     raw = {name.removeprefix(_RAW): times for name, times in arrays.items() if name.startswith(_RAW)}
     for window, times in raw.items():
         if times.ndim != 1 or times.dtype.kind != "f" or not (np.isfinite(times) & (times >= 0)).all():
-            raise ValueError(f"the times of {window} are no list of numbers from 0 on")
+            raise ValueError(f"the times of {window} are not a list of numbers from 0 on")
     raw = {window: times.astype(np.float64) for window, times in raw.items()}
     return Details(tuple(images), raw, _unpack_nominal(arrays))
 

@@ -183,7 +183,7 @@ def restore_fitted(path: Path, method: Method, cell: Cell, *, device: str) -> No
     if not isinstance(method, Portable):
         raise UsageError(f"Method '{cell.method}' can't be loaded from a file: it has no restore().")
     try:
-        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is not a mapping
         method.restore(state, seed=cell.seed, device=device)
     except Exception as error:  # a damaged state may raise anything in the code of a method
         raise PrerequisiteError(f"{path} can't be restored ({type(error).__name__}: {error}): fit it again.") from error
@@ -205,7 +205,7 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="numpy")
     except (OSError, SafetensorError) as error:
         raise PrerequisiteError(
-            f"{path} is no fitted method ({error}): write one with 'harness run --methods NAME --save-fitted'."
+            f"{path} is not a fitted method ({error}): write one with 'harness run --methods NAME --save-fitted'."
         ) from error
 
 
@@ -214,7 +214,7 @@ def _header(path: Path, opened: Any = None) -> tuple[Cell, dict[str, Any]]:
     metadata: dict[str, str] | None = (opened or _open(path)).metadata()
     if not metadata or _KEY not in metadata:
         raise PrerequisiteError(
-            f"{path} is no fitted method: write one with 'harness run --methods NAME --save-fitted'."
+            f"{path} is not a fitted method: write one with 'harness run --methods NAME --save-fitted'."
         )
     try:
         header: dict[str, Any] = json.loads(metadata[_KEY])

@@ -121,7 +121,7 @@ def save_maps(path: Path, cell: Cell, images: Iterable[ImageMaps]) -> None:
     Raises
     ------
     MethodError
-        Where a map is no square.
+        Where a map is not a square.
     """
     stream = io.BytesIO()
     index: dict[str, _Image] = {}
@@ -155,7 +155,7 @@ class MapFile:
         try:
             text = read_arrays(self.path, ("header",))["header"]
             if text.dtype.kind != "U" or text.ndim:
-                raise ValueError("its header is no text")
+                raise ValueError("its header is not text")
             header = _HEADERS.decode(str(text).encode())
             if header.format != _FORMAT:
                 raise ValueError(f"format {header.format}")

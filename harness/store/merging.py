@@ -191,7 +191,7 @@ def _refuse_overlap(sources: Sequence[Store], to: Path) -> None:
         for path in written:
             if (real := path.resolve()) in parts or real.is_relative_to(folder):
                 raise UsageError(
-                    f"{path} lies in {source.folder}, which a merge does not change: name a folder outside with --to."
+                    f"{path} is in {source.folder}, which a merge does not change: name a folder outside with --to."
                 )
 
 

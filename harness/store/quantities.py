@@ -250,7 +250,7 @@ _MEMORY: tuple[Quantity, ...] = (
         "reserved\ninference",
         "The most that CUDA reserved in inference.",
     ),
-    _size("device_delta", "device lost\nMB", "device\ndelta", "Memory that the whole CUDA device lost."),
+    _size("device_delta", "device delta\nMB", "device\ndelta", "Decrease of the CUDA device's free memory."),
 )
 
 

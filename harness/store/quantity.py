@@ -51,7 +51,7 @@ class Quantity:
     reciprocal_of
         Where not 0, the number is this divided by what the record keeps, and a mean is taken of what it keeps.
     math
-        How torch computed during the timed calls; None for what is no time of them.
+        How torch computed during the timed calls; None for what is not one of these times.
     """
 
     id: str

@@ -299,7 +299,7 @@ def decode_record(content: bytes) -> Record:
     Raises
     ------
     ValueError
-        Where it is no JSON, of an unknown schema, of wrong types, holds a number out of its range or a name that
+        Where it is not JSON, of an unknown schema, of wrong types, holds a number out of its range or a name that
         could lead elsewhere, or where its id is not that of its cell, which another version of harness may have
         computed from more than this one knows.
     """

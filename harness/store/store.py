@@ -36,7 +36,7 @@ class Store:
     """The records of a results folder.
 
     An ok record stays until a new ok one takes its place: an attempt to measure its cell again that goes wrong is kept
-    beside it. A file that is no record is never overwritten, and no reason to show nothing: it is left out.
+    beside it. A file that is not a record is never overwritten: it is left out, and the rest is shown.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ class Store:
         return path
 
     def all(self) -> list[Record]:
-        """Return every record, in the order of file names; files that are no records are left out.
+        """Return every record, in the order of file names; files that are not records are left out.
 
         Names that begin with a dot are passed over: other systems leave such files. A record that vanishes meanwhile,
         because another run is at work, is left out in silence.
@@ -303,7 +303,7 @@ def _remove(path: Path) -> None:
 
 
 def read_record_file(path: Path) -> bytes:
-    """Return the content of a record's file; raise OSError where it is missing, no regular file or too large."""
+    """Return the content of a record's file; raise OSError where it is missing, not a regular file or too large."""
     return read_regular(path, _LARGEST)
 
 
@@ -312,6 +312,6 @@ def left_out_records_text(store: Store) -> str:
     return left_out_text(
         store.left_out,
         "files",
-        "move such files away; 'harness run' measures a cell again that has no record, with --rerun METHOD also one "
-        "whose counts or maps are.",
+        "move these files away. 'harness run' measures cells without a record again; where counts or maps are missing, "
+        "add --rerun METHOD.",
     )

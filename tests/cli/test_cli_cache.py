@@ -103,7 +103,7 @@ def test_what_a_running_cell_uses_is_kept(call, features, others) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("clear", "--older-than", "soon"), "'soon' is no time"),
+        (("clear", "--older-than", "soon"), "'soon' is not a valid time"),
         (("clear", "feature"), "did you mean 'features'"),
         (("show", "toys"), "did you mean 'toy'"),
         (("clera",), "No such command"),
@@ -119,7 +119,7 @@ def test_a_wrong_limit_is_one_sentence(call, monkeypatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE_LIMIT", "lots")
     outcome = call("cache")
     assert outcome.code == 2
-    assert outcome.err.startswith("harness: HARNESS_CACHE_LIMIT is no size ('lots')")
+    assert outcome.err.startswith("harness: HARNESS_CACHE_LIMIT is not a valid size ('lots')")
 
 
 @pytest.mark.parametrize("arguments", [(), ("show", "toy"), ("clear",)])

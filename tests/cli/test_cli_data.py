@@ -58,7 +58,7 @@ def test_a_missing_category_is_told(call, copy):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere"], "nowhere is no folder"),
+        (["nowhere"], "nowhere is not a folder"),
         (["."], "holds no"),
         ([".", "--dataset", "mvtec"], "There is no dataset 'mvtec'"),
     ],
@@ -147,7 +147,7 @@ def test_a_failed_download_is_a_missing_prerequisite(call, server):
         (["folder"], "offers no download"),
         (["imagenet"], "choose from eyecandies, mvtec3d"),
         (["eyecandies", "--categories", "Candy"], "There is no category 'Candy'"),
-        (["mvtec3d", "--md5", "1"], "'1' is no MD5 digest"),
+        (["mvtec3d", "--md5", "1"], "'1' is not an MD5 digest"),
         (["mvtec3d", "--from", "nowhere"], "There is no nowhere"),
     ],
 )

@@ -64,4 +64,4 @@ def test_files_without_partner_are_told(call, as_mvtec):
 def test_no_folder_is_an_error(call):
     outcome = call("datasets", "--data", "nowhere")
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("harness: nowhere is no folder: name the one")
+    assert outcome.err.startswith("harness: nowhere is not a folder: name the one")

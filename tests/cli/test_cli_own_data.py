@@ -85,7 +85,9 @@ def test_folders_of_good_and_bad_get_a_list(call, flanges: Path, tmp_path: Path)
     assert "3 of 3 anomalous samples have no mask" in " ".join(verified.out.split())
 
 
-@pytest.mark.parametrize(("name", "said"), [("empty", "holds no images beside clouds"), ("nowhere", "is no folder")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("empty", "does not hold both images and clouds"), ("nowhere", "is not a folder")]
+)
 def test_nothing_to_describe(call, tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "empty").mkdir()
     outcome = call("data", "describe", tmp_path / name)

@@ -58,7 +58,7 @@ WRONG = (
     ("--dataset", "tov", "'toy'"),
     ("--methods", "cfn", "'cfm'"),
     ("--categories", "bmup", "'bump'"),
-    ("--shots", "ten", "a number from 1 on"),
+    ("--shots", "ten", "give 1 or more, or full"),
     ("--split", "9", "9"),
     ("--preset", "quik", "'quick'"),
     ("--weights", "auto", "pretrained, random"),

@@ -77,7 +77,7 @@ def test_without_maps_it_exits_6_with_a_command_that_would_make_them(call, tiny_
     [
         (["--to", "f.bmp"], "PNG, SVG or PDF"),
         (["--methods", "m3dn"], "did you mean 'm3dm'"),
-        (["--shots", "0"], "a number from 1 on"),
+        (["--shots", "0"], "give 1 or more, or full"),
         (["--samples", "test/hole/9"], "no test sample 'test/hole/9'"),
         (["--worst", "0"], "--worst"),
     ],

@@ -77,7 +77,7 @@ def test_full_is_every_published_sample(call):
         (["--dataset", "toy", "--category", "bmp"], "did you mean 'bump'"),
         (["--category", "bump"], "add --dataset D"),
         (["--shots", "5"], "add --dataset D --category C"),
-        (["--dataset", "toy", "--category", "bump", "--shots", "-7"], "a number from 1 on"),
+        (["--dataset", "toy", "--category", "bump", "--shots", "-7"], "give 1 or more, or full"),
         (["--dataset", "toy", "--category", "bump", "--shots", "5", "--split", "9"], "There is no split '9'"),
     ],
 )

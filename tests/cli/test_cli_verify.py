@@ -85,7 +85,7 @@ def test_a_method_that_cannot_run_here_is_exit_5_with_its_sentence_and_the_verb_
         (["dishonst"], "There is no method 'dishonst': did you mean 'dishonest'"),
         (["dishonest[how=lie]"], "can't be 'lie'"),
         (["colour-distance[sise=3]"], "did you mean 'size'"),
-        (["colour-distance", "--timeout", "soon"], "'soon' is no time"),
+        (["colour-distance", "--timeout", "soon"], "'soon' is not a valid time"),
         ([], "Nothing is named"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_method_that_keeps_the_contract_passes_every_check(method: str) -> Non
 BROKEN = [
     ("misnamed", "meta", "meta.name is 'another', but the entry point is 'misnamed'"),
     ("untitled", "meta", "meta.title is empty"),
-    ("smelling", "meta", "no choice of rgb, depth, xyz"),
+    ("smelling", "meta", "not a selection of rgb, depth, xyz"),
     ("weightless", "meta", "there is no load_weights()"),
     ("wishful", "meta", "names 'smell', which is none of normals, lights, measured"),
     ("coreless", "meta", "meta.cores is 0"),

@@ -343,5 +343,5 @@ def test_a_header_that_asks_for_too_much_memory_is_refused_before_any_is_taken(t
 def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     for reader in (read_rgb, read_mask, read_depth, read_xyz):
-        with pytest.raises(DataError, match=r"a\.png is no ordinary file"):
+        with pytest.raises(DataError, match=r"a\.png is not an ordinary file"):
             reader(tmp_path / "a.png")

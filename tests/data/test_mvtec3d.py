@@ -300,7 +300,7 @@ def test_digest_of_the_content_waits_for_no_pipe_and_names_what_it_cannot_read(b
     with pytest.raises(DataError, match=r"001\.tiff can't be read"):
         dataset.content_digest(refs)
     os.mkfifo(path)
-    with pytest.raises(DataError, match=r"001\.tiff can't be read \(it is no regular file\)"):
+    with pytest.raises(DataError, match=r"001\.tiff can't be read \(it is not a regular file\)"):
         dataset.content_digest(refs)
 
 

@@ -157,7 +157,7 @@ def test_the_distance_of_clusters_is_compared_with_pixels_and_object() -> None:
     assert cluster_doubts(fine, 0.006) == {}
     (few,) = cluster_doubts(sheet(1.5e-3, (80, 80)), 0.006).items()
     assert "under 5 pixels" in few[0]
-    assert "6 mm beside 1.5" in few[1]
+    assert "6 mm, with 1.5" in few[1]
     (large,) = cluster_doubts(sheet(0.1e-3, (80, 80)), 0.006).items()
     assert "over a fifth of the object" in large[0]
     assert "an object of 1" in large[1]

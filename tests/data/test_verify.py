@@ -120,7 +120,7 @@ class TestPairedFolders:
         assert verify_dataset(bagel.root).notes == ()
         clouds = {path: tifffile.imread(path) for path in bagel.root.rglob("xyz/*.tiff")}
         for factors, told in (
-            ((2, 2, 2), "under 5 pixels, so that objects may fall apart (train/good/000: 6 mm beside 2.3"),
+            ((2, 2, 2), "under 5 pixels, so that objects may fall apart (train/good/000: 6 mm, with 2.3"),
             ((0.2, 0.2, 1), "over a fifth of the object"),
             ((0.3, 0.3, 0.3), "have no point left"),
         ):

@@ -103,7 +103,7 @@ def test_damaged_counts_and_maps_leave_every_verb_its_numbers(harness, tmp_path,
         assert outcome.returncode == 0, outcome.stderr
         assert outcome.stderr.count("left out:") == 1
         assert store.counts_path(cell).name in outcome.stderr
-    assert "no counts of the test images lie beside the records of cfm-t" in harness(
+    assert "no counts of the test images are stored with the records of cfm-t" in harness(
         "tables", "--table", "differences"
     ).stdout.replace("\n", " ")
     shown = harness("show", "--methods", "cfm-t")

@@ -286,7 +286,7 @@ def test_a_mutated_job_is_a_job_or_a_usage_error(content, tmp_path):
 def test_a_device_is_no_file_of_a_plan(harness):
     done = harness("run", "--plan", "/dev/zero")
     assert done.returncode == 2
-    assert "no regular file" in done.stderr
+    assert "not a regular file" in done.stderr
 
 
 PUBLISHED = next(iter(sorted(published_dir().glob("*.csv")))).read_bytes()[:1500].rpartition(b"\n")[0] + b"\n"

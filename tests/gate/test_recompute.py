@@ -103,7 +103,7 @@ def test_without_counts_of_its_own_nothing_is_confirmed(store: Store, record: Re
     assert "damaged" in told
     path.unlink()
     (told,) = recompute(Store(store.folder), record, None).missing
-    assert told == "no counts lie beside it"
+    assert told == "no counts are stored with it"
 
 
 def test_the_command_line_on_a_real_run(harness, tiny_mvtec: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_plan_is_of_this_version_of_harness_and_decides_no_place(tmp_path: Pat
     assert sorted(whole["entries"][0]) == ["before", "job"]
     for change, said in (
         ({"format": 2}, "its format is not 1"),
-        ({"results": "results"}, "is no absolute folder"),
+        ({"results": "results"}, "is not an absolute folder"),
         ({"timeout": 0}, "its timeout is 0 s"),
         ({"entries": [{**whole["entries"][0], "job": {**whole["entries"][0]["job"], "results": "/x"}}]}, "no plan"),
     ):

@@ -97,7 +97,7 @@ def test_a_dash_says_why_there_is_no_interval(store):
     found = cells(table(store, records, "p_auroc"))
     assert found["cfm"].text == BEST
     assert found["btf"].text == found["cfm-t"].text == "-"
-    assert "no counts of the test images lie beside the records of btf" in found["btf"].note
+    assert "no counts of the test images are stored with the records of btf" in found["btf"].note
     assert "'--rerun btf'" in found["btf"].note
     assert found["cfm-t"].note == "not tested on the same images as cfm, the best one"
 

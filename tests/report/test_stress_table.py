@@ -126,7 +126,7 @@ def test_the_figure_has_a_curve_for_each_method_over_the_levels_of_one_kind(
     assert blurred.notes == ()
     for record in records[:3]:
         store.path(record.cell).unlink()
-    with pytest.raises(NothingMeasuredError, match="beside 'none'"):
+    with pytest.raises(NothingMeasuredError, match="compared with 'none'"):
         draw_kind("stress", store, read_published(), RecordQuery(methods=("cfm",)), metric="i_auroc")
 
 

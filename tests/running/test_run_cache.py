@@ -142,7 +142,7 @@ def test_a_cache_that_cannot_be_written_fails_no_cell(run, tmp_path) -> None:
 def test_a_limit_that_is_no_size_is_refused_before_any_work(run, tmp_path) -> None:
     done = run("shallow", HARNESS_CACHE_LIMIT="lots")
     assert done.returncode == 2
-    assert "HARNESS_CACHE_LIMIT is no size ('lots'): write 500MB, 20GB, or 0 to keep nothing." in " ".join(
+    assert "HARNESS_CACHE_LIMIT is not a valid size ('lots'): write 500MB, 20GB or 0 to keep nothing." in " ".join(
         done.stderr.split()
     )
     assert not (tmp_path / "results").exists()

@@ -53,9 +53,9 @@ def test_times_as_elsewhere_in_harness_or_as_slurm_writes_them(time: str, minute
     [
         ({}, "array=0-9", "'array' is an option of sbatch that harness sets itself"),
         ({}, "cpu.requeue", "'requeue' is an option of sbatch that harness sets itself"),
-        ({}, "Partition x=1", "'Partition x' is no long option"),
-        ({}, "comment=a\nb", "no value of an option"),
-        ({}, "poll=soon", "'poll=soon' is no time"),
+        ({}, "Partition x=1", "'Partition x' is not a long option"),
+        ({}, "comment=a\nb", "not a valid value of an option"),
+        ({}, "poll=soon", "'poll=soon' is not a valid time"),
         ({"partition": ["a"]}, "", "sets 'partition' to neither a text nor a number"),
         ({"cpu": "mem=8G"}, "", "[tool.harness.slurm.cpu]"),
         ({"setup": 3}, "", "sets 'setup'"),

@@ -64,5 +64,5 @@ def test_a_record_without_them_says_why():
 def test_a_part_that_contradicts_itself_is_refused(part):
     content = full_record(0).to_json()
     content["decisions"]["points"]["1"]["missed"] = part
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not the share"):
         decode_record(json.dumps(content).encode())

@@ -133,7 +133,7 @@ def _read_npy(stream: IO[bytes], path: Path, hint: str) -> NDArray[Any]:
 
 
 def _require_numbers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], hint: str) -> None:
-    """Raise DataError for an array that is no cloud, depth or height map, or larger than any camera's."""
+    """Raise DataError for an array that is not a cloud, depth or height map, or larger than any camera's."""
     if len(shape) not in (2, 3) or min(shape) < 1 or dtype.kind not in "fiu" or dtype.itemsize < 2:
         raise DataError(
             f"{path} holds {_content(shape, dtype)} instead of points of shape HxWx3 or HxW values: {hint}."

@@ -103,7 +103,9 @@ def _require_suffix(path: Path, description: CloudDescription) -> None:
     """Raise DataError where a file's name doesn't end as those of the description's kind do."""
     suffix, suffixes = path.suffix.lower(), SUFFIXES[description.kind]
     if suffix not in suffixes:
-        advice = _ADVICE.get(suffix, f"is no file of kind '{description.kind}', which end with {', '.join(suffixes)}")
+        advice = _ADVICE.get(
+            suffix, f"is not a file of kind '{description.kind}', which end with {', '.join(suffixes)}"
+        )
         raise DataError(f"{path} {advice}.")
 
 

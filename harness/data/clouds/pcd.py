@@ -71,7 +71,7 @@ def read_pcd(path: Path, hint: str = GIVE_ANOTHER) -> NDArray[np.floating]:
     Raises
     ------
     DataError
-        Where the file is missing, damaged, or has one row: its points are no grid of pixels.
+        Where the file is missing, damaged, or has one row: its points are not a grid of pixels.
     """
     with reading(path, "a PCD file", hint), open_regular(path) as stream:
         header = _header({words[0]: words[1:] for line in header_lines(stream, "DATA") if (words := line.split())})

@@ -25,7 +25,7 @@ def header_lines(stream: BufferedReader, last: str) -> Iterator[str]:
     Raises
     ------
     ValueError
-        Where no such line comes, or a line is no ASCII.
+        Where no such line comes, or a line is not ASCII.
     """
     for _ in range(_MOST_HEADER_LINES):
         raw = stream.readline(_LONGEST_LINE)

@@ -73,8 +73,8 @@ def draft_description(root: Path, progress: Callable[[str], None] = lambda step:
     if not images or not clouds:
         kinds = ", ".join(f"{len(group.paths)} {group.kind} ({group.pattern})" for group in groups) or "nothing"
         raise DataError(
-            f"{root} holds no images beside clouds (found: {kinds}): put both there, clouds as tiff, npy, npz, pcd or "
-            "ply files, or as depth images."
+            f"{root} does not hold both images and clouds (found: {kinds}): put both there, clouds as tiff, npy, npz, "
+            "pcd or ply files, or as depth images."
         )
     rgb = _alike(images)
     cloud = _alike(sorted(clouds, key=lambda group: (-len(group.paths), _CLOUDS.index(group.kind))))

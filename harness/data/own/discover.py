@@ -207,7 +207,7 @@ def splits_of(groups: Iterable[Group]) -> dict[str, str]:
 
 
 def _kind(root: Path, paths: Sequence[str]) -> Kind | None:
-    """Return what files of one shape are, by one of them; None where it is no part of a sample."""
+    """Return what files of one shape are, by one of them; None where it is not a part of a sample."""
     path = PurePosixPath(paths[len(paths) // 2])
     words = {part.lower() for part in path.parts[:-1]} | _words(path.stem)
     suffix = path.suffix.lower()
@@ -228,7 +228,7 @@ def _kind(root: Path, paths: Sequence[str]) -> Kind | None:
 
 
 def _layout(path: Path) -> tuple[int, bool]:
-    """Return the number of values a pixel, and whether they have more than 8 bits and are no colours."""
+    """Return the number of values a pixel, and whether they have more than 8 bits and are not colours."""
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return 3, True

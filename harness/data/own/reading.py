@@ -188,7 +188,7 @@ def _pattern_fault(key: str, pattern: str) -> str:
         return f"has more than {_OPEN} fields and '*' in one name, '{pattern}': name the samples in a CSV with 'list'"
     names = pattern.split("/")
     if names.count("**") > 1 or any("**" in name for name in names if name != "**") or names[-1] == "**":
-        return f"has '**' twice or beside letters in '{pattern}': it stands for folders, once"
+        return f"has '**' twice or next to letters in '{pattern}': it matches folders, once"
     if key == "files.rgb" and "split" not in fields:
         return f"has no {{split}} in '{pattern}': add it, or name a CSV with 'list'"
     if key in ("files.rgb", "files.cloud") and "id" not in fields:

@@ -169,7 +169,7 @@ class _Pairing:
         self.table.add(ref, files)
 
     def _missing(self, kind: str, image: Found) -> str:
-        """Return a sentence about a missing partner that names what lies there in its place."""
+        """Return a sentence about a missing partner that names the file in its place."""
         if other := self._other("background.mask" if kind == "object" else f"files.{kind}", image.path):
             return f"{image.path} has no partner, and {other}"
         expected = self._root / filled(self._patterns[kind][0], image.values)

@@ -53,7 +53,7 @@ def answers(
     Raises
     ------
     UsageError
-        For an id that is no accuracy metric's.
+        For an id that is not an accuracy metric's.
     """
     require_accuracy(filter(None, [metric]))
     groups = [group for group in group_records(records, query) if group.cells]
@@ -160,7 +160,7 @@ def _undecided(field: Field) -> Iterator[str]:
 
 
 def _behind(value: float, highest: float) -> float:
-    """Return how far a mean is behind the highest; what the last bits of two sums make is no difference."""
+    """Return how far a mean is behind the highest; a difference in the last bits of two sums counts as none."""
     return value - highest if highest - value > ROUNDING else 0.0
 
 

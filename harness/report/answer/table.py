@@ -16,7 +16,7 @@ __all__ = ["answer_grid", "answer_html"]
 
 _HEADINGS = {"fps": "fps\n(strict)", "peak_inference_mb": "peak\nMB", "fit_s": "fit\ns"}
 
-_CAPTION = "95% intervals over test images; differences are paired, and wide enough for the best having been picked"
+_CAPTION = "95% intervals over test images; differences are paired, and corrected for selecting the best"
 
 
 def answer_grid(answer: Answer) -> Grid:

@@ -322,7 +322,7 @@ def _other_metrics(answer: Answer) -> Iterator[str]:
     for other in against:
         yield f"Metrics disagree: {_disagreement(other, ours)}"
     if alone and answer.tied:
-        yield f"By {_titles(alone)} it is no tie: {ours} is best."
+        yield f"By {_titles(alone)} it is not a tie: {ours} is best."
         agreeing = [other for other in agreeing if other not in alone]
     if agreeing:
         yield f"{ours} is best or tied by {_titles(agreeing)}{'' if against else ', too'}."

@@ -93,7 +93,7 @@ def measured_stress(groups: Sequence[Group], store: Store, metric: str) -> Figur
     by_text = {group.protocol.condition: group for group in groups}
     plain = by_text.pop(NONE, None)
     if plain is None or not by_text:
-        return FigureData("", (), metric, ("Conditions are drawn beside 'none': measure both with 'harness run'.",))
+        return FigureData("", (), metric, ("Conditions are compared with 'none': measure both with 'harness run'.",))
     intervals = Uncertainty(store)
     family = StressFamily(plain, {text: by_text[text] for text in sorted(by_text, key=condition_order)})
     kinds = _by_kind(family, quantity(metric), intervals)

@@ -48,7 +48,7 @@ function differenceTable(comparison, first, second, metric) {
   const caption = make("caption", null, `${metric.title}: ${first} less ${second}, and the ends of the 95% interval`);
   const whole = make("table", { class: "compared" }, caption, make("thead", null, make("tr", null, heads, picture)), make("tbody", null, body));
   const unknown = rows.some((numbers) => numbers.length < 3);
-  const why = "A dash stands where a record has no counts of its test images, where the two were tested on different images, or where the images give no interval.";
+  const why = "A dash: a record has no counts of its test images, the two were tested on different images, or the images give no interval.";
   return [
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences" }, whole),
     unknown ? make("p", { class: "hint" }, why) : null,

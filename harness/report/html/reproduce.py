@@ -52,7 +52,7 @@ def reproduce(record: Record) -> tuple[str, str]:
         remarks.append("CHECKPOINTS is the folder of the released trained weights.")
     if any(not weight.verified for weight in record.weights.values()):
         words.append("--unverified")
-        remarks.append("The weight files must be those whose SHA-256 stands below.")
+        remarks.append("The weight files must be those whose SHA-256 is given below.")
     kind = record.environment.kind
     if kind:
         words += ["--devices", kind]
