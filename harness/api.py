@@ -242,7 +242,7 @@ def merge(folders: _Folder | Iterable[_Folder], to: _Folder, *, progress: bool =
     """Merge results folders into one: records, counts, maps, fitted methods and logs; ``harness merge``.
 
     Of the records of a cell on the same hardware the newest ok one counts, else the newest. Records of other hardware
-    stay side by side. Nothing is deleted: what gives way in ``to`` moves to its ``aside``.
+    stay side by side. Nothing is deleted: replaced files of ``to`` move to its ``aside`` folder.
 
     Parameters
     ----------
@@ -256,12 +256,12 @@ def merge(folders: _Folder | Iterable[_Folder], to: _Folder, *, progress: bool =
     Returns
     -------
     Merged
-        What was copied, what gave way to what, and what could not be merged, of which a warning tells, too.
+        What was copied, what was replaced, and what could not be merged, which a warning names, too.
 
     Raises
     ------
     UsageError
-        Where a folder does not exist, there is none beside ``to``, or ``to`` lies in another one.
+        Where a folder does not exist, there is none but ``to``, or ``to`` is in another one.
     PrerequisiteError
         Where ``to`` can't be written.
     """

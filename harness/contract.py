@@ -105,7 +105,7 @@ class WeightFile:
     alternatives
         Names of other files that hold the same weights in another format, without a published digest of their own.
     shipped
-        Path of the file in an installed package, ``package/folder/file``, where one ships it: it need not lie in the
+        Path of the file in an installed package, ``package/folder/file``, where one ships it: it need not be in the
         weights folder, and is not downloaded.
     extra
         Extra that installs this package.

@@ -270,7 +270,7 @@ class DatasetReader(Protocol):
         """Open the dataset in a folder that :meth:`find` returned."""
 
     def find(self, data: Path) -> Path | None:
-        """Return the folder to open where this dataset lies in ``data`` or below it, else None; reads no content."""
+        """Return the folder to open where this dataset is in ``data`` or below it, else None; reads no content."""
 
 
 class EmbeddedReader(DatasetReader, Protocol):

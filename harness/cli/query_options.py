@@ -82,7 +82,7 @@ contended_option = click.option(
     "--contended",
     "query_contended",
     is_flag=True,
-    help="Show times that were measured on a busy machine, too, marked; they don't compete.",
+    help="Show times that were measured on a busy machine, too, marked; they are not ranked.",
 )
 
 
