@@ -222,7 +222,7 @@ def test_unknown_names_are_refused(tmp_path):
         ({"source": "file:///etc/passwd", "categories": ["Lollipop"]}, "There is no file:"),
         ({"source": "."}, "There is no eyecandies_CandyCane.archive"),
         ({"md5": MD5}, "--md5 goes with one archive"),
-        ({"md5": "123", "categories": ["Lollipop"]}, "'123' is no MD5 digest"),
+        ({"md5": "123", "categories": ["Lollipop"]}, "'123' is not an MD5 digest"),
     ],
 )
 def test_a_source_or_digest_that_is_none_is_a_usage_error(tmp_path, monkeypatch, options, sentence):

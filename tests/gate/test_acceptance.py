@@ -155,9 +155,9 @@ CHANGES: dict[str, tuple[Callable[[Record], Record], str]] = {
     ),
     "parameters": (
         lambda r: replace(r, cell=replace(r.cell, parameters={**r.cell.parameters, "coreset": 0.5})),
-        "those that its label stands for",
+        "those of its label",
     ),
-    "own data": (lambda r: replace(r, cell=replace(r.cell, dataset="folder")), "no published category"),
+    "own data": (lambda r: replace(r, cell=replace(r.cell, dataset="folder")), "is not a published category"),
     "counts of samples": (lambda r: replace(r, samples=replace(r.samples, test=109)), "109 of 110 test samples"),
     "content": (lambda r: replace(r, content=DataContent()), "does not say what the files"),
 }
