@@ -47,7 +47,7 @@ def test_intervals_of_shares_are_exact():
     assert (share_interval(0, 10).low, share_interval(10, 10).high) == (0.0, 1.0)
     assert share_interval(0, 10).high == pytest.approx(1 - 0.025**0.1)
     for count, total in ((0, 0), (3, 2), (-1, 2)):
-        with pytest.raises(ValueError, match="no share"):
+        with pytest.raises(ValueError, match="not a share"):
             share_interval(count, total)
 
 

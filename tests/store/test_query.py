@@ -38,7 +38,7 @@ def test_a_condition_is_chosen_by_name_or_glob_and_none_where_nothing_is_said() 
     assert RecordQuery(conditions=("rgb-*",)).select(records) == [moved]
     assert RecordQuery(conditions=("light:0.7", "none")).select(records) == [plain, dim]
     assert RecordQuery(conditions=()).select(records) == RecordQuery(conditions=("all",)).select(records) == records
-    with pytest.raises(UsageError, match="no condition"):
+    with pytest.raises(UsageError, match="not a valid condition"):
         RecordQuery(conditions=("fog",)).check(records)
 
 
