@@ -52,6 +52,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_group_is_killed() -> Iterator[None]:
+    """Fail a test that sends a signal to process 0 or below: these are groups, and this process is in one of them."""
+    kill = os.kill
+
+    def checked(pid: int, sign: int) -> None:
+        assert pid > 0, f"{pid} is not one process"
+        kill(pid, sign)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "kill", checked)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _memory_is_given_back() -> Iterator[None]:
     """Return freed memory to the system after each file of tests: a process runs hundreds of them, with networks."""

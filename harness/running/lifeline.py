@@ -38,7 +38,15 @@ def die_with_parent() -> None:
 
 
 def signal_group(group: int, sign: signal.Signals) -> None:
-    """Send a signal to a process group; nothing where no process of it is left."""
+    """Send a signal to a process group; nothing where no process of it is left.
+
+    Raises
+    ------
+    ValueError
+        For 0 and 1, which stand for the caller's own group and for all processes.
+    """
+    if group <= 1:
+        raise ValueError(f"{group} is not a group of one worker")
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, sign)
 

@@ -105,8 +105,8 @@ class Holder:
         return {"host": self.host, "pid": self.pid, "job": self.job_name, "restart": self.restart, "since": self.since}
 
     def __str__(self) -> str:
-        job = f"job {self.job_name}" if self.job_name else f"process {self.pid}"
-        return f"{self.host or 'unknown machine'}, {job}"
+        process = f"process {self.pid}" if self.pid else "unknown process"
+        return f"{self.host or 'unknown machine'}, {f'job {self.job_name}' if self.job_name else process}"
 
 
 _HOLDERS = msgspec.json.Decoder(Holder)

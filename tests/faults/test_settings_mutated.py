@@ -202,7 +202,7 @@ def test_what_can_be_no_path_is_a_usage_error():
 @pytest.mark.parametrize("text", ["9" * 400 + "TB", "1e400", "-1", "nan", "1.TB", "٣GB", "1 XB", "5" * 16])
 def test_a_limit_of_the_cache_that_is_none(monkeypatch, text):
     monkeypatch.setenv("HARNESS_CACHE_LIMIT", text)
-    with pytest.raises(UsageError, match="not a size|not a valid size"):
+    with pytest.raises(UsageError, match="not a valid size"):
         cache_limit()
 
 

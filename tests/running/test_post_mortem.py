@@ -10,6 +10,7 @@ from report_records import make_cell
 
 from harness.plan.job import Job
 from harness.running import post_mortem
+from harness.running.lifeline import signal_group
 from harness.running.post_mortem import last_lines, record_of_dead_worker
 
 CRASH, KILL = -signal.SIGSEGV, -signal.SIGKILL
@@ -48,3 +49,9 @@ def test_the_last_lines_of_a_log_of_any_length_and_bytes(tmp_path: Path):
     assert last_lines(path) == []
     path.write_bytes(b"x" * 30_000 + b"".join(b"\nline %d \xff" % number for number in range(7)) + b"\n\n")
     assert last_lines(path) == [f"line {number} \ufffd" for number in range(2, 7)]
+
+
+@pytest.mark.parametrize("group", [0, 1, -1])
+def test_a_signal_is_sent_to_no_group_that_stands_for_others(group: int) -> None:
+    with pytest.raises(ValueError, match="not a group"):
+        signal_group(group, signal.SIGCONT)

@@ -305,7 +305,7 @@ def test_the_command_line_measures_conditions_and_tells_of_each(run, harness, tm
     assert "light:0.7" in harness("tables", "--table", "stress", "--format", "csv").stdout
     wrong = run("--condition", "fog:3")
     assert wrong.returncode == 2
-    assert "no condition" in wrong.stderr
+    assert "not a valid condition" in wrong.stderr
 
 
 def test_contaminated_training_is_measured_beside_none_whatever_other_conditions_are_named(run) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import mutated_bytes
 from report_records import make_cell, make_record
+from slurm_runs import held
 
 from harness.report.status import read_states
 from harness.store.claims import Claim, ClaimLostError, Holder, holders, is_running, lost_holders, require_claim
@@ -49,6 +50,15 @@ def test_a_claim_says_who_holds_it(tmp_path: Path, monkeypatch, variables, name,
     with Claim(tmp_path, CELL) as again:
         assert again.take()
         assert again.holder.token != holder.token
+
+
+def test_a_claim_of_a_moment_ago_does_not_say_yet_whose_it_is(tmp_path: Path) -> None:
+    """Its holder is no process: 0 would stand for all of the caller's group, were it sent a signal."""
+    with Claim(tmp_path, CELL) as claim:
+        assert claim.take()
+        claim.path.with_suffix(".json").unlink()
+        assert str(holders(tmp_path)[CELL.stem]) == "unknown machine, unknown process"
+        assert held(tmp_path) == {}
 
 
 def test_a_claim_that_another_has_taken_is_lost_and_its_files_are_left_alone(tmp_path: Path) -> None:
