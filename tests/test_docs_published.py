@@ -35,6 +35,7 @@ ELSEWHERE = {
     "within 3.16 cm of the origin",
     "CFM-T runs at 48.12 fps",
     "arXiv 2412.08949",
+    "on Eyecandies `cfr[theta=0.2]`",
 }
 """Parts of the page with figures of a text, a repository or an experiment."""
 
