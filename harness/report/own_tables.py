@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from harness.data.conditions import parse_condition
 from harness.report.grid import Column, Grid, Row, Value, missing, range_text
 from harness.report.groups import Group, MethodRecords
 from harness.report.pivot import (
@@ -204,10 +205,13 @@ def _calls(method: MethodRecords, window: str) -> Value:
 def summary_grid(group: Group) -> Grid:
     """Return the table that ends a run: a row for each cell, and a mean for each method.
 
-    A cell that is not ok is a row of dashes with its reason, and its method has no mean.
+    A cell that is not ok is a row of dashes with its reason, and its method has no mean. Under a condition of test
+    samples there are no columns of costs, which are those of samples as they are.
     """
     rows: list[Row] = []
     shown = [quantity(id) for id in _in_each_math(_SUMMARY, group)]
+    if parse_condition(group.protocol.condition).of_test:
+        shown = list(ACCURACY)
     for method in group.methods:
         recorded = [category for category in group.categories if category in method.records]
         for position, category in enumerate(recorded):

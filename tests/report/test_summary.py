@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 from report_records import make_record
 
 from harness.report.groups import group_records
@@ -31,6 +34,16 @@ def test_a_row_for_each_cell_and_a_mean_for_each_method():
     ]
     assert [column.keys["metric"] for column in grid.columns[:6]] == [metric.id for metric in ACCURACY]
     assert [row.values[0].place for row in grid.rows] == [0, 0, 2, 0, 0, 1]
+
+
+@pytest.mark.parametrize(("condition", "with_costs"), [("rgb-shift:2", False), ("contaminate:0.1", True)])
+def test_costs_are_those_of_samples_as_they_are(condition: str, with_costs: bool):
+    made = make_record()
+    protocol = replace(made.cell.protocol, condition=condition)
+    (grid,) = summary_grids([replace(made, cell=replace(made.cell, protocol=protocol))])
+    metrics = [column.keys["metric"] for column in grid.columns]
+    assert metrics[: len(ACCURACY)] == [metric.id for metric in ACCURACY]
+    assert ("device_median_ms" in metrics) == ("memory_mb" in metrics) == with_costs
 
 
 def test_one_category_has_no_mean():
