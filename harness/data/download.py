@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.data.web import NETWORK, RANGE, ask, checked_url, confirmed_url, page_in, read, reason, size_in
 from harness.errors import PrerequisiteError, UsageError
+from harness.files.digest import is_published_sha256
 
 __all__ = ["DownloadProgress", "download", "mismatch", "require_space"]
 
@@ -137,9 +138,10 @@ def mismatch(path: Path, *, sha256: str | None = None, md5: str | None = None, s
     actual = path.stat().st_size
     if size is not None and actual != size:
         return f"{actual:,} bytes instead of {size:,}"
-    for name, published in (("sha256", sha256), ("md5", md5)):
-        if published is not None and not (value := _hash(path, name)).startswith(published.lower()):
-            return f"{name} {value} instead of {published}"
+    if sha256 is not None and not is_published_sha256(value := _hash(path, "sha256"), sha256):
+        return f"sha256 {value} instead of {sha256}"
+    if md5 is not None and (value := _hash(path, "md5")) != md5.lower():
+        return f"md5 {value} instead of {md5}"
     return None
 
 

@@ -17,6 +17,7 @@ from harness.data.download import DownloadProgress, download
 from harness.distribution import install_command
 from harness.errors import PrerequisiteError
 from harness.files.caches import CACHES
+from harness.files.digest import is_published_sha256
 from harness.files.hashes import FileHashes
 from harness.files.paths import user_path
 
@@ -148,7 +149,7 @@ class WeightStore:
             sha256 = self._hashes.of([path])[path]
         except OSError as error:
             raise PrerequisiteError(f"{path} can't be read ({error.strerror}): check its permissions.") from error
-        verified = published is not None and sha256.startswith(published)
+        verified = published is not None and is_published_sha256(sha256, published)
         return WeightStatus("present" if verified or published is None else "unverified", path, sha256, verified)
 
     def _missing(self, files: Sequence[WeightFile]) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from harness.files.reading import open_regular
 
-__all__ = ["canonical_json", "digest", "file_sha256", "seed_from"]
+__all__ = ["canonical_json", "digest", "file_sha256", "is_published_sha256", "seed_from"]
+
+_FEWEST_DIGITS = 8
 
 
 def canonical_json(value: Any) -> str:
@@ -31,3 +33,8 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal; raise OSError where it can't be read."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_published_sha256(sha256: str, published: str) -> bool:
+    """Return whether a digest is the published one, or begins with it where its first eight or more digits are told."""
+    return len(published) >= _FEWEST_DIGITS and sha256.startswith(published.lower())

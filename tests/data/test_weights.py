@@ -81,6 +81,10 @@ def test_the_first_digits_of_a_digest_are_compared_where_no_more_are_published(s
     assert store.status(replace(FILE, sha256=OTHER[:8])).state == "unverified"
     assert mismatch(path, sha256=SHA256[:8]) is None
     assert "instead of" in str(mismatch(path, sha256=OTHER[:8]))
+    for few in ("", SHA256[:7]):
+        assert store.status(replace(FILE, sha256=few)).state == "unverified"
+        assert "instead of" in str(mismatch(path, sha256=few))
+    assert "instead of" in str(mismatch(path, md5=hashlib.md5(CONTENT).hexdigest()[:8]))
 
 
 def test_an_alternative_stands_in_under_the_files_name(store):
