@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DepthGAN", "VoxelGAN"]
 
+_QUICK: dict[str, bool | int | float | str] = {
+    "width": 8,
+    "epochs": 10,
+    "encoder_epochs": 10,
+    "lr": 5e-4,
+    "encoder_lr": 5e-4,
+    "critic_steps": 2,
+}
+"""What both presets ``quick`` have in common."""
+
 
 @dataclass(kw_only=True, eq=False)
 class _GAN(Reconstruction):
@@ -103,17 +113,7 @@ class VoxelGAN(_GAN, OnVoxels):
     meta: ClassVar[Meta] = baseline_meta(
         "voxel-gan",
         "VoxelGAN",
-        {
-            "rotations": 8,
-            "grid": 16,
-            "rays": 112,
-            "width": 8,
-            "epochs": 10,
-            "encoder_epochs": 10,
-            "lr": 5e-4,
-            "encoder_lr": 5e-4,
-            "critic_steps": 2,
-        },
+        {"rotations": 8, "grid": 16, "rays": 112, **_QUICK},
     )
 
 
@@ -130,16 +130,7 @@ class DepthGAN(_GAN, OnDepth):
     meta: ClassVar[Meta] = baseline_meta(
         "depth-gan",
         "DepthGAN",
-        {
-            "rotations": 8,
-            "size": 64,
-            "width": 8,
-            "epochs": 10,
-            "encoder_epochs": 10,
-            "lr": 5e-4,
-            "encoder_lr": 5e-4,
-            "critic_steps": 2,
-        },
+        {"rotations": 8, "size": 64, **_QUICK},
     )
 
     size: int = 256

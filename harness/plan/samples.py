@@ -13,6 +13,7 @@ from harness.data.nominal import left_out
 from harness.data.splits import instances_of
 from harness.dataset_contract import Dataset, SampleRef
 from harness.plan.job import Job
+from harness.store.nominal import READ_BY_FIT
 from harness.store.record import DataContent
 
 __all__ = ["CellSamples", "NominalSamples", "lacking_validation"]
@@ -49,7 +50,7 @@ class NominalSamples:
         """
         category = job.cell.category
         if validation := dataset.refs(category, "validation"):
-            return cls(validation, "validation samples" + (" (which fit also read)" if validation_fitted else ""))
+            return cls(validation, "validation samples" + (f" {READ_BY_FIT}" if validation_fitted else ""))
         if job.checkpoint is not None:
             return cls(
                 reason=f"{dataset.info.title} has no validation split for {category}, and what released weights were "

@@ -85,8 +85,7 @@ def attainable_text(points: Sequence[OperatingPoint]) -> str:
     if not lacking:
         return ""
     shares = [point.attainable for point in lacking]
-    low, high = f"{100 * min(shares):.1f}", f"{100 * max(shares):.1f}"
-    expected = f"{low if low == high else f'{low} to {high}'}% false alarms are expected"
+    expected = f"{range_text(f'{100 * min(shares):.1f}', f'{100 * max(shares):.1f}')}% false alarms are expected"
     rate = lacking[0].rate
     if not rate:
         return f"the largest nominal score is the threshold, and {expected}"

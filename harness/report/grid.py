@@ -204,7 +204,7 @@ def missing(reason: str) -> Value:
     return Value("-", note=reason)
 
 
-def range_text(low: int, high: int) -> str:
+def range_text(low: int | str, high: int | str) -> str:
     """Return two whole numbers as ``5 to 10``, or as one where they are the same."""
     return f"{low}" if low == high else f"{low} to {high}"
 

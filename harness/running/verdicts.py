@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.errors import UsageError
 from harness.metrics.decisions import Threshold, threshold_at
-from harness.store.nominal import NominalScores
+from harness.store.nominal import READ_BY_FIT, NominalScores
 
 __all__ = ["FALSE_ALARMS", "DecisionRule", "Verdict", "decision_rule"]
 
@@ -17,7 +17,6 @@ Verdict = Literal["anomaly", "good", "undecided"]
 FALSE_ALARMS = 0.01
 """Share of good parts that may be called anomalies, where nothing else is asked for."""
 
-_READ_BY_FIT = "(which fit also read)"
 _UNKNOWN = "No threshold is known, for the file holds no scores of nominal samples: give one with --threshold T."
 
 
@@ -101,7 +100,7 @@ def _meaning_of_level(found: Threshold | None, source: str) -> str:
 
 def _share(found: Threshold, source: str) -> str:
     """Return the expected share of good parts; scores that fit has lowered make it the least that is expected."""
-    return f"{'At least ' if source.endswith(_READ_BY_FIT) else ''}{_percent(found.attainable)}"
+    return f"{'At least ' if source.endswith(READ_BY_FIT) else ''}{_percent(found.attainable)}"
 
 
 def _on(found: Threshold, source: str) -> str:

@@ -8,7 +8,10 @@ from math import isfinite
 
 import msgspec
 
-__all__ = ["NominalScores"]
+__all__ = ["READ_BY_FIT", "NominalScores"]
+
+READ_BY_FIT = "(which fit also read)"
+"""Ends the source of samples that the method was not blind to: their scores may be too low."""
 
 
 @dataclass(frozen=True, slots=True)

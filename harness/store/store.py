@@ -116,7 +116,7 @@ class Store:
             if new.exists():
                 new.replace(path)
             elif path == self.fitted_path(cell):
-                self.move_aside(path, self.folder / "aside" / f"{path.stem}.{timestamp()}{path.suffix}")
+                self.move_aside(path)
             else:
                 _remove(path)
 
@@ -220,7 +220,7 @@ class Store:
             if record.status != "ok" and present is not None and present.status == "ok":
                 path, present = failed, self._read(failed)
             if present is None:
-                self.move_aside(path, self.folder / "aside" / f"{path.stem}.{timestamp()}{path.suffix}")
+                self.move_aside(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
             if path != failed:
@@ -270,10 +270,19 @@ class Store:
         self._left_out.pop(path, None)
         return record
 
-    def move_aside(self, path: Path, to: Path) -> bool:
-        """Move what lies in the place of a file, a record or not; return False where nothing does."""
+    def move_aside(self, path: Path, to: Path | None = None) -> bool:
+        """Move what lies in the place of a file, a record or not; return False where nothing does.
+
+        Parameters
+        ----------
+        path
+            The place.
+        to
+            Where to; None for a new name in the folder ``aside``.
+        """
         if not os.path.lexists(path):
             return False
+        to = to or self.folder / "aside" / f"{path.stem}.{timestamp()}{path.suffix}"
         to.parent.mkdir(parents=True, exist_ok=True)
         path.rename(to)
         self._left_out.pop(path, None)
