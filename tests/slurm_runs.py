@@ -34,7 +34,7 @@ def fits(gates: Path) -> Counter[str]:
 def held(results: Path) -> dict[str, Holder]:
     """Return who measures which cell, by array task.
 
-    A claim that was taken a moment ago does not say yet whose it is. Its process id of 0 would stand for the whole
-    group of this process, were it killed.
+    A claim that was just taken does not name its holder yet. A signal to its process id, 0, would go to the whole
+    process group of the caller.
     """
     return {holder.job_name: holder for holder in holders(results).values() if holder.pid}

@@ -36,5 +36,5 @@ def file_sha256(path: Path) -> str:
 
 
 def is_published_sha256(sha256: str, published: str) -> bool:
-    """Return whether a digest is the published one, or begins with it where its first eight or more digits are told."""
+    """Return whether a SHA-256 is the published one, of which eight or more leading digits are enough."""
     return len(published) >= _FEWEST_DIGITS and sha256.startswith(published.lower())

@@ -84,13 +84,13 @@ def decision_rule(
 
 
 def _meaning(found: Threshold, source: str) -> str:
-    """Return in words what the threshold of scores stands for."""
+    """Return what the threshold of scores means, a sentence."""
     what = "largest score of" if found.rate == 0 else "threshold set on"
     return f"{_share(found, source)} of good parts are expected above {found.value:g}, the {what} {_on(found, source)}."
 
 
 def _meaning_of_level(found: Threshold | None, source: str) -> str:
-    """Return in words what the threshold of maps stands for."""
+    """Return what the threshold of maps means, a sentence."""
     if found is None:
         return "No regions are marked, for the file holds no peaks of nominal samples' maps."
     what = "highest peak of" if found.rate == 0 else "level set on"

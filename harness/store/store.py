@@ -106,7 +106,7 @@ class Store:
         return path.with_name(f".new-{path.name}")
 
     def adopt_files(self, cell: Cell) -> None:
-        """Move what was newly written beside the record of a cell into place; nothing of an earlier run stays there.
+        """Move the new files of a cell into place; none of an earlier run stays there.
 
         Earlier counts and maps are removed. An earlier fitted method that no new one replaces is moved aside: it is not
         the one that the new record describes, but it took a fit.
@@ -271,14 +271,14 @@ class Store:
         return record
 
     def move_aside(self, path: Path, to: Path | None = None) -> bool:
-        """Move what lies in the place of a file, a record or not; return False where nothing does.
+        """Move a file out of its place, a record or not; return False where there is none.
 
         Parameters
         ----------
         path
-            The place.
+            Where it is.
         to
-            Where to; None for a new name in the folder ``aside``.
+            Its new path; None for a new name in the folder ``aside``.
         """
         if not os.path.lexists(path):
             return False

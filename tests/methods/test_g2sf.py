@@ -204,7 +204,7 @@ def test_the_paper_preset_is_the_released_code() -> None:
     assert (G2SF().centres, G2SF().consistency, G2SF().separation) == (512, "broadcast", "weighted")
 
 
-def test_clouds_of_other_categories_are_no_choice_yet_and_say_why() -> None:
+def test_shapes_of_all_categories_are_unsupported_with_a_reason() -> None:
     with pytest.raises(UnsupportedError, match="shape_pool=own"):
         G2SF(shape_pool="all")
 

@@ -1,4 +1,4 @@
-"""A folder of methods/parts belongs to one family, as its methods declare it; what others use lies beside it."""
+"""A folder of methods/parts belongs to one family, as its methods declare it; shared parts are outside."""
 
 from __future__ import annotations
 

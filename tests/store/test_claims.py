@@ -52,8 +52,8 @@ def test_a_claim_says_who_holds_it(tmp_path: Path, monkeypatch, variables, name,
         assert again.holder.token != holder.token
 
 
-def test_a_claim_of_a_moment_ago_does_not_say_yet_whose_it_is(tmp_path: Path) -> None:
-    """Its holder is no process: 0 would stand for all of the caller's group, were it sent a signal."""
+def test_a_claim_that_was_just_taken_does_not_name_its_holder_yet(tmp_path: Path) -> None:
+    """A signal to process 0 would go to the whole process group of the caller."""
     with Claim(tmp_path, CELL) as claim:
         assert claim.take()
         claim.path.with_suffix(".json").unlink()
